@@ -1,0 +1,17 @@
+# Debian's packages, by pkg-config where they have it. script/bootstrap installs them.
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv)
+pkg_check_modules(LUA REQUIRED IMPORTED_TARGET lua5.4)
+pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
+pkg_check_modules(SQLITE REQUIRED IMPORTED_TARGET sqlite3)
+pkg_check_modules(PQ REQUIRED IMPORTED_TARGET libpq)
+pkg_check_modules(ARCHIVE REQUIRED IMPORTED_TARGET libarchive)
+pkg_check_modules(CMOCKA REQUIRED IMPORTED_TARGET cmocka)
+
+find_library(MBEDCRYPTO_LIBRARY mbedcrypto REQUIRED)
+add_library(MbedTLS::crypto INTERFACE IMPORTED)
+target_link_libraries(MbedTLS::crypto INTERFACE ${MBEDCRYPTO_LIBRARY})
+find_library(CK_LIBRARY ck REQUIRED)
+add_library(CK::ck INTERFACE IMPORTED)
+target_link_libraries(CK::ck INTERFACE ${CK_LIBRARY})

@@ -1,0 +1,28 @@
+// Every bound of the host, with its unit, its reason, and what happens when it is reached. Keys in brackets can be set in the
+// config; the rest are fixed.
+#ifndef HD_BASE_LIMITS_H
+#define HD_BASE_LIMITS_H
+
+// Rings. Powers of two.
+#define HD_LANE_TICKS 65536       // ticks per shard and lane [engine.lane_ticks]: 4 MiB; full: FAST and WARM make the source wait (recorded) or drop and count (live), COLD conflates
+#define HD_DECISION_RING 8192     // decisions per shard to the coordinator; full: decide returns FULL, counted
+#define HD_FEEDBACK_RING 8192     // order events and allocations per shard; full: the trade thread waits, never drops
+#define HD_COMMAND_RING 8192      // orders to the venues; full: the order is denied with ORDER_TABLE
+#define HD_REPORT_RING 8192       // reports from the venues; full: the io thread waits, never drops
+#define HD_LOG_LINES 4096         // log lines; full: dropped and counted
+
+// Tables, sized at start.
+#define HD_INSTRUMENTS_MAX 4096   // instruments [universe.max]; full: resolve says FULL
+#define HD_VENUES_MAX 64          // venues; more: the config is refused
+#define HD_ARMS_MAX 256           // arms; more: the config is refused
+#define HD_SHARDS_MAX 64          // engine.shards; more: the config is refused
+#define HD_BAR_KINDS_MAX 8        // distinct bar requests per instrument; more: bars() says FULL
+#define HD_TIMERS_MAX 1024        // timers per shard; more: at() says FULL
+#define HD_ORDERS_MAX 65536       // orders known at once [gateway.orders_max]; full: risk denies with ORDER_TABLE; closed ones leave oldest first
+#define HD_TICK_DECISIONS_MAX 64  // decisions per tick and shard; more: decide() says FULL, counted
+#define HD_SHARES_MAX 16          // arms that share one order; more: the allocator's smallest shares become orders of their own
+#define HD_SLOTS_MAX 16           // WORK slots per arm and instrument
+
+#define HD_VENUE_BATCH 256        // ticks a recorded venue hands over at a time
+
+#endif

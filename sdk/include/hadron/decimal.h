@@ -1,0 +1,82 @@
+// Hadron SDK: exact arithmetic on prices, quantities and money. Products go through 128 bits; an overflow is an error and
+// leaves the result untouched. No function here allocates, locks or reads a clock. [any]
+#ifndef HADRON_DECIMAL_H
+#define HADRON_DECIMAL_H
+
+#include <stdbool.h>
+
+#include "hadron/error.h"
+#include "hadron/types.h"
+
+__extension__ typedef __int128 hadron_int128;
+
+// Rounded half away from zero. den > 0.
+static inline hadron_int128 hadron_divide_round(hadron_int128 num, hadron_int128 den) {
+  hadron_int128 half = den / 2;
+  return num >= 0 ? (num + half) / den : -((-num + half) / den);
+}
+
+static inline int32_t hadron_narrow(hadron_int128 wide, int64_t *out) {
+  if (wide > INT64_MAX || wide < INT64_MIN) return HADRON_ERR_OVERFLOW;
+  *out = (int64_t)wide;
+  return HADRON_OK;
+}
+
+// out = price x quantity x multiplier (contract size, 1e-8 units), rounded to 1e-6 half away from zero.
+static inline int32_t hadron_notional(struct hadron_price price, struct hadron_quantity quantity,
+                                      struct hadron_quantity multiplier, struct hadron_money *out) {
+  const hadron_int128 quanta = HADRON_PRICE_SCALE / HADRON_MONEY_SCALE; // 1e-9 into 1e-6
+  hadron_int128 product = (hadron_int128)price.nanos * quantity.e8;     // at most 2^126
+  if (multiplier.e8 != HADRON_QUANTITY_SCALE) {
+    // Scale down once first: price x quantity x multiplier could pass 2^127.
+    hadron_int128 units = hadron_divide_round(product, HADRON_QUANTITY_SCALE);
+    if (units > INT64_MAX || units < INT64_MIN) return HADRON_ERR_OVERFLOW;
+    product = units * multiplier.e8;
+  }
+  return hadron_narrow(hadron_divide_round(product, (hadron_int128)HADRON_QUANTITY_SCALE * quanta), &out->micros);
+}
+
+static inline int32_t hadron_money_add(struct hadron_money a, struct hadron_money b, struct hadron_money *out) {
+  int64_t sum;
+  if (__builtin_add_overflow(a.micros, b.micros, &sum)) return HADRON_ERR_OVERFLOW;
+  out->micros = sum;
+  return HADRON_OK;
+}
+
+static inline int32_t hadron_quantity_add(struct hadron_quantity a, struct hadron_quantity b, struct hadron_quantity *out) {
+  int64_t sum;
+  if (__builtin_add_overflow(a.e8, b.e8, &sum)) return HADRON_ERR_OVERFLOW;
+  out->e8 = sum;
+  return HADRON_OK;
+}
+
+// For statistics and signals only; never back into an order's price or size.
+static inline double hadron_price_double(struct hadron_price p) { return (double)p.nanos / (double)HADRON_PRICE_SCALE; }
+static inline double hadron_quantity_double(struct hadron_quantity q) { return (double)q.e8 / (double)HADRON_QUANTITY_SCALE; }
+static inline double hadron_money_double(struct hadron_money m) { return (double)m.micros / (double)HADRON_MONEY_SCALE; }
+
+// Parses a decimal text ("-12.3400", "1e-5" is refused) of exactly `size` bytes into units of 1/scale, scale a power of ten.
+// @err HADRON_ERR_PARSE    not a decimal number, or more digits than the scale holds that are not zero
+// @err HADRON_ERR_OVERFLOW does not fit
+static inline int32_t hadron_decimal_parse(const char *text, size_t size, int64_t scale, int64_t *out) {
+  size_t i = 0;
+  bool minus = false, digits = false;
+  if (size > 0 && (text[0] == '-' || text[0] == '+')) minus = text[i++] == '-';
+  int64_t value = 0;
+  for (; i < size && text[i] >= '0' && text[i] <= '9'; i++, digits = true)
+    if (__builtin_mul_overflow(value, 10, &value) || __builtin_add_overflow(value, text[i] - '0', &value))
+      return HADRON_ERR_OVERFLOW;
+  if (__builtin_mul_overflow(value, scale, &value)) return HADRON_ERR_OVERFLOW;
+  if (i < size && text[i] == '.') {
+    int64_t unit = scale / 10;
+    for (i++; i < size && text[i] >= '0' && text[i] <= '9'; i++, unit /= 10, digits = true) {
+      if (unit == 0 && text[i] != '0') return HADRON_ERR_PARSE;
+      if (__builtin_add_overflow(value, unit * (text[i] - '0'), &value)) return HADRON_ERR_OVERFLOW;
+    }
+  }
+  if (!digits || i != size) return HADRON_ERR_PARSE;
+  *out = minus ? -value : value;
+  return HADRON_OK;
+}
+
+#endif

@@ -1,0 +1,45 @@
+// Capability "hadron.journal/1", host side, for services: reading the journal by cursor.
+#ifndef HADRON_EXT_JOURNAL_H
+#define HADRON_EXT_JOURNAL_H
+
+#include "hadron/plugin.h"
+
+#define HADRON_CAP_JOURNAL "hadron.journal/1"
+
+struct hadron_record {
+  uint64_t position; // of this record: a cursor that reads it again
+  uint64_t next;     // of the one after it
+  int64_t time_ns;   // when it was appended (host)
+  uint16_t template_id; // enum hadron_template
+  uint16_t block_length; // bytes of the root block; more than this reader knows if the writer was newer
+  uint32_t size;     // bytes of the root block and what follows it
+  const void *bytes; // borrowed(until the next read)
+};
+
+struct hadron_journal {
+  uint32_t struct_size;
+  uint32_t pad;
+
+  // Goes to a position: 0 is the oldest record that is kept. [plugin & active]
+  // @err   HADRON_ERR_NOT_FOUND  no record starts there, or it is no longer kept
+  // @since 1.0
+  int32_t (*seek)(struct hadron_instance *instance, uint64_t position);
+
+  // Reads the next committed record. [plugin & active] [nonblocking]
+  // @own   record  borrowed(until the next read)
+  // @err   HADRON_ERR_AGAIN    at the end for now
+  // @err   HADRON_ERR_CORRUPT  damaged; the host has logged where
+  // @since 1.0
+  int32_t (*next)(struct hadron_instance *instance, struct hadron_record *record);
+
+  // Identity of this journal: a cursor is good for this one alone. 16 random bytes. [plugin & active]
+  // @own   id  filled
+  // @since 1.0
+  void (*id)(struct hadron_instance *instance, uint8_t id[16]);
+
+  // Where the next record will be written: end() - a cursor is the lag in bytes. [plugin & active] [nonblocking]
+  // @since 1.0
+  uint64_t (*end)(struct hadron_instance *instance);
+};
+
+#endif
