@@ -6,7 +6,7 @@
 #define HD_BASE_RING_H
 
 #include <stdatomic.h>
-#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct hd_ring {
