@@ -1,0 +1,59 @@
+// Coordinator: collects the decisions of one instrument and cause, lets the allocator merge them, and turns the result into
+// intents. Shadow arms are booked, never traded: their decisions are recorded and go no further here. Writes the decision log: one
+// opportunity with its contributions per merge. Arms that want opposite things cross inside the house at the reference price.
+//
+// takes  decisions           gives  intents with their shares, crosses as allocations
+// bound  HADRON_MERGE_DECISIONS_MAX per merge; more: merged in groups, in the order of their ids
+// thread [trade]
+#ifndef HD_PIPELINE_COORDINATOR_H
+#define HD_PIPELINE_COORDINATOR_H
+
+#include "hadron/allocator.h"
+#include "pipeline/gateway.h"
+#include "pipeline/portfolio.h"
+#include "pipeline/record.h"
+
+struct hd_arm {
+  uint32_t id;
+  uint32_t role;            // 1 live, 2 canary, 3 shadow
+  double weight;
+  uint16_t venue;           // where its orders go; 0: the instrument's first listing
+  struct hadron_quantity size; // of a SIDE decision that leaves the size to the allocator
+  char name[HADRON_NAME_SIZE]; // the strategy's, as in the deployment
+};
+
+struct hd_intent_listener {
+  void *self;
+  // One intent, recorded already; shares as for hd_gateway_intent. [trade]
+  void (*intent)(void *self, const struct hadron_intent *intent, const struct hd_share *shares, uint32_t share_count);
+  // One arm's side of a cross inside the house: the listener books it (portfolio fills the computed fields); recorded after.
+  int32_t (*allocate)(void *self, struct hadron_allocation *allocation);
+};
+
+struct hd_coordinator {
+  const struct hd_instruments *instruments; // borrowed
+  const struct hd_marks *marks;
+  const struct hd_portfolio *portfolio;
+  const struct hd_gateway *gateway;
+  const struct hd_record_sink *sink;
+  const struct hadron_allocator_api *allocator;
+  void *allocator_self;
+  struct hd_intent_listener listener;
+  const struct hd_arm *arms;                // [arm]; borrowed
+  uint32_t arm_max;
+  uint64_t opportunities, intents, decisions, conflicts, errors; // ids of the last; counts
+  struct hadron_merge_input input;          // scratch, so that a merge needs no stack of this size
+  struct hadron_merge_output output;
+  struct hadron_decision decisions_buffer[HADRON_MERGE_DECISIONS_MAX];
+  struct hadron_standing standings[HADRON_MERGE_DECISIONS_MAX];
+};
+
+// Merges decisions that share one cause, in ascending id, all recorded already; groups them by instrument. What TARGET and WORK need:
+// TARGET trades the difference to (position + working); working orders on the wrong side are cancelled first. WORK keeps one order
+// per (arm, instrument, slot): unchanged terms do nothing, changed ones replace (or cancel and send anew), quantity 0 cancels.
+void hd_coordinator_merge(struct hd_coordinator *c, const struct hadron_decision *decisions, uint32_t count, int64_t now_ns);
+
+// An order has ended or filled: a TARGET that waited for a cancel goes on. Call with every order event.
+void hd_coordinator_order_event(struct hd_coordinator *c, const struct hadron_order_event *event, int64_t now_ns);
+
+#endif

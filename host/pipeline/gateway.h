@@ -1,0 +1,139 @@
+// Gateway: owns every order from intent to its final state. Deterministic client order ids (the same intent never becomes two
+// orders), one table for all (state, change) pairs, cancels and replaces, host-held stops where the venue has none, expiry of GTD
+// and DAY where the venue does not do it, Unknown where an outcome was not told.
+//
+// takes  intents with their verdict, venue reports, time     gives  venue commands, order events, executions, allocations
+// bound  gateway.orders_max orders (closed ones leave, oldest first); full: the intent is denied with ORDER_TABLE
+// thread [trade]: no allocation, no system call after init
+#ifndef HD_PIPELINE_GATEWAY_H
+#define HD_PIPELINE_GATEWAY_H
+
+#include "base/limits.h"
+#include "pipeline/instrument.h"
+#include "pipeline/mark.h"
+#include "pipeline/record.h"
+
+// Which (state, change) leads where. One row per state; INVALID: not possible from here, counted and alerted, state kept.
+enum hadron_order_state hd_order_next(enum hadron_order_state state, enum hadron_order_change change);
+const char *hd_order_state_name(uint32_t state);   // "Initialized", ...; static
+const char *hd_order_change_name(uint32_t change);
+static inline bool hd_order_final(uint32_t s) {
+  return s == HADRON_STATE_DENIED || s == HADRON_STATE_FILLED || s == HADRON_STATE_CANCELED || s == HADRON_STATE_REJECTED ||
+         s == HADRON_STATE_EXPIRED;
+}
+
+// One arm's part in an order.
+struct hd_share {
+  uint32_t arm;
+  uint32_t pad;
+  struct hadron_quantity ordered;   // > 0
+  struct hadron_quantity filled;
+};
+
+struct hd_order {
+  struct hadron_order request;      // as sent
+  struct hadron_price average;      // of its fills
+  struct hadron_quantity filled;
+  __int128 filled_value;            // sum of price x quantity
+  char venue_order_id[HADRON_VENUE_ID_SIZE];
+  struct hadron_client_order_id replaced_by; // the pending or accepted successor; zero if none
+  uint64_t opportunity;
+  int64_t sent_ns;                  // when the last command left; for the unknown-outcome time-out
+  uint8_t state;                    // enum hadron_order_state
+  uint8_t resume;                   // state to return to when a pending cancel or replace is refused
+  uint8_t held;                     // 1: a stop that the host holds
+  uint8_t share_count;
+  struct hd_share shares[HD_SHARES_MAX];
+  uint32_t next, previous;          // list of open orders, or of closed ones, by index
+  uint32_t next_of_instrument;      // open orders of the same instrument
+};
+
+// How the gateway speaks to venues. All are [trade] [nonblocking]; an error means that surely nothing left.
+struct hd_venue_port {
+  void *self;
+  int32_t (*submit)(void *self, const struct hadron_order *order);
+  int32_t (*cancel)(void *self, const struct hadron_order *order);
+  int32_t (*replace)(void *self, const struct hadron_order *order);
+  int32_t (*query)(void *self, const struct hadron_order *order);
+  uint32_t (*features)(void *self, uint16_t venue); // enum hadron_venue_feature bits
+  uint32_t (*state)(void *self, uint16_t venue);    // enum hadron_venue_state
+};
+
+// Who hears of what the gateway did, after it was recorded. [trade]
+struct hd_gateway_listener {
+  void *self;
+  void (*order_event)(void *self, const struct hadron_order_event *event);
+  void (*execution)(void *self, const struct hadron_execution *execution);
+  // Books one share: the listener fills the computed fields (portfolio) and the gateway then records it.
+  int32_t (*allocate)(void *self, struct hadron_allocation *allocation);
+  void (*alert)(void *self, uint32_t severity, int32_t code, uint32_t instrument, uint16_t venue, const char *text);
+};
+
+struct hd_gateway_options {
+  uint32_t orders_max;
+  int64_t unknown_after_ns;   // no answer to a submit within this: the outcome is unknown and the venue is asked
+  int64_t query_every_ns;     // and asked again this often
+  int64_t day_end_ns;         // DAY orders expire at this time of the UTC day; -1: never by the host
+  bool expires;               // the host expires GTD and DAY orders (paper and backtest venues may do it themselves)
+};
+
+struct hd_verdict {
+  uint16_t reason;            // enum hadron_risk_reason; 0: passed
+  uint16_t pad[3];
+  int64_t actual, bound;      // both numbers of the failed check, in the unit of HADRON_RISK_REASON_MAP
+};
+
+struct hd_gateway;            // pipeline/gateway.c
+
+struct hd_gateway_counts {
+  uint64_t orders, denied, rejected, filled, canceled, expired, executions, cancels, replaces, unknown, impossible, duplicates,
+      external;
+  uint32_t open;
+};
+
+int32_t hd_gateway_create(const struct hd_gateway_options *options, const struct hd_instruments *instruments,
+                          const struct hd_marks *marks, const struct hd_record_sink *sink, const struct hd_venue_port *port,
+                          const struct hd_gateway_listener *listener, struct hd_gateway **out);
+void hd_gateway_destroy(struct hd_gateway *g);
+
+// Takes an intent whose verdict is known. NEW: makes the order (Denied if the verdict says so), records it, sends it. CANCEL and
+// REPLACE: act on `intent->order`. Before a NEW is checked by risk, hd_gateway_seen tells whether its id was used.
+// @own   all borrowed(call); shares: at least one for NEW, their sum is the quantity
+// @err   HADRON_ERR_NOT_FOUND, HADRON_ERR_STATE (cancel or replace of an order that cannot be), HADRON_ERR_IO (not recorded, so not sent)
+int32_t hd_gateway_intent(struct hd_gateway *g, const struct hadron_intent *intent, const struct hd_share *shares,
+                          uint32_t share_count, const struct hd_verdict *verdict, const char *strategy, int64_t now_ns);
+
+// The id that the intent's order would have: the first 24 hex digits of SHA-256 over
+// "symbol|side|qty|limit_price|strategy_id|date" and, if the intent has a key, "|key".
+void hd_gateway_order_id(const struct hd_gateway *g, const struct hadron_intent *intent, const char *strategy, int64_t now_ns,
+                         struct hadron_client_order_id *out);
+bool hd_gateway_seen(const struct hd_gateway *g, const struct hadron_client_order_id *id);
+
+// What a venue said. Total: any report in any state is defined; duplicates by execution id are dropped and counted.
+int32_t hd_gateway_report(struct hd_gateway *g, const struct hadron_venue_report *report, int64_t now_ns);
+
+// A mark has moved: host-held stops. Only for instruments of which hd_gateway_holds() is true.
+bool hd_gateway_holds(const struct hd_gateway *g, uint32_t instrument);
+void hd_gateway_mark(struct hd_gateway *g, uint32_t instrument, int64_t now_ns);
+
+// Time-outs, expiry, queries. Returns when it wants to be called again; INT64_MAX if nothing is pending.
+int64_t hd_gateway_timer(struct hd_gateway *g, int64_t now_ns);
+
+// Cancels every open order (arm 0: all arms; instrument 0: all instruments). Returns how many cancels were sent.
+uint32_t hd_gateway_cancel_all(struct hd_gateway *g, uint32_t arm, uint32_t instrument, int64_t now_ns);
+
+// Open orders. The pointers are borrowed(until the next call that changes the gateway).
+const struct hd_order *hd_gateway_order(const struct hd_gateway *g, const struct hadron_client_order_id *id); // NULL: not known
+const struct hd_order *hd_gateway_slot(const struct hd_gateway *g, uint32_t arm, uint32_t instrument, uint8_t slot); // open one
+const struct hd_order *hd_gateway_first(const struct hd_gateway *g);  // open orders in the order in which they were made
+const struct hd_order *hd_gateway_next(const struct hd_gateway *g, const struct hd_order *order);
+
+// What is left of the open orders of an arm (0: all) in an instrument; WORK slots are left out if `slots` is false.
+void hd_gateway_working(const struct hd_gateway *g, uint32_t arm, uint32_t instrument, bool slots, struct hadron_quantity *buy,
+                        struct hadron_quantity *sell);
+// How many orders of the instrument have an unknown outcome.
+uint32_t hd_gateway_unknown(const struct hd_gateway *g, uint32_t instrument);
+
+const struct hd_gateway_counts *hd_gateway_count(const struct hd_gateway *g);
+
+#endif

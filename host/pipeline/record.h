@@ -1,0 +1,27 @@
+// Where the pipeline writes what happened: journal, digest, or both; the runtime decides. One message per call, complete, in the
+// order of the events. The sink copies what it keeps.
+#ifndef HD_PIPELINE_RECORD_H
+#define HD_PIPELINE_RECORD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "hadron/message.h"
+
+enum hd_record_flag {
+  HD_RECORD_RESERVED = 1, // cancels, fills, kills: may use the space that is kept back when the disk is full
+};
+
+struct hd_record_sink {
+  void *self;
+  // @err HADRON_ERR_IO, HADRON_ERR_FULL: not written; the caller must not let the effect leave the host. [any one thread at a time]
+  int32_t (*write)(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail,
+                   uint32_t tail_size, int64_t now_ns, uint32_t flags);
+};
+
+static inline int32_t hd_record(const struct hd_record_sink *sink, uint16_t template_id, const void *block,
+                                uint16_t block_size, int64_t now_ns, uint32_t flags) {
+  return sink->write(sink->self, template_id, block, block_size, NULL, 0, now_ns, flags);
+}
+
+#endif
