@@ -12,7 +12,7 @@ struct hd_map {
   struct hd_map_slot *slots; // owned
   unsigned char *keys;       // owned: key_size bytes per slot
   uint64_t mask;
-  uint64_t count, dead;
+  uint64_t count;
   uint32_t key_size;         // bytes of a key; text keys are NUL-padded to it
 };
 
