@@ -23,6 +23,8 @@
 #define HD_SHARES_MAX 16          // arms that share one order; more: the allocator's smallest shares become orders of their own
 #define HD_SLOTS_MAX 16           // WORK slots per arm and instrument
 
+#define HD_METRICS_MAX 8192         // metric cells of the host and its plugins; more: open() says FULL
+
 #define HD_VENUE_BATCH 256        // ticks a recorded venue hands over at a time
 
 #endif

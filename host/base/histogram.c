@@ -1,0 +1,42 @@
+#include "base/histogram.h"
+
+#include "base/assert.h"
+#include "base/banned.h"
+
+static uint64_t upper_edge(uint32_t index) {
+  if (index < HD_HISTOGRAM_SUB) return index;
+  uint32_t shift = index / HD_HISTOGRAM_SUB - 1;
+  uint64_t lower = (uint64_t)(HD_HISTOGRAM_SUB + index % HD_HISTOGRAM_SUB) << shift;
+  return lower + (UINT64_C(1) << shift) - 1;
+}
+
+// Rank of the quantile, counted from 1: the smallest value with at least q of all values at or below it.
+static uint64_t rank_of(double q, uint64_t count) {
+  if (!(q > 0)) return 1;
+  if (q >= 1) return count;
+  double exact = q * (double)count;
+  uint64_t rank = (uint64_t)exact;
+  if ((double)rank < exact) rank++;
+  if (rank == 0) rank = 1;
+  return rank > count ? count : rank;
+}
+
+uint64_t hd_histogram_quantile(const struct hd_histogram *h, double q) {
+  if (h->count == 0) return 0;
+  uint64_t rank = rank_of(q, h->count), seen = 0;
+  for (uint32_t i = 0; i < HD_HISTOGRAM_BUCKETS - 1; i++) {
+    seen += h->buckets[i];
+    if (seen >= rank) return upper_edge(i) < h->max ? upper_edge(i) : h->max;
+  }
+  return h->max; // the last bucket has no upper edge
+}
+
+void hd_histogram_merge(struct hd_histogram *into, const struct hd_histogram *from) {
+  HD_ASSERT(into != from);
+  for (uint32_t i = 0; i < HD_HISTOGRAM_BUCKETS; i++) into->buckets[i] += from->buckets[i];
+  into->count += from->count;
+  into->sum += from->sum;
+  if (from->max > into->max) into->max = from->max;
+}
+
+void hd_histogram_reset(struct hd_histogram *h) { memset(h, 0, sizeof *h); }
