@@ -1,0 +1,333 @@
+#include "pipeline/engine_internal.h"
+
+#include <math.h>
+
+#include "base/clock.h"
+#include "hadron/ext/features.h"
+#include "pipeline/trace.h"
+
+int32_t hd_engine_create(const struct hd_engine_options *options, const struct hd_instruments *instruments,
+                         struct hd_marks *marks, const struct hd_engine_listener *listener, struct hd_engine **out) {
+  HD_ASSERT(options->volatility_decay > 0 && options->volatility_decay < 1);
+  struct hd_engine *e = calloc(1, sizeof *e);
+  if (!e) return HADRON_ERR_MEMORY;
+  e->options = *options;
+  e->instruments = instruments;
+  e->marks = marks;
+  e->listener = *listener;
+  e->rows = calloc((size_t)instruments->max + 1, sizeof *e->rows);
+  e->due_room = HD_TIMERS_MAX;
+  e->due = malloc(e->due_room * sizeof *e->due);
+  if (!e->rows || !e->due) {
+    hd_engine_destroy(e);
+    return HADRON_ERR_MEMORY;
+  }
+  *out = e;
+  return HADRON_OK;
+}
+
+void hd_engine_destroy(struct hd_engine *e) {
+  if (!e) return;
+  free(e->rows);
+  free(e->subscriptions);
+  free(e->builders);
+  free(e->instances);
+  free(e->due);
+  free(e);
+}
+
+int32_t hd_engine_add(struct hd_engine *e, struct hd_engine_instance *instance) {
+  HD_ASSERT(!e->sealed && instance->arm > 0);
+  for (uint32_t i = 0; i < instance->instrument_count; i++)
+    if (instance->instruments[i] == 0 || instance->instruments[i] > e->instruments->max) return HADRON_ERR_ARGUMENT;
+  if (e->instance_count == e->instance_room) {
+    uint32_t room = e->instance_room ? e->instance_room * 2 : 64;
+    void *grown = realloc(e->instances, room * sizeof(struct hd_engine_instance *));
+    if (!grown) return HADRON_ERR_MEMORY;
+    e->instances = grown;
+    e->instance_room = room;
+  }
+  e->instances[e->instance_count++] = instance;
+  instance->engine = e;
+  return HADRON_OK;
+}
+
+static void row_seed(struct hd_engine *e, uint32_t instrument) {
+  const struct hd_instrument *definition = &e->instruments->rows[instrument];
+  struct hadron_market *market = &e->rows[instrument].market;
+  market->instrument = instrument;
+  market->increment = definition->increment;
+  market->lot = definition->lot;
+  if (market->state == HADRON_MARKET_INVALID) market->state = HADRON_MARKET_OPEN;
+}
+
+// Subscriptions of an instrument lie side by side, in the order of the instances: by arm, then as they were added.
+int32_t hd_engine_seal(struct hd_engine *e) {
+  HD_ASSERT(!e->sealed);
+  for (uint32_t i = 0; i < e->instance_count; i++)
+    for (uint32_t k = 0; k < e->instances[i]->instrument_count; k++) {
+      e->rows[e->instances[i]->instruments[k]].count++;
+      e->subscription_count++;
+    }
+  e->subscriptions = calloc(e->subscription_count + 1, sizeof *e->subscriptions);
+  if (!e->subscriptions) return HADRON_ERR_MEMORY;
+  uint32_t next = 0;
+  for (uint32_t id = 1; id <= e->instruments->max; id++) {
+    e->rows[id].first = next;
+    next += e->rows[id].count;
+    e->rows[id].count = 0;
+    if (id <= e->instruments->count) row_seed(e, id);
+  }
+  for (uint32_t i = 0; i < e->instance_count; i++) {
+    struct hd_engine_instance *instance = e->instances[i];
+    for (uint32_t k = 0; k < instance->instrument_count; k++) {
+      struct hd_engine_row *row = &e->rows[instance->instruments[k]];
+      struct hd_subscription *s = &e->subscriptions[row->first + row->count++];
+      *s = (struct hd_subscription){.instance = instance, .triggers = instance->api->triggers};
+      row->triggers |= s->triggers;
+    }
+  }
+  e->sealed = true;
+  return hd_engine_bars_seal(e);
+}
+
+bool hd_engine_wants(const struct hd_engine *e, uint32_t instrument) { return e->rows[instrument].count > 0; }
+
+struct hd_subscription *hd_engine_subscription(struct hd_engine *e, uint32_t arm, uint32_t instrument) {
+  struct hd_engine_row *row = &e->rows[instrument];
+  for (uint32_t i = 0; i < row->count; i++) {
+    struct hd_subscription *s = &e->subscriptions[row->first + i];
+    if (s->instance->arm == arm) return s;
+  }
+  return NULL;
+}
+
+void hd_engine_begin(struct hd_engine *e, uint64_t cause, int64_t now_ns) {
+  e->cause = cause;
+  e->now_ns = now_ns;
+  e->decision_count = 0;
+}
+
+const struct hadron_market *hd_engine_patch(struct hd_engine_row *row, const struct hd_subscription *s) {
+  struct hadron_market *m = &row->market;
+  m->position = s->view.position;
+  m->working_buy = s->view.working_buy;
+  m->working_sell = s->view.working_sell;
+  m->average_entry = s->view.average_entry;
+  return m;
+}
+
+// A callback's result: errors are counted; too many in a row, or one that broke its budget, fence the instance.
+void hd_engine_result(struct hd_engine *e, struct hd_engine_instance *instance, int32_t code) {
+  instance->calls++;
+  e->counts.calls++;
+  if (__builtin_expect(code == HADRON_OK, 1)) {
+    instance->errors_in_row = 0;
+    return;
+  }
+  instance->errors++;
+  e->counts.faults++;
+  bool fence = code == HADRON_ERR_BUDGET || code == HADRON_ERR_MEMORY ||
+               (e->options.errors_max > 0 && ++instance->errors_in_row >= e->options.errors_max);
+  if (fence) instance->fenced = 1;
+  e->listener.fault(e->listener.self, instance, code, fence);
+}
+
+static void sample_volatility(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick, double price) {
+  int64_t elapsed = tick->event_ns - row->sample_ns;
+  if (elapsed < 1000000000) return; // at most one sample a second: a logarithm per tick would cost more than the rest
+  if (row->sample_price > 0) {
+    double r = log(price / row->sample_price), seconds = (double)elapsed * 1e-9;
+    double decay = e->options.volatility_decay, sample = r * r / seconds;
+    row->variance = row->variance > 0 ? decay * row->variance + (1 - decay) * sample : sample;
+    row->market.volatility = sqrt(row->variance);
+    bool turbulent = e->options.volatile_above > 0 && row->market.volatility > e->options.volatile_above;
+    if (turbulent != row->turbulent) {
+      row->turbulent = turbulent;
+      e->listener.turbulent(e->listener.self, tick->instrument, turbulent);
+    }
+  }
+  row->sample_ns = tick->event_ns;
+  row->sample_price = price;
+}
+
+static void update_market(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick) {
+  struct hadron_market *m = &row->market;
+  m->sequence = tick->sequence;
+  m->event_ns = tick->event_ns;
+  switch (tick->kind) {
+  case HADRON_TICK_TRADE:
+    m->last = tick->value.trade.price;
+    m->last_size = tick->value.trade.quantity;
+    row->traded = true;
+    sample_volatility(e, row, tick, hadron_price_double(m->last));
+    break;
+  case HADRON_TICK_QUOTE:
+    m->bid = tick->value.quote.bid;
+    m->ask = tick->value.quote.ask;
+    m->bid_size = tick->value.quote.bid_size;
+    m->ask_size = tick->value.quote.ask_size;
+    if (!row->traded && m->bid.nanos > 0 && m->ask.nanos > 0)
+      sample_volatility(e, row, tick, (hadron_price_double(m->bid) + hadron_price_double(m->ask)) / 2);
+    break;
+  case HADRON_TICK_STATUS:
+    m->state = (uint8_t)tick->value.status.state;
+    break;
+  default: // a book change: strategies that ask for them keep their own book
+    break;
+  }
+}
+
+static void publish_mark(struct hd_engine *e, const struct hd_engine_row *row, const struct hadron_tick *tick) {
+  struct hd_mark_cell *cell = &e->marks->cells[tick->instrument];
+  struct hd_mark *mark = hd_mark_begin(cell);
+  mark->last = row->market.last;
+  mark->bid = row->market.bid;
+  mark->ask = row->market.ask;
+  mark->event_ns = tick->event_ns;
+  mark->recv_ns = tick->recv_ns;
+  mark->sequence = tick->sequence;
+  mark->state = row->market.state;
+  mark->volatility = (float)row->market.volatility;
+  hd_mark_end(cell);
+}
+
+static void call_tick(struct hd_engine *e, struct hd_engine_row *row, struct hd_subscription *s, const struct hadron_tick *tick) {
+  struct hd_engine_instance *instance = s->instance;
+  if (__builtin_expect(instance->fenced, 0)) return;
+  const struct hadron_market *market = hd_engine_patch(row, s);
+  if (instance->latency && e->options.measure_every && (e->measure_at++ & (e->options.measure_every - 1)) == 0) {
+    uint64_t start = hd_cycles();
+    int32_t code = instance->api->on_tick(instance->self, tick, market);
+    hd_histogram_record(instance->latency, (uint64_t)hd_cycles_to_ns(hd_cycles() - start));
+    hd_engine_result(e, instance, code);
+    return;
+  }
+  hd_engine_result(e, instance, instance->api->on_tick(instance->self, tick, market));
+}
+
+void hd_engine_tick(struct hd_engine *e, const struct hadron_tick *tick) {
+  // Kinds of ticks and the triggers for them are the same bits in the same order.
+  _Static_assert(HADRON_ON_TRADE == 1 << (HADRON_TICK_TRADE - 1) && HADRON_ON_STATUS == 1 << (HADRON_TICK_STATUS - 1), "bits");
+  HD_DASSERT(tick->instrument > 0 && tick->instrument <= e->instruments->count && e->sealed);
+  struct hd_engine_row *row = &e->rows[tick->instrument];
+  if (__builtin_expect(row->market.instrument == 0, 0)) row_seed(e, tick->instrument); // joined after the seal
+  hd_engine_begin(e, tick->sequence, tick->recv_ns);
+  e->counts.ticks++;
+  update_market(e, row, tick);
+  publish_mark(e, row, tick);
+  uint32_t trigger = 1u << (tick->kind - 1);
+  if (row->triggers & trigger)
+    for (uint32_t i = 0; i < row->count; i++) {
+      struct hd_subscription *s = &e->subscriptions[row->first + i];
+      if (s->triggers & trigger) call_tick(e, row, s, tick);
+    }
+  if (row->bar_count) hd_engine_bars_tick(e, row, tick);
+}
+
+void hd_engine_view(struct hd_engine *e, uint32_t arm, uint32_t instrument, const struct hd_arm_view *view) {
+  struct hd_subscription *s = hd_engine_subscription(e, arm, instrument);
+  if (s) s->view = *view;
+}
+
+void hd_engine_allocation(struct hd_engine *e, const struct hadron_allocation *allocation, const struct hd_arm_view *view) {
+  struct hd_subscription *s = hd_engine_subscription(e, allocation->arm, allocation->instrument);
+  if (!s) return;
+  s->view = *view;
+  struct hd_engine_row *row = &e->rows[allocation->instrument];
+  hd_engine_begin(e, row->market.sequence, allocation->time_ns);
+  if ((s->triggers & HADRON_ON_EXECUTION) && !s->instance->fenced)
+    hd_engine_result(e, s->instance, s->instance->api->on_execution(s->instance->self, allocation, hd_engine_patch(row, s)));
+}
+
+void hd_engine_order_event(struct hd_engine *e, uint32_t arm, const struct hadron_order_event *event,
+                           const struct hd_arm_view *view) {
+  struct hd_subscription *s = hd_engine_subscription(e, arm, event->instrument);
+  if (!s) return;
+  s->view = *view;
+  struct hd_engine_row *row = &e->rows[event->instrument];
+  hd_engine_begin(e, event->cause, event->time_ns);
+  if ((s->triggers & HADRON_ON_ORDER) && !s->instance->fenced)
+    hd_engine_result(e, s->instance, s->instance->api->on_order(s->instance->self, event, hd_engine_patch(row, s)));
+}
+
+const struct hadron_decision *hd_engine_decisions(const struct hd_engine *e, uint32_t *count) {
+  *count = e->decision_count;
+  return e->decisions;
+}
+
+bool hd_engine_owns(const struct hd_engine_instance *instance, uint32_t instrument) {
+  if (instance->instrument_count == 1) return instance->instruments[0] == instrument;
+  uint32_t low = 0, high = instance->instrument_count;
+  while (low < high) {
+    uint32_t middle = (low + high) / 2;
+    if (instance->instruments[middle] == instrument) return true;
+    if (instance->instruments[middle] < instrument) low = middle + 1;
+    else high = middle;
+  }
+  return false;
+}
+
+static bool decision_valid(const struct hadron_decision *d) {
+  if (d->kind == HADRON_DECISION_INVALID || d->kind > HADRON_DECISION_WORK) return false;
+  if (d->kind != HADRON_DECISION_TARGET && d->side != HADRON_SIDE_BUY && d->side != HADRON_SIDE_SELL) return false;
+  if (d->kind != HADRON_DECISION_TARGET && d->quantity.e8 < 0) return false;
+  if (d->kind == HADRON_DECISION_WORK ? d->slot < 1 || d->slot > HD_SLOTS_MAX : d->slot != 0) return false;
+  if (d->order_type > HADRON_ORDER_STOP_LIMIT || d->time_in_force > HADRON_TIF_GTD) return false;
+  if (d->flags & ~(HADRON_ORDER_POST_ONLY | HADRON_ORDER_REDUCE_ONLY)) return false;
+  if (d->limit.nanos < 0 || d->stop.nanos < 0) return false;
+  return isfinite(d->mean_return) && d->uncertainty >= 0 && isfinite(d->uncertainty) && d->confidence >= 0 && d->confidence <= 1;
+}
+
+int32_t hd_engine_decide(struct hd_engine_instance *instance, const struct hadron_decision *decision) {
+  struct hd_engine *e = instance->engine;
+  if (!decision_valid(decision) || !hd_engine_owns(instance, decision->instrument)) {
+    instance->refused++;
+    e->counts.refused++;
+    return HADRON_ERR_ARGUMENT;
+  }
+  if (e->decision_count == HD_TICK_DECISIONS_MAX) {
+    instance->refused++;
+    e->counts.refused++;
+    return HADRON_ERR_FULL;
+  }
+  struct hadron_decision *d = &e->decisions[e->decision_count++];
+  *d = *decision;
+  d->trace = hd_trace_of(e->options.session, e->cause);
+  d->cause = e->cause;
+  d->id = 0;
+  d->time_ns = e->now_ns;
+  d->arm = instance->arm;
+  if (d->order_type == HADRON_ORDER_INVALID)
+    d->order_type = d->stop.nanos ? (d->limit.nanos ? HADRON_ORDER_STOP_LIMIT : HADRON_ORDER_STOP)
+                                  : (d->limit.nanos ? HADRON_ORDER_LIMIT : HADRON_ORDER_MARKET);
+  if (d->time_in_force == HADRON_TIF_INVALID)
+    d->time_in_force = d->order_type == HADRON_ORDER_MARKET ? HADRON_TIF_IOC : HADRON_TIF_DAY;
+  e->counts.decisions++;
+  return HADRON_OK;
+}
+
+const struct hadron_market *hd_engine_market(struct hd_engine_instance *instance, uint32_t instrument) {
+  if (!hd_engine_owns(instance, instrument)) return NULL;
+  struct hd_subscription *s = hd_engine_subscription(instance->engine, instance->arm, instrument);
+  return s ? hd_engine_patch(&instance->engine->rows[instrument], s) : NULL;
+}
+
+int32_t hd_engine_feature(struct hd_engine_instance *instance, uint32_t instrument, uint32_t feature, double *value) {
+  const struct hadron_market *m = hd_engine_market(instance, instrument);
+  if (!m) return HADRON_ERR_NOT_FOUND;
+  double bid = hadron_price_double(m->bid), ask = hadron_price_double(m->ask), mid = (bid + ask) / 2;
+  double bid_size = hadron_quantity_double(m->bid_size), ask_size = hadron_quantity_double(m->ask_size);
+  bool both = m->bid.nanos > 0 && m->ask.nanos > 0;
+  switch (feature) {
+  case HADRON_FEATURE_VOLATILITY: *value = m->volatility; return HADRON_OK;
+  case HADRON_FEATURE_SPREAD: *value = both ? (ask - bid) / mid : 0; return HADRON_OK;
+  case HADRON_FEATURE_IMBALANCE:
+    *value = bid_size + ask_size > 0 ? (bid_size - ask_size) / (bid_size + ask_size) : 0;
+    return HADRON_OK;
+  case HADRON_FEATURE_MID: *value = both ? mid : hadron_price_double(m->last); return HADRON_OK;
+  default: return HADRON_ERR_NOT_FOUND;
+  }
+}
+
+const struct hd_engine_counts *hd_engine_count(const struct hd_engine *e) { return &e->counts; }

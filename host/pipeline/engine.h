@@ -1,0 +1,113 @@
+// Engine: one shard. Keeps the state of its instruments (last trade, quote, volatility, the arms' positions), builds bars, keeps
+// timers, and calls each strategy instance whose triggers and universe match. Run to completion, nothing shared but the marks.
+//
+// takes  ticks of its instruments in order; feedback (allocations, order events); time
+// gives  decisions, in the order in which they were made
+// bound  HD_TICK_DECISIONS_MAX per call   full   decide() says FULL, counted
+// thread [shard]; setting up is [control] before ticks flow
+#ifndef HD_PIPELINE_ENGINE_H
+#define HD_PIPELINE_ENGINE_H
+
+#include "base/histogram.h"
+#include "base/limits.h"
+#include "hadron/strategy.h"
+#include "pipeline/instrument.h"
+#include "pipeline/mark.h"
+
+struct hd_engine;
+
+// One strategy instance as the engine sees it. The owner (runtime) fills the first part and keeps the struct until the engine ends.
+struct hd_engine_instance {
+  const struct hadron_strategy_api *api; // static
+  void *self;
+  int32_t (*on_timer)(void *self, uint64_t id, int64_t due_ns, const struct hadron_market *market); // NULL: no timers
+  const uint32_t *instruments;           // its universe, ascending; borrowed(until the engine ends)
+  uint32_t instrument_count;
+  uint32_t arm;
+  // Engine's own.
+  struct hd_engine *engine;
+  struct hadron_bar_request bars[HD_BAR_KINDS_MAX];
+  uint32_t bar_count;
+  uint32_t fenced;                       // 1: no more calls
+  uint32_t errors_in_row;
+  uint64_t calls, errors, refused;       // callbacks; those that failed; decisions that were out of range or too many
+  struct hd_histogram *latency;          // ns per callback; NULL: not measured; borrowed
+};
+
+// What an arm holds and works in an instrument: the arm's fields of hadron_market.
+struct hd_arm_view {
+  struct hadron_quantity position, working_buy, working_sell;
+  struct hadron_price average_entry;
+};
+
+struct hd_engine_listener {
+  void *self;
+  // A callback failed. fenced: the instance gets no more ticks. [shard]
+  void (*fault)(void *self, struct hd_engine_instance *instance, int32_t code, bool fenced);
+  // Volatility went above or fell below the threshold of the router's rules. [shard]
+  void (*turbulent)(void *self, uint32_t instrument, bool on);
+  // A timer or a time bar is about to fire. [shard]
+  void (*fired)(void *self, const struct hadron_timer_fired *timer);
+};
+
+struct hd_engine_options {
+  uint64_t session;        // seeds trace ids
+  uint32_t errors_max;     // failing callbacks in a row after which an instance is fenced; 0: never
+  double volatile_above;   // per-second standard deviation; 0: never
+  double volatility_decay; // EWMA weight of the old variance, (0, 1)
+  uint32_t measure_every;  // callbacks per measured one, a power of two; 0: none
+};
+
+struct hd_engine_counts {
+  uint64_t ticks, calls, bars, timers, decisions, refused, faults;
+};
+
+// Where the next timer or bar close stands; smaller fires first, across shards too.
+struct hd_due {
+  int64_t due_ns;
+  uint64_t order;
+};
+
+int32_t hd_engine_create(const struct hd_engine_options *options, const struct hd_instruments *instruments,
+                         struct hd_marks *marks, const struct hd_engine_listener *listener, struct hd_engine **out);
+void hd_engine_destroy(struct hd_engine *e);
+
+// Adds an instance; before its `start`. HADRON_ERR_MEMORY, HADRON_ERR_ARGUMENT (an instrument that is not in the table). [control]
+int32_t hd_engine_add(struct hd_engine *e, struct hd_engine_instance *instance);
+// All instances are added and started: builds the subscription table. [control]
+int32_t hd_engine_seal(struct hd_engine *e);
+// Do any instances want ticks of the instrument? [control, after seal]
+bool hd_engine_wants(const struct hd_engine *e, uint32_t instrument);
+
+// The calls of a tick. Decisions that come of it are in hd_engine_decisions until the next call. [shard]
+void hd_engine_tick(struct hd_engine *e, const struct hadron_tick *tick);
+// Fires the first timer or bar close that is due at now_ns; false if there is none. [shard]
+bool hd_engine_fire(struct hd_engine *e, int64_t now_ns);
+// When the next one is due; false if there is none. [shard]
+bool hd_engine_due(const struct hd_engine *e, struct hd_due *due);
+static inline bool hd_due_before(struct hd_due a, struct hd_due b) {
+  return a.due_ns != b.due_ns ? a.due_ns < b.due_ns : a.order < b.order;
+}
+
+// What happened to an arm in an instrument; sets its view, then calls the instance if it asked for that. [shard]
+void hd_engine_allocation(struct hd_engine *e, const struct hadron_allocation *allocation, const struct hd_arm_view *view);
+void hd_engine_order_event(struct hd_engine *e, uint32_t arm, const struct hadron_order_event *event,
+                           const struct hd_arm_view *view);
+// A view has changed without either: a split, a recovery. [shard]
+void hd_engine_view(struct hd_engine *e, uint32_t arm, uint32_t instrument, const struct hd_arm_view *view);
+
+// The decisions of the last call, ids not yet set. borrowed(until the next call). [shard]
+const struct hadron_decision *hd_engine_decisions(const struct hd_engine *e, uint32_t *count);
+
+// Host side of the strategy capabilities; `instance` is the one in a callback (or in start, for bars and timers).
+int32_t hd_engine_decide(struct hd_engine_instance *instance, const struct hadron_decision *decision);
+const struct hadron_market *hd_engine_market(struct hd_engine_instance *instance, uint32_t instrument);
+int32_t hd_engine_bars(struct hd_engine_instance *instance, const struct hadron_bar_request *request);
+int32_t hd_engine_timer_at(struct hd_engine_instance *instance, int64_t due_ns, uint64_t id);
+void hd_engine_timer_cancel(struct hd_engine_instance *instance, uint64_t id);
+int32_t hd_engine_feature(struct hd_engine_instance *instance, uint32_t instrument, uint32_t feature, double *value);
+bool hd_engine_owns(const struct hd_engine_instance *instance, uint32_t instrument);
+
+const struct hd_engine_counts *hd_engine_count(const struct hd_engine *e);
+
+#endif

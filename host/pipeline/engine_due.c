@@ -1,0 +1,94 @@
+// What the clock owes: timers of strategies and closes of time bars, in one binary heap. The order is total and does not depend on
+// the shard: by time, then bars before timers, then instrument, arm and id.
+#include "pipeline/engine_internal.h"
+
+static bool item_before(const struct hd_due_item *a, const struct hd_due_item *b) { return hd_due_before(a->due, b->due); }
+
+// Bars: the instrument in the low half, builder in the middle. Timers: the top bit, then instrument and arm; ids by a tie-break.
+static uint64_t order_of(const struct hd_due_item *item) {
+  if (item->class == HD_DUE_BAR) return (uint64_t)item->instrument << 32 | item->builder;
+  return UINT64_C(1) << 63 | (uint64_t)item->instrument << 32 | (uint64_t)(item->instance->arm & 0xffff) << 16 | (item->id & 0xffff);
+}
+
+int32_t hd_engine_due_push(struct hd_engine *e, const struct hd_due_item *item) {
+  if (e->due_count == e->due_room) return HADRON_ERR_FULL;
+  uint32_t at = e->due_count++;
+  struct hd_due_item added = *item;
+  added.due.order = order_of(&added);
+  while (at > 0 && item_before(&added, &e->due[(at - 1) / 2])) {
+    e->due[at] = e->due[(at - 1) / 2];
+    at = (at - 1) / 2;
+  }
+  e->due[at] = added;
+  return HADRON_OK;
+}
+
+static void due_remove(struct hd_engine *e, uint32_t at) {
+  HD_ASSERT(at < e->due_count);
+  struct hd_due_item last = e->due[--e->due_count];
+  if (at == e->due_count) return;
+  while (at > 0 && item_before(&last, &e->due[(at - 1) / 2])) {
+    e->due[at] = e->due[(at - 1) / 2];
+    at = (at - 1) / 2;
+  }
+  for (uint32_t child; (child = 2 * at + 1) < e->due_count; at = child) {
+    if (child + 1 < e->due_count && item_before(&e->due[child + 1], &e->due[child])) child++;
+    if (!item_before(&e->due[child], &last)) break;
+    e->due[at] = e->due[child];
+  }
+  e->due[at] = last;
+}
+
+void hd_engine_due_forget(struct hd_engine *e, uint32_t builder) {
+  for (uint32_t i = 0; i < e->due_count; i++)
+    if (e->due[i].class == HD_DUE_BAR && e->due[i].builder == builder) {
+      due_remove(e, i);
+      return;
+    }
+}
+
+bool hd_engine_due(const struct hd_engine *e, struct hd_due *due) {
+  if (e->due_count == 0) return false;
+  *due = e->due[0].due;
+  return true;
+}
+
+bool hd_engine_fire(struct hd_engine *e, int64_t now_ns) {
+  if (e->due_count == 0 || e->due[0].due.due_ns > now_ns) return false;
+  struct hd_due_item item = e->due[0];
+  due_remove(e, 0);
+  struct hd_engine_row *row = &e->rows[item.instrument];
+  struct hadron_timer_fired fired = {item.due.due_ns, now_ns, item.id, item.instance ? item.instance->arm : 0, item.instrument};
+  if (item.class == HD_DUE_BAR) {
+    // Decisions on a close carry the time of the close, not of the tick that let the clock pass it.
+    hd_engine_begin(e, e->builders[item.builder].bar.sequence, item.due.due_ns);
+    fired.id = item.builder - row->bar_first;
+    e->listener.fired(e->listener.self, &fired);
+    hd_engine_bar_close(e, row, item.builder);
+    return true;
+  }
+  hd_engine_begin(e, row->market.sequence, item.due.due_ns);
+  if (item.instance->fenced) return true;
+  e->counts.timers++;
+  e->listener.fired(e->listener.self, &fired);
+  struct hd_subscription *s = hd_engine_subscription(e, item.instance->arm, item.instrument);
+  hd_engine_result(e, item.instance, item.instance->on_timer(item.instance->self, item.id, item.due.due_ns,
+                                                             s ? hd_engine_patch(row, s) : &row->market));
+  return true;
+}
+
+void hd_engine_timer_cancel(struct hd_engine_instance *instance, uint64_t id) {
+  struct hd_engine *e = instance->engine;
+  for (uint32_t i = 0; i < e->due_count; i++)
+    if (e->due[i].class == HD_DUE_TIMER && e->due[i].instance == instance && e->due[i].id == id) {
+      due_remove(e, i);
+      return;
+    }
+}
+
+int32_t hd_engine_timer_at(struct hd_engine_instance *instance, int64_t due_ns, uint64_t id) {
+  if (!instance->on_timer) return HADRON_ERR_STATE;
+  hd_engine_timer_cancel(instance, id);
+  struct hd_due_item item = {.due = {due_ns, 0}, .class = HD_DUE_TIMER, .instrument = instance->instruments[0], .instance = instance, .id = id};
+  return hd_engine_due_push(instance->engine, &item);
+}
