@@ -3,8 +3,9 @@
 // never removed.
 //
 // takes  definitions from the universe file and from venues     gives  rows by id, by name, by (venue, symbol)
-// bound  universe.max instruments; four listings per instrument full   HADRON_ERR_FULL
-// thread [control, io]: writers one at a time; readers of rows that they know of need no lock
+// bound  universe.max instruments, four times as many listings     full   HADRON_ERR_FULL
+// thread [control, io]: writers one at a time; readers of rows that they know of need no lock. find and find_symbol walk the maps
+//        and belong to the writers' side; `at` and the rows themselves are for everybody
 #ifndef HD_PIPELINE_INSTRUMENT_H
 #define HD_PIPELINE_INSTRUMENT_H
 
@@ -14,6 +15,14 @@
 #include "base/map.h"
 #include "hadron/message.h"
 #include "hadron/venue.h"
+
+enum hd_instrument_field {
+  HD_INSTRUMENT_INCREMENT = 1,
+  HD_INSTRUMENT_LOT = 2,
+  HD_INSTRUMENT_MULTIPLIER = 4,
+  HD_INSTRUMENT_ASSET = 8,
+  HD_INSTRUMENT_CURRENCY = 16,
+};
 
 struct hd_instrument {
   uint32_t id;
@@ -25,6 +34,7 @@ struct hd_instrument {
   struct hadron_quantity size_max;  // sane bound of a tick's size; 0: none
   uint32_t listing;                 // the first one: where orders go unless the config says otherwise
   uint32_t shard;                   // which engine owns it; set before ticks flow
+  uint32_t assumed;                 // enum hd_instrument_field bits that are defaults; the first venue that knows better sets them
   char name[HADRON_SYMBOL_SIZE];
   char currency[8];
 };
@@ -32,6 +42,7 @@ struct hd_instrument {
 struct hd_listing {
   uint32_t handle;
   uint32_t instrument;
+  uint32_t next;                    // handle of the instrument's next listing; 0: the last
   uint16_t venue;
   char symbol[HADRON_SYMBOL_SIZE];
 };
@@ -48,23 +59,27 @@ struct hd_instruments {
   struct hd_map by_symbol;      // venue number (2 bytes) + symbol -> handle
 };
 
+// @err   HADRON_ERR_ARGUMENT (max 0 or above 2^24), HADRON_ERR_MEMORY; fini accepts what is left of a failed init.
 int32_t hd_instruments_init(struct hd_instruments *t, uint32_t max, bool open);
 void hd_instruments_fini(struct hd_instruments *t);
 
 // Adds an instrument by its definition (id, listing and shard are set by the table). Zero increment, lot and multiplier mean the
-// defaults: 0.01, 1 and 1. HADRON_ERR_EXISTS, HADRON_ERR_FULL, HADRON_ERR_ARGUMENT (a name that is empty or too long).
+// defaults: 0.01, 1 and 1. HADRON_ERR_EXISTS, HADRON_ERR_FULL, HADRON_ERR_ARGUMENT: a name that is empty, too long, not printable
+// or has a '|' (which separates the parts of an order id's text); a negative number; bounds the wrong way round.
 int32_t hd_instruments_add(struct hd_instruments *t, const struct hd_instrument *definition, uint32_t *id);
 
-// Says that `venue` calls an instrument `symbol`. HADRON_ERR_EXISTS with another instrument, HADRON_ERR_FULL.
+// Says that `venue` (> 0) calls an instrument `symbol`. Saying it twice gives the same handle. HADRON_ERR_EXISTS: the symbol is
+// another instrument's; HADRON_ERR_NOT_FOUND: no such instrument; HADRON_ERR_FULL; HADRON_ERR_ARGUMENT.
 int32_t hd_instruments_list(struct hd_instruments *t, uint32_t id, uint16_t venue, const char *symbol, uint32_t *handle);
 
-// What a venue's `resolve` does: finds the listing, or makes it (and the instrument, if the universe is open).
+// What a venue's `resolve` does: finds the listing, or makes it (and the instrument, if the universe is open). What the venue knows
+// of the instrument replaces defaults, never what the universe file said. HADRON_ERR_NOT_FOUND: the universe is closed.
 int32_t hd_instruments_resolve(struct hd_instruments *t, uint16_t venue, const struct hadron_listing *listing, uint32_t *handle);
 
 uint32_t hd_instruments_find(const struct hd_instruments *t, const char *name); // 0: none
 uint32_t hd_instruments_find_symbol(const struct hd_instruments *t, uint16_t venue, const char *symbol); // handle; 0: none
 
-// The handle under which `venue` lists the instrument; 0: it does not.
+// The handle under which `venue` lists the instrument (the first, if there are several); 0: it does not. [any]
 uint32_t hd_instruments_at(const struct hd_instruments *t, uint32_t id, uint16_t venue);
 
 void hd_instruments_definition(const struct hd_instruments *t, uint32_t id, uint32_t handle,
