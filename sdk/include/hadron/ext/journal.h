@@ -40,6 +40,13 @@ struct hadron_journal {
   // Where the next record will be written: end() - a cursor is the lag in bytes. [plugin & active] [nonblocking]
   // @since 1.0
   uint64_t (*end)(struct hadron_instance *instance);
+
+  // Says what this reader has stored for good: records from `position` on are kept for it, across restarts too, whatever the
+  // host's retention says. Before the first call nothing is held. [plugin & active]
+  // @param position  of the first record still needed (source: this reader)
+  // @err   HADRON_ERR_IO  the place could not be written; the old one holds
+  // @since 1.0
+  int32_t (*keep)(struct hadron_instance *instance, uint64_t position);
 };
 
 #endif
