@@ -1,0 +1,80 @@
+#include "journal/capability.h"
+
+#include "base/assert.h"
+#include "base/banned.h"
+#include "base/log.h"
+#include "base/text.h"
+
+#define KEEP_STEP (UINT64_C(1) << 20) // the place is written again after this many bytes: it guards whole segments
+
+static struct hd_journal_reader *(*reader_lookup)(struct hadron_instance *instance);
+
+int32_t hd_journal_reader_init(struct hd_journal_reader *r, struct hd_journal *journal, const char *name, struct hd_fault *fault) {
+  *r = (struct hd_journal_reader){.journal = journal};
+  if (!hd_name_valid(name)) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "journal: \"%s\" is no name for a reader", name);
+  hd_text_copy(r->name, sizeof r->name, name);
+  return hd_journal_cursor_open(hd_journal_dir(journal), &r->cursor, fault);
+}
+
+void hd_journal_reader_fini(struct hd_journal_reader *r) {
+  hd_journal_cursor_close(r->cursor);
+  r->cursor = NULL;
+}
+
+static int32_t reader_seek(struct hadron_instance *instance, uint64_t position) {
+  struct hd_journal_reader *r = reader_lookup(instance);
+  if (!r) return HADRON_ERR_STATE;
+  struct hd_fault fault;
+  int32_t rc = hd_journal_cursor_seek(r->cursor, position, &fault);
+  if (rc != HADRON_OK) hd_log_warn("JOURNAL_SEEK", "%s: %s", r->name, fault.text);
+  return rc;
+}
+
+static int32_t reader_next(struct hadron_instance *instance, struct hadron_record *record) {
+  struct hd_journal_reader *r = reader_lookup(instance);
+  if (!r) return HADRON_ERR_STATE;
+  struct hd_fault fault;
+  int32_t rc = hd_journal_cursor_next(r->cursor, record, &fault);
+  if (rc == HADRON_OK || rc == HADRON_ERR_AGAIN) return rc;
+  if (!r->damaged) hd_log_error("JOURNAL_READ", "%s: %s", r->name, fault.text);
+  r->damaged = true;
+  return rc;
+}
+
+static void reader_id(struct hadron_instance *instance, uint8_t id[16]) {
+  struct hd_journal_reader *r = reader_lookup(instance);
+  if (r)
+    memcpy(id, hd_journal_id(r->journal), 16);
+  else
+    memset(id, 0, 16);
+}
+
+static uint64_t reader_end(struct hadron_instance *instance) {
+  struct hd_journal_reader *r = reader_lookup(instance);
+  return r ? hd_journal_end(r->journal) : 0;
+}
+
+static int32_t reader_keep(struct hadron_instance *instance, uint64_t position) {
+  struct hd_journal_reader *r = reader_lookup(instance);
+  if (!r) return HADRON_ERR_STATE;
+  if (r->kept && position >= r->kept && position - r->kept < KEEP_STEP) return HADRON_OK;
+  struct hd_fault fault;
+  int32_t rc = hd_journal_keep(hd_journal_dir(r->journal), r->name, position, &fault);
+  if (rc == HADRON_OK)
+    r->kept = position ? position : 1;
+  else
+    hd_log_warn("JOURNAL_KEEP", "%s: %s", r->name, fault.text);
+  return rc;
+}
+
+const struct hadron_journal *hd_journal_capability(struct hd_journal_reader *(*reader_of)(struct hadron_instance *instance)) {
+  static const struct hadron_journal table = {.struct_size = sizeof table,
+                                              .seek = reader_seek,
+                                              .next = reader_next,
+                                              .id = reader_id,
+                                              .end = reader_end,
+                                              .keep = reader_keep};
+  HD_ASSERT(reader_of);
+  reader_lookup = reader_of;
+  return &table;
+}

@@ -1,0 +1,187 @@
+// What is due off the append path: successors, names, resident pages, the hash chain, durability, retention.
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/banned.h"
+#include "base/log.h"
+#include "journal/writer.h"
+
+#define WINDOW_AHEAD (UINT64_C(4) << 20)  // mapped ahead of the writers: a fault per page costs more than an append
+#define WINDOW_BEHIND (UINT64_C(2) << 20) // left mapped behind them: the journal's share of resident memory stays small
+#define HASH_STEP (UINT64_C(4) << 20)     // hashed per call, so that a call stays short
+#define PAGE UINT64_C(4096)
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 // Linux 5.14; an older kernel says EINVAL and faults pages one by one
+#endif
+
+static uint64_t segment_used(struct hd_segment *s) {
+  uint64_t used = (atomic_load_explicit(&s->reserved, memory_order_relaxed) & 0xffffffffu) * 8;
+  return used < s->capacity ? used : s->capacity;
+}
+
+static void segment_window(struct hd_segment *s) {
+  uint64_t used = segment_used(s), ahead = (used + WINDOW_AHEAD) & ~(PAGE - 1);
+  if (ahead > s->capacity) ahead = s->capacity;
+  if (ahead > s->populated) {
+    madvise(s->base + s->populated, ahead - s->populated, MADV_POPULATE_WRITE);
+    s->populated = ahead;
+  }
+  if (used < WINDOW_BEHIND) return;
+  uint64_t behind = (used - WINDOW_BEHIND) & ~(PAGE - 1);
+  if (behind > s->released + WINDOW_BEHIND) {
+    madvise(s->base + s->released, behind - s->released, MADV_DONTNEED); // a shared mapping: the page cache keeps the bytes
+    s->released = behind;
+  }
+}
+
+int32_t hd_journal_settle_name(struct hd_journal *j, struct hd_fault *fault) {
+  struct hd_segment *s = atomic_exchange_explicit(&j->unnamed, NULL, memory_order_acq_rel);
+  if (!s) return HADRON_OK;
+  char name[HD_SEGMENT_NAME_SIZE];
+  hd_segment_name(name, s->first_sequence);
+  if (renameat(j->dir, HD_JOURNAL_PREPARED_NAME, j->dir, name) == 0) return hd_segment_sync_names(j->dir, fault);
+  int error = errno;
+  atomic_store_explicit(&j->unnamed, s, memory_order_release);
+  return hd_fault_set(fault, HADRON_ERR_IO, "journal: renaming %s/%s to %s failed: %s; check the directory", j->path,
+                      HD_JOURNAL_PREPARED_NAME, name, strerror(error));
+}
+
+static int32_t journal_prepare_locked(struct hd_journal *j, struct hd_fault *fault) {
+  if (atomic_load_explicit(&j->prepared, memory_order_acquire)) return HADRON_OK;
+  int32_t rc = hd_journal_settle_name(j, fault);
+  struct hd_segment *s = NULL;
+  if (rc == HADRON_OK)
+    rc = hd_segment_create(j->dir, HD_JOURNAL_PREPARED_NAME, j->segment_bytes, j->durability == HD_JOURNAL_FSYNC, &s, fault);
+  if (rc != HADRON_OK) return rc;
+  rc = hd_segment_sync_names(j->dir, fault);
+  if (rc != HADRON_OK) {
+    hd_segment_destroy(s);
+    return rc;
+  }
+  hd_segment_bounds(s, j->reserve_bytes);
+  segment_window(s);
+  s->all_next = j->all;
+  j->all = s;
+  atomic_store_explicit(&j->prepared, s, memory_order_release);
+  return HADRON_OK;
+}
+
+int32_t hd_journal_prepare(struct hd_journal *j, struct hd_fault *fault) {
+  pthread_mutex_lock(&j->work);
+  int32_t rc = journal_prepare_locked(j, fault);
+  uint32_t starved = rc != HADRON_OK;
+  if (atomic_exchange_explicit(&j->starved, starved, memory_order_relaxed) != starved) {
+    if (starved)
+      hd_log_error("JOURNAL_FULL", "%s; new orders are refused, cancels and fills have %" PRIu64 " bytes", fault->text,
+                   j->reserve_bytes);
+    else
+      hd_log_info("JOURNAL_ROOM", "journal %s: there is room again", j->path);
+  }
+  pthread_mutex_unlock(&j->work);
+  return rc;
+}
+
+uint64_t hd_segment_walk(const struct hd_segment *s, uint64_t from) {
+  while (from + 8 <= s->capacity) {
+    uint64_t commit = hd_commit_load(s->base + from);
+    if (!commit) return from;
+    from += hd_record_stride(hd_commit_size(commit));
+    if (hd_commit_mark(commit) == HD_MARK_SEAL) return from;
+  }
+  return from;
+}
+
+// Hashes a part of the oldest segment that is sealed and complete; at its end its hash goes into the successor's header and the
+// mapping is given back. Returns false when there is nothing to hash, or not yet.
+static bool journal_chain(struct hd_journal *j) {
+  struct hd_segment *s = j->unchained, *next = atomic_load_explicit(&s->successor, memory_order_acquire);
+  if (!next) return false;
+  uint64_t sealed = atomic_load_explicit(&s->sealed, memory_order_acquire);
+  if (s->settled < sealed) s->settled = hd_segment_walk(s, s->settled);
+  if (s->settled < sealed) return false; // a writer is still copying
+  uint64_t step = sealed - s->hashed < HASH_STEP ? sealed - s->hashed : HASH_STEP;
+  hd_sha256_update(&j->hash, s->base + s->hashed, step);
+  s->hashed += step;
+  if (s->hashed < sealed) return true;
+  if (j->durability == HD_JOURNAL_FSYNC && hd_journal_sync(j, s->position + sealed - 1) != HADRON_OK) return false;
+  uint8_t digest[32];
+  hd_sha256_final(&j->hash, digest);
+  hd_segment_chain(next, digest);
+  hd_segment_unmap(s);
+  hd_sha256_init(&j->hash);
+  j->unchained = next;
+  return true;
+}
+
+void hd_journal_chain_rest(struct hd_journal *j) {
+  while (journal_chain(j))
+    ;
+}
+
+int32_t hd_journal_maintain(struct hd_journal *j, struct hd_fault *fault) {
+  struct hd_fault own;
+  if (!fault) fault = &own;
+  int32_t rc = hd_journal_prepare(j, fault);
+  struct hd_segment *s = atomic_load_explicit(&j->current, memory_order_acquire);
+  segment_window(s);
+  pthread_mutex_lock(&j->work);
+  int32_t named = hd_journal_settle_name(j, fault);
+  pthread_mutex_unlock(&j->work);
+  journal_chain(j);
+  if (atomic_load_explicit(&j->failed, memory_order_relaxed))
+    return hd_fault_set(fault, HADRON_ERR_IO, "journal %s: a flush to disk has failed; stop the host, check the disk, recover",
+                        j->path);
+  return rc != HADRON_OK ? rc : named;
+}
+
+// ---- Group commit. One of those who wait flushes for all; who comes meanwhile waits for the next round. ----
+
+// Flushes what is committed, and at least the record at `position`. Returns the position before which all is durable.
+static int32_t journal_flush(struct hd_journal *j, uint64_t position, uint64_t *durable) {
+  for (;;) {
+    struct hd_segment *s = j->flushing;
+    uint64_t to = hd_segment_walk(s, s->flushed);
+    struct hd_segment *next = atomic_load_explicit(&s->successor, memory_order_acquire);
+    bool complete = next && to == atomic_load_explicit(&s->sealed, memory_order_acquire);
+    if (s->position + to <= position && !complete) continue; // a writer in front of it is still copying
+    if (to > s->flushed && fdatasync(s->fd) != 0) return HADRON_ERR_IO;
+    s->flushed = to;
+    *durable = s->position + to;
+    if (complete) j->flushing = next;
+    if (*durable > position) return HADRON_OK;
+  }
+}
+
+int32_t hd_journal_sync(struct hd_journal *j, uint64_t position) {
+  if (j->durability != HD_JOURNAL_FSYNC) return HADRON_OK;
+  HD_ASSERT(position < hd_journal_end(j));
+  pthread_mutex_lock(&j->gate);
+  while (j->durable <= position && !atomic_load_explicit(&j->failed, memory_order_relaxed)) {
+    if (j->syncing) {
+      pthread_cond_wait(&j->landed, &j->gate);
+      continue;
+    }
+    j->syncing = true;
+    pthread_mutex_unlock(&j->gate);
+    uint64_t durable = 0;
+    int32_t rc = journal_flush(j, position, &durable);
+    int error = errno;
+    pthread_mutex_lock(&j->gate);
+    j->syncing = false;
+    if (rc == HADRON_OK) j->durable = durable;
+    if (rc != HADRON_OK) {
+      atomic_store_explicit(&j->failed, HADRON_ERR_IO, memory_order_relaxed);
+      hd_log_error("JOURNAL_SYNC", "journal %s: fdatasync failed: %s; it is not tried again: stop, check the disk, recover",
+                   j->path, strerror(error));
+    }
+    pthread_cond_broadcast(&j->landed);
+  }
+  int32_t rc = j->durable > position ? HADRON_OK : HADRON_ERR_IO;
+  pthread_mutex_unlock(&j->gate);
+  return rc;
+}

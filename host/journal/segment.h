@@ -1,0 +1,63 @@
+// Segment files: making, mapping, naming, listing. The journal's only system calls besides its cursors'. [as the caller]
+#ifndef HD_JOURNAL_SEGMENT_H
+#define HD_JOURNAL_SEGMENT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/fault.h"
+#include "journal/format.h"
+
+#define HD_SEGMENT_NAME_SIZE 40
+#define HD_PATH_SIZE 4096
+
+// One segment as a writer knows it. The struct outlives its mapping: a writer that comes late may still look at `reserved`.
+struct hd_segment {
+  _Alignas(64) _Atomic uint64_t reserved; // claims: high half records, low half offset / 8. One word, so order and sequence agree
+  _Alignas(64) unsigned char *base;       // the mapping, capacity bytes; NULL once retired
+  uint64_t limit;                         // records end at or before this offset; the seal fits behind it
+  uint64_t soft;                          // records that end behind this offset want a successor to be there
+  uint64_t first_sequence, position, capacity;
+  int fd;
+  _Atomic uint64_t sealed;                // offset behind the seal; 0: open
+  _Atomic(struct hd_segment *) successor;
+  uint64_t settled;                       // [maintain] everything before this offset is committed
+  uint64_t hashed;                        // [maintain] bytes in the running hash
+  uint64_t populated, released;           // [maintain] window of the mapping that is resident
+  uint64_t flushed;                       // [the syncing thread] everything before this offset is committed and durable
+  struct hd_segment *all_next;            // list for close
+};
+
+void hd_segment_name(char name[HD_SEGMENT_NAME_SIZE], uint64_t first_sequence);
+
+// First sequences of the segments in the directory, ascending; owned by the caller, by free(). None: *count = 0 and *list = NULL.
+int32_t hd_segment_list(int dir, uint64_t **list, uint64_t *count, struct hd_fault *fault);
+
+// Makes `name` with `capacity` bytes of real disk space; zeroed, and written once if `prewrite`. An older file goes.
+// @err HADRON_ERR_FULL, HADRON_ERR_IO
+int32_t hd_segment_create(int dir, const char *name, uint64_t capacity, bool prewrite, struct hd_segment **segment,
+                          struct hd_fault *fault);
+
+// Maps an existing file for writing, restoring its capacity if it was cut. @err HADRON_ERR_IO
+int32_t hd_segment_map(int dir, const char *name, uint64_t capacity, struct hd_segment **segment, struct hd_fault *fault);
+
+void hd_segment_unmap(struct hd_segment *s); // mapping and file; the struct stays
+void hd_segment_destroy(struct hd_segment *s);
+
+// Writes the header's first part; the magic last.
+void hd_segment_activate(struct hd_segment *s, const uint8_t journal[16], uint64_t first_sequence, uint64_t position,
+                         int64_t created_ns);
+// Writes the second part. previous NULL: the first segment.
+void hd_segment_chain(struct hd_segment *s, const uint8_t previous[32]);
+
+// Bounds that follow from capacity and reserve.
+void hd_segment_bounds(struct hd_segment *s, uint64_t reserve);
+
+// Reads and checks a header. @err NOT_FOUND (no file), CORRUPT, UNSUPPORTED, IO
+int32_t hd_segment_read_header(int dir, const char *name, struct hd_segment_header *h, struct hd_fault *fault);
+
+// fsync of the directory: names are durable. @err HADRON_ERR_IO
+int32_t hd_segment_sync_names(int dir, struct hd_fault *fault);
+
+#endif
