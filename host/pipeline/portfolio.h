@@ -3,12 +3,18 @@
 //
 // takes  allocations, adjustments, marks      gives  positions, equity, the computed fields of an allocation
 // bound  arms x their universes, sized when an arm is added; an unknown (arm, instrument) is HADRON_ERR_NOT_FOUND
-// thread [trade]
+// thread [trade]: nothing is allocated after the books are open
 #ifndef HD_PIPELINE_PORTFOLIO_H
 #define HD_PIPELINE_PORTFOLIO_H
 
 #include "pipeline/instrument.h"
 #include "pipeline/mark.h"
+
+enum hd_role {
+  HD_ROLE_LIVE = 1,
+  HD_ROLE_CANARY = 2,
+  HD_ROLE_SHADOW = 3, // booked, never traded; no part of the sum
+};
 
 struct hd_position {
   uint32_t instrument;
@@ -18,27 +24,42 @@ struct hd_position {
   struct hadron_money realized;     // before fees
   struct hadron_money fees;
   struct hadron_money dividends;
-  struct hadron_money unrealized;   // at the last mark
+  struct hadron_money unrealized;   // at the last mark; cost + unrealized is what the position is worth, signed
   uint64_t bought_e8, sold_e8;      // turnover in units
 };
 
 struct hd_book {
   uint32_t arm;
-  uint32_t role;                    // 1 live, 2 canary, 3 shadow
+  uint32_t role;                    // enum hd_role; 0: the book is not open
   struct hadron_money initial, cash, cost, realized, fees, dividends, unrealized;
+  struct hadron_money gross;        // sum over the positions of |worth| at the last marks
   struct hadron_money turnover;     // sum of |notional|
   uint64_t wins, losses;            // closing allocations with a gain, with a loss (after their own fee)
   struct hadron_money gain, loss;   // sums of those; loss >= 0
   uint32_t position_count;
   uint32_t *index;                  // [instrument] -> position + 1; owned
-  struct hd_position *positions;    // owned
+  struct hd_position *positions;    // owned; rows never move
 };
+
+// Who holds an instrument, and at which price the books hold it.
+struct hd_holding {
+  uint32_t books;                   // how many arms' books hold it now
+  uint32_t pad;
+  struct hadron_price valued;       // the price at which all of them are valued; 0: none yet
+  struct hadron_price split_stale;  // the mark's reference that a split has made stale; 0: none
+};
+
+struct hd_portfolio_stage;          // portfolio.c
 
 struct hd_portfolio {
   const struct hd_instruments *instruments; // borrowed
   const struct hd_marks *marks;             // borrowed
   uint32_t arm_max;
+  uint32_t words;                   // 64-bit words of a set of arms
   struct hd_book *books;            // [arm]; [0] is the sum of the live books, kept in step
+  struct hd_holding *holdings;      // [instrument]; owned
+  uint64_t *holders;                // [instrument][words]: the arms that hold it; owned
+  struct hd_portfolio_stage *stages; // [arm]; owned: scratch of an adjustment, which changes all books or none
   uint64_t allocations;             // id of the last
 };
 
@@ -47,24 +68,44 @@ int32_t hd_portfolio_init(struct hd_portfolio *p, const struct hd_instruments *i
 void hd_portfolio_fini(struct hd_portfolio *p);
 
 // Opens the book of an arm over its universe. cash: its share, already part of the portfolio's (shadow: its own). [control]
+// HADRON_ERR_ARGUMENT (arm, role or an instrument out of range, or named twice), HADRON_ERR_EXISTS, HADRON_ERR_MEMORY.
 int32_t hd_portfolio_open(struct hd_portfolio *p, uint32_t arm, uint32_t role, struct hadron_money cash,
                           const uint32_t *instruments, uint32_t count);
 
-// Books one share; fills id, realized, position and cost. Nothing changes on failure. HADRON_ERR_OVERFLOW, HADRON_ERR_NOT_FOUND.
+// Books one share; fills id, realized, position and cost. Nothing changes on failure. HADRON_ERR_OVERFLOW, HADRON_ERR_NOT_FOUND,
+// HADRON_ERR_ARGUMENT (side, quantity). A share that is taken back (flags 1) carries the side, price and quantity of the original
+// and the fee as it changes (a refund is negative); it is booked as the opposite trade and counts neither as win nor round trip.
 int32_t hd_portfolio_allocate(struct hd_portfolio *p, struct hadron_allocation *allocation);
 
-// Split: quantities scale exactly or the fraction is paid out in cash at the reference price; dividend: cash by position.
+// Split: quantities scale exactly or the fraction below 1e-8 of a unit is paid out in cash at the reference price (at cost where
+// there is none); until the first tick after it the old mark is read in the new units. Dividend: cash by position, before the split;
+// a short position pays. Nothing changes on failure. HADRON_ERR_OVERFLOW, HADRON_ERR_ARGUMENT, HADRON_ERR_NOT_FOUND (no such instrument).
 int32_t hd_portfolio_adjust(struct hd_portfolio *p, const struct hadron_adjustment *adjustment);
 
 // Position of an arm (0: the portfolio) in an instrument; never NULL: a flat one if there is none.
 const struct hd_position *hd_portfolio_position(const struct hd_portfolio *p, uint32_t arm, uint32_t instrument);
 
-// Re-values one instrument in all books at its mark; or all instruments. An overflow keeps the old value and is reported.
+// Does any book, shadows included, hold the instrument? Ask before hd_portfolio_mark on the tick path.
+static inline bool hd_portfolio_holds(const struct hd_portfolio *p, uint32_t instrument) {
+  return p->holdings[instrument].books != 0;
+}
+
+// What the books value an instrument at: the mark's reference; between a split and the next tick, and while there is no mark, the
+// price they were last valued at; 0: not known.
+struct hadron_price hd_portfolio_reference(const struct hd_portfolio *p, uint32_t instrument);
+
+// Re-values one instrument in the books that hold it at its mark; or all instruments. No mark yet: the old value stays. An overflow
+// keeps the old value and is reported.
 int32_t hd_portfolio_mark(struct hd_portfolio *p, uint32_t instrument);
 int32_t hd_portfolio_mark_all(struct hd_portfolio *p);
 
-// Gross and net exposure of the portfolio at the marks.
+// Gross and net exposure of the portfolio at the last marks; kept in step, so this costs two loads.
 int32_t hd_portfolio_exposure(const struct hd_portfolio *p, struct hadron_money *gross, struct hadron_money *net);
+
+// cash + worth of the positions, of a book (arm 0: portfolio) at the last marks.
+static inline struct hadron_money hd_book_equity(const struct hd_book *book) {
+  return (struct hadron_money){book->cash.micros + book->cost.micros + book->unrealized.micros};
+}
 
 // A sample of a book (arm 0: portfolio) at the last marks.
 void hd_portfolio_equity(const struct hd_portfolio *p, uint32_t arm, int64_t now_ns, struct hadron_equity *out);

@@ -22,16 +22,19 @@ static inline int32_t hadron_narrow(hadron_int128 wide, int64_t *out) {
   return HADRON_OK;
 }
 
-// out = price x quantity x multiplier (contract size, 1e-8 units), rounded to 1e-6 half away from zero.
+// out = price x quantity x multiplier (contract size, 1e-8 units, > 0), rounded to 1e-6 half away from zero, once.
 static inline int32_t hadron_notional(struct hadron_price price, struct hadron_quantity quantity,
                                       struct hadron_quantity multiplier, struct hadron_money *out) {
   const hadron_int128 quanta = HADRON_PRICE_SCALE / HADRON_MONEY_SCALE; // 1e-9 into 1e-6
   hadron_int128 product = (hadron_int128)price.nanos * quantity.e8;     // at most 2^126
   if (multiplier.e8 != HADRON_QUANTITY_SCALE) {
-    // Scale down once first: price x quantity x multiplier could pass 2^127.
-    hadron_int128 units = hadron_divide_round(product, HADRON_QUANTITY_SCALE);
-    if (units > INT64_MAX || units < INT64_MIN) return HADRON_ERR_OVERFLOW;
-    product = units * multiplier.e8;
+    // Whole units and the rest are scaled apart, as price x quantity x multiplier could pass 2^127. The digits cut off here are
+    // below those that decide the rounding: half of the last divisor is a whole number.
+    const hadron_int128 bound = ((hadron_int128)1 << 125) / (multiplier.e8 > 0 ? multiplier.e8 : 1);
+    hadron_int128 whole = product / HADRON_QUANTITY_SCALE, rest = product % HADRON_QUANTITY_SCALE;
+    if (multiplier.e8 <= 0) return HADRON_ERR_ARGUMENT;
+    if (whole > bound || whole < -bound) return HADRON_ERR_OVERFLOW;
+    product = whole * multiplier.e8 + rest * multiplier.e8 / HADRON_QUANTITY_SCALE;
   }
   return hadron_narrow(hadron_divide_round(product, (hadron_int128)HADRON_QUANTITY_SCALE * quanta), &out->micros);
 }
