@@ -84,6 +84,23 @@ void hd_text_printable(char *text) {
   }
 }
 
+size_t hd_text_distance(const char *a, const char *b) {
+  size_t row[64], rows = strnlen(a, 63), columns = strnlen(b, 63);
+  for (size_t j = 0; j <= columns; j++) row[j] = j;
+  for (size_t i = 1; i <= rows; i++) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= columns; j++) {
+      size_t best = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      if (row[j] + 1 < best) best = row[j] + 1;
+      if (row[j - 1] + 1 < best) best = row[j - 1] + 1;
+      row[j] = best;
+    }
+  }
+  return row[columns];
+}
+
 // ---- decimals
 
 size_t hd_decimal_format(char *to, size_t size, int64_t value, int64_t scale, int decimals_min) {

@@ -44,6 +44,9 @@ size_t hd_rate_format(char *to, size_t size, double per_second);
 void hd_hex_format(char *to, const void *bytes, size_t size);
 bool hd_hex_parse(void *to, const char *text, size_t size);
 
+// Edits (insert, remove, replace a byte) between two texts of at most 63 bytes; longer ones are cut. For "did you mean".
+size_t hd_text_distance(const char *a, const char *b);
+
 // Does `name` fit the grammar [a-z0-9_-]{1,63}?
 bool hd_name_valid(const char *name);
 
