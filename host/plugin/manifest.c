@@ -317,7 +317,8 @@ int32_t hd_manifest_check(const char *path, const struct hadron_manifest *m, str
   if (m->abi_major != HADRON_ABI_MAJOR) hd_mismatch_add(&d, HADRON_ERR_ABI, "ABI major", "expected %u, found %u", HADRON_ABI_MAJOR, m->abi_major);
   if (m->minor_required > HADRON_ABI_MINOR)
     hd_mismatch_add(&d, HADRON_ERR_ABI, "ABI minor required", "expected at most %u, found %u", HADRON_ABI_MINOR, m->minor_required);
-  if (hd_kind_parse(hd_kind_name(m->kind)) != m->kind || m->kind == HADRON_KIND_INVALID)
+  bool kind_known = m->kind != HADRON_KIND_INVALID && m->kind < sizeof kinds / sizeof *kinds;
+  if (!kind_known)
     hd_mismatch_add(&d, HADRON_ERR_ABI, "kind", "expected 1 strategy, 2 venue, 3 allocator or 4 service, found %u", m->kind);
   hd_text_copy(printable, sizeof printable, m->name);
   hd_text_printable(printable);
@@ -325,8 +326,8 @@ int32_t hd_manifest_check(const char *path, const struct hadron_manifest *m, str
   hd_text_copy(printable, sizeof printable, m->version);
   hd_text_printable(printable);
   if (!hd_version_valid(m->version)) hd_mismatch_add(&d, HADRON_ERR_ARGUMENT, "version", "expected a semantic version such as 1.2.3, found \"%s\"", printable);
-  // Capabilities of another ABI major could mean anything.
-  if (m->abi_major == HADRON_ABI_MAJOR) check_requirements(m, &d);
+  // The requirements of another ABI major, or of an unknown kind, could mean anything.
+  if (m->abi_major == HADRON_ABI_MAJOR && kind_known) check_requirements(m, &d);
   snprintf(what, sizeof what, "%.400s: the plugin does not fit this host", path);
   return hd_mismatch_end(&d, what, d.code == HADRON_ERR_CAPABILITY ? "Use a host that offers it, or drop the requirement." : "Rebuild it with this host's SDK headers (sdk/include/hadron).",
                          fault);

@@ -1,0 +1,3 @@
+// Keeps every promise.
+#define TINY_NAME "good_strategy"
+#include "tiny.h"
