@@ -154,7 +154,8 @@ size_t hd_time_format(char *to, size_t size, int64_t ns, int digits) {
   HD_ASSERT(digits >= 0 && digits <= 9);
   struct writer w = {to, size, 0};
   int64_t seconds = floor_divide(ns, SECOND_NS), day = floor_divide(seconds, DAY_S);
-  uint64_t fraction = (uint64_t)(ns - seconds * SECOND_NS), of_day = (uint64_t)(seconds - day * DAY_S);
+  // The whole second below the earliest time does not fit in 64 bits signed; the difference does.
+  uint64_t fraction = (uint64_t)ns - (uint64_t)seconds * (uint64_t)SECOND_NS, of_day = (uint64_t)(seconds - day * DAY_S);
   struct civil c = civil_of(day);
   put_number(&w, (uint64_t)c.year, 4);
   put(&w, '-'), put_number(&w, (uint64_t)c.month, 2);

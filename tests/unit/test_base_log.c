@@ -47,7 +47,7 @@ static uint64_t read_back(uint64_t *told) {
   *told = 0;
   while (fgets(line, sizeof line, file)) {
     unsigned long long dropped;
-    int producer, number;
+    int producer = 0, number = 0;
     const char *words = strstr(line, "LOG_DROPPED");
     if (words != NULL && sscanf(words, "LOG_DROPPED %llu", &dropped) == 1) {
       *told += dropped;
