@@ -138,7 +138,6 @@ static void sim_on_tick(void *self, const struct hadron_tick *tick) {
     for (struct due due = work_due(s); due.at <= tick->recv_ns; due = work_due(s)) step(s, due);
     s->work_ns = work_due(s).at;
   }
-  // The clock of cancels and of requests without a time; poll moves it too.
   if (tick->recv_ns > s->clock_ns) s->clock_ns = tick->recv_ns;
   if (tick->instrument >= s->follow_count) return;
   struct sim_market *m = &s->markets[tick->instrument];
@@ -156,9 +155,10 @@ static void sim_on_tick(void *self, const struct hadron_tick *tick) {
 
 // --- requests
 
-static int32_t request(struct sim *s, uint32_t kind, const struct hadron_order *order, bool stamped, int64_t since_ns) {
+static int32_t request(struct sim *s, uint32_t kind, const struct hadron_order *order, int64_t since_ns) {
   if (!s->active) return HADRON_ERR_STATE;
-  if (stamped && order->time_ns > s->clock_ns) s->clock_ns = order->time_ns;
+  // The host's clock may be ahead of the last poll (a timer made the order), or behind the last tick: never back.
+  s->clock_ns = sim_max(s->clock_ns, s->host->now_ns(s->host->instance));
   struct sim_request *r = sim_request_push(s, s->clock_ns);
   if (!r) return HADRON_ERR_FULL;
   r->kind = kind, r->since_ns = since_ns;
@@ -167,11 +167,11 @@ static int32_t request(struct sim *s, uint32_t kind, const struct hadron_order *
   return HADRON_OK;
 }
 
-static int32_t sim_submit(void *self, const struct hadron_order *order) { return request(self, SIM_SUBMIT, order, true, 0); }
-static int32_t sim_cancel(void *self, const struct hadron_order *order) { return request(self, SIM_CANCEL, order, false, 0); }
-static int32_t sim_replace(void *self, const struct hadron_order *order) { return request(self, SIM_REPLACE, order, true, 0); }
-static int32_t sim_query(void *self, const struct hadron_order *order) { return request(self, SIM_QUERY, order, false, 0); }
-static int32_t sim_ask_all(void *self, int64_t since_ns) { return request(self, SIM_RECONCILE, NULL, false, since_ns); }
+static int32_t sim_submit(void *self, const struct hadron_order *order) { return request(self, SIM_SUBMIT, order, 0); }
+static int32_t sim_cancel(void *self, const struct hadron_order *order) { return request(self, SIM_CANCEL, order, 0); }
+static int32_t sim_replace(void *self, const struct hadron_order *order) { return request(self, SIM_REPLACE, order, 0); }
+static int32_t sim_query(void *self, const struct hadron_order *order) { return request(self, SIM_QUERY, order, 0); }
+static int32_t sim_ask_all(void *self, int64_t since_ns) { return request(self, SIM_RECONCILE, NULL, since_ns); }
 
 // TICKS is what the exchange form brings; FOLLOWS is what the other form needs. Both forms do the rest.
 static const struct hadron_venue_api api = {

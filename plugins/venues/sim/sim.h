@@ -3,8 +3,8 @@
 // venues (FOLLOWS); book.c a real order book and flow.c the background flow in it (EXCHANGE); random.c numbers.
 //
 // Contract with the host, over what hadron/venue.h says:
-// - Time is what `poll(now)` and `on_tick` (recv_ns) bring, and the time_ns that the host stamped on an order; nothing here reads
-//   a clock. An order submitted at t reaches the matching at t + entry latency. It meets ticks with recv_ns >= that and none
+// - Time is what `poll(now)` and `on_tick` (recv_ns) bring; a request is made at the host's now_ns, virtual in replay, or at the
+//   latest of the others if that is later. An order submitted at t reaches the matching at t + entry latency. It meets ticks with recv_ns >= that and none
 //   earlier; on arrival it meets the market as it stands then.
 // - What comes of it is told at + response latency, by `report`, inside a `poll`. Requests do not overtake each other, nor do
 //   reports: each way is one ordered stream.
