@@ -437,7 +437,7 @@ static void reconcile_tells_all(void **state) {
 static void tables_are_bounded(void **state) {
   (void)state;
   struct sim_host *h = sim_host_open("orders_max=16 queue=front");
-  char id[16];
+  char id[25];
   sim_host_quote(h, 1, "100.00 x 50 / 100.02 x 100");
   for (int i = 0; i < 17; i++) {
     snprintf(id, sizeof id, "A%d", i);
