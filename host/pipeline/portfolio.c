@@ -303,8 +303,9 @@ static int32_t change_allocation(const struct hd_portfolio *p, const struct hd_p
   bool buys = (a->side == HADRON_SIDE_BUY) != back;
   int32_t error = change_trade(p, position, buys ? a->quantity.e8 : -a->quantity.e8, a->price, c);
   if (error) return error;
-  c->fees = a->fee.micros;
-  if (__builtin_sub_overflow(c->cash, a->fee.micros, &c->cash)) return HADRON_ERR_OVERFLOW;
+  if (a->fee.micros == INT64_MIN) return HADRON_ERR_OVERFLOW;
+  c->fees = back ? -a->fee.micros : a->fee.micros;
+  if (__builtin_sub_overflow(c->cash, c->fees, &c->cash)) return HADRON_ERR_OVERFLOW;
   if (back) c->trades = 0;
   else if ((error = change_outcome(position, c))) return error;
   return change_unrealized(p, position, p->holdings[a->instrument].valued, c);

@@ -73,8 +73,8 @@ int32_t hd_portfolio_open(struct hd_portfolio *p, uint32_t arm, uint32_t role, s
                           const uint32_t *instruments, uint32_t count);
 
 // Books one share; fills id, realized, position and cost. Nothing changes on failure. HADRON_ERR_OVERFLOW, HADRON_ERR_NOT_FOUND,
-// HADRON_ERR_ARGUMENT (side, quantity). A share that is taken back (flags 1) carries the side, price and quantity of the original
-// and the fee as it changes (a refund is negative); it is booked as the opposite trade and counts neither as win nor round trip.
+// HADRON_ERR_ARGUMENT (side, quantity). A share that is taken back (flags 1) carries side, price, quantity and fee of the original; it
+// is booked as the opposite trade, its fee is given back, and it counts neither as win nor round trip.
 int32_t hd_portfolio_allocate(struct hd_portfolio *p, struct hadron_allocation *allocation);
 
 // Split: quantities scale exactly or the fraction below 1e-8 of a unit is paid out in cash at the reference price (at cost where

@@ -291,7 +291,7 @@ static void marks_and_exposure(void **state) {
 static void taken_back(void **state) {
   struct desk *d = *state;
   trade(d, 1, 1, 10, 100, 1);
-  struct hadron_allocation back = {.price = test_price(100), .fee = test_money(-1), .quantity = test_quantity(10), .instrument = 1,
+  struct hadron_allocation back = {.price = test_price(100), .fee = test_money(1), .quantity = test_quantity(10), .instrument = 1,
                                    .arm = 1, .side = HADRON_SIDE_BUY, .flags = 1};
   assert_int_equal(hd_portfolio_allocate(&d->books, &back), 0);
   sound(d);
