@@ -1,8 +1,9 @@
 // Risk: a table of small pure checks over every new intent and every replace. The first failure denies it, with a reason code and
-// both numbers. Limits change while running: a new table is swapped in between two intents. Cancels are never denied.
+// both numbers. Limits change while running, between two intents. Cancels are never denied. A new check is one row and one function.
 //
 // takes  an intent and what is known     gives  a verdict
-// bound  none: fixed work per check, in the order of the table    thread [trade]
+// bound  fixed work per check, in the order of the table; open_orders_max of an arm or instrument walks the open orders
+// thread [trade]
 #ifndef HD_PIPELINE_RISK_H
 #define HD_PIPELINE_RISK_H
 
@@ -23,16 +24,40 @@ struct hd_limits {
   struct hadron_money drawdown_max;       // from the highest equity, >= 0
 };
 
+// Where a limit can be set.
+enum hd_limit_scope {
+  HD_SCOPE_ACCOUNT = 1,    // over everything
+  HD_SCOPE_STRATEGY = 2,   // one arm: its share of the order, its own book
+  HD_SCOPE_INSTRUMENT = 4, // one instrument, all arms
+};
+
 // Which limit belongs to which key of the config, its unit and its scopes: one row each (risk.c). `hd_limits` fields are found
-// by offset, so the config reader, `status` and `set` need no code per limit.
+// by offset, so the config reader, `status` and `set` need no code per limit. Every field of hd_limits is one int64.
 enum hd_limit_unit { HD_LIMIT_QUANTITY = 1, HD_LIMIT_MONEY, HD_LIMIT_BPS, HD_LIMIT_COUNT, HD_LIMIT_DURATION_MS };
 struct hd_limit_key {
   const char *key, *help;
-  uint32_t unit;   // enum hd_limit_unit
+  uint32_t unit;   // enum hd_limit_unit; DURATION_MS: the field holds nanoseconds
   uint32_t offset; // in struct hd_limits
+  uint32_t scopes; // enum hd_limit_scope bits
+  int64_t max;     // highest value of the field
 };
 extern const struct hd_limit_key hd_limit_keys[];
 extern const uint32_t hd_limit_key_count;
+
+#define HD_RISK_RATE_MAX 4096 // highest order_rate_max: the window of one second holds as many orders with all their shares
+
+// Equity at the start of the day and at its highest, of one book.
+struct hd_risk_watch {
+  struct hadron_money day, peak;
+  bool known;
+};
+
+// One order in the window of the last second, once per share.
+struct hd_rate_entry {
+  int64_t time_ns;
+  uint32_t arm;
+  uint32_t instrument; // 0: a further share of the entry before
+};
 
 struct hd_risk {
   const struct hd_instruments *instruments; // borrowed
@@ -43,26 +68,51 @@ struct hd_risk {
   struct hd_limits *strategy;               // [arm]: checked as well; owned
   struct hd_limits *instrument;             // [instrument]: checked as well; owned
   uint32_t arm_max, instrument_max;
+  uint32_t orders_max;                      // the gateway's; 0: not checked here
   uint32_t mode;                            // enum hadron_mode
   bool killed;                              // latched
-  int64_t day_ns;                           // start of the UTC day that `day_equity` belongs to
-  struct hadron_money day_equity, peak_equity; // of the portfolio
-  struct hd_rate { int64_t *times; uint32_t at, size; } rate; // times of the last orders; owned
+  int64_t day_ns;                           // start of the UTC day that the watches belong to
+  struct hd_risk_watch *watches;            // [arm], 0 the portfolio; owned
+  struct hd_rate_entry *rate;               // ring of the last second; owned
+  uint32_t rate_first, rate_count;
+  uint32_t *rate_arm, *rate_instrument;     // orders in the window, by arm (0: all) and by instrument; owned
   uint64_t denied[HADRON_RISK_REASON_COUNT];
   uint64_t passed;
+};
+
+// What is asked. REPLACE: quantity and shares are the new totals, the filled part included. No shares: all of it is the intent's arm's.
+struct hd_risk_request {
+  const struct hadron_intent *intent;       // borrowed(call)
+  const struct hd_share *shares;            // borrowed(call)
+  uint32_t share_count;                     // <= HD_SHARES_MAX
+  uint32_t venue_state;                     // enum hadron_venue_state of the venue that it would go to
+  bool duplicate;                           // its client order id was used before
+  int64_t now_ns;
 };
 
 int32_t hd_risk_init(struct hd_risk *r, const struct hd_instruments *instruments, const struct hd_marks *marks,
                      const struct hd_portfolio *portfolio, const struct hd_gateway *gateway, uint32_t arm_max, uint32_t mode);
 void hd_risk_fini(struct hd_risk *r);
 
-// Checks a NEW or REPLACE. Pure but for the counters and the rate window. `duplicate` says that its client order id was used before;
-// `venue_state` is the state of the venue that it would go to.
-void hd_risk_check(struct hd_risk *r, const struct hadron_intent *intent, bool duplicate, uint32_t venue_state, int64_t now_ns,
-                   struct hd_verdict *verdict);
+// Changes the limits of a scope (id: 0 for the account, the arm, the instrument) between two intents. All or nothing.
+// HADRON_ERR_NOT_FOUND (no such arm or instrument), HADRON_ERR_RANGE (the fault names key, value and range). [trade]
+int32_t hd_risk_limits_set(struct hd_risk *r, uint32_t scope, uint32_t id, const struct hd_limits *limits, struct hd_fault *fault);
+// The limits in force; NULL if there is no such scope or id. borrowed(until fini)
+const struct hd_limits *hd_risk_limits(struct hd_risk *r, uint32_t scope, uint32_t id);
 
-// Equity has changed: keeps day and peak. Call after allocations and on a timer.
-void hd_risk_equity(struct hd_risk *r, struct hadron_money equity, int64_t now_ns);
+// Checks a NEW or REPLACE. Pure but for the counters and the rate window.
+//
+// The order's effect on a position counts what already works on its side. Gross and net count the working orders of the order's own
+// instrument. An order that makes an exceeded position or exposure smaller passes. Where a loss has reached its limit, orders
+// pass that reduce the position of every arm in them. A market order is measured at the touch, a stop-limit's collar at its stop.
+void hd_risk_check(struct hd_risk *r, const struct hd_risk_request *request, struct hd_verdict *verdict);
+
+// Equity has changed: keeps day and peak of all books. Call after allocations, after marking and on a timer.
+void hd_risk_equity(struct hd_risk *r, int64_t now_ns);
+
+// The kill switch: latched until released.
+void hd_risk_kill(struct hd_risk *r);
+void hd_risk_release(struct hd_risk *r);
 
 const char *hd_risk_reason_name(uint32_t reason); // "POSITION_MAX"; static
 const char *hd_risk_reason_text(uint32_t reason);
