@@ -37,7 +37,28 @@ struct hadron_share {
   struct hadron_quantity quantity; // > 0
 };
 
-// An order to make, or (crossed = 1) two sides of the house that meet at the reference price.
+// What a weight makes of a quantity: the weight is read once as parts per million, the rest is integers, rounded toward zero to a
+// whole number of lots. A weight that is no number or below 0 counts as 0, one above a million as a million; what does not fit is cut
+// to the most lots that do. [any]
+static inline int64_t hadron_weigh(int64_t quantity_e8, double weight, int64_t lot_e8) {
+  int64_t ppm = weight > 0 ? (weight >= 1e6 ? INT64_C(1000000000000) : (int64_t)(weight * 1e6 + 0.5)) : 0;
+  hadron_int128 weighed = (hadron_int128)quantity_e8 * ppm / 1000000;
+  if (weighed > INT64_MAX) weighed = INT64_MAX;
+  if (weighed < -INT64_MAX) weighed = -INT64_MAX;
+  return (int64_t)(lot_e8 > 0 ? weighed - weighed % lot_e8 : weighed);
+}
+
+// The price at which arms cross and what a mark is worth: mid if both sides are there, else last, else the side there is; 0: none,
+// and then nothing may be crossed. [any]
+static inline struct hadron_price hadron_market_reference(const struct hadron_market *m) {
+  struct hadron_price mid = {m->bid.nanos + (m->ask.nanos - m->bid.nanos) / 2};
+  if (m->bid.nanos > 0 && m->ask.nanos > 0) return mid;
+  if (m->last.nanos > 0) return m->last;
+  return m->bid.nanos > 0 ? m->bid : m->ask;
+}
+
+// An order to make, or (crossed = 1) one side of the house that meets the other at the reference price: the crossed legs that buy
+// and those that sell have the same sum. Each share is on the side of its leg.
 struct hadron_leg {
   struct hadron_quantity quantity; // > 0: sum of the shares
   struct hadron_price limit, stop;
