@@ -178,6 +178,18 @@ static void participation_bounds_what_a_tick_gives(void **state) {
   sim_host_close(h);
 }
 
+static void a_crossing_order_that_is_left_behind_rests(void **state) {
+  (void)state;
+  struct sim_host *h = sim_host_open("participation=0.1 queue=front");
+  sim_host_quote(h, 1, "99.97 x 50 / 99.99 x 10");
+  sim_host_submit(h, "A", "buy 10 limit 99.99");
+  SAYS(h, "A ACCEPT; A FILL 1 @ 99.99 taker");
+  sim_host_quote(h, 2, "100.00 x 50 / 100.02 x 10"); // the bid has passed it too
+  sim_host_trade(h, 3, "99.98 x 50 sell");
+  SAYS(h, "A FILL 5 @ 99.99 maker");
+  sim_host_close(h);
+}
+
 static void slippage_is_against_us_and_on_the_grid(void **state) {
   (void)state;
   struct sim_host *h = sim_host_open("slippage_bps=1");
@@ -514,6 +526,7 @@ int main(void) {
       cmocka_unit_test(the_three_queues),
       cmocka_unit_test(time_and_price_priority_among_our_own),
       cmocka_unit_test(participation_bounds_what_a_tick_gives),
+      cmocka_unit_test(a_crossing_order_that_is_left_behind_rests),
       cmocka_unit_test(slippage_is_against_us_and_on_the_grid),
       cmocka_unit_test(stops),
       cmocka_unit_test(time_in_force),

@@ -191,7 +191,8 @@ static void on_quote(struct sim *s, struct sim_market *m, const struct hadron_qu
     for (uint32_t i = m->working[side], next; i != SIM_NONE; i = next) {
       struct sim_order *o = &s->orders[i];
       next = o->next;
-      if (sim_limited(o) && best != 0 && sim_beyond(side, best, o->limit)) break; // deeper than the quote: nothing to learn
+      // Deeper than the quote shows: nothing to learn, unless it was crossing and the market has left it behind.
+      if (!o->taking && best != 0 && sim_beyond(side, best, o->limit)) continue;
       quote_order(s, m, o, side == 0 ? old.bid.nanos : old.ask.nanos, side == 0 ? old.bid_size.e8 : old.ask_size.e8);
     }
   }
@@ -238,7 +239,7 @@ static void on_trade(struct sim *s, struct sim_market *m, const struct hadron_tr
         if (!quoted(m)) take_again(s, m, o);
         continue;
       }
-      if (!sim_reaches(side, o->limit, p.price)) break;
+      if (!sim_reaches(side, o->limit, p.price)) continue;
       if (o->limit == p.price && p.aggressor == own) continue; // somebody of our side took; nobody came to us
       print_order(s, m, o, &p);
     }
