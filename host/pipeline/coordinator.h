@@ -3,7 +3,8 @@
 // opportunity with its contributions per merge. Arms that want opposite things cross inside the house at the reference price.
 //
 // takes  decisions           gives  intents with their shares, crosses as allocations
-// bound  HADRON_MERGE_DECISIONS_MAX per merge; more: merged in groups, in the order of their ids
+// bound  HADRON_MERGE_DECISIONS_MAX per merge; more: merged in groups, in the order of their ids. HD_WAITING_MAX decisions wait for
+//        an order to end; more: dropped, counted as errors
 // thread [trade]
 #ifndef HD_PIPELINE_COORDINATOR_H
 #define HD_PIPELINE_COORDINATOR_H
@@ -20,6 +21,13 @@ struct hd_arm {
   uint16_t venue;           // where its orders go; 0: the instrument's first listing
   struct hadron_quantity size; // of a SIDE decision that leaves the size to the allocator
   char name[HADRON_NAME_SIZE]; // the strategy's, as in the deployment
+};
+
+#define HD_WAITING_MAX 256
+
+// A TARGET or WORK that goes on when orders in its way have ended; the newest per (arm, instrument, slot).
+struct hd_waiting {
+  struct hadron_decision decision;
 };
 
 struct hd_intent_listener {
@@ -44,13 +52,34 @@ struct hd_coordinator {
   uint64_t opportunities, intents, decisions, conflicts, errors; // ids of the last; counts
   struct hadron_merge_input input;          // scratch, so that a merge needs no stack of this size
   struct hadron_merge_output output;
-  struct hadron_decision decisions_buffer[HADRON_MERGE_DECISIONS_MAX];
+  struct hadron_market market;
+  struct hadron_decision decisions_buffer[HADRON_MERGE_DECISIONS_MAX]; // what the allocator sees
   struct hadron_standing standings[HADRON_MERGE_DECISIONS_MAX];
+  uint32_t contribution_of[HADRON_MERGE_DECISIONS_MAX];                // index in the allocator's input -> contribution
+  struct { struct hadron_group_header header; struct hadron_contribution entries[HADRON_MERGE_DECISIONS_MAX]; } log;
+  struct hadron_client_order_id cancels[HADRON_MERGE_DECISIONS_MAX];   // planned, before the merge
+  struct hadron_decision leads[HADRON_MERGE_DECISIONS_MAX];            // of the planned cancels
+  uint32_t cancel_count;
+  struct hd_waiting waiting[HD_WAITING_MAX];                           // ascending by age
+  uint32_t waiting_count;
+  bool busy, woken;                         // a merge is under way; an order has ended meanwhile
 };
 
-// Merges decisions that share one cause, in ascending id, all recorded already; groups them by instrument. What TARGET and WORK need:
-// TARGET trades the difference to (position + working); working orders on the wrong side are cancelled first. WORK keeps one order
-// per (arm, instrument, slot): unchanged terms do nothing, changed ones replace (or cancel and send anew), quantity 0 cancels.
+// Sets the borrowed fields and an empty table; the caller fills the struct's pointers first and calls this once.
+void hd_coordinator_init(struct hd_coordinator *c);
+
+// Merges decisions that share one cause, recorded already; groups them by instrument, ascending, and in it by id. Of several TARGETs
+// (or WORKs of a slot) of one arm the last counts. A decision's terms are completed first: type and time in force as hadron_decision
+// says, quantity of a SIDE that leaves it open as the arm's size.
+//
+// TARGET trades the difference to (position + working); working orders of the arm on the wrong side are cancelled first and the
+// TARGET waits until they have ended (an order shared with other arms goes as a whole). WORK keeps one order per (arm, instrument,
+// slot): unchanged terms do nothing, changed ones replace, quantity 0 cancels; the quantity is the order's total with its fills. While
+// the venue has not answered for the slot's order, the newest WORK waits. An intent of a TARGET or WORK without a key of its own has the
+// decision's id as key: it may ask for the same order twice in a day and mean it.
+//
+// Written per merge: opportunity with contributions, then the crosses' allocations, then each intent before its listener hears of it.
+// A record that cannot be written stops the merge: nothing that was not recorded leaves here.
 void hd_coordinator_merge(struct hd_coordinator *c, const struct hadron_decision *decisions, uint32_t count, int64_t now_ns);
 
 // An order has ended or filled: a TARGET that waited for a cancel goes on. Call with every order event.
