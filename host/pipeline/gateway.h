@@ -13,7 +13,9 @@
 #include "pipeline/mark.h"
 #include "pipeline/record.h"
 
-// Which (state, change) leads where. One row per state; INVALID: not possible from here, counted and alerted, state kept.
+// Which (state, change) leads where: docs/orders.md. INVALID: not possible from here, counted and alerted, state kept. The gateway
+// refines three cells: a fill that completes the order leads to Filled; Accepted with fills is PartiallyFilled; a refused cancel or
+// replace leads back to where the order was.
 enum hadron_order_state hd_order_next(enum hadron_order_state state, enum hadron_order_change change);
 const char *hd_order_state_name(uint32_t state);   // "Initialized", ...; static
 const char *hd_order_change_name(uint32_t change);
@@ -38,14 +40,43 @@ struct hd_order {
   char venue_order_id[HADRON_VENUE_ID_SIZE];
   struct hadron_client_order_id replaced_by; // the pending or accepted successor; zero if none
   uint64_t opportunity;
-  int64_t sent_ns;                  // when the last command left; for the unknown-outcome time-out
+  int64_t sent_ns;                  // when the last command left
+  int64_t ask_ns;                   // when an answer is overdue and the venue is asked (again); INT64_MAX: nothing is outstanding
+  int64_t expire_at_ns;             // when the host expires it; INT64_MAX: it does not
+  int64_t doubt_ns;                 // since when its outcome is unknown; 0: it is known
+  int64_t told_e8;                  // filled by the venue's count; more than `filled`: executions are missing (see `gap`)
   uint8_t state;                    // enum hadron_order_state
   uint8_t resume;                   // state to return to when a pending cancel or replace is refused
-  uint8_t held;                     // 1: a stop that the host holds
+  uint8_t held;                     // enum hd_hold
   uint8_t share_count;
-  struct hd_share shares[HD_SHARES_MAX];
+  uint8_t list;                     // which list it is in (gateway_table.c)
+  uint8_t acked;                    // 1: the venue has spoken of it
+  uint8_t gap;                      // 1: the venue counts more fills than it has reported
+  uint8_t cancel_wanted;            // 1: to be cancelled as soon as it can be
+  uint8_t expiring;                 // 1: the cancel that is under way is the host's expiry
+  uint8_t successor;                // enum hd_successor: how this order came out of `request.replaces`
+  uint8_t resent;                   // 1: was sent a second time
+  uint8_t alarmed;                  // 1: a person was told that it stays unknown
+  uint8_t swept;                    // 1: cancel_all has it on its way
+  uint8_t pad[3];
+  uint32_t pins;                    // calls under way that look at it: its slot is not given away
+  uint32_t heap_at;                 // place in the heap of due times; 0: none
+  struct hd_share shares[HD_SHARES_MAX]; // ascending by arm
   uint32_t next, previous;          // list of open orders, or of closed ones, by index
-  uint32_t next_of_instrument;      // open orders of the same instrument
+  uint32_t next_of_instrument, previous_of_instrument; // open orders of the same instrument
+};
+
+enum hd_hold {
+  HD_HOLD_NONE = 0,
+  HD_HOLD_WAITING = 1,   // a stop that the host holds
+  HD_HOLD_TRIGGERED = 2, // has triggered but could not be sent yet: tried again
+  HD_HOLD_SENT = 3,      // was sent as a market or limit order
+};
+enum hd_successor {
+  HD_SUCCESSOR_NONE = 0,
+  HD_SUCCESSOR_IN_PLACE = 1, // the venue was asked to put it in the other's place
+  HD_SUCCESSOR_WAITS = 2,    // the venue cannot: it is sent once the other is cancelled
+  HD_SUCCESSOR_DONE = 3,     // it has taken the place
 };
 
 // How the gateway speaks to venues. All are [trade] [nonblocking]; an error means that surely nothing left.
@@ -59,7 +90,8 @@ struct hd_venue_port {
   uint32_t (*state)(void *self, uint16_t venue);    // enum hadron_venue_state
 };
 
-// Who hears of what the gateway did, after it was recorded. [trade]
+// Who hears of what the gateway did, after it was recorded. `order_event` may call hd_gateway_intent; the others must not call
+// back. [trade]
 struct hd_gateway_listener {
   void *self;
   void (*order_event)(void *self, const struct hadron_order_event *event);
@@ -74,7 +106,12 @@ struct hd_gateway_options {
   int64_t unknown_after_ns;   // no answer to a submit within this: the outcome is unknown and the venue is asked
   int64_t query_every_ns;     // and asked again this often
   int64_t day_end_ns;         // DAY orders expire at this time of the UTC day; -1: never by the host
-  bool expires;               // the host expires GTD and DAY orders (paper and backtest venues may do it themselves)
+  bool expires;               // the host expires GTD and DAY orders (paper and backtest venues may do it themselves); stops that
+                              // the host holds it always expires
+  bool resend;                // an order that never arrived (Absent) is sent once more with the same id; else it is Rejected
+  int64_t alert_after_ns;     // an outcome unknown for this long: critical alert; 0: ten times unknown_after_ns
+  uint32_t ids_max;           // ids remembered per UTC day; full: new orders are denied with ORDER_TABLE; 0: 4 x orders_max
+  uint32_t executions_max;    // executions remembered, oldest forgotten first; 0: orders_max
 };
 
 struct hd_verdict {
@@ -99,17 +136,24 @@ void hd_gateway_destroy(struct hd_gateway *g);
 // Takes an intent whose verdict is known. NEW: makes the order (Denied if the verdict says so), records it, sends it. CANCEL and
 // REPLACE: act on `intent->order`. Before a NEW is checked by risk, hd_gateway_seen tells whether its id was used.
 // @own   all borrowed(call); shares: at least one for NEW, their sum is the quantity
-// @err   HADRON_ERR_NOT_FOUND, HADRON_ERR_STATE (cancel or replace of an order that cannot be), HADRON_ERR_IO (not recorded, so not sent)
+//              (REPLACE: the new total with what has been filled)
+// @err   HADRON_ERR_NOT_FOUND, HADRON_ERR_STATE (cancel or replace of an order that cannot be now), HADRON_ERR_IO (not recorded, so
+//        not sent), HADRON_ERR_RISK (Denied, by the verdict or by the gateway: no listing, no feature, table full),
+//        HADRON_ERR_ARGUMENT (shares or fields that do not fit each other), HADRON_ERR_DUPLICATE (the id was used)
 int32_t hd_gateway_intent(struct hd_gateway *g, const struct hadron_intent *intent, const struct hd_share *shares,
                           uint32_t share_count, const struct hd_verdict *verdict, const char *strategy, int64_t now_ns);
 
 // The id that the intent's order would have: the first 24 hex digits of SHA-256 over
-// "symbol|side|qty|limit_price|strategy_id|date" and, if the intent has a key, "|key".
+// "symbol|side|qty|limit_price|strategy_id|date" and, if the intent has a key, "|key". symbol: the canonical name; side: BUY or
+// SELL; numbers: decimal without trailing zeros, "0" for no limit; date: UTC day of now_ns, YYYY-MM-DD; key: decimal.
 void hd_gateway_order_id(const struct hd_gateway *g, const struct hadron_intent *intent, const char *strategy, int64_t now_ns,
                          struct hadron_client_order_id *out);
 bool hd_gateway_seen(const struct hd_gateway *g, const struct hadron_client_order_id *id);
 
-// What a venue said. Total: any report in any state is defined; duplicates by execution id are dropped and counted.
+// What a venue said. Total: any report in any state is defined; duplicates by execution id are dropped and counted. What cannot be
+// recorded is applied all the same, because it has happened; the error is returned and alerted.
+// @err   HADRON_ERR_IO, HADRON_ERR_NOT_FOUND (not an order of ours), HADRON_ERR_STATE (impossible), HADRON_ERR_DUPLICATE,
+//        HADRON_ERR_ARGUMENT (a fill without quantity, a change that venues do not report)
 int32_t hd_gateway_report(struct hd_gateway *g, const struct hadron_venue_report *report, int64_t now_ns);
 
 // A mark has moved: host-held stops. Only for instruments of which hd_gateway_holds() is true.
@@ -118,6 +162,7 @@ void hd_gateway_mark(struct hd_gateway *g, uint32_t instrument, int64_t now_ns);
 
 // Time-outs, expiry, queries. Returns when it wants to be called again; INT64_MAX if nothing is pending.
 int64_t hd_gateway_timer(struct hd_gateway *g, int64_t now_ns);
+int64_t hd_gateway_due(const struct hd_gateway *g); // when it wants to be called now, after what has happened since; O(1)
 
 // Cancels every open order (arm 0: all arms; instrument 0: all instruments). Returns how many cancels were sent.
 uint32_t hd_gateway_cancel_all(struct hd_gateway *g, uint32_t arm, uint32_t instrument, int64_t now_ns);

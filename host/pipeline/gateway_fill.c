@@ -1,0 +1,302 @@
+// Executions: what the venue says was traded becomes one record and is shared out among the arms at once. Executions are remembered
+// by the venue's id, oldest forgotten first, so that one told twice counts once and one taken back is taken back as it was given.
+#include "base/banned.h"
+#include "pipeline/gateway_internal.h"
+
+// ---- memory
+
+static struct hd_execution_memory *memory_at(const struct hd_gateway *g, uint64_t number) {
+  HD_ASSERT(number >= g->execution_first && number < g->execution_next);
+  return &g->executions[number % g->options.executions_max];
+}
+
+static void memory_key(const struct hadron_venue_report *r, unsigned char key[2 + HADRON_VENUE_ID_SIZE]) {
+  memcpy(key, &r->venue, 2);
+  memset(key + 2, 0, HADRON_VENUE_ID_SIZE);
+  memcpy(key + 2, r->execution_id, strnlen(r->execution_id, HADRON_VENUE_ID_SIZE));
+}
+
+static struct hd_execution_memory *memory_find(const struct hd_gateway *g, const struct hadron_venue_report *r) {
+  unsigned char key[2 + HADRON_VENUE_ID_SIZE];
+  uint64_t number;
+  memory_key(r, key);
+  return r->execution_id[0] && hd_map_get(&g->by_execution, key, &number) ? memory_at(g, number) : NULL;
+}
+
+static void memory_forget(struct hd_gateway *g) {
+  struct hd_execution_memory *m = memory_at(g, g->execution_first);
+  if (m->key[2]) hd_map_remove(&g->by_execution, m->key);
+  g->execution_first++;
+}
+
+static struct hd_execution_memory *memory_add(struct hd_gateway *g, const struct hd_order *o, const struct hadron_venue_report *r) {
+  HD_ASSERT(memory_find(g, r) == NULL);
+  while (g->execution_next - g->execution_first >= g->options.executions_max ||
+         (g->execution_next > g->execution_first && g->part_next + HD_SHARES_MAX - memory_at(g, g->execution_first)->part_first > g->part_size))
+    memory_forget(g);
+  uint64_t number = g->execution_next++;
+  struct hd_execution_memory *m = memory_at(g, number);
+  *m = (struct hd_execution_memory){.order = o ? hd_table_index(g, o) : 0, .price = r->price, .quantity = r->quantity, .fee = r->fee};
+  m->id = o ? o->request.client_order_id : r->client_order_id;
+  m->part_first = g->part_next;
+  memory_key(r, m->key);
+  if (m->key[2]) {
+    int32_t err = hd_map_put(&g->by_execution, m->key, number);
+    HD_ASSERT(err == HADRON_OK); // reserved, and not there before
+  }
+  return m;
+}
+
+// ---- records
+
+static int32_t record_execution(struct hd_gateway *g, const struct hd_order *o, const struct hadron_venue_report *r, uint32_t instrument,
+                                const struct hd_execution_memory *m, uint8_t flags, int64_t now_ns) {
+  struct hadron_execution e = {
+      .id = ++g->execution_id,
+      .time_ns = now_ns,
+      .venue_ns = r->venue_ns,
+      .client_order_id = m->id,
+      .price = m->price,
+      .quantity = m->quantity,
+      .fee = m->fee,
+      .instrument = instrument,
+      .venue = r->venue,
+      .side = o ? o->request.side : r->side,
+      .liquidity = r->liquidity,
+      .flags = flags,
+  };
+  memcpy(e.execution_id, m->key + 2, sizeof e.execution_id);
+  if (o != NULL) {
+    e.trace = o->request.trace, e.cause = o->request.cause, e.intent = o->request.intent, e.filled = o->filled;
+    e.arm = o->share_count == 1 ? o->shares[0].arm : 0;
+  }
+  g->counts.executions++;
+  int32_t err = hd_record(&g->sink, HADRON_MSG_EXECUTION, &e, sizeof e, now_ns, HD_RECORD_RESERVED);
+  if (err) hd_gateway_alert(g, 3, HADRON_ERR_IO, instrument, r->venue, "execution %.39s was not recorded (%s)", e.execution_id, hadron_error_name(err));
+  if (g->listener.execution) g->listener.execution(g->listener.self, &e);
+  return err ? HADRON_ERR_IO : HADRON_OK;
+}
+
+static int32_t record_part(struct hd_gateway *g, const struct hd_order *o, const struct hd_execution_memory *m, const struct hd_part *part,
+                           uint8_t flags, int64_t now_ns) {
+  HD_ASSERT(part->quantity.e8 > 0);
+  struct hadron_allocation a = {
+      .execution = g->execution_id,
+      .opportunity = o->opportunity,
+      .time_ns = now_ns,
+      .price = m->price,
+      .quantity = part->quantity,
+      .fee = part->fee,
+      .instrument = o->request.instrument,
+      .arm = part->arm,
+      .side = o->request.side,
+      .flags = flags,
+  };
+  int32_t refused = g->listener.allocate(g->listener.self, &a);
+  if (refused)
+    hd_gateway_alert(g, 3, refused, a.instrument, o->request.venue, "the book of arm %u did not take its share of execution %.39s (%s)", a.arm,
+                     (const char *)m->key + 2, hadron_error_name(refused));
+  int32_t err = hd_record(&g->sink, HADRON_MSG_ALLOCATION, &a, sizeof a, now_ns, HD_RECORD_RESERVED);
+  if (err) hd_gateway_alert(g, 3, HADRON_ERR_IO, a.instrument, o->request.venue, "an allocation of arm %u was not recorded (%s)", a.arm, hadron_error_name(err));
+  return err ? HADRON_ERR_IO : HADRON_OK;
+}
+
+// ---- fills
+
+static void share_parts(struct hd_gateway *g, struct hd_order *o, struct hd_execution_memory *m) {
+  int64_t given[HD_SHARES_MAX], fees[HD_SHARES_MAX];
+  hd_share_fill(o, m->quantity.e8, given);
+  hd_share_out(m->fee.micros, given, o->share_count, fees);
+  for (uint32_t i = 0; i < o->share_count; i++) {
+    if (given[i] == 0) continue;
+    o->shares[i].filled.e8 += given[i];
+    struct hd_part *part = &g->parts[g->part_next++ % g->part_size];
+    *part = (struct hd_part){.arm = o->shares[i].arm, .quantity = {given[i]}, .fee = {fees[i]}};
+    m->part_count++;
+  }
+  HD_ASSERT(m->part_count >= 1 && m->part_count <= o->share_count);
+}
+
+static void average(struct hd_order *o) {
+  hadron_int128 price = o->filled.e8 > 0 ? hadron_divide_round(o->filled_value, o->filled.e8) : 0;
+  o->average.nanos = (int64_t)price; // between the lowest and the highest price of its fills
+}
+
+static int32_t fill_refused(struct hd_gateway *g, const struct hd_order *o, const struct hadron_venue_report *r, int32_t code, const char *why) {
+  g->counts.impossible++;
+  hd_gateway_alert(g, 3, code, o->request.instrument, r->venue, "order %.24s: fill %.39s of %lld e-8 at %lld e-9: %s", o->request.client_order_id.hex,
+                   r->execution_id, (long long)r->quantity.e8, (long long)r->price.nanos, why);
+  return code;
+}
+
+// Without an id a fill is told apart by the venue's count alone; an answer to a question without one says how much, not what.
+static bool fill_known(struct hd_order *o, const struct hadron_venue_report *r) {
+  if (r->execution_id[0]) return false;
+  if (r->flags & 1) return true;
+  return r->cumulative.e8 >= 0 && r->cumulative.e8 <= o->filled.e8;
+}
+
+static int32_t fill_check(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r) {
+  const struct hd_execution_memory *known = memory_find(g, r);
+  if (known != NULL || fill_known(o, r)) {
+    if (known != NULL && known->busted)
+      hd_gateway_alert(g, 2, HADRON_ERR_DUPLICATE, o->request.instrument, r->venue, "execution %.39s was taken back before", r->execution_id);
+    if (known != NULL || !(r->flags & 1)) g->counts.duplicates++;
+    return HADRON_ERR_DUPLICATE;
+  }
+  if (r->quantity.e8 <= 0) return fill_refused(g, o, r, HADRON_ERR_ARGUMENT, "the quantity must be positive");
+  int64_t sum;
+  hadron_int128 value;
+  if (__builtin_add_overflow(o->filled.e8, r->quantity.e8, &sum) ||
+      __builtin_add_overflow(o->filled_value, (hadron_int128)r->price.nanos * r->quantity.e8, &value)) return fill_refused(g, o, r, HADRON_ERR_OVERFLOW, "the sum of its fills overflows");
+  return HADRON_OK;
+}
+
+static void fill_alerts(struct hd_gateway *g, const struct hd_order *o, const struct hadron_venue_report *r, uint8_t before) {
+  const char *id = o->request.client_order_id.hex;
+  if (o->filled.e8 > o->request.quantity.e8)
+    hd_gateway_alert(g, 3, HADRON_ERR_RANGE, o->request.instrument, r->venue, "order %.24s: overfill: ordered %lld e-8, filled %lld e-8; booked", id,
+                     (long long)o->request.quantity.e8, (long long)o->filled.e8);
+  else if (hd_order_final(before))
+    hd_gateway_alert(g, 2, HADRON_ERR_STATE, o->request.instrument, r->venue, "order %.24s: fill after %s; booked", id, hd_order_state_name(before));
+  if (r->price.nanos <= 0)
+    hd_gateway_alert(g, 2, HADRON_ERR_RANGE, o->request.instrument, r->venue, "order %.24s: filled at %lld e-9; booked", id, (long long)r->price.nanos);
+  if (r->side != 0 && r->side != o->request.side)
+    hd_gateway_alert(g, 3, HADRON_ERR_CORRUPT, o->request.instrument, r->venue, "order %.24s: the fill's side %u is not the order's %u", id, r->side, o->request.side);
+}
+
+int32_t hd_gateway_fill(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns) {
+  if (r->cumulative.e8 > o->told_e8) o->told_e8 = r->cumulative.e8;
+  int32_t err = fill_check(g, o, r);
+  if (err) {
+    hd_table_gap(g, o, now_ns);
+    return err;
+  }
+  struct hd_execution_memory *m = memory_add(g, o, r);
+  uint8_t before = o->state;
+  o->filled.e8 += r->quantity.e8;
+  o->filled_value += (hadron_int128)r->price.nanos * r->quantity.e8;
+  average(o);
+  share_parts(g, o, m);
+  err = record_execution(g, o, r, o->request.instrument, m, 0, now_ns);
+  for (uint32_t i = 0; i < m->part_count; i++) {
+    int32_t failed = record_part(g, o, m, &g->parts[(m->part_first + i) % g->part_size], 0, now_ns);
+    if (failed) err = failed;
+  }
+  fill_alerts(g, o, r, before);
+  struct hd_cause cause = {.venue_ns = r->venue_ns};
+  if (hd_order_where(o, HADRON_CHANGE_FILL) == HADRON_STATE_INVALID) {
+    g->counts.impossible++;
+    hd_gateway_alert(g, 3, HADRON_ERR_STATE, o->request.instrument, r->venue, "order %.24s: filled in state %s; booked", o->request.client_order_id.hex,
+                     hd_order_state_name(o->state));
+    hd_table_gap(g, o, now_ns);
+    return HADRON_ERR_STATE;
+  }
+  hd_table_gap(g, o, now_ns);
+  int32_t failed = hd_order_change(g, o, HADRON_CHANGE_FILL, &cause, true, now_ns);
+  return failed ? failed : err;
+}
+
+// ---- executions taken back
+
+// A bust of something that was never told, or long ago: who had it is worked out from what the shares have.
+static void guess_parts(struct hd_gateway *g, struct hd_order *o, struct hd_execution_memory *m) {
+  int64_t filled[HD_SHARES_MAX], given[HD_SHARES_MAX], fees[HD_SHARES_MAX];
+  hadron_int128 sum = 0;
+  for (uint32_t i = 0; i < o->share_count; i++) sum += filled[i] = o->shares[i].filled.e8;
+  for (uint32_t i = 0; sum == 0 && i < o->share_count; i++) filled[i] = o->shares[i].ordered.e8; // after an earlier guess
+  hd_share_out(m->quantity.e8, filled, o->share_count, given);
+  hd_share_out(m->fee.micros, given, o->share_count, fees);
+  for (uint32_t i = 0; i < o->share_count; i++) {
+    if (given[i] == 0) continue;
+    g->parts[g->part_next++ % g->part_size] = (struct hd_part){.arm = o->shares[i].arm, .quantity = {given[i]}, .fee = {fees[i]}};
+    m->part_count++;
+  }
+  HD_ASSERT(m->part_count >= 1);
+}
+
+static void share_back(struct hd_order *o, const struct hd_part *part) {
+  for (uint32_t i = 0; i < o->share_count; i++)
+    if (o->shares[i].arm == part->arm) {
+      int64_t had = o->shares[i].filled.e8;
+      o->shares[i].filled.e8 = had > part->quantity.e8 ? had - part->quantity.e8 : 0; // less only after a guess (guess_parts)
+      return;
+    }
+}
+
+// Takes what is remembered out of the order, and tells it.
+static int32_t take_back(struct hd_gateway *g, struct hd_order *o, struct hd_execution_memory *m, const struct hadron_venue_report *r, int64_t now_ns) {
+  HD_ASSERT(m->busted && m->quantity.e8 > 0 && m->quantity.e8 <= o->filled.e8);
+  o->filled.e8 -= m->quantity.e8;
+  o->filled_value -= (hadron_int128)m->price.nanos * m->quantity.e8;
+  average(o);
+  if (r->cumulative.e8 >= 0) o->told_e8 = r->cumulative.e8;
+  else o->told_e8 = o->told_e8 > m->quantity.e8 ? o->told_e8 - m->quantity.e8 : 0;
+  int32_t err = record_execution(g, o, r, o->request.instrument, m, 1, now_ns);
+  for (uint32_t i = 0; i < m->part_count; i++) {
+    const struct hd_part *part = &g->parts[(m->part_first + i) % g->part_size];
+    share_back(o, part);
+    int32_t failed = record_part(g, o, m, part, 1, now_ns);
+    if (failed) err = failed;
+  }
+  hd_gateway_alert(g, 3, 0, o->request.instrument, r->venue, "order %.24s: execution %.39s was taken back", o->request.client_order_id.hex,
+                   (const char *)m->key + 2);
+  hd_table_gap(g, o, now_ns);
+  struct hd_cause cause = {.venue_ns = r->venue_ns};
+  memcpy(cause.text, r->text, sizeof cause.text);
+  if (hd_order_where(o, HADRON_CHANGE_BUST) == HADRON_STATE_INVALID) return HADRON_ERR_STATE;
+  int32_t failed = hd_order_change(g, o, HADRON_CHANGE_BUST, &cause, true, now_ns);
+  return failed ? failed : err;
+}
+
+struct hd_order *hd_gateway_executed(const struct hd_gateway *g, const struct hadron_venue_report *r) {
+  const struct hd_execution_memory *m = memory_find(g, r);
+  return m != NULL && m->order != 0 ? hd_table_find(g, &m->id) : NULL;
+}
+
+int32_t hd_gateway_bust(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns) {
+  if (r->execution_id[0] == 0) return fill_refused(g, o, r, HADRON_ERR_ARGUMENT, "a bust must name its execution");
+  struct hd_execution_memory *m = memory_find(g, r);
+  if (m != NULL) {
+    if (m->busted) {
+      g->counts.duplicates++;
+      return HADRON_ERR_DUPLICATE;
+    }
+    if (m->quantity.e8 > o->filled.e8) return fill_refused(g, o, r, HADRON_ERR_RANGE, "more is taken back than was filled");
+    m->busted = 1;
+    return take_back(g, o, m, r, now_ns);
+  }
+  // Nothing of it is booked if the order has less than that, or nothing was ever forgotten: it has overtaken its fill.
+  bool never = g->execution_first == 0 || r->quantity.e8 <= 0 || o->filled.e8 < r->quantity.e8;
+  m = memory_add(g, o, r);
+  m->busted = 1;
+  if (!never) {
+    guess_parts(g, o, m);
+    return take_back(g, o, m, r, now_ns);
+  }
+  hd_gateway_alert(g, 2, HADRON_ERR_NOT_FOUND, o->request.instrument, r->venue, "order %.24s: execution %.39s is taken back and was never told",
+                   o->request.client_order_id.hex, r->execution_id);
+  return HADRON_ERR_NOT_FOUND;
+}
+
+// ---- not ours
+
+int32_t hd_gateway_external(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns) {
+  bool listed = r->listing >= 1 && r->listing <= g->instruments->listing_count;
+  uint32_t instrument = listed ? g->instruments->listings[r->listing].instrument : 0;
+  bool ours = !hd_id_zero(&r->client_order_id) && hd_ids_has(g, &r->client_order_id);
+  bool fill = r->change == HADRON_CHANGE_FILL, bust = r->change == HADRON_CHANGE_BUST;
+  struct hd_execution_memory *known = fill || bust ? memory_find(g, r) : NULL;
+  if (known != NULL && (fill || known->busted)) {
+    g->counts.duplicates++;
+    return HADRON_ERR_DUPLICATE;
+  }
+  g->counts.external++;
+  hd_gateway_alert(g, fill || bust ? 3 : 2, HADRON_ERR_NOT_FOUND, instrument, r->venue, "%s for order \"%.24s\" (venue's \"%.39s\"), which is %s",
+                   hd_order_change_name(r->change), r->client_order_id.hex, r->venue_order_id, ours ? "ours but no longer known" : "not ours");
+  if (!(fill || bust) || (r->quantity.e8 <= 0 && known == NULL)) return HADRON_ERR_NOT_FOUND;
+  if (known == NULL) known = memory_add(g, NULL, r);
+  known->busted = bust;
+  int32_t err = record_execution(g, NULL, r, instrument, known, bust ? 3 : 2, now_ns);
+  return err ? err : HADRON_ERR_NOT_FOUND;
+}

@@ -1,0 +1,93 @@
+// Client order ids. On the way from tick to order, so the text is built digit by digit into one buffer and hashed once; the id is
+// asked for twice in a row (has it been used? then: send it), so the last one is kept with its text.
+#include "base/banned.h"
+#include "base/hash.h"
+#include "base/text.h"
+#include "pipeline/gateway_internal.h"
+
+static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960"
+                            "616263646566676869707172737475767778798081828384858687888990919293949596979899";
+
+static char *put_unsigned(char *to, uint64_t value) {
+  char reversed[20], *p = reversed + sizeof reversed;
+  for (; value >= 100; value /= 100) memcpy(p -= 2, pairs + value % 100 * 2, 2);
+  if (value >= 10) memcpy(p -= 2, pairs + value * 2, 2);
+  else *--p = (char)('0' + value);
+  size_t size = (size_t)(reversed + sizeof reversed - p);
+  memcpy(to, p, size);
+  return to + size;
+}
+
+// `digits` decimals (8 or 9) at most, without trailing zeros.
+static char *put_decimal(char *to, int64_t value, uint64_t scale, int digits) {
+  HD_ASSERT(scale > 0 && digits <= 9);
+  uint64_t absolute = value < 0 ? 0 - (uint64_t)value : (uint64_t)value, rest = absolute % scale;
+  if (value < 0) *to++ = '-';
+  to = put_unsigned(to, absolute / scale);
+  if (rest == 0) return to;
+  *to++ = '.';
+  for (; rest % 10 == 0; rest /= 10) digits--;
+  for (int i = digits; i > 0; i--, rest /= 10) to[i - 1] = (char)('0' + rest % 10);
+  HD_ASSERT(rest == 0);
+  return to + digits;
+}
+
+static char *put_text(char *to, const char *text, size_t bound) {
+  size_t size = strnlen(text, bound);
+  memcpy(to, text, size);
+  return to + size;
+}
+
+static char *put_date(struct hd_id_cache *cache, char *to, int64_t now_ns) {
+  int64_t day = now_ns / HD_DAY_NS - (now_ns % HD_DAY_NS < 0);
+  if (day != cache->day) {
+    char text[40];
+    hd_time_format(text, sizeof text, day * HD_DAY_NS, 0);
+    memcpy(cache->date, text, sizeof cache->date);
+    cache->day = day;
+  }
+  memcpy(to, cache->date, sizeof cache->date);
+  return to + sizeof cache->date;
+}
+
+static size_t id_text(const struct hd_gateway *g, const struct hadron_intent *intent, const char *strategy, int64_t now_ns,
+                      char text[HD_ID_TEXT_SIZE]) {
+  const char *symbol = intent->instrument <= g->instruments->count ? g->instruments->rows[intent->instrument].name : "";
+  char *to = put_text(text, symbol, HADRON_SYMBOL_SIZE);
+  to = put_text(to, intent->side == HADRON_SIDE_BUY ? "|BUY|" : "|SELL|", 6);
+  to = put_decimal(to, intent->quantity.e8, HADRON_QUANTITY_SCALE, 8);
+  *to++ = '|';
+  to = put_decimal(to, intent->limit.nanos, HADRON_PRICE_SCALE, 9);
+  *to++ = '|';
+  to = put_text(to, strategy, HADRON_NAME_SIZE);
+  *to++ = '|';
+  to = put_date(g->id_cache, to, now_ns);
+  if (intent->key != 0) {
+    *to++ = '|';
+    to = put_unsigned(to, intent->key);
+  }
+  HD_ASSERT((size_t)(to - text) < HD_ID_TEXT_SIZE);
+  return (size_t)(to - text);
+}
+
+void hd_gateway_order_id(const struct hd_gateway *g, const struct hadron_intent *intent, const char *strategy, int64_t now_ns,
+                         struct hadron_client_order_id *out) {
+  HD_ASSERT(g != NULL && strategy != NULL);
+  struct hd_id_cache *cache = g->id_cache;
+  char text[HD_ID_TEXT_SIZE];
+  size_t size = id_text(g, intent, strategy, now_ns, text);
+  if (size == cache->size && memcmp(text, cache->text, size) == 0) {
+    *out = cache->id;
+    return;
+  }
+  uint8_t digest[32];
+  hd_sha256(text, size, digest);
+  static const char hex[] = "0123456789abcdef";
+  for (int i = 0; i < 12; i++) {
+    out->hex[2 * i] = hex[digest[i] >> 4];
+    out->hex[2 * i + 1] = hex[digest[i] & 15];
+  }
+  memcpy(cache->text, text, size);
+  cache->size = size;
+  cache->id = *out;
+}

@@ -1,0 +1,149 @@
+// What the gateway's files share; nobody else includes it. gateway.c makes it and takes intents; gateway_table.c keeps orders, lists,
+// due times and used ids; gateway_id.c hashes ids; gateway_send.c records and speaks to venues; gateway_report.c hears them;
+// gateway_fill.c books executions; gateway_share.c shares them out; gateway_timer.c does what is due.
+#ifndef HD_PIPELINE_GATEWAY_INTERNAL_H
+#define HD_PIPELINE_GATEWAY_INTERNAL_H
+
+#include "base/assert.h"
+#include "hadron/decimal.h"
+#include "pipeline/gateway.h"
+
+#define HD_DAY_NS (INT64_C(86400) * 1000000000)
+
+enum hd_order_list { HD_LIST_FREE = 0, HD_LIST_OPEN, HD_LIST_GAP, HD_LIST_CLOSED, HD_LIST_COUNT };
+
+// One remembered execution: against duplicates, and to take it back exactly as it was shared out.
+struct hd_execution_memory {
+  unsigned char key[2 + HADRON_VENUE_ID_SIZE]; // venue and the venue's id
+  uint16_t busted;                  // 1: taken back, or taken back before it was told
+  uint32_t order;                   // slot; 0: not ours
+  struct hadron_client_order_id id; // of that order, because the slot may have been given away
+  struct hadron_price price;
+  struct hadron_quantity quantity;
+  struct hadron_money fee;
+  uint64_t part_first;              // running number of the first part
+  uint32_t part_count;
+};
+struct hd_part {
+  uint32_t arm;
+  struct hadron_quantity quantity;
+  struct hadron_money fee;
+};
+
+struct hd_id_cell { // one used id; free unless `day` is the set's
+  uint64_t high;
+  uint32_t low, day;
+};
+
+#define HD_ID_TEXT_SIZE 256
+struct hd_id_cache { // the last id: risk and gateway ask for the same one, one after the other
+  size_t size;
+  char text[HD_ID_TEXT_SIZE];
+  struct hadron_client_order_id id;
+  int64_t day;
+  char date[10];
+};
+
+struct hd_gateway {
+  struct hd_gateway_options options;
+  const struct hd_instruments *instruments;
+  const struct hd_marks *marks;
+  struct hd_record_sink sink;
+  struct hd_venue_port port;
+  struct hd_gateway_listener listener;
+  struct hd_order *orders;                        // [1 .. orders_max]
+  uint32_t head[HD_LIST_COUNT], tail[HD_LIST_COUNT];
+  struct hd_map by_id;                            // client order id -> slot
+  uint32_t *instrument_head, *instrument_tail;    // [instrument]: open orders
+  uint32_t *instrument_unknown, *instrument_held; // [instrument]: how many
+  uint32_t instrument_max;
+  uint32_t *heap, heap_count;                     // [1 .. heap_count]: slots, the earliest due first
+  struct hd_id_cell *ids;                         // open addressing
+  uint32_t id_mask, id_count, id_day;
+  struct hd_id_cache *id_cache;
+  struct hd_execution_memory *executions;         // ring
+  uint64_t execution_first, execution_next;       // running numbers
+  struct hd_part *parts;                          // ring, executions_max * 2 + HD_SHARES_MAX
+  uint64_t part_next, part_size;
+  struct hd_map by_execution;                     // key -> running number
+  uint64_t event_id, execution_id;
+  struct hd_gateway_counts counts;
+};
+
+static inline int64_t hd_time_after(int64_t now_ns, int64_t delay_ns) {
+  int64_t sum;
+  return __builtin_add_overflow(now_ns, delay_ns, &sum) ? INT64_MAX : sum;
+}
+
+// Why an order changes; zero fields are not said.
+struct hd_cause {
+  int64_t venue_ns;
+  int64_t actual, bound;
+  uint16_t reason;
+  char text[64]; // NUL-padded
+};
+struct hd_cause hd_cause_text(const char *text);
+
+// ---- gateway_table.c
+uint32_t hd_table_index(const struct hd_gateway *g, const struct hd_order *o);
+struct hd_order *hd_table_find(const struct hd_gateway *g, const struct hadron_client_order_id *id);
+struct hd_order *hd_table_take(struct hd_gateway *g, const struct hadron_order *request); // NULL: full; in the open list
+void hd_table_drop(struct hd_gateway *g, struct hd_order *o);       // gives a slot back that never counted
+void hd_table_state(struct hd_gateway *g, struct hd_order *o, uint8_t state, int64_t now_ns); // lists, counts, doubt
+void hd_table_hold(struct hd_gateway *g, struct hd_order *o, uint8_t held);
+void hd_table_gap(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);
+void hd_table_due(struct hd_gateway *g, struct hd_order *o);        // after ask_ns or expire_at_ns changed
+bool hd_table_room(struct hd_gateway *g);                           // for one more order and its id
+void hd_ids_add(struct hd_gateway *g, const struct hadron_client_order_id *id);
+bool hd_ids_has(const struct hd_gateway *g, const struct hadron_client_order_id *id);
+void hd_ids_day(struct hd_gateway *g, int64_t now_ns);
+static inline void hd_order_pin(struct hd_order *o) { o->pins++; }
+static inline void hd_order_unpin(struct hd_order *o) {
+  HD_ASSERT(o->pins > 0);
+  o->pins--;
+}
+static inline bool hd_id_zero(const struct hadron_client_order_id *id) { return id->hex[0] == 0; }
+static inline bool hd_id_same(const struct hadron_client_order_id *a, const struct hadron_client_order_id *b) {
+  return memcmp(a, b, sizeof *a) == 0;
+}
+static inline int64_t hd_order_left(const struct hd_order *o) {
+  return o->filled.e8 < o->request.quantity.e8 ? o->request.quantity.e8 - o->filled.e8 : 0;
+}
+
+// ---- gateway_send.c
+// Records a change and makes it. Fails if it could not be recorded and `must` is false: then nothing has changed.
+int32_t hd_order_change(struct hd_gateway *g, struct hd_order *o, enum hadron_order_change change, const struct hd_cause *cause, bool must,
+                        int64_t now_ns);
+enum hadron_order_state hd_order_where(const struct hd_order *o, enum hadron_order_change change);
+int32_t hd_order_submit(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);  // of a queued one
+int32_t hd_order_queue(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);   // records ORDER and QUEUE
+int32_t hd_order_cancel(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);  // whatever state it is in
+int32_t hd_order_cancel_for(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);   // to make room for `replaced_by`
+int32_t hd_order_cancel_again(struct hd_gateway *g, struct hd_order *o, int64_t now_ns); // of one that was sent and not answered
+void hd_order_query(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);
+void hd_order_sent_as(const struct hd_order *o, struct hadron_order *out);
+void hd_order_deny(struct hd_gateway *g, const struct hadron_intent *intent, const struct hadron_client_order_id *id,
+                   const struct hd_verdict *verdict, const char *text, int64_t now_ns);
+__attribute__((format(printf, 6, 7))) void hd_gateway_alert(struct hd_gateway *g, uint32_t severity, int32_t code, uint32_t instrument,
+                                                            uint16_t venue, const char *format, ...);
+
+// ---- gateway_report.c
+void hd_order_after(struct hd_gateway *g, struct hd_order *o, int64_t now_ns); // what a change of this order means for others
+void hd_order_take_place(struct hd_gateway *g, struct hd_order *successor, const struct hd_cause *cause, int64_t now_ns);
+
+// ---- gateway_timer.c
+void hd_order_expiry(const struct hd_gateway *g, struct hd_order *o, int64_t now_ns); // sets expire_at_ns
+
+// ---- gateway_fill.c
+int32_t hd_gateway_fill(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns);
+int32_t hd_gateway_bust(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns);
+struct hd_order *hd_gateway_executed(const struct hd_gateway *g, const struct hadron_venue_report *r); // whose execution it is; or NULL
+int32_t hd_gateway_external(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns);
+
+// ---- gateway_share.c
+// Shares `quantity` out in proportion to `weights`, exactly: largest remainder, ties to the lower index. Sum of weights > 0.
+void hd_share_out(int64_t quantity, const int64_t *weights, uint32_t count, int64_t *out);
+// What each share gets of a fill: by what it has left; more than all have left goes to the largest share.
+void hd_share_fill(const struct hd_order *o, int64_t quantity, int64_t out[HD_SHARES_MAX]);
+
+#endif

@@ -1,0 +1,275 @@
+// From the host to the venue. Everything is recorded before its effect leaves: the order and QUEUE before a submit, CANCEL before a
+// cancel, REPLACE before a replace. A record that fails means that nothing was sent.
+#include "base/banned.h"
+#include "base/text.h"
+#include "pipeline/gateway_internal.h"
+
+struct hd_cause hd_cause_text(const char *text) {
+  struct hd_cause cause = {0};
+  hd_text_copy(cause.text, sizeof cause.text, text);
+  return cause;
+}
+
+void hd_gateway_alert(struct hd_gateway *g, uint32_t severity, int32_t code, uint32_t instrument, uint16_t venue, const char *format, ...) {
+  if (g->listener.alert == NULL) return;
+  char text[256];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  hd_text_printable(text); // ids and words come from venues
+  g->listener.alert(g->listener.self, severity, code, instrument, venue, text);
+}
+
+// The order as it goes out: a stop that the host has held goes as what it became.
+void hd_order_sent_as(const struct hd_order *o, struct hadron_order *out) {
+  *out = o->request;
+  memcpy(out->venue_order_id, o->venue_order_id, sizeof out->venue_order_id);
+  if (o->held != HD_HOLD_TRIGGERED && o->held != HD_HOLD_SENT) return;
+  HD_ASSERT(out->order_type == HADRON_ORDER_STOP || out->order_type == HADRON_ORDER_STOP_LIMIT);
+  out->order_type = out->order_type == HADRON_ORDER_STOP ? HADRON_ORDER_MARKET : HADRON_ORDER_LIMIT;
+  out->stop.nanos = 0;
+}
+
+enum hadron_order_state hd_order_where(const struct hd_order *o, enum hadron_order_change change) {
+  enum hadron_order_state to = hd_order_next((enum hadron_order_state)o->state, change);
+  if (to == HADRON_STATE_INVALID) return to;
+  bool refused = (o->state == HADRON_STATE_PENDING_CANCEL && change == HADRON_CHANGE_CANCEL_REJECT) ||
+                 (o->state == HADRON_STATE_PENDING_REPLACE && change == HADRON_CHANGE_REPLACE_REJECT);
+  if (refused) to = o->acked && o->resume == HADRON_STATE_SUBMITTED ? HADRON_STATE_ACCEPTED : (enum hadron_order_state)o->resume;
+  bool whole = o->filled.e8 >= o->request.quantity.e8;
+  bool working = to == HADRON_STATE_ACCEPTED || to == HADRON_STATE_PARTIALLY_FILLED;
+  if (whole && (working || change == HADRON_CHANGE_FILL)) return HADRON_STATE_FILLED;
+  if (working) return o->filled.e8 > 0 ? HADRON_STATE_PARTIALLY_FILLED : HADRON_STATE_ACCEPTED;
+  return to;
+}
+
+// What speaks of things to come may be refused when space is short; what has happened, and cancels, may use the reserve.
+static uint32_t record_flags(enum hadron_order_change change) {
+  bool to_come = change == HADRON_CHANGE_DENY || change == HADRON_CHANGE_QUEUE || change == HADRON_CHANGE_REPLACE || change == HADRON_CHANGE_TRIGGER;
+  return to_come ? 0 : HD_RECORD_RESERVED;
+}
+
+static void event_fill(struct hd_gateway *g, const struct hd_order *o, enum hadron_order_change change, uint8_t to, const struct hd_cause *cause,
+                       int64_t now_ns, struct hadron_order_event *e) {
+  struct hadron_order sent;
+  hd_order_sent_as(o, &sent);
+  *e = (struct hadron_order_event){
+      .trace = sent.trace,
+      .cause = sent.cause,
+      .id = g->event_id + 1,
+      .intent = sent.intent,
+      .time_ns = now_ns,
+      .venue_ns = cause->venue_ns,
+      .client_order_id = sent.client_order_id,
+      .limit = sent.limit,
+      .stop = sent.stop,
+      .average = o->average,
+      .quantity = sent.quantity,
+      .filled = o->filled,
+      .actual = cause->actual,
+      .bound = cause->bound,
+      .instrument = sent.instrument,
+      .arm = sent.arm,
+      .venue = sent.venue,
+      .reason = cause->reason,
+      .from = o->state,
+      .to = to,
+      .change = (uint8_t)change,
+      .side = sent.side,
+      .order_type = sent.order_type,
+      .time_in_force = sent.time_in_force,
+      .flags = sent.flags,
+      .slot = sent.slot,
+  };
+  memcpy(e->venue_order_id, o->venue_order_id, sizeof e->venue_order_id);
+  memcpy(e->text, cause->text, sizeof e->text);
+}
+
+static void count_end(struct hd_gateway *g, uint8_t from, uint8_t to) {
+  if (from == to) return;
+  switch (to) {
+  case HADRON_STATE_FILLED: g->counts.filled++; break;
+  case HADRON_STATE_CANCELED: g->counts.canceled++; break;
+  case HADRON_STATE_REJECTED: g->counts.rejected++; break;
+  case HADRON_STATE_EXPIRED: g->counts.expired++; break;
+  case HADRON_STATE_UNKNOWN: g->counts.unknown++; break;
+  default: break;
+  }
+}
+
+// Which answer is outstanding in the new state, and since when.
+static void outstanding(struct hd_gateway *g, struct hd_order *o, uint8_t from, int64_t now_ns) {
+  bool settled = o->state == HADRON_STATE_ACCEPTED || o->state == HADRON_STATE_PARTIALLY_FILLED;
+  if (settled && !o->gap) o->ask_ns = INT64_MAX;
+  if (o->state == HADRON_STATE_UNKNOWN && from != HADRON_STATE_UNKNOWN) o->ask_ns = now_ns;
+  hd_table_due(g, o);
+}
+
+int32_t hd_order_change(struct hd_gateway *g, struct hd_order *o, enum hadron_order_change change, const struct hd_cause *cause, bool must,
+                        int64_t now_ns) {
+  uint8_t from = o->state, to = (uint8_t)hd_order_where(o, change);
+  HD_ASSERT(to != HADRON_STATE_INVALID); // callers ask first
+  struct hadron_order_event event;
+  event_fill(g, o, change, to, cause, now_ns, &event);
+  int32_t err = hd_record(&g->sink, HADRON_MSG_ORDER_EVENT, &event, sizeof event, now_ns, record_flags(change));
+  if (err && !must) return HADRON_ERR_IO;
+  if (err)
+    hd_gateway_alert(g, 3, HADRON_ERR_IO, event.instrument, event.venue, "order %.24s: %s was not recorded (%s); it has happened all the same",
+                     event.client_order_id.hex, hd_order_change_name(change), hadron_error_name(err));
+  g->event_id++;
+  hd_table_state(g, o, to, now_ns);
+  outstanding(g, o, from, now_ns);
+  count_end(g, from, to);
+  HD_ASSERT(o->state == to);
+  if (g->listener.order_event) g->listener.order_event(g->listener.self, &event);
+  return err ? HADRON_ERR_IO : HADRON_OK;
+}
+
+// ---- new orders
+
+int32_t hd_order_queue(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  HD_ASSERT(o->state == HADRON_STATE_INITIALIZED || o->state == HADRON_STATE_UNKNOWN);
+  struct hadron_order sent;
+  hd_order_sent_as(o, &sent);
+  if (g->id_count >= g->options.ids_max) return HADRON_ERR_FULL; // an order that waited while others used the day's ids up
+  if (hd_record(&g->sink, HADRON_MSG_ORDER, &sent, sizeof sent, now_ns, 0)) return HADRON_ERR_IO;
+  struct hd_cause cause = hd_cause_text("");
+  hd_ids_add(g, &o->request.client_order_id); // from here on the journal has it
+  return hd_order_change(g, o, HADRON_CHANGE_QUEUE, &cause, false, now_ns);
+}
+
+static void sent(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  o->sent_ns = now_ns;
+  o->ask_ns = g->options.unknown_after_ns > 0 ? hd_time_after(now_ns, g->options.unknown_after_ns) : INT64_MAX;
+  hd_table_due(g, o);
+}
+
+int32_t hd_order_submit(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  HD_ASSERT(o->state == HADRON_STATE_PENDING_SUBMIT && o->held != HD_HOLD_WAITING);
+  struct hadron_order out;
+  hd_order_sent_as(o, &out);
+  sent(g, o, now_ns); // before the call: the answer may come inside it
+  bool in_place = o->successor == HD_SUCCESSOR_IN_PLACE;
+  int32_t err = in_place ? g->port.replace(g->port.self, &out) : g->port.submit(g->port.self, &out);
+  struct hd_cause cause = hd_cause_text(err ? hadron_error_name(err) : "");
+  enum hadron_order_change change = err ? HADRON_CHANGE_SEND_FAIL : HADRON_CHANGE_SEND;
+  if (hd_order_where(o, change) == HADRON_STATE_INVALID) {
+    g->counts.impossible++;
+    hd_gateway_alert(g, 3, HADRON_ERR_STATE, out.instrument, out.venue, "order %.24s: %s in state %s", out.client_order_id.hex,
+                     hd_order_change_name(change), hd_order_state_name(o->state));
+    return HADRON_ERR_STATE;
+  }
+  hd_order_change(g, o, change, &cause, true, now_ns);
+  return err;
+}
+
+void hd_order_deny(struct hd_gateway *g, const struct hadron_intent *intent, const struct hadron_client_order_id *id,
+                   const struct hd_verdict *verdict, const char *text, int64_t now_ns) {
+  HD_ASSERT(verdict->reason != 0);
+  struct hadron_order_event e = {
+      .trace = intent->trace,
+      .cause = intent->cause,
+      .id = ++g->event_id,
+      .intent = intent->id,
+      .time_ns = now_ns,
+      .limit = intent->limit,
+      .stop = intent->stop,
+      .quantity = intent->quantity,
+      .actual = verdict->actual,
+      .bound = verdict->bound,
+      .instrument = intent->instrument,
+      .arm = intent->arm,
+      .venue = intent->venue,
+      .reason = verdict->reason,
+      .from = HADRON_STATE_INITIALIZED,
+      .to = HADRON_STATE_DENIED,
+      .change = HADRON_CHANGE_DENY,
+      .side = intent->side,
+      .order_type = intent->order_type,
+      .time_in_force = intent->time_in_force,
+      .flags = intent->flags,
+      .slot = intent->slot,
+  };
+  // An id that is another order's stays out, or who reads by id would take that order for denied.
+  if (!hd_gateway_seen(g, id)) e.client_order_id = *id;
+  hd_text_copy(e.text, sizeof e.text, text);
+  g->counts.denied++;
+  int32_t err = hd_record(&g->sink, HADRON_MSG_ORDER_EVENT, &e, sizeof e, now_ns, 0);
+  if (err) hd_gateway_alert(g, 3, HADRON_ERR_IO, intent->instrument, intent->venue, "a denial was not recorded (%s)", hadron_error_name(err));
+  if (g->listener.order_event) g->listener.order_event(g->listener.self, &e);
+}
+
+// ---- cancels and questions
+
+static int32_t cancel_here(struct hd_gateway *g, struct hd_order *o, const char *why, int64_t now_ns) {
+  HD_ASSERT(hd_order_where(o, HADRON_CHANGE_CANCELED) == HADRON_STATE_CANCELED);
+  struct hd_cause cause = hd_cause_text(why);
+  hd_order_pin(o);
+  int32_t err = hd_order_change(g, o, HADRON_CHANGE_CANCELED, &cause, false, now_ns);
+  if (!err) hd_order_after(g, o, now_ns);
+  hd_order_unpin(o);
+  return err;
+}
+
+static int32_t cancel_send(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  if (hd_order_where(o, HADRON_CHANGE_CANCEL) == HADRON_STATE_INVALID) return HADRON_ERR_STATE;
+  uint8_t before = o->state;
+  struct hd_cause cause = hd_cause_text(o->expiring ? "expired" : "");
+  if (before != HADRON_STATE_PENDING_CANCEL && before != HADRON_STATE_PENDING_REPLACE && before != HADRON_STATE_UNKNOWN) o->resume = before;
+  int32_t err = hd_order_change(g, o, HADRON_CHANGE_CANCEL, &cause, false, now_ns);
+  if (err) return err;
+  o->cancel_wanted = 1;
+  if (hd_order_final(o->state)) return HADRON_OK; // the listener has led to its end
+  struct hadron_order out;
+  hd_order_sent_as(o, &out);
+  sent(g, o, now_ns);
+  g->counts.cancels++;
+  err = g->port.cancel(g->port.self, &out);
+  if (err) { // it stays wanted and the timer tries again
+    hd_gateway_alert(g, 2, err, out.instrument, out.venue, "order %.24s: the cancel could not be sent (%s); it will be tried again",
+                     out.client_order_id.hex, hadron_error_name(err));
+    if (!hd_order_final(o->state)) o->ask_ns = hd_time_after(now_ns, g->options.query_every_ns);
+    hd_table_due(g, o);
+  }
+  return HADRON_OK;
+}
+
+int32_t hd_order_cancel(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  if (hd_order_final(o->state)) return HADRON_ERR_STATE;
+  bool unsent = o->state == HADRON_STATE_INITIALIZED || (o->state == HADRON_STATE_PENDING_SUBMIT && o->sent_ns == 0 && !o->held);
+  if (unsent) return cancel_here(g, o, "withdrawn before it was sent", now_ns);
+  if (o->held == HD_HOLD_WAITING || o->held == HD_HOLD_TRIGGERED) return cancel_here(g, o, "withdrawn; the host held it", now_ns);
+  if (o->successor == HD_SUCCESSOR_IN_PLACE) {
+    struct hd_order *old = hd_table_find(g, &o->request.replaces);
+    o->cancel_wanted = 1; // whichever of the two the venue has then
+    if (old != NULL && !hd_order_final(old->state)) return hd_order_cancel(g, old, now_ns);
+  }
+  struct hd_order *successor = hd_id_zero(&o->replaced_by) ? NULL : hd_table_find(g, &o->replaced_by);
+  if (successor != NULL && successor->successor == HD_SUCCESSOR_IN_PLACE) successor->cancel_wanted = 1;
+  if (successor != NULL && successor->state == HADRON_STATE_INITIALIZED) {
+    int32_t err = cancel_here(g, successor, "withdrawn before it was sent", now_ns);
+    if (err) return err;
+  }
+  return o->state == HADRON_STATE_PENDING_CANCEL ? HADRON_OK : cancel_send(g, o, now_ns);
+}
+
+int32_t hd_order_cancel_for(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  HD_ASSERT(!hd_id_zero(&o->replaced_by) && !hd_order_final(o->state));
+  return cancel_send(g, o, now_ns);
+}
+
+int32_t hd_order_cancel_again(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  HD_ASSERT(o->state == HADRON_STATE_PENDING_CANCEL || o->state == HADRON_STATE_UNKNOWN);
+  return cancel_send(g, o, now_ns);
+}
+
+void hd_order_query(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  HD_ASSERT(o->list == HD_LIST_OPEN || o->list == HD_LIST_GAP);
+  struct hadron_order out;
+  hd_order_sent_as(o, &out);
+  o->ask_ns = hd_time_after(now_ns, g->options.query_every_ns);
+  hd_table_due(g, o);
+  uint32_t features = g->port.features(g->port.self, out.venue);
+  if ((features & HADRON_VENUE_QUERIES) && g->port.query) g->port.query(g->port.self, &out); // what fails is asked again
+}

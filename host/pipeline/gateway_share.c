@@ -1,0 +1,54 @@
+// Shares fills and fees out, to the last unit.
+#include "base/banned.h"
+#include "pipeline/gateway_internal.h"
+
+void hd_share_out(int64_t quantity, const int64_t *weights, uint32_t count, int64_t *out) {
+  HD_ASSERT(count >= 1 && count <= HD_SHARES_MAX);
+  hadron_int128 total = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    HD_ASSERT(weights[i] >= 0);
+    total += weights[i];
+  }
+  HD_ASSERT(total > 0);
+  hadron_int128 amount = quantity < 0 ? -(hadron_int128)quantity : quantity, rest = amount;
+  hadron_int128 remainders[HD_SHARES_MAX];
+  for (uint32_t i = 0; i < count; i++) {
+    hadron_int128 product = amount * weights[i];
+    out[i] = (int64_t)(product / total);
+    remainders[i] = product % total;
+    rest -= out[i];
+  }
+  HD_ASSERT(rest >= 0 && rest < count);
+  for (; rest > 0; rest--) {
+    uint32_t best = 0;
+    for (uint32_t i = 1; i < count; i++)
+      if (remainders[i] > remainders[best]) best = i;
+    HD_ASSERT(remainders[best] > 0); // so a share never gets more than its exact part rounded up
+    out[best]++;
+    remainders[best] = 0;
+  }
+  if (quantity < 0)
+    for (uint32_t i = 0; i < count; i++) out[i] = -out[i];
+}
+
+static uint32_t largest(const struct hd_order *o) {
+  uint32_t best = 0;
+  for (uint32_t i = 1; i < o->share_count; i++)
+    if (o->shares[i].ordered.e8 > o->shares[best].ordered.e8) best = i;
+  HD_ASSERT(best < o->share_count);
+  return best;
+}
+
+void hd_share_fill(const struct hd_order *o, int64_t quantity, int64_t out[HD_SHARES_MAX]) {
+  HD_ASSERT(quantity > 0 && o->share_count > 0);
+  int64_t left[HD_SHARES_MAX], all = 0;
+  for (uint32_t i = 0; i < o->share_count; i++) {
+    const struct hd_share *s = &o->shares[i];
+    left[i] = s->filled.e8 < s->ordered.e8 ? s->ordered.e8 - s->filled.e8 : 0;
+    all += left[i]; // at most the order's quantity
+  }
+  int64_t within = quantity < all ? quantity : all;
+  memset(out, 0, sizeof *out * HD_SHARES_MAX);
+  if (within > 0) hd_share_out(within, left, o->share_count, out);
+  out[largest(o)] += quantity - within;
+}

@@ -1,0 +1,260 @@
+// The orders in memory: a pool, lists through it, the heap of due times, and the ids that were used today.
+#include "base/banned.h"
+#include "base/random.h"
+#include "pipeline/gateway_internal.h"
+
+uint32_t hd_table_index(const struct hd_gateway *g, const struct hd_order *o) {
+  HD_ASSERT(o > g->orders && o <= g->orders + g->options.orders_max);
+  return (uint32_t)(o - g->orders);
+}
+
+struct hd_order *hd_table_find(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
+  uint64_t slot;
+  if (!hd_map_get(&g->by_id, id->hex, &slot)) return NULL;
+  HD_ASSERT(slot >= 1 && slot <= g->options.orders_max);
+  return &g->orders[slot];
+}
+
+// ---- lists
+
+static void list_push(struct hd_gateway *g, struct hd_order *o, uint8_t list) {
+  uint32_t at = hd_table_index(g, o);
+  o->list = list;
+  o->next = 0;
+  o->previous = g->tail[list];
+  if (o->previous) g->orders[o->previous].next = at;
+  else g->head[list] = at;
+  g->tail[list] = at;
+}
+
+static void list_pull(struct hd_gateway *g, struct hd_order *o) {
+  HD_ASSERT(o->list < HD_LIST_COUNT);
+  if (o->previous) g->orders[o->previous].next = o->next;
+  else g->head[o->list] = o->next;
+  if (o->next) g->orders[o->next].previous = o->previous;
+  else g->tail[o->list] = o->previous;
+  o->next = o->previous = 0;
+}
+
+static void instrument_push(struct hd_gateway *g, struct hd_order *o) {
+  uint32_t at = hd_table_index(g, o), id = o->request.instrument;
+  HD_ASSERT(id <= g->instrument_max);
+  o->next_of_instrument = 0;
+  o->previous_of_instrument = g->instrument_tail[id];
+  if (o->previous_of_instrument) g->orders[o->previous_of_instrument].next_of_instrument = at;
+  else g->instrument_head[id] = at;
+  g->instrument_tail[id] = at;
+}
+
+static void instrument_pull(struct hd_gateway *g, struct hd_order *o) {
+  uint32_t id = o->request.instrument;
+  HD_ASSERT(id <= g->instrument_max);
+  if (o->previous_of_instrument) g->orders[o->previous_of_instrument].next_of_instrument = o->next_of_instrument;
+  else g->instrument_head[id] = o->next_of_instrument;
+  if (o->next_of_instrument) g->orders[o->next_of_instrument].previous_of_instrument = o->previous_of_instrument;
+  else g->instrument_tail[id] = o->previous_of_instrument;
+  o->next_of_instrument = o->previous_of_instrument = 0;
+}
+
+static void list_move(struct hd_gateway *g, struct hd_order *o, uint8_t list) {
+  if (o->list == list) return;
+  if (o->list == HD_LIST_OPEN) {
+    instrument_pull(g, o);
+    HD_ASSERT(g->counts.open > 0);
+    g->counts.open--;
+  }
+  list_pull(g, o);
+  list_push(g, o, list);
+  if (list == HD_LIST_OPEN) {
+    instrument_push(g, o);
+    g->counts.open++;
+  }
+}
+
+// ---- due times: a binary heap, so that the timer looks at what is due and at nothing else
+
+static int64_t due_of(const struct hd_order *o) { return o->ask_ns < o->expire_at_ns ? o->ask_ns : o->expire_at_ns; }
+
+// Equal times: the lower slot first, so that a replay does the same.
+static bool due_before(const struct hd_gateway *g, uint32_t a, uint32_t b) {
+  int64_t x = due_of(&g->orders[a]), y = due_of(&g->orders[b]);
+  return x != y ? x < y : a < b;
+}
+
+static void heap_put(struct hd_gateway *g, uint32_t at, uint32_t slot) {
+  g->heap[at] = slot;
+  g->orders[slot].heap_at = at;
+}
+
+static void heap_settle(struct hd_gateway *g, uint32_t at) {
+  uint32_t slot = g->heap[at];
+  HD_ASSERT(at >= 1 && at <= g->heap_count);
+  for (; at > 1 && due_before(g, slot, g->heap[at / 2]); at /= 2) heap_put(g, at, g->heap[at / 2]);
+  for (;;) {
+    uint32_t child = at * 2;
+    if (child > g->heap_count) break;
+    if (child < g->heap_count && due_before(g, g->heap[child + 1], g->heap[child])) child++;
+    if (!due_before(g, g->heap[child], slot)) break;
+    heap_put(g, at, g->heap[child]);
+    at = child;
+  }
+  heap_put(g, at, slot);
+}
+
+static void heap_remove(struct hd_gateway *g, struct hd_order *o) {
+  uint32_t at = o->heap_at, last = g->heap[g->heap_count--];
+  HD_ASSERT(at != 0 && g->heap[at] == hd_table_index(g, o));
+  o->heap_at = 0;
+  if (&g->orders[last] == o) return;
+  heap_put(g, at, last);
+  heap_settle(g, at);
+}
+
+void hd_table_due(struct hd_gateway *g, struct hd_order *o) {
+  bool wanted = due_of(o) != INT64_MAX && (o->list == HD_LIST_OPEN || o->list == HD_LIST_GAP);
+  if (!wanted) {
+    if (o->heap_at) heap_remove(g, o);
+    return;
+  }
+  if (!o->heap_at) {
+    HD_ASSERT(g->heap_count < g->options.orders_max);
+    heap_put(g, ++g->heap_count, hd_table_index(g, o));
+  }
+  heap_settle(g, o->heap_at);
+}
+
+// ---- the pool
+
+// The oldest closed order that no call under way looks at.
+static struct hd_order *oldest_closed(const struct hd_gateway *g) {
+  uint32_t at = g->head[HD_LIST_CLOSED];
+  while (at && g->orders[at].pins > 0) at = g->orders[at].next;
+  return at ? &g->orders[at] : NULL;
+}
+
+bool hd_table_room(struct hd_gateway *g) {
+  uint32_t ids_max = g->options.ids_max;
+  return g->id_count < ids_max && (g->head[HD_LIST_FREE] || oldest_closed(g) != NULL);
+}
+
+struct hd_order *hd_table_take(struct hd_gateway *g, const struct hadron_order *request) {
+  HD_ASSERT(!hd_id_zero(&request->client_order_id) && request->instrument <= g->instrument_max);
+  struct hd_order *o = g->head[HD_LIST_FREE] ? &g->orders[g->head[HD_LIST_FREE]] : oldest_closed(g);
+  if (o == NULL) return NULL;
+  if (o->list == HD_LIST_CLOSED) hd_map_remove(&g->by_id, o->request.client_order_id.hex);
+  HD_ASSERT(o->heap_at == 0 && o->pins == 0);
+  list_pull(g, o);
+  memset(o, 0, sizeof *o);
+  o->request = *request;
+  o->state = HADRON_STATE_INITIALIZED;
+  o->ask_ns = o->expire_at_ns = INT64_MAX;
+  int32_t err = hd_map_put(&g->by_id, request->client_order_id.hex, hd_table_index(g, o));
+  HD_ASSERT(err == HADRON_OK); // the caller has asked whether the id is used
+  list_push(g, o, HD_LIST_OPEN);
+  instrument_push(g, o);
+  g->counts.open++;
+  return o;
+}
+
+void hd_table_drop(struct hd_gateway *g, struct hd_order *o) {
+  HD_ASSERT(o->state == HADRON_STATE_INITIALIZED && o->pins == 0);
+  bool known = hd_map_remove(&g->by_id, o->request.client_order_id.hex);
+  HD_ASSERT(known);
+  o->ask_ns = o->expire_at_ns = INT64_MAX;
+  hd_table_hold(g, o, HD_HOLD_NONE);
+  hd_table_due(g, o);
+  list_move(g, o, HD_LIST_FREE);
+}
+
+// ---- what follows from a state
+
+static bool doubtful(const struct hd_order *o) { return o->state == HADRON_STATE_UNKNOWN || o->gap; }
+
+static void settle(struct hd_gateway *g, struct hd_order *o, bool doubted, int64_t now_ns) {
+  uint32_t *unknown = &g->instrument_unknown[o->request.instrument];
+  if (doubtful(o) && !doubted) {
+    (*unknown)++;
+    o->doubt_ns = now_ns ? now_ns : 1;
+    o->alarmed = 0;
+  } else if (!doubtful(o) && doubted) {
+    HD_ASSERT(*unknown > 0);
+    (*unknown)--;
+    o->doubt_ns = 0;
+  }
+  bool final = hd_order_final(o->state);
+  if (final && !o->gap) o->ask_ns = INT64_MAX;
+  if (final) o->expire_at_ns = INT64_MAX, hd_table_hold(g, o, HD_HOLD_NONE);
+  list_move(g, o, !final ? HD_LIST_OPEN : o->gap ? HD_LIST_GAP : HD_LIST_CLOSED);
+  hd_table_due(g, o);
+}
+
+void hd_table_state(struct hd_gateway *g, struct hd_order *o, uint8_t state, int64_t now_ns) {
+  HD_ASSERT(state != HADRON_STATE_INVALID && o->list != HD_LIST_FREE);
+  bool doubted = doubtful(o);
+  o->state = state;
+  settle(g, o, doubted, now_ns);
+}
+
+void hd_table_gap(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  HD_ASSERT(o->list != HD_LIST_FREE);
+  bool doubted = doubtful(o), was = o->gap;
+  o->gap = o->told_e8 > o->filled.e8;
+  int64_t ask = g->options.unknown_after_ns > 0 ? hd_time_after(now_ns, g->options.unknown_after_ns) : INT64_MAX;
+  if (o->gap && !was && o->ask_ns > ask) o->ask_ns = ask; // the missing one may only be late
+  bool working = o->state == HADRON_STATE_ACCEPTED || o->state == HADRON_STATE_PARTIALLY_FILLED;
+  if (!o->gap && was && working) o->ask_ns = INT64_MAX;
+  settle(g, o, doubted, now_ns);
+}
+
+void hd_table_hold(struct hd_gateway *g, struct hd_order *o, uint8_t held) {
+  uint32_t *count = &g->instrument_held[o->request.instrument];
+  bool was = o->held == HD_HOLD_WAITING || o->held == HD_HOLD_TRIGGERED, is = held == HD_HOLD_WAITING || held == HD_HOLD_TRIGGERED;
+  HD_ASSERT(!was || *count > 0);
+  if (is && !was) (*count)++;
+  if (was && !is) (*count)--;
+  if (held != HD_HOLD_NONE || o->held != HD_HOLD_SENT) o->held = held; // it stays told how it was sent
+}
+
+// ---- used ids
+// A cell is free unless its day is the set's day: when the day changes the whole set is empty at once, and within a day nothing is
+// ever removed, so a probe may stop at the first free cell. Ids of an earlier day cannot come again, because the date is in them.
+
+static struct hd_id_cell cell_of(const struct hadron_client_order_id *id) {
+  uint64_t words[2] = {0, 0};
+  for (int i = 0; i < 24; i++) {
+    char c = id->hex[i];
+    uint64_t digit = (uint64_t)(c >= 'a' ? c - 'a' + 10 : c - '0') & 15;
+    words[i / 16] = words[i / 16] << 4 | digit;
+  }
+  return (struct hd_id_cell){.high = words[0], .low = (uint32_t)words[1]};
+}
+
+static uint32_t id_place(const struct hd_gateway *g, const struct hd_id_cell *cell) {
+  uint32_t i = (uint32_t)hd_random_mix(cell->high ^ cell->low) & g->id_mask;
+  while (g->ids[i].day == g->id_day && (g->ids[i].high != cell->high || g->ids[i].low != cell->low)) i = (i + 1) & g->id_mask;
+  return i;
+}
+
+// A clock that steps back does not take the set back: nothing of today is forgotten.
+void hd_ids_day(struct hd_gateway *g, int64_t now_ns) {
+  uint32_t day = now_ns < 0 ? 1 : (uint32_t)(now_ns / HD_DAY_NS) + 1; // 0 marks a cell that was never used
+  if (day <= g->id_day) return;
+  g->id_day = day;
+  g->id_count = 0;
+}
+
+bool hd_ids_has(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
+  HD_ASSERT(g->id_day != 0);
+  struct hd_id_cell cell = cell_of(id);
+  return g->ids[id_place(g, &cell)].day == g->id_day;
+}
+
+void hd_ids_add(struct hd_gateway *g, const struct hadron_client_order_id *id) {
+  HD_ASSERT(g->id_day != 0 && g->id_count < g->options.ids_max);
+  struct hd_id_cell cell = cell_of(id);
+  uint32_t at = id_place(g, &cell);
+  if (g->ids[at].day == g->id_day) return;
+  cell.day = g->id_day;
+  g->ids[at] = cell;
+  g->id_count++;
+}
