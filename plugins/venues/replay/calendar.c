@@ -140,8 +140,9 @@ static bool epoch_scan(const struct scan *field, int64_t unit_ns, int64_t *ns) {
   struct scan s = *field;
   int64_t value;
   if (!scan_decimal(&s, 0, &value) || !scan_done(&s)) return false;
-  if (unit_ns == 0) { // seconds until the year 5138, ms from 1973, us, ns
+  if (unit_ns == 0) { // seconds from 1973 until the year 5138, ms, us, ns; what is less is no time but some other number
     int64_t size = value < 0 ? -value : value;
+    if (size < 100000000) return false;
     unit_ns = size < INT64_C(100000000000) ? SECOND_NS : size < INT64_C(100000000000000) ? 1000000
             : size < INT64_C(100000000000000000)                                         ? 1000
                                                                                          : 1;

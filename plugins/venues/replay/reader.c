@@ -11,7 +11,7 @@
 #define PROBE 8192u // bytes that a format may look at
 
 // Order matters: the first that knows the file reads it. CSV comes last, for any text may be CSV.
-static const struct format *const formats[] = {&format_hdt, &format_lean};
+static const struct format *const formats[] = {&format_hdt, &format_dbn, &format_lean, &format_binance, &format_csv};
 #define FORMATS (uint32_t)(sizeof formats / sizeof *formats)
 
 const struct format *const *reader_formats(uint32_t *count) {

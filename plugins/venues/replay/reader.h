@@ -105,6 +105,17 @@ static inline void reader_take(struct reader *r, uint32_t n) { r->queue.head += 
 // For formats: a tick of a listing; refuses nothing, drops what is outside from..to. false: no memory, or the row is too large.
 bool reader_push(struct reader *r, const struct hadron_tick *tick);
 
+// For formats: takes back what a row pushed before it turned out to be bad.
+struct reader_mark {
+  uint32_t tail;
+  uint64_t ticks;
+};
+static inline struct reader_mark reader_mark(const struct reader *r) { return (struct reader_mark){r->queue.tail, r->counts.ticks}; }
+static inline void reader_rewind(struct reader *r, struct reader_mark mark) {
+  r->queue.tail = mark.tail;
+  r->counts.ticks = mark.ticks;
+}
+
 // For formats: this row is bad. Returns HADRON_OK, so that a row can `return reader_bad(r, ...)`.
 int32_t reader_bad(struct reader *r, const char *text);
 
