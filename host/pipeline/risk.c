@@ -40,7 +40,8 @@ struct view {
   int64_t quantity;             // its part of the order
   int64_t position;             // its position in the instrument
   int64_t added, working;       // what the order adds to what works on its side already; by view_work
-  bool worked;
+  int64_t worth_now, worth_then; // of its position, before and after; by view_worth
+  bool worked, valued;
 };
 
 struct facts {
@@ -270,9 +271,14 @@ static bool check_position_max(struct facts *f, struct numbers *n) {
 
 // What the position is worth now, and what it would be worth.
 static void view_worth(const struct facts *f, struct view *v, int64_t *now, int64_t *then) {
-  const struct hd_position *position = hd_portfolio_position(f->risk->portfolio, v->arm, f->intent->instrument);
-  *now = position->cost.micros + position->unrealized.micros;
-  *then = facts_value(f, f->reference, clamp((hadron_int128)f->sign * view_projected(f, v)));
+  if (!v->valued) {
+    const struct hd_position *position = hd_portfolio_position(f->risk->portfolio, v->arm, f->intent->instrument);
+    v->worth_now = position->cost.micros + position->unrealized.micros;
+    v->worth_then = facts_value(f, f->reference, clamp((hadron_int128)f->sign * view_projected(f, v)));
+    v->valued = true;
+  }
+  *now = v->worth_now;
+  *then = v->worth_then;
 }
 
 static bool check_gross_max(struct facts *f, struct numbers *n) {
