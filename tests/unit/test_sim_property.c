@@ -14,7 +14,7 @@ enum { FRONT, SIZE, CONSERVATIVE };
 
 struct plain_order {
   bool buy, market, open, crossing;
-  int64_t limit, left, ahead; // ahead -1: unknown
+  int64_t limit, left, ahead; // ahead: 1e-8 of a unit, for a share of a queue need not be whole; -1: unknown
   uint32_t priority;
 };
 
@@ -72,7 +72,7 @@ static int64_t in_front(const struct plain *p, const struct plain_order *o) {
   if (p->queue == FRONT) return 0;
   if (!has_quote(p)) return p->queue == CONSERVATIVE ? -1 : 0;
   int64_t best = o->buy ? p->bid : p->ask;
-  if (best == o->limit) return o->buy ? p->bid_size : p->ask_size;
+  if (best == o->limit) return (o->buy ? p->bid_size : p->ask_size) * UNIT;
   return best == 0 || passes(o->buy, o->limit, best) ? 0 : -1;
 }
 
@@ -131,10 +131,10 @@ static void plain_quote(struct plain *p, int64_t bid, int64_t bid_size, int64_t 
         o->ahead = 0;
       } else if (best == o->limit) {
         int64_t base = old[buy] == best ? old_size[buy] - p->traded[buy] : size, gone = base - size;
-        if (o->ahead < 0) o->ahead = size;
-        else if (p->queue == SIZE && gone > 0 && o->ahead <= base)
+        if (o->ahead < 0) o->ahead = size * UNIT;
+        else if (p->queue == SIZE && gone > 0 && o->ahead <= base * UNIT)
           o->ahead -= (int64_t)((__int128)gone * o->ahead / base);
-        if (o->ahead > size) o->ahead = size;
+        if (o->ahead > size * UNIT) o->ahead = size * UNIT;
       }
     }
   }
@@ -163,9 +163,9 @@ static void plain_trade(struct plain *p, int64_t price, int64_t quantity, int ag
       if (!through && bar && o->ahead != 0) continue;
       if (!through && !bar) {
         if (o->ahead < 0) continue;
-        int64_t ahead = o->ahead < left ? o->ahead : left;
+        int64_t ahead = o->ahead < left * UNIT ? o->ahead : left * UNIT;
         o->ahead -= ahead;
-        if (left - ahead < want) want = left - ahead;
+        if (left - ahead / UNIT - (ahead % UNIT != 0) < want) want = left - ahead / UNIT - (ahead % UNIT != 0);
       }
       int64_t done = fill(p, (uint32_t)i, o->limit, want, true);
       left = left > done ? left - done : 0;
