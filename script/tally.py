@@ -10,7 +10,7 @@ KINDS = ("unit", "contract", "integration", "fault")
 def expected(kinds):
     found = set()
     for kind in kinds:
-        for path in glob.glob(f"tests/{kind}/test_*.c") + glob.glob(f"tests/{kind}/*.sh"):
+        for path in glob.glob(f"tests/{kind}/test_*.c") + glob.glob(f"tests/{kind}/*.sh") + glob.glob(f"tests/{kind}/test_*.py"):
             found.add(f"{kind}/{os.path.splitext(os.path.basename(path))[0]}")
     return found
 
