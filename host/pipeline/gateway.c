@@ -201,7 +201,6 @@ static int32_t order_go(struct hd_gateway *g, struct hd_order *o, int64_t now_ns
   int32_t err = hd_order_queue(g, o, now_ns);
   if (err) {
     g->counts.denied++;
-    hd_gateway_alert(g, 3, HADRON_ERR_IO, o->request.instrument, o->request.venue, "order %.24s could not be recorded and was not sent", o->request.client_order_id.hex);
     hd_table_drop(g, o);
     return err;
   }

@@ -14,8 +14,8 @@
 #include "pipeline/record.h"
 
 // Which (state, change) leads where: docs/orders.md. INVALID: not possible from here, counted and alerted, state kept. The gateway
-// refines three cells: a fill that completes the order leads to Filled; Accepted with fills is PartiallyFilled; a refused cancel or
-// replace leads back to where the order was.
+// refines three cells: a fill that completes the order leads to Filled; a working order is Accepted without fills and
+// PartiallyFilled with them; a refused cancel or replace leads back to where the order was.
 enum hadron_order_state hd_order_next(enum hadron_order_state state, enum hadron_order_change change);
 const char *hd_order_state_name(uint32_t state);   // "Initialized", ...; static
 const char *hd_order_change_name(uint32_t change);

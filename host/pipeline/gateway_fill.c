@@ -185,7 +185,8 @@ int32_t hd_gateway_fill(struct hd_gateway *g, struct hd_order *o, const struct h
   }
   fill_alerts(g, o, r, before);
   struct hd_cause cause = {.venue_ns = r->venue_ns};
-  if (hd_order_where(o, HADRON_CHANGE_FILL) == HADRON_STATE_INVALID) {
+  enum hadron_order_state to = hd_order_where(o, HADRON_CHANGE_FILL);
+  if (to == HADRON_STATE_INVALID || (hd_order_unsent(o) && to != HADRON_STATE_FILLED)) {
     g->counts.impossible++;
     hd_gateway_alert(g, 3, HADRON_ERR_STATE, o->request.instrument, r->venue, "order %.24s: filled in state %s; booked", o->request.client_order_id.hex,
                      hd_order_state_name(o->state));
@@ -249,9 +250,11 @@ static int32_t take_back(struct hd_gateway *g, struct hd_order *o, struct hd_exe
   return failed ? failed : err;
 }
 
-struct hd_order *hd_gateway_executed(const struct hd_gateway *g, const struct hadron_venue_report *r) {
+bool hd_gateway_executed(const struct hd_gateway *g, const struct hadron_venue_report *r, struct hd_order **o) {
   const struct hd_execution_memory *m = memory_find(g, r);
-  return m != NULL && m->order != 0 ? hd_table_find(g, &m->id) : NULL;
+  if (m == NULL) return false;
+  *o = m->order != 0 ? hd_table_find(g, &m->id) : NULL;
+  return true;
 }
 
 int32_t hd_gateway_bust(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns) {

@@ -106,9 +106,8 @@ static inline bool hd_id_zero(const struct hadron_client_order_id *id) { return 
 static inline bool hd_id_same(const struct hadron_client_order_id *a, const struct hadron_client_order_id *b) {
   return memcmp(a, b, sizeof *a) == 0;
 }
-static inline int64_t hd_order_left(const struct hd_order *o) {
-  return o->filled.e8 < o->request.quantity.e8 ? o->request.quantity.e8 - o->filled.e8 : 0;
-}
+// A stop that the host still holds: no venue can know of it, so none can end it.
+static inline bool hd_order_unsent(const struct hd_order *o) { return o->held == HD_HOLD_WAITING || o->held == HD_HOLD_TRIGGERED; }
 
 // ---- gateway_send.c
 // Records a change and makes it. Fails if it could not be recorded and `must` is false: then nothing has changed.
@@ -137,7 +136,8 @@ void hd_order_expiry(const struct hd_gateway *g, struct hd_order *o, int64_t now
 // ---- gateway_fill.c
 int32_t hd_gateway_fill(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns);
 int32_t hd_gateway_bust(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns);
-struct hd_order *hd_gateway_executed(const struct hd_gateway *g, const struct hadron_venue_report *r); // whose execution it is; or NULL
+// Is the execution remembered? Then whose it is; NULL: not ours, or no longer known.
+bool hd_gateway_executed(const struct hd_gateway *g, const struct hadron_venue_report *r, struct hd_order **o);
 int32_t hd_gateway_external(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns);
 
 // ---- gateway_share.c

@@ -189,7 +189,7 @@ static int32_t report_change(struct hd_gateway *g, struct hd_order *o, const str
   enum hadron_order_change change = meant(o, r);
   struct hd_cause cause = {.venue_ns = r->venue_ns, .reason = (uint16_t)r->reason};
   hd_text_field(cause.text, r->text, sizeof cause.text - 1);
-  if (hd_order_where(o, change) == HADRON_STATE_INVALID) return impossible(g, o, r);
+  if (hd_order_where(o, change) == HADRON_STATE_INVALID || hd_order_unsent(o)) return impossible(g, o, r);
   if (resendable(g, o, change)) return resend(g, o, &cause, now_ns);
   uint8_t before = o->state;
   if (change == HADRON_CHANGE_REPLACED && o->successor != HD_SUCCESSOR_NONE && !hd_order_final(before)) adopt_terms(g, o, r);
@@ -199,9 +199,7 @@ static int32_t report_change(struct hd_gateway *g, struct hd_order *o, const str
   if (to == before && !tells(change) && !news) {
     hd_table_gap(g, o, now_ns);
     hd_order_after(g, o, now_ns);
-    if (r->flags & 1) return HADRON_OK;
-    g->counts.duplicates++;
-    return HADRON_ERR_DUPLICATE;
+    return r->flags & 1 ? HADRON_OK : HADRON_ERR_DUPLICATE;
   }
   if (before == HADRON_STATE_REJECTED && to == HADRON_STATE_UNKNOWN)
     hd_gateway_alert(g, 3, HADRON_ERR_STATE, o->request.instrument, r->venue, "order %.24s was taken for rejected and the venue speaks of it as alive: unknown",
@@ -220,7 +218,7 @@ static struct hd_order *addressee(struct hd_gateway *g, const struct hadron_venu
   struct hd_order *o = hd_id_zero(&r->client_order_id) ? NULL : hd_table_find(g, &r->client_order_id);
   bool execution = r->change == HADRON_CHANGE_FILL || r->change == HADRON_CHANGE_BUST;
   bool answer = r->change == HADRON_CHANGE_REPLACED || r->change == HADRON_CHANGE_REPLACE_REJECT;
-  if (r->change == HADRON_CHANGE_BUST && hd_gateway_executed(g, r) != NULL) o = hd_gateway_executed(g, r);
+  if (r->change == HADRON_CHANGE_BUST) hd_gateway_executed(g, r, &o); // whatever order the report names
   for (int hops = 0; o != NULL && hops < 64 && !hd_id_zero(&o->replaced_by); hops++) {
     struct hd_order *successor = hd_table_find(g, &o->replaced_by);
     if (successor == NULL) break;

@@ -113,10 +113,10 @@ int32_t hd_order_change(struct hd_gateway *g, struct hd_order *o, enum hadron_or
   struct hadron_order_event event;
   event_fill(g, o, change, to, cause, now_ns, &event);
   int32_t err = hd_record(&g->sink, HADRON_MSG_ORDER_EVENT, &event, sizeof event, now_ns, record_flags(change));
-  if (err && !must) return HADRON_ERR_IO;
   if (err)
-    hd_gateway_alert(g, 3, HADRON_ERR_IO, event.instrument, event.venue, "order %.24s: %s was not recorded (%s); it has happened all the same",
-                     event.client_order_id.hex, hd_order_change_name(change), hadron_error_name(err));
+    hd_gateway_alert(g, 3, HADRON_ERR_IO, event.instrument, event.venue, "order %.24s: %s was not recorded (%s); %s", event.client_order_id.hex,
+                     hd_order_change_name(change), hadron_error_name(err), must ? "it has happened all the same" : "so it was not done");
+  if (err && !must) return HADRON_ERR_IO;
   g->event_id++;
   hd_table_state(g, o, to, now_ns);
   outstanding(g, o, from, now_ns);
@@ -133,7 +133,12 @@ int32_t hd_order_queue(struct hd_gateway *g, struct hd_order *o, int64_t now_ns)
   struct hadron_order sent;
   hd_order_sent_as(o, &sent);
   if (g->id_count >= g->options.ids_max) return HADRON_ERR_FULL; // an order that waited while others used the day's ids up
-  if (hd_record(&g->sink, HADRON_MSG_ORDER, &sent, sizeof sent, now_ns, 0)) return HADRON_ERR_IO;
+  int32_t err = hd_record(&g->sink, HADRON_MSG_ORDER, &sent, sizeof sent, now_ns, 0);
+  if (err) {
+    hd_gateway_alert(g, 3, HADRON_ERR_IO, sent.instrument, sent.venue, "order %.24s was not recorded (%s), so it was not sent", sent.client_order_id.hex,
+                     hadron_error_name(err));
+    return HADRON_ERR_IO;
+  }
   struct hd_cause cause = hd_cause_text("");
   hd_ids_add(g, &o->request.client_order_id); // from here on the journal has it
   return hd_order_change(g, o, HADRON_CHANGE_QUEUE, &cause, false, now_ns);

@@ -135,7 +135,6 @@ void hd_gateway_mark(struct hd_gateway *g, uint32_t instrument, int64_t now_ns) 
     hd_table_hold(g, o, HD_HOLD_TRIGGERED); // the event shows what it becomes
     if (hd_order_change(g, o, HADRON_CHANGE_TRIGGER, &cause, false, now_ns)) {
       hd_table_hold(g, o, HD_HOLD_WAITING); // not recorded, so not sent: the next mark tries again
-      hd_gateway_alert(g, 3, HADRON_ERR_IO, instrument, o->request.venue, "stop %.24s has triggered and could not be recorded", o->request.client_order_id.hex);
       hd_order_unpin(o);
       return;
     }
