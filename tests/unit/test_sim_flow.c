@@ -304,6 +304,14 @@ static void exchange_rules(void **state) {
   sim_host_submit(h, "B", words);
   assert_string_equal(sim_host_said(h), "B ACCEPT; B CANCELED (fill-or-kill: not all of it could be filled)");
   assert_int_equal(best_of(&w, 1).quantity, ask.quantity);
+  snprintf(words, sizeof words, "sell 5 limit %lld.%02lld", (long long)(cents / 100), (long long)(cents % 100));
+  sim_host_submit(h, "O", words); // what is our own is not there for us to take
+  snprintf(words, sizeof words, "buy %lld limit %lld.%02lld fok", (long long)(ask.quantity / HADRON_QUANTITY_SCALE + 5),
+           (long long)(cents / 100), (long long)(cents % 100));
+  sim_host_submit(h, "P", words);
+  sim_host_cancel(h, "O");
+  assert_string_equal(sim_host_said(h), "O ACCEPT; P ACCEPT; P CANCELED (fill-or-kill: not all of it could be filled); "
+                                        "O CANCELED (cancelled as asked)");
   snprintf(words, sizeof words, "sell 5 limit %lld.%02lld", (long long)((cents + 500) / 100), (long long)((cents + 500) % 100));
   sim_host_submit(h, "C", words);
   sim_host_said(h);

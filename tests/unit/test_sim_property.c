@@ -378,10 +378,51 @@ static void polling_changes_nothing(void **state) {
   }
 }
 
+struct stream {
+  int64_t submitted[500], venue_last, now_last;
+  uint32_t next;
+  const struct sim_host *host;
+};
+
+static void in_order(void *user, const struct hadron_venue_report *r) {
+  struct stream *s = user;
+  uint32_t i = number_of(r);
+  assert_int_equal(r->change, HADRON_CHANGE_ACCEPT);
+  assert_int_equal(i, s->next++); // requests do not overtake each other on the way in, nor reports on the way out
+  assert_true(r->venue_ns >= s->venue_last && s->host->now_ns >= s->now_last);
+  int64_t in = r->venue_ns - s->submitted[i], out = s->host->now_ns - r->venue_ns;
+  assert_true(in >= 2 * SIM_HOST_MS && in <= 52 * SIM_HOST_MS);
+  assert_true(out >= 3 * SIM_HOST_MS && out <= 43 * SIM_HOST_MS);
+  s->venue_last = r->venue_ns, s->now_last = s->host->now_ns;
+}
+
+static void messages_do_not_overtake(void **state) {
+  (void)state;
+  struct hd_random r = test_random();
+  char settings[160], id[16];
+  static struct stream s;
+  memset(&s, 0, sizeof s);
+  snprintf(settings, sizeof settings, "entry_latency=2ms entry_jitter=50ms response_latency=3ms response_jitter=40ms seed=%llu",
+           1 + (unsigned long long)hd_random_below(&r, 1000000));
+  struct sim_host *h = sim_host_open(settings);
+  s.host = h;
+  h->on_report = in_order, h->user = &s;
+  for (int i = 0; i < 500; i++) {
+    sim_host_until(h, i);
+    snprintf(id, sizeof id, "N%d", i);
+    s.submitted[i] = h->now_ns;
+    sim_host_submit(h, id, "buy 1 limit 10.00 gtc");
+  }
+  sim_host_until(h, 1000);
+  assert_int_equal(s.next, 500);
+  sim_host_close(h);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(agrees_with_a_plain_matcher),
       cmocka_unit_test(polling_changes_nothing),
+      cmocka_unit_test(messages_do_not_overtake),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
