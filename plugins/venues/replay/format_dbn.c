@@ -136,7 +136,6 @@ static void dbn_label(struct reader *r, const struct dbn *d, const char *dataset
 static int32_t dbn_metadata(struct reader *r, struct dbn *d, struct part *p) {
   char dataset[17] = "";
   const uint8_t *start = p->at;
-  if (p->end - p->at < 100) return dbn_damaged(r, "at least 100 bytes of metadata", "fewer");
   memcpy(dataset, p->at, 16);
   p->at += 16;
   d->schema = (uint16_t)part_number(p, 2);
@@ -170,7 +169,7 @@ static int32_t dbn_open(struct reader *r) {
   d->version = bytes[3];
   if (d->version > 3) return reader_fault(r, HADRON_ERR_UNSUPPORTED, "DBN version 1, 2 or 3", "a newer one", "update Hadron, or convert the file");
   uint64_t size = little(bytes + 4, 4);
-  if (size > METADATA_MAX) return dbn_damaged(r, "at most 64 MiB of metadata", "more");
+  if (size < 100 || size > METADATA_MAX) return dbn_damaged(r, "from 100 bytes to 64 MiB of metadata", "another size");
   // In pieces into a buffer of its own: metadata may be longer than any record.
   uint8_t *metadata = NULL;
   uint64_t have = 0;
