@@ -226,10 +226,14 @@ static int32_t unknown_fault(const struct place *at, const char *name, struct hd
   if (nearest != NULL)
     return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "%s%splugin %s has no parameter \"%s\"; did you mean \"%s\"?", at->place ? at->place : "", at->place ? ": " : "",
                         at->plugin->manifest.name, shown, nearest);
-  char list[400] = "";
+  char list[480] = "";
   size_t used = 0;
-  for (uint32_t i = 0; i < param_count(at->plugin) && used < sizeof list; i++)
-    used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", at->plugin->params->params[i].name);
+  for (uint32_t i = 0; i < param_count(at->plugin); i++) {
+    const char *known = at->plugin->params->params[i].name;
+    bool fits = used + strlen(known) + 8 < sizeof list; // room for the comma, and for "..." behind the last that fits
+    used += (size_t)snprintf(list + used, sizeof list - used, "%s%s", i ? ", " : "", fits ? known : "...");
+    if (!fits) break;
+  }
   return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "%s%splugin %s has no parameter \"%s\"; it has %s", at->place ? at->place : "", at->place ? ": " : "",
                       at->plugin->manifest.name, shown, used ? list : "none");
 }

@@ -15,7 +15,8 @@ struct exchange {
   uint32_t listing_count, state;
   int64_t now_ns;
   uint64_t ticks, reports, wrong, answers;
-  bool finished, stopped;
+  uint64_t followed;   // ticks of another venue that it was shown
+  bool finished, stopped, follows;
   char first_wrong[160];
 };
 
@@ -123,13 +124,25 @@ static void close_exchange(struct exchange *x) {
   hd_instance_fini(&x->instance);
 }
 
+// A tick of another venue, for one that fills orders against those.
+static void follow(struct exchange *x, int i) {
+  const struct hadron_venue_api *api = x->trial->plugin->api;
+  struct hadron_tick tick = {.event_ns = x->now_ns, .recv_ns = x->now_ns, .sequence = ++x->followed, .instrument = 1, .venue = 2, .kind = HADRON_TICK_TRADE,
+                             .value.trade = {.price = {(10000 + i % 50) * (HADRON_PRICE_SCALE / 100)}, .quantity = {HADRON_QUANTITY_SCALE}, .trade_id = x->followed}};
+  x->last[0] = tick.value.trade.price;
+  uint64_t begun = trial_begin(x->trial, CALLBACK_TICK);
+  api->on_tick(x->instance.self, &tick);
+  trial_end(x->trial, CALLBACK_TICK, begun, HADRON_OK);
+}
+
 static void poll(struct exchange *x, int times) {
   const struct hadron_venue_api *api = x->trial->plugin->api;
   for (int i = 0; i < times && !x->finished; i++) {
+    if (x->follows) follow(x, i);
     uint64_t begun = trial_begin(x->trial, CALLBACK_POLL);
     int64_t again = api->poll(x->instance.self, x->now_ns);
     trial_end(x->trial, CALLBACK_POLL, begun, HADRON_OK);
-    if (again > x->now_ns) x->now_ns = again - x->now_ns < STEP_NS ? again : x->now_ns + STEP_NS;
+    if (again > x->now_ns || x->follows) x->now_ns = again > x->now_ns && again - x->now_ns < STEP_NS ? again : x->now_ns + STEP_NS;
   }
 }
 
@@ -168,6 +181,9 @@ static void check_orders(struct exchange *x) {
 static void run_venue(struct exchange *x) {
   struct trial *t = x->trial;
   const struct hadron_venue_api *api = t->plugin->api;
+  // It brings no listings of its own: it is given one that another venue has.
+  x->follows = (api->features & HADRON_VENUE_FOLLOWS) != 0 && x->listing_count == 0;
+  if (x->follows) memcpy(x->listings[x->listing_count++].symbol, "FOLLOWED", 8);
   poll(x, POLLS_MAX);
   check_orders(x);
   trial_step(t, "stop");

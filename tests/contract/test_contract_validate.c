@@ -48,6 +48,10 @@ static void good_ones_pass(void **state) {
     assert_true(v.cost_count >= 1 && v.costs[0].calls > 0);
   }
   assert_non_null(find("step", HD_CHECK_PASS));
+  run(test_plugin_path("good_follower"), &plain);
+  if (v.failed != 0) show();
+  assert_int_equal(v.failed, 0);
+  expect("good_follower", "orders", HD_CHECK_PASS, "got 2 reports");
   run(test_plugin_path("good_strategy"), &plain);
   assert_true(v.decisions > 10);
   assert_int_equal(v.costs[0].allocations, 0);

@@ -264,12 +264,25 @@ static void copies_fields_hex_names(void **state) {
   assert_true(hd_name_valid("aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff123"));
 }
 
+static void distances(void **state) {
+  (void)state;
+  assert_int_equal(hd_text_distance("", ""), 0);
+  assert_int_equal(hd_text_distance("period", "period"), 0);
+  assert_int_equal(hd_text_distance("perod", "period"), 1);
+  assert_int_equal(hd_text_distance("", "abc"), 3);
+  assert_int_equal(hd_text_distance("kitten", "sitting"), 3);
+  char a[200], b[200];
+  memset(a, 'a', sizeof a), memset(b, 'b', sizeof b);
+  a[199] = b[199] = 0;
+  assert_int_equal(hd_text_distance(a, b), 63);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(decimals_known),    cmocka_unit_test(decimals_written), cmocka_unit_test(decimals_round_trip),
       cmocka_unit_test(decimals_survive_noise), cmocka_unit_test(times_known), cmocka_unit_test(times_written),
       cmocka_unit_test(times_agree_with_the_c_library), cmocka_unit_test(durations), cmocka_unit_test(for_people),
-      cmocka_unit_test(printable), cmocka_unit_test(copies_fields_hex_names),
+      cmocka_unit_test(printable), cmocka_unit_test(distances), cmocka_unit_test(copies_fields_hex_names),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
