@@ -418,11 +418,81 @@ static void messages_do_not_overtake(void **state) {
   sim_host_close(h);
 }
 
+// Edges of every field, and noise.
+static int64_t hostile(struct hd_random *r) {
+  static const int64_t edges[] = {0, 1, -1, INT64_MAX, INT64_MIN, INT64_MAX - 1, UNIT, CENT, 10000 * CENT, 10001 * CENT, 9999 * CENT};
+  uint64_t pick = hd_random_below(r, 16);
+  return pick < sizeof edges / sizeof edges[0] ? edges[pick] : (int64_t)(hd_random_next(r) >> hd_random_below(r, 64));
+}
+
+static void hostile_order(struct sim_host *h, struct hd_random *r) {
+  char id[16], words[64];
+  snprintf(id, sizeof id, "N%u", (uint32_t)hd_random_below(r, 400));
+  snprintf(words, sizeof words, "%s %u limit 100.0%u gtc", hd_random_below(r, 2) ? "buy" : "sell", 1 + (uint32_t)hd_random_below(r, 90),
+           (uint32_t)hd_random_below(r, 5));
+  struct hadron_order o = sim_host_order(h, id, words);
+  uint64_t what = hd_random_below(r, 14);
+  if (what == 0) o.limit.nanos = hostile(r);
+  if (what == 1) o.stop.nanos = hostile(r), o.order_type = HADRON_ORDER_STOP;
+  if (what == 2) o.quantity.e8 = hostile(r);
+  if (what == 3) o.expire_ns = hostile(r), o.time_in_force = HADRON_TIF_GTD;
+  if (what == 4) o.side = (uint8_t)hostile(r), o.order_type = (uint8_t)hd_random_below(r, 6);
+  if (what == 5) o.time_in_force = (uint8_t)hd_random_below(r, 7), o.flags = (uint8_t)hostile(r);
+  if (what == 6) o.instrument = o.listing = (uint32_t)hostile(r);
+  snprintf(id, sizeof id, "N%u", (uint32_t)hd_random_below(r, 400));
+  o.replaces = sim_host_order(h, id, "buy 1").client_order_id;
+  int32_t (*const calls[])(void *, const struct hadron_order *) = {h->api->submit, h->api->submit, h->api->submit,
+                                                                  h->api->cancel, h->api->replace, h->api->query};
+  int32_t result = calls[hd_random_below(r, 6)](h->self, &o);
+  assert_true(result == HADRON_OK || result == HADRON_ERR_FULL);
+  if (hd_random_below(r, 50) == 0) h->api->reconcile(h->self, hostile(r));
+}
+
+static void hostile_tick(struct sim_host *h, struct hd_random *r) {
+  struct hadron_tick t = {.recv_ns = h->now_ns, .event_ns = h->now_ns, .instrument = 1};
+  t.kind = (uint8_t)(1 + hd_random_below(r, 5)), t.flags = (uint8_t)hd_random_next(r);
+  // Accepted ticks have sane prices and sizes, of any magnitude.
+  for (int i = 0; i < 4; i++) t.value.raw[i] = hostile(r) & INT64_MAX;
+  if (t.kind == HADRON_TICK_QUOTE && t.value.quote.ask.nanos < t.value.quote.bid.nanos) t.value.quote.ask = t.value.quote.bid;
+  if (hd_random_below(r, 10) == 0) t.instrument = (uint32_t)hostile(r);
+  h->api->on_tick(h->self, &t);
+}
+
+static void no_more_than_ordered(void *user, const struct hadron_venue_report *r) {
+  (void)user;
+  if (r->change == HADRON_CHANGE_FILL) assert_true(r->quantity.e8 > 0 && r->cumulative.e8 >= r->quantity.e8 && r->price.nanos > 0);
+}
+
+static void hostile_input_breaks_nothing(void **state) {
+  (void)state;
+  struct hd_random r = test_random();
+  static const char *const settings[] = {
+      "orders_max=64 seed=1 response_latency=1ms participation=0.3 slippage_bps=3 impact_bps=7 taker_bps=10000 fee_per_share=0.1",
+      "orders_max=64 seed=1 queue=conservative entry_jitter=2ms session_end=22:14",
+      "flow=random instruments=2 orders_max=64 seed=1 rate=500 depth=true entry_latency=1ms feed_jitter=3ms",
+  };
+  for (int round = 0; round < 6; round++) {
+    struct sim_host *h = sim_host_open(settings[round % 3]);
+    h->on_report = no_more_than_ordered;
+    sim_host_quote(h, 0, "100.00 x 50 / 100.02 x 50");
+    for (int i = 0; i < 8000; i++) {
+      if (hd_random_below(&r, 3)) hostile_order(h, &r);
+      if (hd_random_below(&r, 3) == 0) hostile_tick(h, &r);
+      if (hd_random_below(&r, 20) == 0) sim_host_quote(h, i / 20, "100.00 x 50 / 100.02 x 50");
+      if (hd_random_below(&r, 4) == 0) sim_host_until(h, i / 20);
+      h->said_size = 0;
+    }
+    assert_true(h->report_count > 1000);
+    sim_host_close(h);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(agrees_with_a_plain_matcher),
       cmocka_unit_test(polling_changes_nothing),
       cmocka_unit_test(messages_do_not_overtake),
+      cmocka_unit_test(hostile_input_breaks_nothing),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -167,6 +167,11 @@ static uint32_t insert(struct sim *s, uint32_t market, uint32_t side, int64_t pr
   if (e == SIM_NONE) return e;
   uint32_t l = level_at(s, &s->flows[market], side, price);
   struct sim_level *level = &s->levels[l];
+  if (quantity > INT64_MAX - level->quantity) { // then the level is not empty: only the entry goes back
+    s->entries[e].next = s->entry_free;
+    s->entry_free = e;
+    return SIM_NONE;
+  }
   s->entries[e] = (struct sim_entry){.quantity = quantity, .next = SIM_NONE, .prev = level->tail, .level = l, .owner = owner};
   if (level->tail == SIM_NONE) level->head = e;
   else s->entries[level->tail].next = e;
@@ -250,7 +255,7 @@ static int64_t book_available(const struct sim *s, const struct sim_market *m, c
   for (uint32_t l = s->flows[m - s->markets].best[!side]; l != SIM_NONE && sum < sim_left(o); l = s->levels[l].next) {
     if (sim_limited(o) && !sim_reaches(side, o->limit, s->levels[l].price)) break;
     for (uint32_t e = s->levels[l].head; e != SIM_NONE; e = s->entries[e].next)
-      if (s->entries[e].owner == SIM_NONE) sum += s->entries[e].quantity;
+      if (s->entries[e].owner == SIM_NONE) sum = sim_add(sum, s->entries[e].quantity);
   }
   return sum;
 }
@@ -276,7 +281,7 @@ static void book_take(struct sim *s, struct sim_market *m, struct sim_order *o) 
 static void book_rest(struct sim *s, struct sim_market *m, struct sim_order *o) {
   uint32_t market = (uint32_t)(m - s->markets);
   o->entry = insert(s, market, sim_side(o), o->limit, sim_left(o), (uint32_t)(o - s->orders));
-  if (o->entry == SIM_NONE) sim_order_end(s, o, HADRON_CHANGE_CANCELED, SIM_FULL);
+  if (o->entry == SIM_NONE) sim_order_end(s, o, HADRON_CHANGE_CANCELED, SIM_OVERFLOW); // there is an entry for each order
 }
 
 static void book_leave(struct sim *s, struct sim_market *m, struct sim_order *o) {

@@ -85,7 +85,7 @@ static void take(struct sim *s, struct sim_market *m, struct sim_order *o) {
   if (quantity <= 0) return;
   if (!sim_limited(o)) price = slipped(s, m, side, price, quantity);
   quantity = sim_fill(s, o, price, quantity, HADRON_LIQUIDITY_TAKER);
-  m->taken[side] += quantity;
+  m->taken[side] = sim_add(m->taken[side], quantity);
   m->busy = 1;
 }
 
@@ -154,7 +154,7 @@ static void move_queue(const struct sim *s, struct sim_order *o, int64_t size_be
     o->ahead = now;
     return;
   }
-  int64_t base = size_before - traded, cancelled = base - now;
+  int64_t base = size_before - traded, cancelled = base > now ? base - now : 0;
   if (s->queue == SIM_QUEUE_SIZE && cancelled > 0 && o->ahead <= base)
     o->ahead -= (int64_t)((hadron_int128)cancelled * o->ahead / base);
   o->ahead = sim_min(o->ahead, now);
@@ -171,7 +171,7 @@ static void quote_order(struct sim *s, struct sim_market *m, struct sim_order *o
     // The other side has come to our price: it met us first.
     int64_t most = budget(s, m, side);
     if (other == o->limit) most = sim_min(most, on_lot(m, sim_max(touch_size(m, side) - m->taken[side], 0)));
-    m->taken[side] += sim_fill(s, o, o->limit, most, HADRON_LIQUIDITY_MAKER);
+    m->taken[side] = sim_add(m->taken[side], sim_fill(s, o, o->limit, most, HADRON_LIQUIDITY_MAKER));
   } else if (best == 0 || sim_beyond(side, o->limit, best)) {
     o->ahead = 0; // the level we queued at is gone: we are the best
   } else if (best == o->limit) {
@@ -226,8 +226,8 @@ static void on_trade(struct sim *s, struct sim_market *m, const struct hadron_tr
   m->last = trade->price.nanos, m->last_size = trade->quantity.e8;
   m->synthetic = synthetic;
   if (!quoted(m)) m->taken[0] = m->taken[1] = 0;
-  if (m->last == m->quote.bid.nanos) m->traded[0] += m->last_size;
-  if (m->last == m->quote.ask.nanos) m->traded[1] += m->last_size;
+  if (m->last == m->quote.bid.nanos) m->traded[0] = sim_add(m->traded[0], m->last_size);
+  if (m->last == m->quote.ask.nanos) m->traded[1] = sim_add(m->traded[1], m->last_size);
   int64_t most = s->params.participation.nanos ? on_lot(m, share(s, m->last_size)) : INT64_MAX;
   for (uint32_t side = 0; side < 2; side++) {
     struct print p = {m->last, m->last_size, most, trade->aggressor, synthetic};

@@ -263,6 +263,8 @@ struct sim {
 
 static inline int64_t sim_min(int64_t a, int64_t b) { return a < b ? a : b; }
 static inline int64_t sim_max(int64_t a, int64_t b) { return a > b ? a : b; }
+// Of sizes that are not negative: stays at the largest there is.
+static inline int64_t sim_add(int64_t a, int64_t b) { return a > INT64_MAX - b ? INT64_MAX : a + b; }
 static inline uint32_t sim_side(const struct sim_order *o) { return o->side == HADRON_SIDE_BUY ? 0 : 1; }
 static inline int64_t sim_left(const struct sim_order *o) { return o->quantity - o->filled; }
 static inline bool sim_limited(const struct sim_order *o) {
