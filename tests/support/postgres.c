@@ -10,7 +10,7 @@
 #include "support/test.h"
 
 // Runs a shell command as a user who is not root: PostgreSQL refuses root. Output goes to ROOT/command.log.
-static int run(const struct test_postgres *p, const char *format, ...) {
+__attribute__((format(printf, 2, 3))) static int run(const struct test_postgres *p, const char *format, ...) {
   char command[2048], whole[4096];
   va_list args;
   va_start(args, format);
