@@ -294,6 +294,18 @@ static void broken_frames_are_bad_rows(void **state) {
   venue_host_close(h);
 }
 
+// What fuzzing found: a change without levels carries the sequence on, and a time that does not fit is not believed.
+static void odd_frames_are_survived(void **state) {
+  (void)state;
+  struct venue_host *h = run(recording_gzip("odd.gz", "1700000000000000001 {\"e\":\"depthUpdate\",\"E\":21700000000000,\"s\":\"XUSDT\",\"U\":1,\"u\":2,\"b\":[],\"a\":[]}\n"
+                                                      "1700000000000000002 {\"e\":\"trade\",\"E\":21700000000000,\"s\":\"XUSDT\",\"p\":\"1\",\"q\":\"1\"}\n"
+                                                      DEPTH(1700000000000000003, 3, 3, 1)));
+  assert_int_equal(h->tick_count, 2);
+  assert_true(h->ticks[0].event_ns == INT64_C(1700000000000000002));
+  assert_int_equal(venue_host_metric(h, "replay_gaps"), 0);
+  venue_host_close(h);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(spot_vector),
@@ -302,6 +314,7 @@ int main(void) {
       cmocka_unit_test(two_files_make_one_book),
       cmocka_unit_test(snapshot_orders_the_changes),
       cmocka_unit_test(broken_frames_are_bad_rows),
+      cmocka_unit_test(odd_frames_are_survived),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

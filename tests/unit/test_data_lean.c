@@ -226,6 +226,31 @@ static void broken_files_say_so(void **state) {
   venue_host_close(h);
 }
 
+// More files than are kept open: each is looked at, closed, and opened again when its time comes.
+static void many_files_are_parked(void **state) {
+  (void)state;
+  char name[100], entry[100], text[400], files[200];
+  for (int k = 0; k < 40; k++) {
+    size_t at = 0;
+    for (int i = 0; i < 5; i++) at += (size_t)snprintf(text + at, sizeof text - at, "%d,%d,1,P,0,0\n", 34200000 + 1000 * i + 37 * ((k * 7) % 40), 10000 + k);
+    snprintf(text + at, sizeof text - at, "broken\n");
+    snprintf(name, sizeof name, "many/equity/usa/tick/m%02d/20200102_trade.zip", k);
+    snprintf(entry, sizeof entry, "20200102_m%02d_Trade_Tick.csv", k);
+    recording_zip(name, entry, text);
+  }
+  snprintf(files, sizeof files, "%s/many/equity/usa/tick/*/*.zip", recording_folder());
+  struct venue_host *h = run(files);
+  assert_int_equal(h->tick_count, 200);
+  assert_int_equal(h->listing_count, 40);
+  assert_int_equal(venue_host_metric(h, "replay_bad_rows"), 40); // told once, not at the look as well
+  for (uint64_t i = 1; i < 200; i++) {
+    assert_true(h->ticks[i].recv_ns >= h->ticks[i - 1].recv_ns);
+    if (h->ticks[i].recv_ns == h->ticks[i - 1].recv_ns) assert_true(h->ticks[i].instrument > h->ticks[i - 1].instrument);
+  }
+  assert_int_equal(h->progress_done, h->progress_total);
+  venue_host_close(h);
+}
+
 static void universe_may_refuse(void **state) {
   (void)state;
   recording_zip("equity/usa/daily/one.zip", "one.csv", "20200102 00:00,100000,120000,90000,110000,1000\n");
@@ -250,6 +275,7 @@ int main(void) {
       cmocka_unit_test(time_range_cuts),            cmocka_unit_test(bars_take_a_possible_path),
       cmocka_unit_test(bad_rows_cost_themselves),   cmocka_unit_test(contradicting_bars_are_bad),
       cmocka_unit_test(broken_files_say_so),        cmocka_unit_test(universe_may_refuse),
+      cmocka_unit_test(many_files_are_parked),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #define ROWS_MAX 4096u // of a factor or map file: one event a week for eighty years
+#define FACTOR_MAX INT64_C(1000000000000000) // a million: products of two fit 128 bits, sums of two 64
 #define MAP_FILES_MAX 65536u
 
 static const struct zone new_york = {true, 0};
@@ -52,7 +53,7 @@ static bool factor_scan(struct scan *line, struct factor_row *row) {
   row->close = 0;
   if (scan_field(line, ',', &close) && !scan_done(&close) && !scan_decimal(&close, 9, &row->close)) return false;
   return day_scan(&day, &row->day) && scan_decimal(&price, 9, &row->price) && scan_decimal(&split, 9, &row->split) &&
-         row->price > 0 && row->split > 0;
+         row->price > 0 && row->price <= FACTOR_MAX && row->split > 0 && row->split <= FACTOR_MAX && row->close >= 0 && row->close <= FACTOR_MAX;
 }
 
 // Split between two rows: new shares per old.

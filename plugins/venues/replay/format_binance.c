@@ -175,8 +175,9 @@ static int32_t feed_unnamed(struct reader *r, struct binance *b, struct feed **o
 
 static int64_t frame_time(const struct frame *f) {
   int64_t t = f->trade_time > 0 ? f->trade_time : f->event_time;
-  if (t <= 0 || t > INT64_C(4000000000000000)) return f->recv_ns;
-  return t > INT64_C(100000000000000) ? t * 1000 : t * 1000000; // us or ms
+  if (t > 0 && t < INT64_C(9000000000000)) return t * 1000000; // ms, until the year 2255
+  if (t > INT64_C(100000000000000) && t < INT64_C(9000000000000000)) return t * 1000; // us
+  return f->recv_ns;
 }
 
 static bool number_whole(struct scan text, int places, int64_t *out) { return scan_decimal(&text, places, out) && scan_done(&text); }
@@ -248,7 +249,8 @@ static void backlog_keep(struct reader *r, struct feed *feed, struct depth_event
   if (!feed->backlog || !feed->events) return;
   if (feed->backlog_count + e->ticks > BACKLOG_MAX || feed->event_count == BACKLOG_MAX) backlog_shift(feed);
   if (feed->backlog_count + e->ticks > BACKLOG_MAX || feed->event_count == BACKLOG_MAX) return;
-  memcpy(feed->backlog + feed->backlog_count, r->queue.ticks + mark, e->ticks * sizeof *feed->backlog);
+  // A change without levels counts too: it carries the sequence on.
+  if (e->ticks) memcpy(feed->backlog + feed->backlog_count, r->queue.ticks + mark, e->ticks * sizeof *feed->backlog);
   feed->backlog_count += e->ticks;
   feed->events[feed->event_count++] = *e;
 }

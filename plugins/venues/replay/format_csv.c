@@ -95,7 +95,7 @@ static int64_t csv_period(struct reader *r, const struct columns *c) {
     any = true;
   }
   free(row);
-  return least != INT64_MAX ? least : c->of[ROLE_TIME] < 0 && c->of[ROLE_CLOCK] < 0 ? DAY_NS : MINUTE_NS;
+  return least <= 366 * DAY_NS ? least : c->of[ROLE_TIME] < 0 && c->of[ROLE_CLOCK] < 0 ? DAY_NS : MINUTE_NS;
 }
 
 // Letters and digits at the beginning of the file's name: "usdjpy-m1-bid-2013.csv" is USDJPY.

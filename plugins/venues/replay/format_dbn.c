@@ -313,9 +313,10 @@ static int32_t record_bar(struct reader *r, const struct record *rec) {
   static const int64_t periods[] = {SECOND_NS, MINUTE_NS, HOUR_NS, DAY_NS};
   const uint8_t *b = rec->at + HEADER;
   struct bar bar = {(int64_t)little(b, 8), (int64_t)little(b + 8, 8), (int64_t)little(b + 16, 8), (int64_t)little(b + 24, 8)};
-  struct bar_time time = {rec->event_ns, rec->event_ns + periods[rec->type - 0x20]};
   int64_t volume;
+  if (rec->event_ns > INT64_MAX - DAY_NS) return reader_bad(r, "the bar's time does not fit");
   if (__builtin_mul_overflow(little(b + 32, 8), HADRON_QUANTITY_SCALE, &volume)) return reader_bad(r, "the volume does not fit");
+  struct bar_time time = {rec->event_ns, rec->event_ns + periods[rec->type - 0x20]};
   return bar_trades(r, rec->handle, &time, &bar, volume);
 }
 

@@ -37,7 +37,7 @@ static bool period_set(const char *value, int64_t *out) {
   if (scan_done(&s)) return true;
   if (!scan_unsigned(&s, &count)) return false;
   for (size_t i = 0; i < sizeof units / sizeof *units; i++)
-    if (scan_is(&s, units[i].unit)) return !__builtin_mul_overflow(count, units[i].ns, out);
+    if (scan_is(&s, units[i].unit)) return !__builtin_mul_overflow(count, units[i].ns, out) && *out <= PERIOD_MAX;
   return false;
 }
 
@@ -79,7 +79,7 @@ int32_t options_set(struct reader_options *o, const char *name, const char *valu
     return period_set(value, &o->period_ns) ? HADRON_OK : options_refused(fault, name, value, "a duration like 1m, 1h or 1d");
   if (strcmp(name, "size") == 0) {
     struct scan s = {value, value + strlen(value)};
-    return scan_decimal(&s, 8, &o->size.e8) && scan_done(&s) && o->size.e8 > 0 ? HADRON_OK
+    return scan_decimal(&s, 8, &o->size.e8) && scan_done(&s) && o->size.e8 > 0 && o->size.e8 <= SIZE_MAX_E8 ? HADRON_OK
                                                                               : options_refused(fault, name, value, "a quantity above 0");
   }
   if (strcmp(name, "verify") == 0) {
