@@ -167,6 +167,19 @@ static void unknown_files_say_what_to_do(void **state) {
   assert_int_equal(recording_inspect(recording_text("what.csv", "a,b,c\n1,2,3\n"), "speed=9", &r, NULL, fault), HADRON_ERR_PARSE);
 }
 
+static void symbols_that_no_host_takes_are_bad_rows(void **state) {
+  (void)state;
+  struct venue_host *h = run(recording_text("sym.csv", "time,symbol,price\n2020-01-02,A|B,1\n2020-01-02,,1\n2020-01-02,A B,1\n2020-01-02,AB,1\n"));
+  assert_int_equal(h->tick_count, 1);
+  assert_int_equal(venue_host_metric(h, "replay_bad_rows"), 3);
+  venue_host_close(h);
+  char fault[1200];
+  struct hadron_inspect_report r;
+  const char *empty = recording_zip("none.zip", "none.csv", ""); // what fuzzing found: an entry without a byte
+  assert_int_equal(recording_inspect(empty, "format=csv\ncolumns=time=0;price=1", &r, NULL, fault), HADRON_OK);
+  assert_int_equal(r.ticks, 0);
+}
+
 static void unpaired_rows_are_bad(void **state) {
   (void)state;
   char files[600];
@@ -185,6 +198,7 @@ int main(void) {
       cmocka_unit_test(real_files_are_read_whole), cmocka_unit_test(bid_and_ask_files_pair),  cmocka_unit_test(tardis_rows_are_exact),
       cmocka_unit_test(maps_by_name_and_number),   cmocka_unit_test(daily_bars_of_stocks),    cmocka_unit_test(bad_rows_have_line_numbers),
       cmocka_unit_test(unknown_files_say_what_to_do), cmocka_unit_test(unpaired_rows_are_bad),
+      cmocka_unit_test(symbols_that_no_host_takes_are_bad_rows),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

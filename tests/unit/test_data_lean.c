@@ -194,7 +194,7 @@ static void contradicting_bars_are_bad(void **state) {
                                    "20200102 01:00,10,11,9,12,1\n" // close above high
                                    "20200102 02:00,8,11,9,10,1\n"  // open below low
                                    "20200102 03:00,10,11,9,10,-1\n"
-                                   "20200102 04:00,10,11,9,10.5,0.4\n");
+                                   "20200102 04:00,10,11,9,10.5,0\n"); // no volume: prices without size
   struct hadron_inspect_report r;
   char fault[1200];
   assert_int_equal(recording_inspect(path, NULL, &r, NULL, fault), HADRON_OK);

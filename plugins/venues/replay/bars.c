@@ -33,7 +33,6 @@ int32_t bar_trades(struct reader *r, uint32_t handle, const struct bar_time *tim
     tick.flags = HADRON_TICK_SYNTHETIC;
     tick.value.trade.price.nanos = path[i];
     tick.value.trade.quantity.e8 = i < 3 ? volume / 4 : volume - 3 * (volume / 4);
-    if (tick.value.trade.quantity.e8 == 0) continue;
     if (!reader_push(r, &tick)) return reader_bad(r, "no memory for its ticks");
   }
   return HADRON_OK;

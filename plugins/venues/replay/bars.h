@@ -14,7 +14,8 @@ struct bar_time {
   int64_t start_ns, end_ns; // [start, end)
 };
 
-// A trade bar of `volume` (1e-8); without volume nothing traded and nothing comes. A bar that contradicts itself is a bad row.
+// A trade bar of `volume` (1e-8); an index or forex bar without volume gives ticks without size, which the host takes from synthetic
+// ticks alone. A bar that contradicts itself is a bad row.
 int32_t bar_trades(struct reader *r, uint32_t handle, const struct bar_time *time, const struct bar *bar, int64_t volume);
 
 // A quote bar; a side that is all zero was empty. The order follows the mid price.

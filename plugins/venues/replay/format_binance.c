@@ -363,6 +363,7 @@ static int32_t binance_frame(struct reader *r, const struct frame *f) {
     return HADRON_OK;
   }
   bool named = f->symbol.end > f->symbol.at;
+  if (named && !symbol_valid(f->symbol.at, (size_t)(f->symbol.end - f->symbol.at))) return reader_bad(r, "the symbol is not 1 to 31 printable bytes");
   int32_t result = named ? feed_named(r, r->state, &f->symbol, &feed) : feed_unnamed(r, r->state, &feed);
   if (result) return result;
   if (!feed || (!named && !snapshot)) return reader_bad(r, "the frame names no symbol");
@@ -381,9 +382,9 @@ static int32_t binance_row(struct reader *r) {
   size_t size;
   int32_t result = source_line(&r->source, &line, &size);
   if (result == HADRON_ERR_END) return source_next_entry(&r->source);
-  if (result == HADRON_ERR_RANGE) return reader_bad(r, "the line is longer than 1 MiB");
-  if (result) return result;
+  if (result && result != HADRON_ERR_RANGE) return result;
   r->counts.rows++;
+  if (result) return reader_bad(r, "the line is longer than 1 MiB");
   memset(&f, 0, sizeof f);
   struct scan s = {line, line + size};
   if (!scan_digits(&s, 18, &f.recv_ns)) return reader_bad(r, "no receive time of 19 digits at its start");

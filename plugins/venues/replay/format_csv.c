@@ -146,7 +146,8 @@ static int32_t csv_header(struct reader *r, struct source *source, struct column
   // A map by numbers does not say whether there is a header: a first line without a time is one.
   if (!c->header) c->header = columns_split(c, first, row->fields) <= c->last || !row_time(r, c, row);
   const char *line;
-  return c->header ? source_line(source, &line, &size) : HADRON_OK;
+  result = c->header ? source_line(source, &line, &size) : HADRON_OK;
+  return result == HADRON_ERR_END ? HADRON_OK : result; // an empty entry of an archive
 }
 
 static int32_t csv_open(struct reader *r) {
@@ -180,7 +181,7 @@ static int32_t row_symbol(struct reader *r, struct csv *v, uint32_t *handle) {
   struct scan text = {v->stem, v->stem + strlen(v->stem)};
   if (v->columns.of[ROLE_SYMBOL] >= 0) text = v->row.fields[v->columns.of[ROLE_SYMBOL]];
   size_t size = (size_t)(text.end - text.at);
-  if (size == 0 || size >= sizeof v->symbol_text) return HADRON_ERR_PARSE;
+  if (!symbol_valid(text.at, size)) return HADRON_ERR_PARSE;
   if (!v->symbol || strlen(v->symbol_text) != size || memcmp(v->symbol_text, text.at, size) != 0) {
     uint32_t known = r->setup->symbols->count;
     uint32_t named = r->symbols;
@@ -282,7 +283,6 @@ static int32_t csv_bar(struct reader *r, struct csv *v, uint32_t handle) {
   if (v->side == 'b') return bar_quotes(r, handle, &time, &bar, 0, &none, 0);
   if (v->side == 'a') return bar_quotes(r, handle, &time, &none, 0, &bar, 0);
   if (!field_number(&v->row, v->columns.of[ROLE_VOLUME], 8, &volume)) return reader_bad(r, "the volume is not a number");
-  if (v->columns.of[ROLE_VOLUME] < 0) volume = 4 * r->setup->options.size.e8;
   return bar_trades(r, handle, &time, &bar, volume);
 }
 
@@ -364,9 +364,9 @@ static int32_t row_read(struct reader *r, struct source *source, const struct co
   size_t size;
   row->there = false;
   int32_t result = source_line(source, &line.at, &size);
-  if (result == HADRON_ERR_RANGE) return reader_bad(r, "the line is longer than 1 MiB");
-  if (result) return result;
+  if (result && result != HADRON_ERR_RANGE) return result;
   r->counts.rows++;
+  if (result) return reader_bad(r, "the line is longer than 1 MiB");
   line.end = line.at + size;
   int count = columns_split(c, line, row->fields);
   if (count > COLUMNS_MAX) return reader_bad(r, "more than 256 columns");
@@ -399,7 +399,7 @@ static int32_t csv_pair(struct reader *r, struct csv *v) {
   bool fine = row_bar(&v->columns, &v->row, &bid) && row_bar(&v->ask_columns, &v->ask_row, &ask);
   v->row.there = v->ask_row.there = false;
   if (!fine) return reader_bad(r, "open, high, low or close is not a number");
-  if (row_symbol(r, v, &handle)) return reader_bad(r, "the symbol is empty or longer than 31 bytes");
+  if (row_symbol(r, v, &handle)) return reader_bad(r, "the symbol is not 1 to 31 printable bytes");
   struct bar_time time = row_span(v);
   return bar_quotes(r, handle, &time, &bid, 0, &ask, 0);
 }
@@ -420,7 +420,7 @@ static int32_t csv_row(struct reader *r) {
   if (result == HADRON_ERR_END) return csv_next_entry(r, v);
   if (result || !v->row.there) return result;
   result = row_symbol(r, v, &handle);
-  if (result == HADRON_ERR_PARSE) return reader_bad(r, "the symbol is empty or longer than 31 bytes");
+  if (result == HADRON_ERR_PARSE) return reader_bad(r, "the symbol is not 1 to 31 printable bytes");
   if (result) return result;
   return shapes[v->columns.shape](r, v, handle);
 }

@@ -328,9 +328,9 @@ static int32_t lean_row(struct reader *r) {
   size_t size;
   int32_t result = source_line(&r->source, &s.at, &size);
   if (result == HADRON_ERR_END) return lean_next_entry(r, l);
-  if (result == HADRON_ERR_RANGE) return reader_bad(r, "the line is longer than 1 MiB");
-  if (result) return result;
+  if (result && result != HADRON_ERR_RANGE) return result;
   r->counts.rows++;
+  if (result) return reader_bad(r, "the line is longer than 1 MiB");
   s.end = s.at + size;
   if (l->resolution != LEAN_TICK) return lean_row_bar(r, l, &s);
   return l->quote ? lean_row_quote(r, l, &s) : lean_row_trade(r, l, &s);

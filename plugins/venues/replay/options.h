@@ -6,7 +6,7 @@
 #include "reader.h"
 
 #define PERIOD_MAX (366 * DAY_NS)
-#define SIZE_MAX_E8 INT64_C(100000000000000000) // a thousand million units: four of them fit a bar
+#define SIZE_MAX_E8 INT64_C(100000000000000000) // a thousand million units
 
 // The defaults: everything, format by the file.
 void options_init(struct reader_options *o);

@@ -132,6 +132,7 @@ int32_t reader_open(struct reader *r, const struct reader_setup *setup, const ch
   if (!result) {
     text_copy(r->label, sizeof r->label, r->format->name, strlen(r->format->name));
     result = r->format->open(r);
+    if (result == HADRON_ERR_END) result = reader_fault(r, HADRON_ERR_CORRUPT, "a recording", "nothing", "fetch it again");
   }
   if (result) reader_close(r);
   return result;

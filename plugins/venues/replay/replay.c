@@ -290,7 +290,7 @@ static const struct hadron_param params[] = {
     TEXT("factor_files", "LEAN: folder of the factor files", "", factor_files),
     TEXT("map_files", "LEAN: folder of the map files", "", map_files),
     {"period", "CSV: length of a bar; 0: by the file", "ns", "0s", HADRON_PARAM_DURATION, FIELD(period_ns), 8, 0, 0, PERIOD_MAX, 0, 0},
-    {"size", "CSV: quantity of prices that come without one", "", "1", HADRON_PARAM_QUANTITY, FIELD(size), 8, 0, 1, SIZE_MAX_E8, 0, 0},
+    {"size", "CSV: quantity of trades that come without one", "", "1", HADRON_PARAM_QUANTITY, FIELD(size), 8, 0, 1, SIZE_MAX_E8, 0, 0},
     {"verify", "native files: check the checksums", "", "true", HADRON_PARAM_BOOL, FIELD(verify), 8, 0, 0, 1, 0, 0},
 };
 

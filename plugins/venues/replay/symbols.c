@@ -66,6 +66,13 @@ int32_t symbols_get(struct symbols *s, const struct hadron_listing *listing, str
   return HADRON_OK;
 }
 
+bool symbol_valid(const char *symbol, size_t size) {
+  if (size == 0 || size >= HADRON_SYMBOL_SIZE) return false;
+  for (size_t i = 0; i < size; i++)
+    if (symbol[i] <= ' ' || symbol[i] > '~' || symbol[i] == '|') return false;
+  return true;
+}
+
 void listing_describe(struct hadron_listing *listing, const char *symbol, size_t size, uint32_t asset) {
   static const char *const quotes[] = {"FDUSD", "USDT", "USDC", "BUSD", "TUSD", "USD", "EUR", "GBP", "TRY", "JPY", "BTC", "ETH", "BNB"};
   memset(listing, 0, sizeof *listing);

@@ -36,6 +36,9 @@ int32_t symbols_get(struct symbols *s, const struct hadron_listing *listing, str
 // Fills asset and currency from what a symbol looks like: "EURUSD" forex is quoted in USD, "BTCUSDT" crypto in USDT.
 void listing_describe(struct hadron_listing *listing, const char *symbol, size_t size, uint32_t asset);
 
+// A symbol that a host takes: 1 to 31 printable bytes without blanks and '|'.
+bool symbol_valid(const char *symbol, size_t size);
+
 enum listing_asset { ASSET_UNKNOWN = 0, ASSET_EQUITY = 1, ASSET_FOREX = 2, ASSET_CRYPTO = 3, ASSET_FUTURE = 4 };
 
 #endif
