@@ -87,14 +87,18 @@ static void cursor_take(struct hd_journal_cursor *c, const struct view *v, uint6
   memcpy(c->name, v->name, sizeof c->name);
 }
 
-// Walks an opened segment to `offset` by the records' sizes. NOT_FOUND: no record, and not the end, is there.
+// Walks an opened segment to `offset` by the records' sizes. NOT_FOUND: no record, and not the end, is there. END: the segment was
+// sealed before it; *sequence is the successor's first.
 static int32_t view_find(const struct view *v, uint64_t offset, uint64_t *sequence) {
   uint64_t at = v->header.header_bytes, next = v->header.first_sequence;
   while (at < offset) {
     uint64_t commit = at + 8 <= v->size ? hd_commit_load(v->base + at) : 0;
     if (!hd_commit_plausible(commit, v->size - at)) return HADRON_ERR_NOT_FOUND;
     uint64_t swallowed = 1;
-    if (hd_commit_mark(commit) == HD_MARK_SEAL) return HADRON_ERR_NOT_FOUND;
+    if (hd_commit_mark(commit) == HD_MARK_SEAL) {
+      *sequence = next;
+      return HADRON_ERR_END;
+    }
     if (hd_commit_mark(commit) == HD_MARK_VOID) memcpy(&swallowed, v->base + at + sizeof(struct hd_record_head), sizeof swallowed);
     next += swallowed;
     at += hd_record_stride(hd_commit_size(commit));
@@ -135,19 +139,26 @@ int32_t hd_journal_cursor_seek(struct hd_journal_cursor *c, uint64_t position, s
   uint64_t first = 0, sequence = 0;
   int32_t rc = cursor_locate(c, position, &first, fault);
   if (rc != HADRON_OK) return rc;
-  struct view v;
-  rc = view_open(c, first, &v, fault);
-  if (rc == HADRON_ERR_NOT_FOUND)
-    return hd_fault_set(fault, rc, "journal: position %" PRIu64 " of %s is no longer kept", position, c->path);
-  if (rc != HADRON_OK) return rc;
-  uint64_t offset = position ? position - v.header.position : v.header.header_bytes;
-  if (view_find(&v, offset, &sequence) != HADRON_OK) {
+  for (;;) {
+    struct view v;
+    rc = view_open(c, first, &v, fault);
+    if (rc == HADRON_ERR_NOT_FOUND)
+      return hd_fault_set(fault, rc, "journal: position %" PRIu64 " of %s is not there, or no longer kept", position, c->path);
+    if (rc != HADRON_OK) return rc;
+    uint64_t offset = position ? position - v.header.position : v.header.header_bytes;
+    rc = position >= v.header.position || !position ? view_find(&v, offset, &sequence) : HADRON_ERR_NOT_FOUND;
+    if (rc == HADRON_OK) {
+      cursor_take(c, &v, offset, sequence);
+      return rc;
+    }
     munmap(v.base, v.size);
+    if (rc == HADRON_ERR_END) { // the newest segment may not have its own name yet: the list did not show it
+      first = sequence;
+      continue;
+    }
     return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "journal: no record starts at position %" PRIu64 " of %s (%s at offset %" PRIu64 ")",
                         position, c->path, v.name, offset);
   }
-  cursor_take(c, &v, offset, sequence);
-  return HADRON_OK;
 }
 
 int32_t hd_journal_cursor_open(const char *dir, struct hd_journal_cursor **cursor, struct hd_fault *fault) {
