@@ -112,22 +112,36 @@ static void two_journals_share_a_database(void **state) {
   assert_int_equal(test_database_number(lite, "SELECT count(DISTINCT journal) FROM hadron_ticks"), 2);
 }
 
+// Ticks of one day, close together: large batches, which PostgreSQL gets while they are being read.
+static void burst_append(struct hd_journal *j, uint64_t count, int64_t *now) {
+  for (uint64_t n = 0; n < count; n++) {
+    struct hadron_tick t = {.event_ns = *now += 1000, .sequence = n, .instrument = (uint32_t)(n % 3), .kind = HADRON_TICK_TRADE};
+    t.value.raw[0] = (int64_t)n + 1, t.value.raw[1] = 5;
+    assert_int_equal(hd_journal_append(j, HADRON_MSG_TICK, &t, sizeof t, NULL, 0, t.event_ns, NULL), HADRON_OK);
+  }
+}
+
 // A child records and tells after each step; it is killed after a random number of steps, wherever it then is.
-static void killed_anywhere(const char *url, int rounds) {
+static void killed_anywhere(const char *url, int rounds, uint64_t burst, uint64_t batch_max) {
   struct hd_random r = test_random();
   struct hd_journal *j = journal_open();
   int64_t now = JOURNAL_ROWS_START;
+  burst_append(j, burst, &now);
   journal_rows_append(j, &r, 4000, &now);
+  burst_append(j, burst, &now);
   for (int round = 0; round < rounds; round++) {
     int pipes[2];
-    int64_t batch = 1 + (int64_t)hd_random_below(&r, 200);
+    int64_t batch = 1 + (int64_t)hd_random_below(&r, batch_max);
     uint64_t kill_after = hd_random_below(&r, 12);
     assert_int_equal(pipe(pipes), 0);
     fflush(NULL);
     pid_t child = fork();
     if (child == 0) {
       struct test_service s;
-      recorder_open(&s, j, url, batch);
+      test_service_open(&s, "recorder", j);
+      test_service_text(&s, "url", url);
+      test_service_number(&s, "batch_rows", batch);
+      if (s.api->start(s.self) != HADRON_OK) _exit(1);
       for (;;)
         if (s.api->step(s.self, s.now_ns += MINUTE) == INT64_MAX || write(pipes[1], "s", 1) != 1) _exit(0);
     }
@@ -145,11 +159,38 @@ static void killed_anywhere(const char *url, int rounds) {
   test_service_close(&s);
   hd_journal_close(j);
 }
-static void sqlite_killed_anywhere(void **state) { (void)state, killed_anywhere(lite, 25); }
+static void sqlite_killed_anywhere(void **state) { (void)state, killed_anywhere(lite, 25, 0, 200); }
 static void postgres_killed_anywhere(void **state) {
   (void)state;
   need_server();
-  killed_anywhere(server.url, 15);
+  killed_anywhere(server.url, 15, 0, 200);
+}
+static void postgres_killed_in_large_batches(void **state) {
+  (void)state;
+  need_server();
+  killed_anywhere(server.url, 10, 20000, 9000);
+}
+
+static void postgres_cut_while_streaming(void **state) {
+  (void)state;
+  need_server();
+  struct hd_random r = test_random();
+  struct hd_journal *j = journal_open();
+  struct test_service s;
+  int64_t now = JOURNAL_ROWS_START;
+  recorder_open(&s, j, server.url, 100000);
+  test_service_run(&s, 2);
+  for (int i = 0; i < 6; i++) {
+    burst_append(j, 1500 + hd_random_below(&r, 1500), &now); // enough to be under way, not enough to be a batch
+    s.api->step(s.self, s.now_ns);
+    free(test_database_ask(server.url, "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'hadron recorder'"));
+    journal_rows_append(j, &r, 100, &now);
+    test_service_run(&s, i % 2 ? 1 : 6);
+  }
+  test_service_run(&s, 1000);
+  journal_rows_equal(dir, server.url);
+  test_service_close(&s);
+  hd_journal_close(j);
 }
 
 static void postgres_goes_and_comes(void **state) {
@@ -291,6 +332,8 @@ int main(void) {
       EACH(what_cannot_be_right_is_refused),
       EACH(postgres_rows_equal_the_journal),
       EACH(postgres_killed_anywhere),
+      EACH(postgres_killed_in_large_batches),
+      EACH(postgres_cut_while_streaming),
       EACH(postgres_goes_and_comes),
       EACH(postgres_locked_does_not_hold_the_step),
       EACH(postgres_two_recorders_write_once),

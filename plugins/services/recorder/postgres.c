@@ -1,6 +1,7 @@
 // PostgreSQL: rows become binary COPY text in memory, one buffer per table and, for ticks, per day, which goes straight into that
-// day's partition. A batch is one transaction: move the cursor (which also locks it against a second recorder and against a
-// forgotten twin of ours), COPY, follow-up statements, commit. No call waits longer than wait_ms for a silent server.
+// day's partition. A batch is one transaction: lock the cursor (against a second recorder, and against a forgotten twin of ours),
+// COPY, follow-up statements, move the cursor, commit. The ticks of a batch's first day are sent while the rest is still being
+// read, so that the server works meanwhile. No call waits longer than wait_ms for a silent server.
 #include <endian.h>
 #include <libpq-fe.h>
 #include <poll.h>
@@ -16,6 +17,7 @@
 #define DAYS_MAX 32        // of ticks in one batch
 #define KNOWN_DAYS 64      // partitions remembered as made; more are asked for again
 #define SEND_CHUNK 65536
+#define STREAM_BYTES 131072 // of ticks: from here on they are sent before the batch is full
 #define MIGRATION_LOCK "4842"
 
 struct buffer {
@@ -32,6 +34,9 @@ struct store {
   uint32_t days;
   int64_t known[KNOWN_DAYS];
   uint32_t known_count;
+  struct store_place place; // as last read or committed
+  bool begun;               // the batch's transaction is open
+  bool streaming;           // ticks[0] is being sent
   char *error; // the caller's
 };
 
@@ -120,10 +125,11 @@ static int32_t link_connect(struct store *s, const char *url) {
   if (PQstatus(s->db) != CONNECTION_OK) return store_fail(s, "connecting");
   PQsetNoticeProcessor(s->db, notice_drop, NULL);
   PQsetnonblocking(s->db, 1);
-  // A statement that the server cannot finish in time must not sit there holding locks after we have gone.
+  // A statement that the server cannot finish must not sit there holding locks after we have gone. Longer than our own patience,
+  // which ends when nothing moves; this one ends a COPY that does move.
   char sql[256];
   snprintf(sql, sizeof sql, "SET client_min_messages = warning; SET client_encoding = 'UTF8'; SET statement_timeout = %d;"
-           " SET idle_in_transaction_session_timeout = %d", s->wait_ms, s->wait_ms);
+           " SET idle_in_transaction_session_timeout = %d", s->wait_ms * 4, s->wait_ms * 4);
   return link_query(s, sql, NULL, "setting up the session");
 }
 
@@ -226,6 +232,7 @@ static int32_t postgres_place(struct store *s, const uint8_t journal[16], struct
   else
     rc = HADRON_ERR_DATABASE, snprintf(s->error, STORE_ERROR_SIZE, "recorder_cursor has no row for journal %s", id);
   PQclear(r);
+  if (rc == HADRON_OK) s->place = *place;
   return rc;
 }
 
@@ -325,25 +332,25 @@ static struct buffer *buffer_of(struct store *s, enum table_number table, const 
   return &s->ticks[s->days++];
 }
 
-static int32_t postgres_row(struct store *s, enum table_number table, const struct row *row) {
-  static const unsigned char header[19] = "PGCOPY\n\377\r\n";
-  const struct table *t = &tables[table];
-  struct buffer *b = buffer_of(s, table, row);
-  if (!b) return HADRON_ERR_FULL;
-  if (buffer_reserve(b, row_size_max(t) + sizeof header + 2) != HADRON_OK) {
-    snprintf(s->error, STORE_ERROR_SIZE, "no memory for a batch of %zu bytes", b->size);
-    return HADRON_ERR_MEMORY;
-  }
-  if (b->size == 0) memcpy(b->bytes, header, sizeof header), b->size = sizeof header;
-  unsigned char *p = put16(b->bytes + b->size, t->count);
-  for (uint16_t i = 0; i < t->count; i++) p = column_put(p, &t->columns[i], row);
-  b->size = (size_t)(p - b->bytes);
-  b->rows++;
-  return HADRON_OK;
+// Opens the batch's transaction and makes sure that the place is where we believe it is, and stays there.
+static int32_t batch_begin(struct store *s) {
+  if (s->begun) return HADRON_OK;
+  char journal[16];
+  snprintf(journal, sizeof journal, "%d", s->place.journal);
+  PGresult *r = NULL;
+  int32_t rc = link_query(s, "BEGIN", NULL, "begin");
+  if (rc == HADRON_OK)
+    rc = link_query_params(s, "SELECT position FROM recorder_cursor WHERE journal = $1 FOR UPDATE", 1, (const char *[]){journal}, &r, "locking the cursor");
+  if (rc != HADRON_OK) return rc;
+  bool ours = PQntuples(r) == 1 && (uint64_t)strtoll(PQgetvalue(r, 0, 0), NULL, 10) == s->place.position;
+  PQclear(r);
+  s->begun = ours;
+  if (ours) return HADRON_OK;
+  snprintf(s->error, STORE_ERROR_SIZE, "another recorder has moved the cursor of this journal");
+  return HADRON_ERR_STATE;
 }
 
-static int32_t buffer_copy(struct store *s, struct buffer *b, const char *target, const struct table *t) {
-  if (!b->rows) return HADRON_OK;
+static int32_t copy_begin(struct store *s, const char *target, const struct table *t) {
   char sql[SQL_SIZE];
   int n = snprintf(sql, sizeof sql, "COPY %s (", target);
   for (uint16_t i = 0; i < t->count; i++) n += snprintf(sql + n, sizeof sql - (size_t)n, i ? ", %s" : "%s", t->columns[i].name);
@@ -353,7 +360,11 @@ static int32_t buffer_copy(struct store *s, struct buffer *b, const char *target
   if (rc != HADRON_OK) return rc;
   bool ready = PQresultStatus(r) == PGRES_COPY_IN;
   PQclear(r);
-  if (!ready) return store_fail(s, target);
+  return ready ? HADRON_OK : store_fail(s, target);
+}
+
+static int32_t copy_end(struct store *s, struct buffer *b, const char *target) {
+  int32_t rc = HADRON_OK;
   put16(b->bytes + b->size, 0xffff); // room was kept
   b->size += 2;
   for (size_t at = 0; at < b->size && rc == HADRON_OK; at += SEND_CHUNK) {
@@ -363,6 +374,48 @@ static int32_t buffer_copy(struct store *s, struct buffer *b, const char *target
   }
   if (rc == HADRON_OK && PQputCopyEnd(s->db, NULL) != 1) rc = store_fail(s, target);
   return rc == HADRON_OK ? link_finish(s, NULL, target) : rc;
+}
+
+static void day_target(char target[96], int64_t day) { snprintf(target, 96, "hadron_ticks_%08d", day_number(day)); }
+
+// Hands what the first day's buffer holds to libpq, which sends as much as the socket takes and keeps the rest.
+static int32_t stream_push(struct store *s) {
+  struct buffer *b = &s->ticks[0];
+  char target[96];
+  int32_t rc = HADRON_OK;
+  day_target(target, b->day);
+  if (!s->streaming) {
+    rc = postgres_day(s, b->day);
+    if (rc == HADRON_OK) rc = batch_begin(s);
+    if (rc == HADRON_OK) rc = copy_begin(s, target, &tables[TABLE_TICKS]);
+    if (rc != HADRON_OK) return rc;
+    s->streaming = true;
+  }
+  if (PQputCopyData(s->db, (const char *)b->bytes, (int)b->size) != 1 || PQflush(s->db) < 0) return store_fail(s, target);
+  b->size = 0;
+  return HADRON_OK;
+}
+
+static int32_t postgres_row(struct store *s, enum table_number table, const struct row *row) {
+  static const unsigned char header[19] = "PGCOPY\n\377\r\n";
+  const struct table *t = &tables[table];
+  struct buffer *b = buffer_of(s, table, row);
+  if (!b) return HADRON_ERR_FULL;
+  if (buffer_reserve(b, row_size_max(t) + sizeof header + 2) != HADRON_OK) {
+    snprintf(s->error, STORE_ERROR_SIZE, "no memory for a batch of %zu bytes", b->size);
+    return HADRON_ERR_MEMORY;
+  }
+  if (b->rows == 0) memcpy(b->bytes, header, sizeof header), b->size = sizeof header;
+  unsigned char *p = put16(b->bytes + b->size, t->count);
+  for (uint16_t i = 0; i < t->count; i++) p = column_put(p, &t->columns[i], row);
+  b->size = (size_t)(p - b->bytes);
+  b->rows++;
+  return b == &s->ticks[0] && b->size >= STREAM_BYTES ? stream_push(s) : HADRON_OK;
+}
+
+static int32_t buffer_copy(struct store *s, struct buffer *b, const char *target, const struct table *t) {
+  int32_t rc = b->rows ? copy_begin(s, target, t) : HADRON_OK;
+  return rc == HADRON_OK && b->rows ? copy_end(s, b, target) : rc;
 }
 
 // The twin's rows into the table: of each key the last one.
@@ -380,13 +433,20 @@ static int32_t stage_merge(struct store *s, const struct table *t) {
   return link_query(s, sql, NULL, t->name);
 }
 
-static int32_t tables_write(struct store *s, const char *const range[3]) {
+static int32_t ticks_write(struct store *s) {
   int32_t rc = HADRON_OK;
   char target[96];
   for (uint32_t d = 0; d < s->days && rc == HADRON_OK; d++) {
-    snprintf(target, sizeof target, "hadron_ticks_%08d", day_number(s->ticks[d].day));
-    rc = buffer_copy(s, &s->ticks[d], target, &tables[TABLE_TICKS]);
+    struct buffer *b = &s->ticks[d];
+    day_target(target, b->day);
+    rc = buffer_copy(s, b, target, &tables[TABLE_TICKS]);
   }
+  return rc;
+}
+
+static int32_t tables_write(struct store *s, const char *const range[3]) {
+  int32_t rc = HADRON_OK;
+  char target[96];
   for (uint32_t i = 0; i < TABLE_COUNT && rc == HADRON_OK; i++) {
     const struct table *t = &tables[i];
     if (!s->plain[i].rows) continue;
@@ -404,6 +464,20 @@ static void buffers_empty(struct store *s) {
   s->days = 0;
 }
 
+// Ends the running COPY, then makes the partitions that the batch's other days still lack, inside the transaction.
+static int32_t stream_days(struct store *s) {
+  char target[96];
+  day_target(target, s->ticks[0].day);
+  int32_t rc = HADRON_OK;
+  if (s->streaming) {
+    rc = buffer_reserve(&s->ticks[0], 2) == HADRON_OK ? copy_end(s, &s->ticks[0], target) : HADRON_ERR_MEMORY;
+    s->streaming = false;
+    s->ticks[0].rows = 0; // done
+  }
+  for (uint32_t d = 1; d < s->days && rc == HADRON_OK; d++) rc = postgres_day(s, s->ticks[d].day);
+  return rc;
+}
+
 static int32_t postgres_commit(struct store *s, const struct store_place *from, uint64_t position, uint64_t records) {
   char journal[16], first[24], behind[24], count[24];
   snprintf(journal, sizeof journal, "%d", from->journal);
@@ -411,23 +485,20 @@ static int32_t postgres_commit(struct store *s, const struct store_place *from, 
   snprintf(behind, sizeof behind, "%llu", (unsigned long long)position);
   snprintf(count, sizeof count, "%llu", (unsigned long long)records);
   int32_t rc = HADRON_OK;
-  for (uint32_t d = 0; d < s->days && rc == HADRON_OK; d++) rc = postgres_day(s, s->ticks[d].day);
-  if (rc == HADRON_OK) rc = link_query(s, "BEGIN", NULL, "begin");
-  PGresult *r = NULL;
+  // Before the transaction, where it has not begun; a running COPY must end before anything else can be asked.
+  for (uint32_t d = 0; d < s->days && rc == HADRON_OK && !s->begun; d++) rc = postgres_day(s, s->ticks[d].day);
+  if (rc == HADRON_OK) rc = s->begun ? stream_days(s) : batch_begin(s);
+  if (rc == HADRON_OK) rc = ticks_write(s);
+  if (rc == HADRON_OK) rc = tables_write(s, (const char *const[]){journal, first, behind});
   if (rc == HADRON_OK)
-    rc = link_query_params(s, "UPDATE recorder_cursor SET position = $1, records = $2 WHERE journal = $3 AND position = $4", 4,
-                           (const char *[]){behind, count, journal, first}, &r, "moving the cursor");
-  if (rc != HADRON_OK) return rc;
-  bool moved = strcmp(PQcmdTuples(r), "1") == 0;
-  PQclear(r);
-  if (!moved) {
-    snprintf(s->error, STORE_ERROR_SIZE, "another recorder has moved the cursor of this journal");
-    return HADRON_ERR_STATE;
-  }
-  rc = tables_write(s, (const char *const[]){journal, first, behind});
+    rc = link_query_params(s, "UPDATE recorder_cursor SET position = $1, records = $2 WHERE journal = $3", 3,
+                           (const char *[]){behind, count, journal}, NULL, "moving the cursor");
   if (rc == HADRON_OK) rc = link_query(s, "COMMIT", NULL, "commit");
-  if (rc == HADRON_OK) buffers_empty(s);
-  return rc;
+  if (rc != HADRON_OK) return rc;
+  s->begun = false;
+  s->place = (struct store_place){from->journal, position, records};
+  buffers_empty(s);
+  return HADRON_OK;
 }
 
 const struct store_api postgres_store = {.open = postgres_open,

@@ -20,6 +20,7 @@
 #define BACKOFF_MIN_NS INT64_C(100000000)
 #define BACKOFF_MAX_NS INT64_C(10000000000)
 #define URL_SIZE 1024
+#define SHRINK_MAX 7 // after failures a batch is batch_rows >> shrink: a server too slow for a large one gets a smaller one
 #define BLOCK_MAX 512
 
 enum cell { CELL_LAG, CELL_ROWS, CELL_RATE, CELL_BATCHES, CELL_RECONNECTS, CELL_CONNECTED, CELL_COUNT };
@@ -47,6 +48,7 @@ struct recorder {
   uint64_t read, rows;    // of the batch: records, rows
   int64_t batch_ns;       // when the batch began
   int64_t retry_ns, backoff_ns;
+  uint32_t shrink;
   int64_t rate_ns;        // when the rate was last taken
   uint64_t rate_rows;
   bool parked;            // a person must look: damaged journal, foreign database
@@ -109,6 +111,7 @@ static void recorder_lose(struct recorder *r, int32_t rc, int64_t now_ns) {
   recorder_disconnect(r);
   cell_add(r, CELL_RECONNECTS, 1);
   r->parked = rc == HADRON_ERR_CONFIG;
+  if (r->shrink < SHRINK_MAX) r->shrink++;
   r->backoff_ns = r->backoff_ns ? r->backoff_ns * 2 : BACKOFF_MIN_NS;
   if (r->backoff_ns > BACKOFF_MAX_NS) r->backoff_ns = BACKOFF_MAX_NS;
   r->retry_ns = now_ns + r->backoff_ns;
@@ -184,6 +187,7 @@ static int32_t batch_write(struct recorder *r, int64_t now_ns) {
   if (rc != HADRON_OK) return rc;
   r->place.position = r->next;
   r->place.records += r->read;
+  if (r->shrink) r->shrink--;
   cell_add(r, CELL_ROWS, (int64_t)r->rows);
   cell_add(r, CELL_BATCHES, 1);
   rate_show(r, now_ns);
@@ -195,7 +199,8 @@ static int32_t batch_write(struct recorder *r, int64_t now_ns) {
 
 // Reads until the batch is full (HADRON_OK), the journal has no more (HADRON_ERR_AGAIN), or something failed.
 static int32_t batch_fill(struct recorder *r, int64_t now_ns) {
-  while (r->read < (uint64_t)r->batch_rows) {
+  uint64_t most = (uint64_t)r->batch_rows >> r->shrink;
+  while (r->read < (most ? most : 1)) {
     struct hadron_record record;
     int32_t rc = r->journal->next(r->host->instance, &record);
     if (rc == HADRON_ERR_CORRUPT) r->parked = true; // what was good before it is still written
