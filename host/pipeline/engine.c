@@ -268,6 +268,12 @@ bool hd_engine_owns(const struct hd_engine_instance *instance, uint32_t instrume
   return false;
 }
 
+const char *hd_engine_name(const struct hd_engine_instance *instance, uint32_t instrument) {
+  return hd_engine_owns(instance, instrument) ? instance->engine->instruments->rows[instrument].name : NULL;
+}
+
+int64_t hd_engine_now(const struct hd_engine_instance *instance) { return instance->engine->now_ns; }
+
 static bool decision_valid(const struct hadron_decision *d) {
   if (d->kind == HADRON_DECISION_INVALID || d->kind > HADRON_DECISION_WORK) return false;
   if (d->kind != HADRON_DECISION_TARGET && d->side != HADRON_SIDE_BUY && d->side != HADRON_SIDE_SELL) return false;

@@ -107,6 +107,8 @@ int32_t hd_engine_timer_at(struct hd_engine_instance *instance, int64_t due_ns, 
 void hd_engine_timer_cancel(struct hd_engine_instance *instance, uint64_t id);
 int32_t hd_engine_feature(struct hd_engine_instance *instance, uint32_t instrument, uint32_t feature, double *value);
 bool hd_engine_owns(const struct hd_engine_instance *instance, uint32_t instrument);
+const char *hd_engine_name(const struct hd_engine_instance *instance, uint32_t instrument); // NULL: not in its universe
+int64_t hd_engine_now(const struct hd_engine_instance *instance); // of the call in progress
 
 const struct hd_engine_counts *hd_engine_count(const struct hd_engine *e);
 

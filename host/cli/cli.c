@@ -1,0 +1,120 @@
+#include "cli/cli.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/banned.h"
+#include "base/text.h"
+#include "cli/commands.h"
+
+// One row per command, in the order in which a newcomer meets them.
+const struct hd_command hd_commands[] = {
+    {"run", "CONFIG [--duration 30s] [--dry-run|--paper|--live] [--check] [--set key=value]... [--json]", "run a configuration live or on paper", hd_run_help, hd_run_command},
+    {"backtest", "CONFIG [--data FILE]... [--from TIME] [--to TIME] [--set key=value]... [--json]", "run a configuration over recorded data", hd_backtest_help, hd_backtest_command},
+    {"replay", "CONFIG [--data FILE]... [--speed N] [--pause] [--seek TIME] [--set key=value]...", "play recorded data at a chosen speed", hd_replay_help, hd_replay_command},
+    {"status", "[--watch] [--json]", "what the running host is doing", hd_status_help, hd_status_command},
+    {"positions", "[--json]", "what the running host holds", hd_positions_help, hd_positions_command},
+    {"orders", "[--json]", "the running host's open orders", hd_orders_help, hd_orders_command},
+    {"kill", "[REASON] [--json]", "stop all trading now: cancel everything, deny new orders", hd_kill_help, hd_kill_command},
+    {"release", "[REASON] [--json]", "allow trading again after a kill", hd_release_help, hd_release_command},
+    {"set", "KEY=VALUE... [--json]", "change limits, rules or parameters while it runs", hd_set_help, hd_set_command},
+    {"data inspect", "FILE... [--option key=value]... [--json]", "say what a data file holds", hd_inspect_help, hd_inspect_command},
+    {"data generate", "OUT [--instruments N] [--duration 1d] [--seed N] [--set key=value]...", "make a seeded sample of market data", hd_generate_help, hd_generate_command},
+    {"data convert", "OUT FILE... [--option key=value]...", "write recordings as one native tick file", hd_convert_help, hd_convert_command},
+    {"validate", "FILE [--json]", "check a plugin against the ABI", hd_validate_help, hd_validate_command},
+    {"doctor", "[CONFIG] [--json]", "check the machine, the configuration and the database", hd_doctor_help, hd_doctor_command},
+};
+const uint32_t hd_command_count = sizeof hd_commands / sizeof *hd_commands;
+
+static void print_overview(FILE *to) {
+  fprintf(to, "Usage: hadron COMMAND [ARGUMENTS]\n\nHadron runs trading strategies: backtest, replay, paper and live with the same code.\n\nCommands:\n");
+  for (uint32_t i = 0; i < hd_command_count; i++) fprintf(to, "  %-14s %s\n", hd_commands[i].name, hd_commands[i].summary);
+  fprintf(to, "\n`hadron COMMAND --help` explains one. Begin with `hadron run configs/demo.lua`.\n");
+}
+
+static void print_help(const struct hd_command *c) {
+  printf("Usage: hadron %s %s\n\n%c%s.\n\n%s", c->name, c->arguments, c->summary[0] - 'a' + 'A', c->summary + 1, c->help);
+  printf("\nExit status: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 bad data, 5 no host is running, 6 refused.\n");
+}
+
+// Does the command's name match the first words? Returns how many words it took; 0: no.
+static int words_matched(const struct hd_command *c, int argc, char **argv) {
+  char name[64];
+  hd_text_copy(name, sizeof name, c->name);
+  char *second = strchr(name, ' ');
+  if (second) *second++ = 0;
+  if (argc < 2 || strcmp(argv[1], name) != 0) return 0;
+  if (!second) return 1;
+  return argc >= 3 && strcmp(argv[2], second) == 0 ? 2 : 0;
+}
+
+static int unknown(const char *word) {
+  const char *best = NULL;
+  size_t distance = 4;
+  for (uint32_t i = 0; i < hd_command_count; i++)
+    if (hd_text_distance(word, hd_commands[i].name) < distance) {
+      distance = hd_text_distance(word, hd_commands[i].name);
+      best = hd_commands[i].name;
+    }
+  fprintf(stderr, "hadron: there is no command \"%s\"%s%s%s; `hadron --help` lists them\n", word, best ? "; did you mean \"" : "", best ? best : "", best ? "\"?" : "");
+  return HD_EXIT_USAGE;
+}
+
+int hd_cli_main(int argc, char **argv) {
+  signal(SIGPIPE, SIG_IGN);
+  if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
+    print_overview(argc < 2 ? stderr : stdout);
+    return argc < 2 ? HD_EXIT_USAGE : HD_EXIT_OK;
+  }
+  if (strcmp(argv[1], "--version") == 0) {
+    printf("hadron %s (ABI %d.%d)\n", HD_VERSION, HADRON_ABI_MAJOR, HADRON_ABI_MINOR);
+    return HD_EXIT_OK;
+  }
+  for (uint32_t i = 0; i < hd_command_count; i++) {
+    int words = words_matched(&hd_commands[i], argc, argv);
+    if (!words) continue;
+    for (int k = words + 1; k < argc; k++)
+      if (strcmp(argv[k], "--help") == 0 || strcmp(argv[k], "-h") == 0) {
+        print_help(&hd_commands[i]);
+        return HD_EXIT_OK;
+      }
+    return hd_commands[i].run(argc - words, argv + words);
+  }
+  return unknown(argv[1]);
+}
+
+int hd_cli_exit(int32_t code) {
+  switch (code) {
+  case HADRON_OK: return HD_EXIT_OK;
+  case HADRON_ERR_CONFIG: return HD_EXIT_CONFIG;
+  case HADRON_ERR_CORRUPT: return HD_EXIT_DATA;
+  case HADRON_ERR_RISK: case HADRON_ERR_PERMISSION: case HADRON_ERR_STATE: return HD_EXIT_REFUSED;
+  default: return HD_EXIT_FAILED;
+  }
+}
+
+int hd_cli_fail(const char *command, int code, const struct hd_fault *fault) {
+  fprintf(stderr, "hadron %s: %s\n", command, fault->text);
+  const char *hint = hadron_error_hint(fault->code);
+  if (hint[0] && code != HD_EXIT_CONFIG) fprintf(stderr, "  (%s: %s)\n", hadron_error_text(fault->code), hint);
+  return code;
+}
+
+int hd_cli_usage(const char *command, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  fprintf(stderr, "hadron %s: ", command);
+  vfprintf(stderr, format, arguments);
+  fprintf(stderr, "; `hadron %s --help` explains it\n", command);
+  va_end(arguments);
+  return HD_EXIT_USAGE;
+}
+
+bool hd_cli_colours(int fd) { return isatty(fd) && !getenv("NO_COLOR") && getenv("TERM") && strcmp(getenv("TERM"), "dumb") != 0; }
+
+uint32_t hd_cli_columns(int fd) {
+  struct winsize size;
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}

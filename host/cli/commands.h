@@ -1,0 +1,13 @@
+// The commands, each with its help: what the table in cli.c is made of. One file per group implements them.
+#ifndef HD_CLI_COMMANDS_H
+#define HD_CLI_COMMANDS_H
+
+#define HD_COMMANDS(X) X(run) X(backtest) X(replay) X(status) X(positions) X(orders) X(kill) X(release) X(set) X(inspect) X(generate) X(convert) X(validate) X(doctor)
+
+#define HD_COMMAND_DECLARE(name)        \
+  extern const char hd_##name##_help[]; \
+  int hd_##name##_command(int argc, char **argv);
+HD_COMMANDS(HD_COMMAND_DECLARE)
+#undef HD_COMMAND_DECLARE
+
+#endif

@@ -1,0 +1,70 @@
+#include "cli/setup.h"
+
+#include <libgen.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#include "base/banned.h"
+#include "base/text.h"
+#include "cli/cli.h"
+
+bool hd_setup_set(struct hd_setup *s, const char *assignment) {
+  if (s->set_count == HD_SETS_MAX) return false;
+  s->sets[s->set_count++] = assignment;
+  return true;
+}
+
+bool hd_setup_setf(struct hd_setup *s, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  char *text;
+  int n = vasprintf(&text, format, arguments);
+  va_end(arguments);
+  if (n < 0 || s->owned_count == HD_SETS_MAX) return false;
+  s->owned[s->owned_count++] = text;
+  return hd_setup_set(s, text);
+}
+
+bool hd_setup_data(struct hd_setup *s, const char *const *files, uint32_t count) {
+  size_t size = 1;
+  for (uint32_t i = 0; i < count; i++) size += strlen(files[i]) + 1;
+  char *list = calloc(1, size);
+  if (!list) return false;
+  for (uint32_t i = 0, at = 0; i < count; i++) at += (uint32_t)snprintf(list + at, size - at, "%s%s", i ? "\n" : "", files[i]);
+  bool added = hd_setup_setf(s, "venues.replay.params.files=%s", list);
+  free(list);
+  return added;
+}
+
+// Plugins lie beside the program in a build tree, or below lib/hadron where it is installed; and in the data directory.
+static void default_plugin_path(struct hd_config *c) {
+  char program[PATH_MAX];
+  ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
+  if (n <= 0) return;
+  program[n] = 0;
+  char *directory = dirname(program);
+  snprintf(c->plugin_path, sizeof c->plugin_path, "%.400s/plugins:%.400s/../lib/hadron/plugins:%.160s/plugins", directory, directory, c->data_dir);
+}
+
+int hd_setup_load(struct hd_setup *s, const char *command) {
+  static struct hd_config_error errors[HD_CONFIG_ERRORS_MAX];
+  uint32_t count = hd_config_load(&s->config, s->path, s->sets, s->set_count, errors);
+  for (uint32_t i = 0; i < count; i++) {
+    if (errors[i].line) fprintf(stderr, "%s:%d: %s\n", s->path, errors[i].line, errors[i].text);
+    else fprintf(stderr, "%s: %s\n", s->path, errors[i].text);
+  }
+  if (count) {
+    fprintf(stderr, "hadron %s: %u error%s in the configuration\n", command, count, count == 1 ? "" : "s");
+    return HD_EXIT_CONFIG;
+  }
+  if (!s->config.plugin_path[0]) default_plugin_path(&s->config);
+  if (!s->config.control[0]) snprintf(s->config.control, sizeof s->config.control, "%.490s/hadron.sock", s->config.data_dir);
+  return HD_EXIT_OK;
+}
+
+void hd_setup_fini(struct hd_setup *s) {
+  hd_config_fini(&s->config);
+  for (uint32_t i = 0; i < s->owned_count; i++) free(s->owned[i]);
+  s->owned_count = s->set_count = 0;
+}

@@ -1,0 +1,28 @@
+// What the commands that open a session share: options that go into the configuration, and its errors for people.
+#ifndef HD_CLI_SETUP_H
+#define HD_CLI_SETUP_H
+
+#include "runtime/session.h"
+
+#define HD_SETS_MAX 256
+
+struct hd_setup {
+  struct hd_config config;
+  const char *path;            // of the configuration
+  const char *sets[HD_SETS_MAX]; // "key=value"; borrowed, or one of `owned`
+  uint32_t set_count;
+  char *owned[HD_SETS_MAX];
+  uint32_t owned_count;
+  bool json;
+};
+
+// Adds a --set; the last one of a key wins. False: too many.
+bool hd_setup_set(struct hd_setup *s, const char *assignment);
+__attribute__((format(printf, 2, 3))) bool hd_setup_setf(struct hd_setup *s, const char *format, ...);
+// --data FILE: gives the files to the venue that replays, adding one if the configuration has none.
+bool hd_setup_data(struct hd_setup *s, const char *const *files, uint32_t count);
+// Loads; prints every error with file and line; an exit code.
+int hd_setup_load(struct hd_setup *s, const char *command);
+void hd_setup_fini(struct hd_setup *s);
+
+#endif

@@ -1,0 +1,494 @@
+#include "pipeline/pipeline.h"
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "pipeline/trace.h"
+
+const char *const hd_stage_names[HD_STAGE_COUNT] = {"normalize", "engine", "merge", "risk", "gateway", "tick_to_order"};
+
+// ---- records -------------------------------------------------------------------------------------------------------------------
+
+static int32_t record(struct hd_pipeline *p, uint16_t template_id, const void *block, size_t size, int64_t now_ns, uint32_t flags) {
+  int32_t code = hd_record(&p->sink, template_id, block, (uint16_t)size, now_ns, flags);
+  if (code) p->sink_errors++;
+  return code;
+}
+
+static void record_text(struct hd_pipeline *p, uint16_t template_id, const void *block, size_t size, const char *text, int64_t now_ns) {
+  struct {
+    uint32_t size; // SBE varData: length, then bytes
+    char bytes[508];
+  } tail = {0};
+  hd_text_copy(tail.bytes, sizeof tail.bytes, text);
+  tail.size = (uint32_t)strlen(tail.bytes);
+  int32_t code = p->sink.write(p->sink.self, template_id, block, (uint16_t)size, &tail, (uint32_t)sizeof tail.size + tail.size,
+                               now_ns, HD_RECORD_RESERVED);
+  if (code) p->sink_errors++;
+}
+
+static void alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue,
+                  const char *text) {
+  struct hadron_alert a = {p->now_ns, code, arm, instrument, venue, (uint8_t)severity, 0};
+  record_text(p, HADRON_MSG_ALERT, &a, sizeof a, text, p->now_ns);
+  p->listener.alert(p->listener.self, severity, code, arm, instrument, venue, text);
+}
+
+// ---- measuring -----------------------------------------------------------------------------------------------------------------
+
+static void stage_end(struct hd_pipeline *p, enum hd_stage stage, uint64_t start) {
+  if (start) hd_histogram_record(&p->latency[stage], (uint64_t)hd_cycles_to_ns(hd_cycles() - start));
+}
+
+static uint64_t stage_begin(const struct hd_pipeline *p) { return p->started ? hd_cycles() : 0; }
+
+// ---- what the gateway, the coordinator and the engines tell -----------------------------------------------------------------------
+
+static struct hd_arm_view view_of(const struct hd_pipeline *p, uint32_t arm, uint32_t instrument) {
+  struct hd_arm_view view = {0};
+  const struct hd_position *position = hd_portfolio_position(&p->portfolio, arm, instrument);
+  view.position = position->quantity;
+  if (position->quantity.e8 != 0) {
+    // cost / (quantity x multiplier), in 1e-9 units: micros x 1000 x 1e8 x 1e8 / (e8 x e8)
+    __int128 units = (__int128)position->quantity.e8 * p->instruments.rows[instrument].multiplier.e8;
+    __int128 value = (__int128)position->cost.micros * 1000 * HADRON_QUANTITY_SCALE;
+    units /= HADRON_QUANTITY_SCALE;
+    if (units != 0) view.average_entry.nanos = (int64_t)(units < 0 ? hadron_divide_round(-value, -units) : hadron_divide_round(value, units));
+  }
+  hd_gateway_working(p->gateway, arm, instrument, true, &view.working_buy, &view.working_sell);
+  return view;
+}
+
+static struct hd_feedback *feedback_reserve(struct hd_pipeline *p, uint32_t shard) {
+  struct hd_feedback *slot;
+  // Never dropped. One thread: the ring cannot fill, because settle empties it after every event; else the shard will make room.
+  while (!(slot = hd_ring_reserve(&p->feedback[shard]))) {
+    HD_ASSERT(p->listener.feedback);
+    p->listener.feedback(p->listener.self, shard);
+  }
+  return slot;
+}
+
+static void feedback_send(struct hd_pipeline *p, uint32_t kind, uint32_t arm, uint32_t instrument, const void *of, size_t size) {
+  // One thread takes all feedback from one ring: its order must not depend on how many shards there are.
+  uint32_t shard = p->listener.feedback ? p->instruments.rows[instrument].shard : 0;
+  struct hd_feedback *f = feedback_reserve(p, shard);
+  f->kind = kind;
+  f->arm = arm;
+  f->instrument = instrument;
+  f->view = view_of(p, arm, instrument);
+  if (size) memcpy(&f->of, of, size);
+  hd_ring_publish(&p->feedback[shard]);
+  if (p->listener.feedback) p->listener.feedback(p->listener.self, shard);
+}
+
+static void fact_position(struct hd_pipeline *p, uint32_t instrument) {
+  struct hadron_quantity buy, sell;
+  hd_gateway_working(p->gateway, 0, instrument, true, &buy, &sell);
+  bool held = hd_portfolio_holds(&p->portfolio, instrument) || buy.e8 != 0 || sell.e8 != 0;
+  hd_router_fact(&p->router, instrument, HD_FACT_POSITION, held);
+}
+
+static void on_order_event(void *self, const struct hadron_order_event *event) {
+  struct hd_pipeline *p = self;
+  hd_coordinator_order_event(&p->coordinator, event, p->now_ns);
+  if (event->instrument == 0) return;
+  fact_position(p, event->instrument);
+  if (event->arm != 0) {
+    feedback_send(p, HADRON_MSG_ORDER_EVENT, event->arm, event->instrument, event, sizeof *event);
+    return;
+  }
+  const struct hd_order *order = hd_gateway_order(p->gateway, &event->client_order_id);
+  for (uint32_t i = 0; order && i < order->share_count; i++)
+    feedback_send(p, HADRON_MSG_ORDER_EVENT, order->shares[i].arm, event->instrument, event, sizeof *event);
+}
+
+static void on_execution(void *self, const struct hadron_execution *execution) {
+  (void)self;
+  (void)execution; // the books and the strategies hear of the allocations that follow
+}
+
+static int32_t on_allocate(void *self, struct hadron_allocation *allocation) {
+  struct hd_pipeline *p = self;
+  int32_t code = hd_portfolio_allocate(&p->portfolio, allocation);
+  if (code) {
+    alert(p, 3, code, allocation->arm, allocation->instrument, 0, "a fill could not be booked; the books no longer match the venue");
+    return code;
+  }
+  hd_portfolio_mark(&p->portfolio, allocation->instrument);
+  hd_risk_equity(&p->risk, p->now_ns);
+  fact_position(p, allocation->instrument);
+  feedback_send(p, HADRON_MSG_ALLOCATION, allocation->arm, allocation->instrument, allocation, sizeof *allocation);
+  return HADRON_OK;
+}
+
+static void on_gateway_alert(void *self, uint32_t severity, int32_t code, uint32_t instrument, uint16_t venue, const char *text) {
+  alert(self, severity, code, 0, instrument, venue, text);
+}
+
+static const char *strategy_name(const struct hd_pipeline *p, uint32_t arm) {
+  return arm > 0 && arm <= p->arm_count ? p->arms[arm].name : "net";
+}
+
+static void on_intent(void *self, const struct hadron_intent *intent, const struct hd_share *shares, uint32_t share_count) {
+  struct hd_pipeline *p = self;
+  struct hd_verdict verdict = {0};
+  const char *strategy = strategy_name(p, intent->arm);
+  uint64_t start = stage_begin(p);
+  if (intent->kind != HADRON_INTENT_CANCEL) {
+    struct hadron_client_order_id id;
+    hd_gateway_order_id(p->gateway, intent, strategy, p->now_ns, &id);
+    if (hd_portfolio_holds(&p->portfolio, intent->instrument)) {
+      hd_portfolio_mark(&p->portfolio, intent->instrument);
+      hd_risk_equity(&p->risk, p->now_ns);
+    }
+    const struct hd_risk_request request = {intent, shares, share_count, p->port.state(p->port.self, intent->venue),
+                                            hd_gateway_seen(p->gateway, &id), p->now_ns};
+    hd_risk_check(&p->risk, &request, &verdict);
+  }
+  stage_end(p, HD_STAGE_RISK, start);
+  start = stage_begin(p);
+  int32_t code = hd_gateway_intent(p->gateway, intent, shares, share_count, &verdict, strategy, p->now_ns);
+  stage_end(p, HD_STAGE_GATEWAY, start);
+  if (intent->kind == HADRON_INTENT_NEW && !verdict.reason && !code) stage_end(p, HD_STAGE_TICK_TO_ORDER, p->started);
+}
+
+static void on_fault(void *self, struct hd_engine_instance *instance, int32_t code, bool fenced) {
+  struct hd_pipeline *p = self;
+  p->listener.fault(p->listener.self, instance, code, fenced);
+}
+
+static void on_turbulent(void *self, uint32_t instrument, bool on) {
+  hd_router_fact(&((struct hd_pipeline *)self)->router, instrument, HD_FACT_VOLATILE, on);
+}
+
+static void on_fired(void *self, const struct hadron_timer_fired *timer) {
+  struct hd_pipeline *p = self;
+  record(p, HADRON_MSG_TIMER, timer, sizeof *timer, timer->time_ns, 0);
+}
+
+// ---- building ------------------------------------------------------------------------------------------------------------------
+
+static int32_t init_shards(struct hd_pipeline *p) {
+  const struct hd_engine_listener listener = {p, on_fault, on_turbulent, on_fired};
+  p->engines = calloc(p->options.shards, sizeof(struct hd_engine *));
+  p->feedback = aligned_alloc(64, p->options.shards * sizeof *p->feedback);
+  if (!p->engines || !p->feedback) return HADRON_ERR_MEMORY;
+  memset(p->feedback, 0, p->options.shards * sizeof *p->feedback);
+  for (uint32_t s = 0; s < p->options.shards; s++) {
+    int32_t code = hd_engine_create(&p->options.engine, &p->instruments, &p->marks, &listener, &p->engines[s]);
+    if (!code) code = hd_ring_init(&p->feedback[s], sizeof(struct hd_feedback), HD_FEEDBACK_RING);
+    if (code) return code;
+  }
+  return HADRON_OK;
+}
+
+static int32_t init_trading(struct hd_pipeline *p) {
+  const struct hd_gateway_listener gateway = {p, on_order_event, on_execution, on_allocate, on_gateway_alert};
+  const struct hd_pipeline_options *o = &p->options;
+  int32_t code = hd_portfolio_init(&p->portfolio, &p->instruments, &p->marks, o->arm_max, o->cash);
+  if (!code) code = hd_gateway_create(&o->gateway, &p->instruments, &p->marks, &p->sink, &p->port, &gateway, &p->gateway);
+  if (!code) code = hd_risk_init(&p->risk, &p->instruments, &p->marks, &p->portfolio, p->gateway, o->arm_max, o->mode);
+  if (code) return code;
+  p->risk.account = o->limits;
+  p->risk.orders_max = o->gateway.orders_max;
+  p->coordinator = (struct hd_coordinator){.instruments = &p->instruments, .marks = &p->marks, .portfolio = &p->portfolio,
+                                           .gateway = p->gateway, .sink = &p->sink, .arms = p->arms, .arm_max = o->arm_max,
+                                           .listener = {p, on_intent, on_allocate}};
+  return HADRON_OK;
+}
+
+int32_t hd_pipeline_init(struct hd_pipeline *p, const struct hd_pipeline_options *options, const struct hd_record_sink *sink,
+                         const struct hd_venue_port *port, const struct hd_pipeline_listener *listener, struct hd_fault *fault) {
+  HD_ASSERT(options->shards > 0 && options->arm_max > 0 && options->instruments_max > 0);
+  memset(p, 0, sizeof *p);
+  p->options = *options;
+  p->options.engine.session = options->session;
+  p->sink = *sink;
+  p->port = *port;
+  p->listener = *listener;
+  p->next_equity_ns = p->next_mark_ns = 0;
+  int32_t code = hd_instruments_init(&p->instruments, options->instruments_max, options->open_universe);
+  p->marks.max = options->instruments_max;
+  p->marks.cells = aligned_alloc(64, ((size_t)options->instruments_max + 1) * sizeof *p->marks.cells);
+  p->arms = calloc((size_t)options->arm_max + 1, sizeof *p->arms);
+  if (!code && (!p->marks.cells || !p->arms)) code = HADRON_ERR_MEMORY;
+  if (!code) memset(p->marks.cells, 0, ((size_t)options->instruments_max + 1) * sizeof *p->marks.cells);
+  if (!code) code = hd_normalize_init(&p->normalize, &options->normalize, &p->instruments);
+  if (!code) code = hd_router_init(&p->router, &p->instruments, options->shards, options->lane_ticks);
+  if (!code) code = init_shards(p);
+  if (!code) code = init_trading(p);
+  return code ? hd_fault_set(fault, code, "building the pipeline for %u instruments, %u shards, %u arms: %s", options->instruments_max,
+                             options->shards, options->arm_max, hadron_error_text(code))
+              : HADRON_OK;
+}
+
+void hd_pipeline_fini(struct hd_pipeline *p) {
+  hd_risk_fini(&p->risk);
+  if (p->gateway) hd_gateway_destroy(p->gateway);
+  hd_portfolio_fini(&p->portfolio);
+  for (uint32_t s = 0; s < p->options.shards; s++) {
+    if (p->engines) hd_engine_destroy(p->engines[s]);
+    if (p->feedback) hd_ring_fini(&p->feedback[s]);
+  }
+  free(p->engines);
+  free(p->feedback);
+  if (p->router.instruments) hd_router_fini(&p->router);
+  hd_normalize_fini(&p->normalize);
+  free(p->marks.cells);
+  free(p->arms);
+  hd_instruments_fini(&p->instruments);
+  memset(p, 0, sizeof *p);
+}
+
+int32_t hd_pipeline_arm(struct hd_pipeline *p, const struct hd_arm *arm, struct hadron_money cash, const uint32_t *instruments,
+                        uint32_t count, uint8_t const digest[32], const char *version) {
+  if (p->arm_count == p->options.arm_max) return HADRON_ERR_FULL;
+  HD_ASSERT(arm->id == p->arm_count + 1);
+  int32_t code = hd_portfolio_open(&p->portfolio, arm->id, arm->role, cash, instruments, count);
+  if (code) return code;
+  p->arms[++p->arm_count] = *arm;
+  struct hadron_arm_definition d = {.arm = arm->id, .revision = 1, .role = (uint8_t)arm->role, .placement = 1, .weight = arm->weight};
+  memcpy(d.digest, digest, sizeof d.digest);
+  hd_text_copy(d.name, sizeof d.name, arm->name);
+  hd_text_copy(d.version, sizeof d.version, version);
+  return record(p, HADRON_MSG_ARM, &d, sizeof d, p->now_ns, 0);
+}
+
+void hd_pipeline_allocator(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self) {
+  p->coordinator.allocator = api;
+  p->coordinator.allocator_self = self;
+  hd_coordinator_init(&p->coordinator);
+}
+
+void hd_pipeline_shard(struct hd_pipeline *p, const uint32_t *groups) {
+  for (uint32_t id = 1; id <= p->instruments.count; id++) {
+    HD_ASSERT(groups[id] > 0 && groups[id] <= id);
+    p->instruments.rows[id].shard = (uint32_t)(hd_random_mix(groups[id]) % p->options.shards);
+  }
+}
+
+int32_t hd_pipeline_seal(struct hd_pipeline *p, int64_t now_ns) {
+  p->now_ns = now_ns;
+  for (uint32_t s = 0; s < p->options.shards; s++) {
+    int32_t code = hd_engine_seal(p->engines[s]);
+    if (code) return code;
+  }
+  for (uint32_t id = 1; id <= p->instruments.count; id++)
+    hd_router_fact(&p->router, id, HD_FACT_UNSUBSCRIBED, !hd_engine_wants(p->engines[p->instruments.rows[id].shard], id));
+  return HADRON_OK;
+}
+
+static int64_t align_up(int64_t ns, int64_t step) { return ns - ns % step + step; }
+
+// ---- ticks ---------------------------------------------------------------------------------------------------------------------
+
+static void reject(struct hd_pipeline *p, const struct hadron_tick *raw, uint32_t reason, int64_t now_ns) {
+  p->tick_rejects++;
+  if (!p->options.record_rejects) return;
+  struct hadron_tick_reject r = {*raw, reason, 0};
+  record(p, HADRON_MSG_TICK_REJECT, &r, sizeof r, now_ns, 0);
+}
+
+int32_t hd_pipeline_offer(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns) {
+  if (p->options.measure_every) p->started = (p->measure_at++ & (p->options.measure_every - 1)) == 0 ? hd_cycles() : 0;
+  struct hadron_tick tick;
+  uint32_t reason = hd_normalize_tick(&p->normalize, raw, now_ns, &tick);
+  if (__builtin_expect(reason != HADRON_TICK_ACCEPTED, 0)) {
+    reject(p, raw, reason, now_ns);
+    return HADRON_ERR_RANGE;
+  }
+  // With threads the samples are the trading thread's alone.
+  if (!p->listener.decided && p->options.equity_every_ns > 0 && now_ns >= p->next_equity_ns)
+    p->next_equity_ns = align_up(now_ns, p->options.equity_every_ns);
+  if (p->follower.on_tick) p->follower.on_tick(p->follower.self, &tick);
+  enum hd_routed routed = hd_router_route(&p->router, &tick);
+  stage_end(p, HD_STAGE_NORMALIZE, p->started);
+  return routed == HD_ROUTED_FULL ? HADRON_ERR_FULL : HADRON_OK;
+}
+
+// What an engine call left behind goes to the trading side.
+static void decided(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {
+  uint32_t count;
+  const struct hadron_decision *decisions = hd_engine_decisions(p->engines[shard], &count);
+  if (count == 0) return;
+  if (p->listener.decided) p->listener.decided(p->listener.self, shard, decisions, count);
+  else hd_pipeline_decisions(p, decisions, count, now_ns);
+}
+
+// The books follow the market once a second of it, and before every order: a valuation per tick would cost more than the tick.
+static void mark_books(struct hd_pipeline *p, int64_t now_ns) {
+  hd_portfolio_mark_all(&p->portfolio);
+  hd_risk_equity(&p->risk, now_ns);
+  p->next_mark_ns = align_up(now_ns, 1000000000);
+}
+
+bool hd_pipeline_step(struct hd_pipeline *p, uint32_t shard) {
+  struct hd_ring *ring;
+  struct hadron_tick *tick = hd_lanes_peek(&p->router.lanes[shard], &ring);
+  if (!tick) return false;
+  if (p->options.record_ticks) record(p, HADRON_MSG_TICK, tick, sizeof *tick, tick->recv_ns, 0);
+  uint64_t start = stage_begin(p);
+  hd_engine_tick(p->engines[shard], tick);
+  stage_end(p, HD_STAGE_ENGINE, start);
+  decided(p, shard, tick->recv_ns);
+  if (!p->listener.decided) { // one thread: the trading side sees the tick here
+    if (hd_gateway_holds(p->gateway, tick->instrument)) hd_gateway_mark(p->gateway, tick->instrument, tick->recv_ns);
+    if (tick->recv_ns >= p->next_mark_ns) mark_books(p, tick->recv_ns);
+  }
+  hd_ring_release(ring); // last: the lane is left only when the tick is done with
+  return true;
+}
+
+bool hd_pipeline_fire(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {
+  struct hd_due due;
+  if (!hd_engine_due(p->engines[shard], &due) || !hd_engine_fire(p->engines[shard], now_ns)) return false;
+  decided(p, shard, due.due_ns);
+  return true;
+}
+
+bool hd_pipeline_feedback(struct hd_pipeline *p, uint32_t shard) {
+  struct hd_feedback *f = hd_ring_peek(&p->feedback[shard]);
+  if (!f) return false;
+  uint32_t owner = p->instruments.rows[f->instrument].shard;
+  HD_DASSERT(owner == shard || !p->listener.feedback);
+  struct hd_engine *e = p->engines[owner];
+  int64_t now_ns = p->now_ns;
+  switch (f->kind) {
+  case HADRON_MSG_ALLOCATION: hd_engine_allocation(e, &f->of.allocation, &f->view); now_ns = f->of.allocation.time_ns; break;
+  case HADRON_MSG_ORDER_EVENT: hd_engine_order_event(e, f->arm, &f->of.order_event, &f->view); now_ns = f->of.order_event.time_ns; break;
+  default: hd_engine_view(e, f->arm, f->instrument, &f->view); hd_ring_release(&p->feedback[shard]); return true;
+  }
+  hd_ring_release(&p->feedback[shard]);
+  decided(p, owner, now_ns);
+  return true;
+}
+
+// ---- trading -------------------------------------------------------------------------------------------------------------------
+
+void hd_pipeline_decisions(struct hd_pipeline *p, const struct hadron_decision *decisions, uint32_t count, int64_t now_ns) {
+  HD_ASSERT(count > 0 && count <= HD_TICK_DECISIONS_MAX);
+  struct hadron_decision stamped[HD_TICK_DECISIONS_MAX];
+  uint32_t live = 0;
+  p->now_ns = now_ns;
+  uint64_t start = stage_begin(p);
+  for (uint32_t i = 0; i < count; i++) {
+    struct hadron_decision *d = &stamped[live];
+    *d = decisions[i];
+    d->id = ++p->decisions;
+    // A decision that is not written down has not been made.
+    if (record(p, HADRON_MSG_DECISION, d, sizeof *d, now_ns, 0) == HADRON_OK) live++;
+  }
+  stage_end(p, HD_STAGE_MERGE, start);
+  if (live) hd_coordinator_merge(&p->coordinator, stamped, live, now_ns);
+}
+
+void hd_pipeline_report(struct hd_pipeline *p, const struct hadron_venue_report *report, int64_t now_ns) {
+  p->now_ns = now_ns;
+  record(p, HADRON_MSG_VENUE_REPORT, report, sizeof *report, now_ns, HD_RECORD_RESERVED);
+  hd_gateway_report(p->gateway, report, now_ns);
+}
+
+void hd_pipeline_venue_status(struct hd_pipeline *p, uint16_t venue, uint32_t state, const char *words, int64_t now_ns) {
+  struct hadron_venue_status status = {.time_ns = now_ns, .venue = venue, .state = (uint8_t)state};
+  record_text(p, HADRON_MSG_VENUE_STATUS, &status, sizeof status, words, now_ns);
+}
+
+void hd_pipeline_sample(struct hd_pipeline *p, int64_t now_ns) {
+  p->now_ns = now_ns;
+  hd_portfolio_mark_all(&p->portfolio);
+  hd_risk_equity(&p->risk, now_ns);
+  for (uint32_t arm = 0; arm <= p->arm_count; arm++) {
+    struct hadron_equity equity;
+    hd_portfolio_equity(&p->portfolio, arm, now_ns, &equity);
+    record(p, HADRON_MSG_EQUITY, &equity, sizeof equity, now_ns, 0);
+    if (p->listener.equity) p->listener.equity(p->listener.self, &equity);
+  }
+  p->equity_samples++;
+  if (!p->listener.decided) p->sampled = p->normalize.accepted;
+}
+
+void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns) {
+  p->now_ns = now_ns;
+  if (now_ns >= hd_gateway_due(p->gateway)) hd_gateway_timer(p->gateway, now_ns);
+  if (now_ns >= p->next_mark_ns) mark_books(p, now_ns);
+  if (p->options.equity_every_ns == 0 || now_ns < p->next_equity_ns) return;
+  // The sample belongs to the end of its period: prices are those before the tick that let the clock pass it. A period without
+  // ticks has no sample: a weekend is not two days without profit.
+  if (p->listener.decided || p->sampled != p->normalize.accepted) hd_pipeline_sample(p, p->next_equity_ns);
+  p->next_equity_ns = align_up(now_ns, p->options.equity_every_ns);
+}
+
+int64_t hd_pipeline_next(const struct hd_pipeline *p) {
+  bool equity = p->options.equity_every_ns > 0 && p->sampled != p->normalize.accepted;
+  int64_t gateway = hd_gateway_due(p->gateway);
+  return equity && p->next_equity_ns < gateway ? p->next_equity_ns : gateway;
+}
+
+void hd_pipeline_adjust(struct hd_pipeline *p, const struct hadron_adjustment *adjustment, int64_t now_ns) {
+  p->now_ns = now_ns;
+  record(p, HADRON_MSG_ADJUSTMENT, adjustment, sizeof *adjustment, now_ns, HD_RECORD_RESERVED);
+  if (adjustment->numerator != adjustment->denominator) hd_gateway_cancel_all(p->gateway, 0, adjustment->instrument, now_ns);
+  int32_t code = hd_portfolio_adjust(&p->portfolio, adjustment);
+  if (code) alert(p, 3, code, 0, adjustment->instrument, 0, "a corporate action could not be booked");
+  for (uint32_t arm = 1; arm <= p->arm_count; arm++) feedback_send(p, 0, arm, adjustment->instrument, NULL, 0);
+}
+
+static void operator_record(struct hd_pipeline *p, const char *text, uint32_t uid, int64_t now_ns) {
+  struct hadron_operator command = {now_ns, uid, 0};
+  p->now_ns = now_ns;
+  record_text(p, HADRON_MSG_OPERATOR, &command, sizeof command, text, now_ns);
+}
+
+uint32_t hd_pipeline_kill(struct hd_pipeline *p, const char *why, uint32_t uid, int64_t now_ns) {
+  char text[256];
+  snprintf(text, sizeof text, "kill: %s", why);
+  hd_risk_kill(&p->risk); // before anything that could fail
+  operator_record(p, text, uid, now_ns);
+  alert(p, 3, HADRON_ERR_KILLED, 0, 0, 0, text);
+  return hd_gateway_cancel_all(p->gateway, 0, 0, now_ns);
+}
+
+void hd_pipeline_release(struct hd_pipeline *p, const char *why, uint32_t uid, int64_t now_ns) {
+  char text[256];
+  snprintf(text, sizeof text, "release: %s", why);
+  operator_record(p, text, uid, now_ns);
+  hd_risk_release(&p->risk);
+}
+
+// ---- one thread ----------------------------------------------------------------------------------------------------------------
+
+// The shard whose timer is first, in an order that does not depend on how many shards there are.
+static int first_due(const struct hd_pipeline *p, int64_t now_ns) {
+  int first = -1;
+  struct hd_due best = {0, 0}, due;
+  for (uint32_t s = 0; s < p->options.shards; s++)
+    if (hd_engine_due(p->engines[s], &due) && due.due_ns <= now_ns && (first < 0 || hd_due_before(due, best))) {
+      first = (int)s;
+      best = due;
+    }
+  return first;
+}
+
+// Until there is none: an order event may lead to a decision, that to an order, that to feedback.
+static void settle_feedback(struct hd_pipeline *p) {
+  while (hd_pipeline_feedback(p, 0)) continue;
+}
+
+void hd_pipeline_settle(struct hd_pipeline *p, int64_t now_ns) {
+  settle_feedback(p);
+  for (int shard; (shard = first_due(p, now_ns)) >= 0;) {
+    hd_pipeline_fire(p, (uint32_t)shard, now_ns);
+    settle_feedback(p);
+  }
+  for (uint32_t s = 0; s < p->options.shards; s++)
+    while (hd_pipeline_step(p, s)) settle_feedback(p);
+}
+
+int64_t hd_pipeline_due(const struct hd_pipeline *p) {
+  int64_t first = INT64_MAX;
+  struct hd_due due;
+  for (uint32_t s = 0; s < p->options.shards; s++)
+    if (hd_engine_due(p->engines[s], &due) && due.due_ns < first) first = due.due_ns;
+  return first;
+}

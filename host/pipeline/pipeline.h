@@ -1,0 +1,155 @@
+// The pipeline: the stages in their order, and the only place that knows it.
+//
+//   offer      [io]     normalize -> follower (simulated fills) -> router -> lanes
+//   step       [shard]  lanes -> record -> engine -> decisions
+//   decisions  [trade]  record -> coordinator (allocator) -> risk -> gateway -> venue port
+//   report     [trade]  venue -> gateway -> portfolio -> feedback
+//   feedback   [shard]  allocations and order events -> engine -> decisions
+//
+// Plain functions over plain structs: the runtime decides which thread calls what, and what the clock says. With one thread,
+// `hd_pipeline_settle` runs everything that a tick or a report set off to its end.
+#ifndef HD_PIPELINE_PIPELINE_H
+#define HD_PIPELINE_PIPELINE_H
+
+#include "base/histogram.h"
+#include "base/ring.h"
+#include "pipeline/coordinator.h"
+#include "pipeline/engine.h"
+#include "pipeline/normalize.h"
+#include "pipeline/risk.h"
+#include "pipeline/router.h"
+
+enum hd_stage {
+  HD_STAGE_NORMALIZE = 0, // offer: normalize and route
+  HD_STAGE_ENGINE,        // step: state, strategies
+  HD_STAGE_MERGE,         // decisions: coordinator and allocator, without what follows
+  HD_STAGE_RISK,
+  HD_STAGE_GATEWAY,       // record and send
+  HD_STAGE_TICK_TO_ORDER, // from the offer of a tick to the order's way into the venue
+  HD_STAGE_COUNT
+};
+extern const char *const hd_stage_names[HD_STAGE_COUNT];
+
+// What a shard hears of the trading side.
+struct hd_feedback {
+  uint32_t kind; // HADRON_MSG_ALLOCATION, HADRON_MSG_ORDER_EVENT, or 0: the view alone
+  uint32_t arm, instrument;
+  uint32_t pad;
+  struct hd_arm_view view;
+  union {
+    struct hadron_allocation allocation;
+    struct hadron_order_event order_event;
+  } of;
+};
+
+struct hd_pipeline_listener {
+  void *self;
+  // Something that an operator should know. [any]
+  void (*alert)(void *self, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue, const char *text);
+  // An instance's callback failed. [shard]
+  void (*fault)(void *self, struct hd_engine_instance *instance, int32_t code, bool fenced);
+  // A sample of the portfolio was recorded. [trade]; may be NULL
+  void (*equity)(void *self, const struct hadron_equity *equity);
+  // Takes decisions from [shard] to [trade]; NULL: they are handled at once, by the same thread.
+  void (*decided)(void *self, uint32_t shard, const struct hadron_decision *decisions, uint32_t count);
+  // Feedback waits in the ring of a shard. NULL: `hd_pipeline_settle` takes it.
+  void (*feedback)(void *self, uint32_t shard);
+};
+
+// A venue that fills orders against accepted ticks.
+struct hd_follower {
+  void *self;
+  void (*on_tick)(void *self, const struct hadron_tick *tick);
+};
+
+struct hd_pipeline_options {
+  uint32_t mode;             // enum hadron_mode
+  uint32_t shards, lane_ticks, instruments_max, arm_max;
+  uint64_t session;          // seed of trace ids
+  bool open_universe;
+  bool record_ticks, record_rejects;
+  struct hadron_money cash;
+  struct hd_normalize_options normalize;
+  struct hd_limits limits;
+  struct hd_gateway_options gateway;
+  struct hd_engine_options engine;
+  int64_t equity_every_ns;   // samples of the books; 0: only at the end
+  uint32_t measure_every;    // ticks per measured one, a power of two; 0: none
+};
+
+struct hd_pipeline {
+  struct hd_pipeline_options options;
+  struct hd_instruments instruments;
+  struct hd_marks marks;
+  struct hd_normalize normalize;
+  struct hd_router router;
+  struct hd_engine **engines;       // [shard]; owned
+  struct hd_ring *feedback;         // [shard]; owned
+  struct hd_portfolio portfolio;
+  struct hd_risk risk;
+  struct hd_gateway *gateway;
+  struct hd_coordinator coordinator;
+  struct hd_arm *arms;              // [arm]; owned
+  uint32_t arm_count;
+  struct hd_record_sink sink;
+  struct hd_venue_port port;
+  struct hd_pipeline_listener listener;
+  struct hd_follower follower;
+  int64_t next_equity_ns, next_mark_ns;
+  int64_t now_ns;                   // [trade]: of the event being handled
+  uint64_t decisions;               // id of the last
+  uint64_t tick_rejects, equity_samples, sink_errors;
+  uint64_t sampled;                 // ticks accepted up to the last sample
+  uint64_t started;                 // cycles at the offer of the tick in progress; 0: not measured
+  uint32_t measure_at;
+  struct hd_histogram latency[HD_STAGE_COUNT];
+};
+
+// On failure nothing needs to be undone but hd_pipeline_fini, which accepts a half-built one.
+int32_t hd_pipeline_init(struct hd_pipeline *p, const struct hd_pipeline_options *options, const struct hd_record_sink *sink,
+                         const struct hd_venue_port *port, const struct hd_pipeline_listener *listener, struct hd_fault *fault);
+void hd_pipeline_fini(struct hd_pipeline *p);
+
+// Setting up, in this order: instruments, arms, shards, instances, seal. [control]
+int32_t hd_pipeline_arm(struct hd_pipeline *p, const struct hd_arm *arm, struct hadron_money cash, const uint32_t *instruments,
+                        uint32_t count, uint8_t const digest[32], const char *version);
+void hd_pipeline_allocator(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self);
+// Gives every instrument its shard: a hash of its id, but all of a group (universe-scope strategies) on one. groups[instrument]:
+// smallest instrument of its group, or itself.
+void hd_pipeline_shard(struct hd_pipeline *p, const uint32_t *groups);
+int32_t hd_pipeline_seal(struct hd_pipeline *p, int64_t now_ns);
+
+// [io] Offers a venue's tick. HADRON_OK: routed, conflated or dropped by rule; HADRON_ERR_RANGE: refused (counted, recorded);
+// HADRON_ERR_FULL: no room, give it again or call hd_router_lost.
+int32_t hd_pipeline_offer(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns);
+
+// [shard] Handles one tick of the shard's lanes; false if they are empty.
+bool hd_pipeline_step(struct hd_pipeline *p, uint32_t shard);
+// [shard] Handles one timer or bar close due at now_ns; false if there is none.
+bool hd_pipeline_fire(struct hd_pipeline *p, uint32_t shard, int64_t now_ns);
+// [shard] Handles one piece of feedback; false if there is none.
+bool hd_pipeline_feedback(struct hd_pipeline *p, uint32_t shard);
+
+// [trade] Decisions of one cause.
+void hd_pipeline_decisions(struct hd_pipeline *p, const struct hadron_decision *decisions, uint32_t count, int64_t now_ns);
+// [trade] What a venue says.
+void hd_pipeline_report(struct hd_pipeline *p, const struct hadron_venue_report *report, int64_t now_ns);
+// [trade] Time-outs, expiry, samples; and when it wants to be called (0: at once; INT64_MAX: not by time).
+void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns);
+int64_t hd_pipeline_next(const struct hd_pipeline *p);
+// [trade] A corporate action, before the next tick of the instrument. Open orders of the instrument are cancelled.
+void hd_pipeline_adjust(struct hd_pipeline *p, const struct hadron_adjustment *adjustment, int64_t now_ns);
+// [trade] Kill: denies every new order and cancels the open ones; latched until released. Returns the cancels sent.
+uint32_t hd_pipeline_kill(struct hd_pipeline *p, const char *why, uint32_t uid, int64_t now_ns);
+void hd_pipeline_release(struct hd_pipeline *p, const char *why, uint32_t uid, int64_t now_ns);
+// [io] A venue's state has changed: recorded, with its words.
+void hd_pipeline_venue_status(struct hd_pipeline *p, uint16_t venue, uint32_t state, const char *words, int64_t now_ns);
+// [trade] Records a sample of the portfolio and of each arm's book.
+void hd_pipeline_sample(struct hd_pipeline *p, int64_t now_ns);
+
+// One thread: handles timers of all shards due before now_ns in their order across shards, then ticks and feedback to the end.
+void hd_pipeline_settle(struct hd_pipeline *p, int64_t now_ns);
+// One thread: when the first timer of any shard is due; INT64_MAX if there is none.
+int64_t hd_pipeline_due(const struct hd_pipeline *p);
+
+#endif

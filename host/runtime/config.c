@@ -1,0 +1,115 @@
+#include "runtime/config.h"
+
+#include "base/assert.h"
+#include "base/banned.h"
+#include "base/limits.h"
+#include "base/text.h"
+#include "runtime/config_read.h"
+
+// ---- the table: every key that is one value ---------------------------------------------------------------------------------------
+
+#define AT(field) offsetof(struct hd_config, field)
+#define MODE_NAMES "dry_run paper live backtest"
+
+// path, type, offset, size, min, max, default, choices, live, help
+const struct hd_config_key hd_config_keys[] = {
+    {"mode", HD_KEY_CHOICE, AT(mode), 0, 0, 0, "paper", MODE_NAMES, false, "what becomes of decisions; live needs `hadron run --live` as well"},
+    {"seed", HD_KEY_U64, AT(seed), 0, 0, INT64_MAX, "1", NULL, false, "of every random stream"},
+    {"start", HD_KEY_TIME, AT(start_ns), 0, 0, 0, "2024-01-02T14:30:00Z", NULL, false, "where a virtual clock without recorded ticks begins"},
+    {"data_dir", HD_KEY_TEXT, AT(data_dir), sizeof((struct hd_config *)0)->data_dir, 0, 0, "data", NULL, false, "journal, database, control socket"},
+    {"plugin_path", HD_KEY_TEXT, AT(plugin_path), sizeof((struct hd_config *)0)->plugin_path, 0, 0, "", NULL, false, "directories with plugins, `:` between; empty: those beside the program"},
+    {"control", HD_KEY_TEXT, AT(control), sizeof((struct hd_config *)0)->control, 0, 0, "", NULL, false, "control socket; empty: data_dir/hadron.sock"},
+
+    {"engine.shards", HD_KEY_U32, AT(shards), 0, 1, HD_SHARDS_MAX, "1", NULL, false, "engines that the instruments are spread over"},
+    {"engine.threads", HD_KEY_BOOL, AT(threads), 0, 0, 0, "false", NULL, false, "live: a thread per shard and one for trading; false: run to completion on one thread"},
+    {"engine.lane_ticks", HD_KEY_U32, AT(lane_ticks), 0, 64, 1 << 22, "4096", NULL, false, "ticks per shard and lane; a power of two"},
+    {"engine.errors_max", HD_KEY_U32, AT(errors_max), 0, 0, 1000000, "10", NULL, false, "failing callbacks in a row after which an instance is fenced; 0: never"},
+    {"engine.measure_every", HD_KEY_U32, AT(measure_every), 0, 0, 1 << 20, "64", NULL, false, "ticks per measured one; a power of two; 0: no latencies"},
+    {"engine.volatility_decay", HD_KEY_REAL, AT(volatility_decay), 0, 0, 1, "0.94", NULL, false, "weight of the old variance in the EWMA"},
+
+    {"account.currency", HD_KEY_TEXT, AT(currency), sizeof((struct hd_config *)0)->currency, 0, 0, "USD", NULL, false, "of cash and P&L"},
+    {"account.cash", HD_KEY_MONEY, AT(cash), 0, 0, INT64_MAX, "1000000", NULL, false, "at the start, shared out to the strategies"},
+
+    {"universe.open", HD_KEY_BOOL, AT(universe_open), 0, 0, 0, "true", NULL, false, "venues may add instruments that are not listed"},
+    {"universe.max", HD_KEY_U32, AT(universe_max), 0, 1, HD_INSTRUMENTS_MAX, "1024", NULL, false, "instruments at most"},
+
+    {"normalize.skew", HD_KEY_DURATION, AT(normalize.skew_ns), 0, 0, INT64_MAX, "5s", NULL, true, "how far event times may run ahead or backward; 0s: not checked"},
+    {"normalize.stale", HD_KEY_DURATION, AT(normalize.stale_ns), 0, 0, INT64_MAX, "0s", NULL, true, "older ticks are refused; 0s: not checked"},
+    {"normalize.stale_flag", HD_KEY_DURATION, AT(normalize.stale_flag_ns), 0, 0, INT64_MAX, "0s", NULL, true, "older ticks are flagged; 0s: never"},
+    {"normalize.outlier_bps", HD_KEY_I64, AT(normalize.outlier_bps), 0, 0, 1000000, "2000", NULL, true, "distance from the last good price that is refused; 0: not checked"},
+    {"normalize.outlier_patience", HD_KEY_U32, AT(normalize.outlier_patience), 0, 0, 1000, "5", NULL, true, "refusals in a row after which the market has moved"},
+    {"normalize.grid", HD_KEY_BOOL, AT(normalize.grid), 0, 0, 0, "false", NULL, true, "prices must be on the instrument's increment"},
+    {"normalize.crossed", HD_KEY_BOOL, AT(normalize.crossed), 0, 0, 0, "false", NULL, true, "crossed quotes are accepted"},
+    {"normalize.contiguous", HD_KEY_BOOL, AT(normalize.contiguous), 0, 0, 0, "false", NULL, true, "venue sequences have no natural holes: a jump is a gap"},
+
+    {"router.volatile_above", HD_KEY_REAL, AT(lanes.volatile_above), 0, 0, 10, "0.001", NULL, true, "per-second standard deviation above which an instrument goes FAST; 0: never"},
+
+    {"gateway.orders_max", HD_KEY_U32, AT(gateway.orders_max), 0, 16, 1 << 22, "8192", NULL, false, "orders known at once"},
+    {"gateway.unknown_after", HD_KEY_DURATION, AT(gateway.unknown_after_ns), 0, 1000000, INT64_MAX, "5s", NULL, true, "silence after a submit that makes its outcome unknown"},
+    {"gateway.query_every", HD_KEY_DURATION, AT(gateway.query_every_ns), 0, 1000000, INT64_MAX, "2s", NULL, true, "how often a venue is asked about an unknown outcome"},
+    {"gateway.day_end", HD_KEY_DAYTIME, AT(gateway.day_end_ns), 0, 0, 0, "never", NULL, true, "UTC time of day at which the host lets DAY orders expire: \"21:00\"; never: the venue does"},
+    {"gateway.expires", HD_KEY_BOOL, AT(gateway.expires), 0, 0, 0, "false", NULL, true, "the host lets GTD and DAY orders expire"},
+    {"gateway.orders_to", HD_KEY_TEXT, AT(orders_to), sizeof((struct hd_config *)0)->orders_to, 0, 0, "", NULL, false, "venue that takes all orders; empty: paper and backtest: the first that can; live: the instrument's own"},
+
+    {"lua.memory_max", HD_KEY_BYTES, AT(lua_memory_max), 0, 65536, INT64_MAX, "32MiB", NULL, false, "memory of one script's state"},
+    {"lua.instructions_max", HD_KEY_U64, AT(lua_instructions_max), 0, 1000, INT64_MAX, "1000000", NULL, false, "instructions of one callback"},
+
+    {"journal.enabled", HD_KEY_BOOL, AT(journal), 0, 0, 0, "true", NULL, false, "write the journal in data_dir/journal"},
+    {"journal.ticks", HD_KEY_BOOL, AT(journal_ticks), 0, 0, 0, "true", NULL, false, "with the ticks as processed"},
+    {"journal.rejects", HD_KEY_BOOL, AT(journal_rejects), 0, 0, 0, "true", NULL, false, "with the ticks that were refused"},
+    {"journal.fsync", HD_KEY_BOOL, AT(journal_fsync), 0, 0, 0, "false", NULL, false, "an order is on the disk before it is sent"},
+    {"journal.segment", HD_KEY_BYTES, AT(journal_segment), 0, 65536, INT64_C(1) << 32, "64MiB", NULL, false, "size of a segment; a multiple of 4096"},
+    {"journal.keep", HD_KEY_BYTES, AT(journal_keep), 0, 0, INT64_MAX, "0", NULL, false, "oldest segments beyond this are deleted once all readers are done; 0: kept"},
+
+    {"report.equity_every", HD_KEY_DURATION, AT(equity_every_ns), 0, 1000000, INT64_MAX, "1d", NULL, false, "samples of the books, for the statistics"},
+    {"report.periods_per_year", HD_KEY_REAL, AT(periods_per_year), 0, 0, 1e9, "0", NULL, false, "of those samples; 0: 252 for days, else by the calendar"},
+    {"report.risk_free", HD_KEY_REAL, AT(risk_free), 0, -1, 10, "0", NULL, false, "per year"},
+};
+const uint32_t hd_config_key_count = sizeof hd_config_keys / sizeof *hd_config_keys;
+
+#define STRATEGY_AT(field) offsetof(struct hd_config_strategy, field)
+const struct hd_config_key hd_config_strategy_keys[] = {
+    {"plugin", HD_KEY_TEXT, STRATEGY_AT(base.plugin), sizeof((struct hd_config_plugin *)0)->plugin, 0, 0, "", NULL, false, "name in the plugin path, or a file; empty: the section's name"},
+    {"enabled", HD_KEY_BOOL, STRATEGY_AT(base.enabled), 0, 0, 0, "true", NULL, false, "false: as if the section were not there"},
+    {"weight", HD_KEY_REAL, STRATEGY_AT(weight), 0, 0, 1000, "1", NULL, false, "in the allocator"},
+    {"cash", HD_KEY_MONEY, STRATEGY_AT(cash), 0, 0, INT64_MAX, "0", NULL, false, "of its book; 0: an equal share"},
+    {"size", HD_KEY_QUANTITY, STRATEGY_AT(size), 0, 0, INT64_MAX, "0", NULL, false, "of decisions that leave the size to the allocator"},
+    {"role", HD_KEY_CHOICE, STRATEGY_AT(role), 0, 0, 0, "live", "live canary shadow", false, "shadow: decided and logged, not traded"},
+    {"venue", HD_KEY_TEXT, STRATEGY_AT(venue), HADRON_NAME_SIZE, 0, 0, "", NULL, false, "where its orders go; empty: the instrument's own"},
+};
+const uint32_t hd_config_strategy_key_count = sizeof hd_config_strategy_keys / sizeof *hd_config_strategy_keys;
+
+#define PLUGIN_AT(field) offsetof(struct hd_config_plugin, field)
+const struct hd_config_key hd_config_plugin_keys[] = {
+    {"plugin", HD_KEY_TEXT, PLUGIN_AT(plugin), sizeof((struct hd_config_plugin *)0)->plugin, 0, 0, "", NULL, false, "name in the plugin path, or a file; empty: the section's name"},
+    {"enabled", HD_KEY_BOOL, PLUGIN_AT(enabled), 0, 0, 0, "true", NULL, false, "false: as if the section were not there"},
+};
+const uint32_t hd_config_plugin_key_count = sizeof hd_config_plugin_keys / sizeof *hd_config_plugin_keys;
+
+#define INSTRUMENT_AT(field) offsetof(struct hd_config_instrument, definition.field)
+const struct hd_config_key hd_config_instrument_keys[] = {
+    {"name", HD_KEY_TEXT, INSTRUMENT_AT(name), HADRON_SYMBOL_SIZE, 0, 0, NULL, NULL, false, "canonical name"},
+    {"asset", HD_KEY_CHOICE, INSTRUMENT_AT(asset), 0, 0, 0, "equity", "equity forex crypto future event", false, "kind of instrument"},
+    {"increment", HD_KEY_PRICE, INSTRUMENT_AT(increment), 0, 1, INT64_MAX, "0.01", NULL, false, "price grid"},
+    {"lot", HD_KEY_QUANTITY, INSTRUMENT_AT(lot), 0, 1, INT64_MAX, "1", NULL, false, "size grid"},
+    {"multiplier", HD_KEY_QUANTITY, INSTRUMENT_AT(multiplier), 0, 1, INT64_MAX, "1", NULL, false, "contract size"},
+    {"price_min", HD_KEY_PRICE, INSTRUMENT_AT(price_min), 0, 0, INT64_MAX, "0", NULL, false, "sane bounds of a tick's price"},
+    {"price_max", HD_KEY_PRICE, INSTRUMENT_AT(price_max), 0, 0, INT64_MAX, "0", NULL, false, "0: none"},
+    {"size_max", HD_KEY_QUANTITY, INSTRUMENT_AT(size_max), 0, 0, INT64_MAX, "0", NULL, false, "sane bound of a tick's size; 0: none"},
+    {"currency", HD_KEY_TEXT, INSTRUMENT_AT(currency), 8, 0, 0, "", NULL, false, "empty: the account's"},
+};
+const uint32_t hd_config_instrument_key_count = sizeof hd_config_instrument_keys / sizeof *hd_config_instrument_keys;
+
+// ---- checks that need more than one value -----------------------------------------------------------------------------------------
+
+static bool is_power_of_two(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
+
+void hd_config_check(struct hd_config *c, struct hd_config_reader *r) {
+  if (!is_power_of_two(c->lane_ticks)) hd_config_wrong(r, "engine.lane_ticks", "expected a power of two, found %u", c->lane_ticks);
+  if (c->measure_every && !is_power_of_two(c->measure_every))
+    hd_config_wrong(r, "engine.measure_every", "expected 0 or a power of two, found %u", c->measure_every);
+  if (c->journal_segment % 4096) hd_config_wrong(r, "journal.segment", "expected a multiple of 4096 bytes, found %llu", (unsigned long long)c->journal_segment);
+  if (c->volatility_decay <= 0 || c->volatility_decay >= 1) hd_config_wrong(r, "engine.volatility_decay", "expected a number between 0 and 1, found %g", c->volatility_decay);
+  if (c->venue_count == 0) hd_config_wrong(r, "venues", "expected at least one venue, found none");
+  if (c->service_count > 0 && !c->journal) hd_config_wrong(r, "journal.enabled", "services read the journal: expected true, found false");
+}

@@ -1,0 +1,112 @@
+// The configuration: one typed struct, filled from a Lua file by one table of keys (name, type, unit, bounds, default, whether it may
+// change while running). The same table checks, explains (`hadron run --check`, docs/config.md), takes `--set key=value` and prints
+// the effective configuration, which is journaled at the start.
+//
+// Named sections (venues, strategies, services, instruments) are lists here, in ascending order of their names.
+#ifndef HD_RUNTIME_CONFIG_H
+#define HD_RUNTIME_CONFIG_H
+
+#include "pipeline/pipeline.h"
+#include "plugin/params.h"
+
+struct hd_config_source; // config.c: the tree that the file was read into, and the text of what was made of it
+
+struct hd_config_error {
+  int line;         // 0: not of a line (a --set)
+  char text[512];   // "engine.shards: expected an integer from 1 to 64, found "four""
+};
+
+// A plugin to load, with its parameters as text; the plugin's own table parses and checks them.
+struct hd_config_plugin {
+  char name[HADRON_NAME_SIZE];      // of the section: "sim", "sma_fast"
+  char plugin[256];                 // name in the plugin path, or a file
+  int line;                         // where the section stands
+  struct hd_param_value *params;    // as text, with their place; [0 .. param_count)
+  uint32_t param_count;
+  bool enabled;
+};
+
+struct hd_config_strategy {
+  struct hd_config_plugin base;
+  const char **universe;            // names or globs ("BTC*"), [0 .. universe_count); none: all
+  uint32_t universe_count;
+  double weight;
+  struct hadron_money cash;         // 0: an equal share of account.cash
+  struct hadron_quantity size;      // of decisions that leave the size to the allocator
+  uint32_t role;                    // 1 live, 2 canary, 3 shadow
+  char venue[HADRON_NAME_SIZE];     // where its orders go; "": the instrument's own
+  struct hd_limits risk;            // all zero: none of its own
+};
+
+struct hd_config_symbol {
+  const char *venue, *symbol;
+};
+
+struct hd_config_instrument {
+  struct hd_instrument definition;
+  struct hd_config_symbol *symbols; // [0 .. symbol_count); none: its name, at every venue
+  uint32_t symbol_count;
+  struct hd_limits risk;            // all zero: none of its own
+  int line;
+};
+
+struct hd_config {
+  // mode and clock
+  uint32_t mode;                    // enum hadron_mode; LIVE needs `hadron run --live` as well
+  uint64_t seed;
+  int64_t start_ns;                 // where a virtual clock without recorded ticks begins
+  char data_dir[512];               // journal, SQLite, sockets; relative to the working directory
+  char plugin_path[1024];           // directories, ':' between; "": the build's and data_dir/plugins
+  // engine
+  uint32_t shards, lane_ticks, errors_max, measure_every;
+  bool threads;                     // live: shard and trade threads; false: one thread, run to completion
+  double volatility_decay;
+  // account
+  char currency[8];
+  struct hadron_money cash;
+  // universe
+  bool universe_open;
+  uint32_t universe_max;
+  struct hd_config_instrument *instruments;
+  uint32_t instrument_count;
+  const char *(*correlated)[2];     // pairs of names, [0 .. correlated_count)
+  uint32_t correlated_count;
+  // stages
+  struct hd_normalize_options normalize;
+  struct hd_lane_rules lanes;
+  struct hd_limits limits;
+  struct hd_gateway_options gateway;
+  char orders_to[HADRON_NAME_SIZE]; // name of the venue that takes all orders in paper and backtest; "": each its own
+  // plugins
+  struct hd_config_plugin *venues, *services;
+  struct hd_config_strategy *strategies;
+  struct hd_config_plugin allocator;
+  uint32_t venue_count, service_count, strategy_count;
+  // lua
+  uint64_t lua_memory_max, lua_instructions_max;
+  // journal
+  bool journal, journal_ticks, journal_rejects, journal_fsync;
+  uint64_t journal_segment, journal_keep; // bytes
+  // report
+  int64_t equity_every_ns;          // samples of equity: 1d for daily statistics
+  double periods_per_year;          // of those samples; 0: from equity_every (252 days, else by the calendar)
+  double risk_free;                 // per year, for Sharpe
+  // control
+  char control[512];                // path of the control socket; "": data_dir/hadron.sock
+  // source
+  struct hd_config_source *source;  // owned: what all pointers above point into
+  char path[1024];
+};
+
+#define HD_CONFIG_ERRORS_MAX 64
+
+// Reads a file and applies `sets` ("engine.shards=4", also below a named section: "strategies.sma.params.fast=5"). All errors are
+// found at once; returns how many (0: `config` is good), at most HD_CONFIG_ERRORS_MAX are kept. [control]
+uint32_t hd_config_load(struct hd_config *config, const char *path, const char *const *sets, uint32_t set_count,
+                        struct hd_config_error *errors);
+void hd_config_fini(struct hd_config *config);
+
+// The effective configuration as text, secrets redacted. Returns bytes needed, as snprintf. [control]
+size_t hd_config_print(const struct hd_config *config, char *to, size_t size);
+
+#endif

@@ -1,0 +1,771 @@
+// Reads a configuration: the Lua room evaluates the file into a tree of values that know their lines; the tables say what may be in it.
+// Every value is turned into text first, so that a file, `--set` and a default are parsed by the same function.
+#include "runtime/config_read.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <strings.h>
+
+#include "base/assert.h"
+#include "base/banned.h"
+#include "base/text.h"
+#include "lua/config.h"
+
+#define VALUE_SIZE 4096
+
+struct hd_config_set {
+  char path[256];
+  char value[1024];
+  bool used;
+};
+
+struct hd_config_source {
+  struct hd_value *root;       // owned
+  void **blocks;               // owned: every string and list that the config points to
+  uint32_t block_count, block_room;
+  struct hd_config_set *sets;  // owned
+  uint32_t set_count;
+};
+
+struct hd_config_reader {
+  struct hd_config *config;
+  struct hd_config_source *source;
+  struct hd_config_error *errors;
+  uint32_t error_count;
+};
+
+// ---- errors ------------------------------------------------------------------------------------------------------------------------
+
+__attribute__((format(printf, 3, 0))) static void add_error(struct hd_config_reader *r, int line, const char *format, va_list arguments) {
+  if (r->error_count >= HD_CONFIG_ERRORS_MAX) return;
+  struct hd_config_error *e = &r->errors[r->error_count++];
+  e->line = line;
+  vsnprintf(e->text, sizeof e->text, format, arguments);
+  hd_text_printable(e->text);
+}
+
+__attribute__((format(printf, 3, 4))) static void wrong_at(struct hd_config_reader *r, int line, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  add_error(r, line, format, arguments);
+  va_end(arguments);
+}
+
+static const struct hd_value *value_at(const struct hd_value *root, const char *path) {
+  while (root && *path) {
+    char key[128];
+    size_t length = strcspn(path, ".");
+    if (length >= sizeof key) return NULL;
+    memcpy(key, path, length);
+    key[length] = 0;
+    root = root->kind == HD_VALUE_MAP ? hd_value_get(root, key) : NULL;
+    path += length + (path[length] == '.');
+  }
+  return root;
+}
+
+void hd_config_wrong(struct hd_config_reader *r, const char *path, const char *format, ...) {
+  const struct hd_value *value = r->source->root ? value_at(r->source->root, path) : NULL;
+  char prefixed[512];
+  snprintf(prefixed, sizeof prefixed, "%s: %s", path, format);
+  va_list arguments;
+  va_start(arguments, format);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+  add_error(r, value ? value->line : 0, prefixed, arguments);
+#pragma GCC diagnostic pop
+  va_end(arguments);
+}
+
+// ---- memory: everything that the config points to lives as long as it does -----------------------------------------------------------
+
+static void *keep(struct hd_config_reader *r, size_t size) {
+  struct hd_config_source *s = r->source;
+  if (s->block_count == s->block_room) {
+    uint32_t room = s->block_room ? s->block_room * 2 : 64;
+    void *grown = realloc(s->blocks, room * sizeof *s->blocks);
+    HD_ASSERT(grown); // start-up: without memory for a configuration there is nothing to go on with
+    s->blocks = grown;
+    s->block_room = room;
+  }
+  void *block = calloc(1, size ? size : 1);
+  HD_ASSERT(block);
+  return s->blocks[s->block_count++] = block;
+}
+
+static const char *keep_text(struct hd_config_reader *r, const char *text) {
+  size_t size = strlen(text) + 1;
+  return memcpy(keep(r, size), text, size);
+}
+
+// ---- values as text ------------------------------------------------------------------------------------------------------------------
+
+static bool is_scalar(const struct hd_value *v) { return v->kind != HD_VALUE_MAP && v->kind != HD_VALUE_LIST && v->kind != HD_VALUE_NIL; }
+
+// The shortest decimal that reads back as the same number: 0.1 is written 0.1.
+static void number_text(char *to, size_t size, double number) {
+  for (int digits = 15; digits <= 17; digits++) {
+    snprintf(to, size, "%.*g", digits, number);
+    char *end;
+    if (strtod(to, &end) == number) break;
+  }
+  if (!strchr(to, 'e')) return;
+  snprintf(to, size, "%.9f", number); // exponents are not decimals
+}
+
+static bool value_text(const struct hd_value *v, char *to, size_t size) {
+  switch (v->kind) {
+  case HD_VALUE_BOOL: snprintf(to, size, "%s", v->as.boolean ? "true" : "false"); return true;
+  case HD_VALUE_INTEGER: snprintf(to, size, "%lld", (long long)v->as.integer); return true;
+  case HD_VALUE_NUMBER: number_text(to, size, v->as.number); return true;
+  case HD_VALUE_STRING: return hd_text_copy(to, size, v->as.string.bytes);
+  default: return false;
+  }
+}
+
+static const char *kind_name(uint32_t kind) {
+  return kind == HD_VALUE_MAP ? "a table" : kind == HD_VALUE_LIST ? "a list" : "nothing";
+}
+
+// ---- one value by one row ----------------------------------------------------------------------------------------------------------
+
+static int32_t not_in(struct hd_fault *fault, const char *what, const char *text) {
+  return hd_fault_set(fault, HADRON_ERR_PARSE, "expected %s, found \"%s\"", what, text);
+}
+
+static int32_t parse_integer(const char *text, int64_t *out) {
+  char *end;
+  errno = 0;
+  long long value = strtoll(text, &end, 10);
+  if (end == text || *end || errno) return HADRON_ERR_PARSE;
+  *out = value;
+  return HADRON_OK;
+}
+
+static int32_t parse_bytes(const char *text, int64_t *out) {
+  static const struct { const char *suffix; int64_t factor; } units[] = {{"", 1}, {"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}};
+  char *end;
+  errno = 0;
+  long long value = strtoll(text, &end, 10);
+  if (end == text || errno || value < 0) return HADRON_ERR_PARSE;
+  for (size_t i = 0; i < sizeof units / sizeof *units; i++)
+    if (strcmp(end, units[i].suffix) == 0) return __builtin_mul_overflow(value, units[i].factor, out) ? HADRON_ERR_OVERFLOW : HADRON_OK;
+  return HADRON_ERR_PARSE;
+}
+
+static int32_t parse_daytime(const char *text, int64_t *out) {
+  unsigned hour, minute;
+  char rest;
+  if (strcmp(text, "never") == 0) {
+    *out = -1;
+    return HADRON_OK;
+  }
+  if (sscanf(text, "%2u:%2u%c", &hour, &minute, &rest) != 2 || hour > 23 || minute > 59) return HADRON_ERR_PARSE;
+  *out = (int64_t)(hour * 3600 + minute * 60) * 1000000000;
+  return HADRON_OK;
+}
+
+static uint32_t parse_choice(const char *choices, const char *text) {
+  uint32_t number = 1;
+  for (const char *at = choices; *at; number++) {
+    size_t length = strcspn(at, " ");
+    if (length == strlen(text) && memcmp(at, text, length) == 0) return number;
+    at += length + (at[length] == ' ');
+  }
+  return 0;
+}
+
+// All the types that become one int64: how they are read, and what they are called.
+static int32_t parse_int64(uint32_t type, const char *text, int64_t *out) {
+  switch (type) {
+  case HD_KEY_PRICE: return hd_decimal_read(text, HADRON_PRICE_SCALE, out);
+  case HD_KEY_QUANTITY: return hd_decimal_read(text, HADRON_QUANTITY_SCALE, out);
+  case HD_KEY_MONEY: return hd_decimal_read(text, HADRON_MONEY_SCALE, out);
+  case HD_KEY_DURATION: return hd_duration_parse(text, out);
+  case HD_KEY_TIME: return hd_time_parse(text, out);
+  case HD_KEY_DAYTIME: return parse_daytime(text, out);
+  case HD_KEY_BYTES: return parse_bytes(text, out);
+  default: return parse_integer(text, out);
+  }
+}
+
+static const char *const type_words[] = {
+    [HD_KEY_BOOL] = "true or false", [HD_KEY_U32] = "an integer", [HD_KEY_U64] = "an integer", [HD_KEY_I64] = "an integer",
+    [HD_KEY_REAL] = "a number", [HD_KEY_TEXT] = "a text", [HD_KEY_CHOICE] = "a name", [HD_KEY_PRICE] = "a price like \"12.34\"",
+    [HD_KEY_QUANTITY] = "a quantity like \"100\" or \"0.5\"", [HD_KEY_MONEY] = "an amount like \"1000000\"",
+    [HD_KEY_DURATION] = "a duration like \"5s\", \"250ms\" or \"1d\"", [HD_KEY_TIME] = "a time like \"2024-01-02T14:30:00Z\"",
+    [HD_KEY_DAYTIME] = "a time of day like \"21:00\", or never", [HD_KEY_BYTES] = "a size like \"64MiB\""};
+
+static int32_t parse_number(const struct hd_config_key *key, const char *text, void *field, struct hd_fault *fault) {
+  int64_t value;
+  if (parse_int64(key->type, text, &value)) return not_in(fault, type_words[key->type], text);
+  bool bounded = key->min != 0 || key->max != 0;
+  if (bounded && (value < key->min || value > key->max)) {
+    char low[40], high[40];
+    bool plain = key->type == HD_KEY_U32 || key->type == HD_KEY_U64 || key->type == HD_KEY_I64;
+    snprintf(low, sizeof low, "%lld", (long long)key->min);
+    snprintf(high, sizeof high, "%lld", (long long)key->max);
+    if (plain && key->max != INT64_MAX) return hd_fault_set(fault, HADRON_ERR_RANGE, "expected an integer from %s to %s, found %s", low, high, text);
+    return hd_fault_set(fault, HADRON_ERR_RANGE, "expected %s%s, found %s", type_words[key->type],
+                        key->min > 0 ? " above zero" : " that is not negative", text);
+  }
+  if (key->type == HD_KEY_U32) *(uint32_t *)field = (uint32_t)value;
+  else memcpy(field, &value, sizeof value);
+  return HADRON_OK;
+}
+
+int32_t hd_config_key_parse(const struct hd_config_key *key, const char *text, void *base, struct hd_fault *fault) {
+  void *field = (char *)base + key->offset;
+  char *end;
+  switch (key->type) {
+  case HD_KEY_BOOL:
+    if (strcmp(text, "true") != 0 && strcmp(text, "false") != 0) return not_in(fault, type_words[key->type], text);
+    *(bool *)field = text[0] == 't';
+    return HADRON_OK;
+  case HD_KEY_TEXT:
+    if (strlen(text) >= key->size) return hd_fault_set(fault, HADRON_ERR_RANGE, "expected at most %zu bytes, found %zu", key->size - 1, strlen(text));
+    hd_text_copy(field, key->size, text);
+    return HADRON_OK;
+  case HD_KEY_CHOICE: {
+    uint32_t number = parse_choice(key->choices, text);
+    if (!number) return hd_fault_set(fault, HADRON_ERR_PARSE, "expected one of: %s; found \"%s\"", key->choices, text);
+    *(uint32_t *)field = number;
+    return HADRON_OK;
+  }
+  case HD_KEY_REAL: {
+    double value = strtod(text, &end);
+    if (end == text || *end || value < (double)key->min || value > (double)key->max)
+      return hd_fault_set(fault, HADRON_ERR_RANGE, "expected a number from %lld to %lld, found \"%s\"", (long long)key->min, (long long)key->max, text);
+    *(double *)field = value;
+    return HADRON_OK;
+  }
+  default: return parse_number(key, text, field, fault);
+  }
+}
+
+static size_t choice_format(const char *choices, uint32_t number, char *to, size_t size) {
+  for (const char *at = choices; *at;) {
+    size_t length = strcspn(at, " ");
+    if (--number == 0) return (size_t)snprintf(to, size, "%.*s", (int)length, at);
+    at += length + (at[length] == ' ');
+  }
+  return (size_t)snprintf(to, size, "invalid");
+}
+
+size_t hd_config_key_format(const struct hd_config_key *key, const void *base, char *to, size_t size) {
+  const void *field = (const char *)base + key->offset;
+  int64_t value = 0;
+  if (key->type == HD_KEY_U32) value = *(const uint32_t *)field;
+  else if (key->type >= HD_KEY_U64 && key->type != HD_KEY_REAL && key->type != HD_KEY_TEXT && key->type != HD_KEY_CHOICE) memcpy(&value, field, sizeof value);
+  switch (key->type) {
+  case HD_KEY_BOOL: return (size_t)snprintf(to, size, "%s", *(const bool *)field ? "true" : "false");
+  case HD_KEY_TEXT: return (size_t)snprintf(to, size, "%s", (const char *)field);
+  case HD_KEY_CHOICE: return choice_format(key->choices, *(const uint32_t *)field, to, size);
+  case HD_KEY_REAL: number_text(to, size, *(const double *)field); return strlen(to);
+  case HD_KEY_PRICE: return hd_decimal_format(to, size, value, HADRON_PRICE_SCALE, 0);
+  case HD_KEY_QUANTITY: return hd_decimal_format(to, size, value, HADRON_QUANTITY_SCALE, 0);
+  case HD_KEY_MONEY: return hd_decimal_format(to, size, value, HADRON_MONEY_SCALE, 0);
+  case HD_KEY_TIME: return hd_time_format(to, size, value, 9);
+  case HD_KEY_DURATION: return (size_t)snprintf(to, size, "%lldns", (long long)value);
+  case HD_KEY_DAYTIME:
+    if (value < 0) return (size_t)snprintf(to, size, "never");
+    return (size_t)snprintf(to, size, "%02lld:%02lld", (long long)(value / INT64_C(3600000000000)), (long long)(value / INT64_C(60000000000) % 60));
+  default: return (size_t)snprintf(to, size, "%lld", (long long)value);
+  }
+}
+
+// ---- --set -----------------------------------------------------------------------------------------------------------------------------
+
+static struct hd_config_set *set_for(struct hd_config_reader *r, const char *path) {
+  struct hd_config_set *found = NULL;
+  for (uint32_t i = 0; i < r->source->set_count; i++)
+    if (strcmp(r->source->sets[i].path, path) == 0) {
+      r->source->sets[i].used = true;
+      found = &r->source->sets[i]; // the last one wins
+    }
+  return found;
+}
+
+static void read_sets(struct hd_config_reader *r, const char *const *sets, uint32_t count) {
+  r->source->sets = calloc(count + 1, sizeof *r->source->sets);
+  HD_ASSERT(r->source->sets);
+  for (uint32_t i = 0; i < count; i++) {
+    const char *equal = strchr(sets[i], '=');
+    struct hd_config_set *set = &r->source->sets[r->source->set_count];
+    if (!equal || equal == sets[i] || (size_t)(equal - sets[i]) >= sizeof set->path || strlen(equal + 1) >= sizeof set->value) {
+      wrong_at(r, 0, "--set %s: expected key=value", sets[i]);
+      continue;
+    }
+    snprintf(set->path, sizeof set->path, "%.*s", (int)(equal - sets[i]), sets[i]);
+    hd_text_copy(set->value, sizeof set->value, equal + 1);
+    r->source->set_count++;
+  }
+}
+
+// ---- tables of keys ------------------------------------------------------------------------------------------------------------------
+
+struct place {
+  const char *path; // of the section, "" at the top
+  int line;
+};
+
+static void full_path(char *to, size_t size, const char *section, const char *key) {
+  snprintf(to, size, "%s%s%s", section, *section ? "." : "", key);
+}
+
+static void read_key(struct hd_config_reader *r, const struct hd_config_key *key, const struct hd_value *section, struct place place, void *base) {
+  char path[256], text[VALUE_SIZE];
+  struct hd_fault fault;
+  full_path(path, sizeof path, place.path, key->path);
+  const struct hd_config_set *set = set_for(r, path);
+  const struct hd_value *value = section ? value_at(section, key->path) : NULL;
+  int line = value ? value->line : place.line;
+  if (set) {
+    hd_text_copy(text, sizeof text, set->value);
+    line = 0;
+  } else if (value && value->kind != HD_VALUE_NIL) {
+    if (!is_scalar(value)) {
+      wrong_at(r, line, "%s: expected %s, found %s", path, type_words[key->type], kind_name(value->kind));
+      return;
+    }
+    if (!value_text(value, text, sizeof text)) {
+      wrong_at(r, line, "%s: expected at most %d bytes", path, VALUE_SIZE - 1);
+      return;
+    }
+  } else if (key->initial) {
+    hd_text_copy(text, sizeof text, key->initial);
+  } else {
+    wrong_at(r, line, "%s: expected %s, found nothing", path, type_words[key->type]);
+    return;
+  }
+  if (hd_config_key_parse(key, text, base, &fault)) wrong_at(r, line, "%s%s: %s", set ? "--set " : "", path, fault.text);
+}
+
+static void read_keys(struct hd_config_reader *r, const struct hd_config_key *keys, uint32_t count, const struct hd_value *section,
+                      struct place place, void *base) {
+  for (uint32_t i = 0; i < count; i++) read_key(r, &keys[i], section, place, base);
+}
+
+// The nearest of the allowed names, for a person who mistyped one.
+struct nearest {
+  const char *wanted;
+  char name[64];
+  size_t distance;
+};
+static void nearest_try(struct nearest *n, const char *name, size_t length) {
+  char one[64];
+  snprintf(one, sizeof one, "%.*s", (int)length, name);
+  size_t distance = hd_text_distance(n->wanted, one);
+  if (distance < n->distance) {
+    n->distance = distance;
+    hd_text_copy(n->name, sizeof n->name, one);
+  }
+}
+
+static bool known_key(const struct hd_config_key *keys, uint32_t count, const char *const *more, const char *prefix, const char *name, struct nearest *n) {
+  size_t skip = *prefix ? strlen(prefix) + 1 : 0;
+  bool known = false;
+  for (uint32_t i = 0; i < count; i++) {
+    if (skip && (strncmp(keys[i].path, prefix, skip - 1) != 0 || keys[i].path[skip - 1] != '.')) continue;
+    const char *below = keys[i].path + skip;
+    size_t length = strcspn(below, ".");
+    known |= strlen(name) == length && memcmp(below, name, length) == 0;
+    nearest_try(n, below, length);
+  }
+  for (uint32_t i = 0; more && more[i]; i++) {
+    known |= strcmp(more[i], name) == 0;
+    nearest_try(n, more[i], strlen(more[i]));
+  }
+  return known;
+}
+
+static void check_unknown(struct hd_config_reader *r, const struct hd_config_key *keys, uint32_t count, const char *const *more,
+                          const char *prefix, const struct hd_value *section, const char *shown) {
+  for (size_t i = 0; section && section->kind == HD_VALUE_MAP && i < hd_value_count(section); i++) {
+    const char *name = hd_value_key(section, i);
+    struct nearest n = {name, "", 4};
+    if (known_key(keys, count, more, prefix, name, &n)) continue;
+    wrong_at(r, hd_value_item(section, i)->line, "%s%s%s: there is no such key%s%s%s", shown, *shown ? "." : "", name,
+             n.name[0] ? "; did you mean \"" : "", n.name, n.name[0] ? "\"?" : "");
+  }
+}
+
+// ---- sections --------------------------------------------------------------------------------------------------------------------------
+
+// A section that must be a table; NULL if it is not there.
+static const struct hd_value *table_of(struct hd_config_reader *r, const struct hd_value *parent, const char *key, const char *shown, uint32_t kind) {
+  const struct hd_value *v = parent && parent->kind == HD_VALUE_MAP ? hd_value_get(parent, key) : NULL;
+  if (!v || v->kind == HD_VALUE_NIL) return NULL;
+  bool empty = (v->kind == HD_VALUE_MAP || v->kind == HD_VALUE_LIST) && hd_value_count(v) == 0;
+  if (v->kind == kind || empty) return v;
+  wrong_at(r, v->line, "%s: expected %s, found %s", shown, kind_name(kind), is_scalar(v) ? "one value" : kind_name(v->kind));
+  return NULL;
+}
+
+static void params_push(struct hd_config_reader *r, struct hd_config_plugin *c, const char *name, const char *text, int line) {
+  char where[1100];
+  if (line) snprintf(where, sizeof where, "%s:%d", r->config->path, line);
+  else snprintf(where, sizeof where, "--set");
+  for (uint32_t i = 0; i < c->param_count; i++)
+    if (strcmp(c->params[i].name, name) == 0) { // --set over the file
+      c->params[i].text = keep_text(r, text);
+      return;
+    }
+  c->params[c->param_count++] = (struct hd_param_value){keep_text(r, name), keep_text(r, text), keep_text(r, where)};
+}
+
+// A list of values becomes lines of text: that is how plugins take lists.
+static bool list_text(const struct hd_value *list, char *to, size_t size) {
+  size_t at = 0;
+  to[0] = 0;
+  for (size_t i = 0; i < hd_value_count(list); i++) {
+    char one[VALUE_SIZE];
+    if (!is_scalar(hd_value_item(list, i)) || !value_text(hd_value_item(list, i), one, sizeof one)) return false;
+    int n = snprintf(to + at, size - at, "%s%s", i ? "\n" : "", one);
+    if (n < 0 || (size_t)n >= size - at) return false;
+    at += (size_t)n;
+  }
+  return true;
+}
+
+static void read_params(struct hd_config_reader *r, struct hd_config_plugin *c, const struct hd_value *section, const char *shown) {
+  char path[256], text[HD_PARAM_TEXT_MAX > 65536 ? 65536 : HD_PARAM_TEXT_MAX];
+  snprintf(path, sizeof path, "%s.params", shown);
+  const struct hd_value *params = table_of(r, section, "params", path, HD_VALUE_MAP);
+  size_t count = params ? hd_value_count(params) : 0;
+  c->params = keep(r, (count + r->source->set_count + 1) * sizeof *c->params);
+  for (size_t i = 0; i < count; i++) {
+    const struct hd_value *v = hd_value_item(params, i);
+    bool good = v->kind == HD_VALUE_LIST || (v->kind == HD_VALUE_MAP && hd_value_count(v) == 0) ? list_text(v, text, sizeof text) : is_scalar(v) && value_text(v, text, sizeof text);
+    if (good) params_push(r, c, hd_value_key(params, i), text, v->line);
+    else wrong_at(r, v->line, "%s.%s: expected a value or a list of values of at most %zu bytes", path, hd_value_key(params, i), sizeof text - 1);
+  }
+  size_t length = strlen(path);
+  for (uint32_t i = 0; i < r->source->set_count; i++) {
+    struct hd_config_set *set = &r->source->sets[i];
+    if (strncmp(set->path, path, length) != 0 || set->path[length] != '.') continue;
+    set->used = true;
+    params_push(r, c, set->path + length + 1, set->value, 0);
+  }
+}
+
+// Limits are rows of the risk room's table. Durations are written in milliseconds and kept in nanoseconds.
+static void read_limits(struct hd_config_reader *r, const struct hd_value *section, const char *shown, int line, uint32_t scope, struct hd_limits *out) {
+  static const uint32_t types[] = {[HD_LIMIT_QUANTITY] = HD_KEY_QUANTITY, [HD_LIMIT_MONEY] = HD_KEY_MONEY, [HD_LIMIT_BPS] = HD_KEY_I64,
+                                   [HD_LIMIT_COUNT] = HD_KEY_I64, [HD_LIMIT_DURATION_MS] = HD_KEY_I64};
+  struct hd_config_key keys[32] = {0};
+  uint32_t count = 0;
+  HD_ASSERT(hd_limit_key_count <= 32);
+  for (uint32_t i = 0; i < hd_limit_key_count; i++) {
+    const struct hd_limit_key *limit = &hd_limit_keys[i];
+    if (!(limit->scopes & scope)) continue;
+    int64_t max = limit->unit == HD_LIMIT_DURATION_MS ? limit->max / 1000000 : limit->max;
+    keys[count] = (struct hd_config_key){.path = limit->key, .type = types[limit->unit], .offset = limit->offset, .max = max, .initial = "0",
+                                         .live = true, .help = limit->help};
+    read_key(r, &keys[count++], section, (struct place){shown, line}, out);
+    int64_t *field = (int64_t *)(void *)((char *)out + limit->offset);
+    if (limit->unit == HD_LIMIT_DURATION_MS) *field *= 1000000;
+  }
+  check_unknown(r, keys, count, NULL, "", section, shown);
+}
+
+static void read_plugin(struct hd_config_reader *r, struct hd_config_plugin *c, const struct hd_value *section, const char *parent,
+                        const char *name, const struct hd_config_key *keys, uint32_t key_count, void *base, const char *const *more) {
+  char shown[200];
+  snprintf(shown, sizeof shown, "%s.%s", parent, name);
+  if (section->kind != HD_VALUE_MAP && hd_value_count(section) != 0) {
+    wrong_at(r, section->line, "%s: expected a table, found %s", shown, kind_name(section->kind));
+    return;
+  }
+  hd_text_copy(c->name, sizeof c->name, name);
+  c->line = section->line;
+  if (!hd_name_valid(name)) wrong_at(r, section->line, "%s: expected a name of a-z, 0-9, _ and - of at most 63 bytes", shown);
+  read_keys(r, keys, key_count, section, (struct place){shown, section->line}, base);
+  check_unknown(r, keys, key_count, more, "", section, shown);
+  if (!c->plugin[0]) hd_text_copy(c->plugin, sizeof c->plugin, name);
+  read_params(r, c, section, shown);
+}
+
+static int by_name(const void *a, const void *b) { return strcmp(*(const char *const *)a, *(const char *const *)b); }
+
+// The names of a section in ascending order: a configuration means the same however its tables are written.
+static const char **sorted_names(struct hd_config_reader *r, const struct hd_value *section, uint32_t *count) {
+  *count = section ? (uint32_t)hd_value_count(section) : 0;
+  const char **names = keep(r, (*count + 1) * sizeof *names);
+  for (uint32_t i = 0; i < *count; i++) names[i] = hd_value_key(section, i);
+  qsort(names, *count, sizeof *names, by_name);
+  return names;
+}
+
+static const char *const plugin_more[] = {"params", NULL};
+static const char *const strategy_more[] = {"params", "universe", "risk", NULL};
+static const char *const instrument_more[] = {"symbols", "risk", NULL};
+
+static struct hd_config_plugin *read_plugins(struct hd_config_reader *r, const struct hd_value *root, const char *section, uint32_t *count) {
+  const struct hd_value *table = table_of(r, root, section, section, HD_VALUE_MAP);
+  const char **names = sorted_names(r, table, count);
+  struct hd_config_plugin *rows = keep(r, (*count + 1) * sizeof *rows);
+  for (uint32_t i = 0; i < *count; i++)
+    read_plugin(r, &rows[i], hd_value_get(table, names[i]), section, names[i], hd_config_plugin_keys, hd_config_plugin_key_count, &rows[i], plugin_more);
+  return rows;
+}
+
+static const char **read_names(struct hd_config_reader *r, const struct hd_value *list, const char *shown, uint32_t *count) {
+  *count = list ? (uint32_t)hd_value_count(list) : 0;
+  const char **names = keep(r, (*count + 1) * sizeof *names);
+  for (uint32_t i = 0; i < *count; i++) {
+    const struct hd_value *v = hd_value_item(list, i);
+    if (v->kind != HD_VALUE_STRING) wrong_at(r, v->line, "%s: expected names, found another value at place %u", shown, i + 1);
+    names[i] = v->kind == HD_VALUE_STRING ? v->as.string.bytes : "";
+  }
+  return names;
+}
+
+static void read_strategies(struct hd_config_reader *r, const struct hd_value *root) {
+  struct hd_config *c = r->config;
+  const struct hd_value *table = table_of(r, root, "strategies", "strategies", HD_VALUE_MAP);
+  const char **names = sorted_names(r, table, &c->strategy_count);
+  c->strategies = keep(r, (c->strategy_count + 1) * sizeof *c->strategies);
+  for (uint32_t i = 0; i < c->strategy_count; i++) {
+    struct hd_config_strategy *s = &c->strategies[i];
+    const struct hd_value *section = hd_value_get(table, names[i]);
+    char shown[256];
+    read_plugin(r, &s->base, section, "strategies", names[i], hd_config_strategy_keys, hd_config_strategy_key_count, s, strategy_more);
+    snprintf(shown, sizeof shown, "strategies.%s.universe", names[i]);
+    s->universe = read_names(r, table_of(r, section, "universe", shown, HD_VALUE_LIST), shown, &s->universe_count);
+    snprintf(shown, sizeof shown, "strategies.%s.risk", names[i]);
+    read_limits(r, table_of(r, section, "risk", shown, HD_VALUE_MAP), shown, section->line, HD_SCOPE_STRATEGY, &s->risk);
+  }
+}
+
+static void read_instrument(struct hd_config_reader *r, struct hd_config_instrument *c, const struct hd_value *section, uint32_t index) {
+  char shown[256];
+  snprintf(shown, sizeof shown, "universe.instruments[%u]", index + 1);
+  c->line = section->line;
+  if (section->kind != HD_VALUE_MAP) {
+    wrong_at(r, section->line, "%s: expected a table like { name = \"AAPL\" }", shown);
+    return;
+  }
+  read_keys(r, hd_config_instrument_keys, hd_config_instrument_key_count, section, (struct place){shown, section->line}, c);
+  check_unknown(r, hd_config_instrument_keys, hd_config_instrument_key_count, instrument_more, "", section, shown);
+  if (!c->definition.currency[0]) hd_text_copy(c->definition.currency, sizeof c->definition.currency, r->config->currency);
+  const struct hd_value *symbols = table_of(r, section, "symbols", shown, HD_VALUE_MAP);
+  c->symbol_count = symbols ? (uint32_t)hd_value_count(symbols) : 0;
+  c->symbols = keep(r, (c->symbol_count + 1) * sizeof *c->symbols);
+  for (uint32_t i = 0; i < c->symbol_count; i++) {
+    const struct hd_value *v = hd_value_item(symbols, i);
+    if (v->kind != HD_VALUE_STRING) wrong_at(r, v->line, "%s.symbols.%s: expected the venue's symbol", shown, hd_value_key(symbols, i));
+    c->symbols[i] = (struct hd_config_symbol){hd_value_key(symbols, i), v->kind == HD_VALUE_STRING ? v->as.string.bytes : ""};
+  }
+  snprintf(shown, sizeof shown, "universe.instruments[%u].risk", index + 1);
+  read_limits(r, table_of(r, section, "risk", shown, HD_VALUE_MAP), shown, section->line, HD_SCOPE_INSTRUMENT, &c->risk);
+}
+
+static void read_universe(struct hd_config_reader *r, const struct hd_value *root) {
+  const struct hd_value *universe = table_of(r, root, "universe", "universe", HD_VALUE_MAP);
+  const struct hd_value *list = table_of(r, universe, "instruments", "universe.instruments", HD_VALUE_LIST);
+  struct hd_config *c = r->config;
+  c->instrument_count = list ? (uint32_t)hd_value_count(list) : 0;
+  c->instruments = keep(r, (c->instrument_count + 1) * sizeof *c->instruments);
+  for (uint32_t i = 0; i < c->instrument_count; i++) read_instrument(r, &c->instruments[i], hd_value_item(list, i), i);
+  if (c->instrument_count > c->universe_max)
+    hd_config_wrong(r, "universe.instruments", "expected at most universe.max = %u, found %u", c->universe_max, c->instrument_count);
+}
+
+// ---- the router's rules ------------------------------------------------------------------------------------------------------------
+
+static uint32_t rule_word(struct hd_config_reader *r, const struct hd_value *rule, const char *key, const char *choices, const char *initial, uint32_t index) {
+  const struct hd_value *v = hd_value_get(rule, key);
+  const char *text = v && v->kind == HD_VALUE_STRING ? v->as.string.bytes : v && v->kind != HD_VALUE_NIL ? "?" : initial;
+  uint32_t number = parse_choice(choices, text);
+  if (!number) wrong_at(r, v ? v->line : rule->line, "router.rules[%u].%s: expected one of: %s; found \"%s\"", index + 1, key, choices, text);
+  return number;
+}
+
+static void read_rules(struct hd_config_reader *r, const struct hd_value *root) {
+  static const char *const keys[] = {"kind", "when", "lane", NULL};
+  static const uint32_t facts[] = {0, HD_FACT_ALWAYS, HD_FACT_POSITION, HD_FACT_VOLATILE, HD_FACT_PEER_FAST, HD_FACT_UNSUBSCRIBED};
+  struct hd_config *c = r->config;
+  const struct hd_value *router = table_of(r, root, "router", "router", HD_VALUE_MAP);
+  const struct hd_value *rules = table_of(r, router, "rules", "router.rules", HD_VALUE_LIST);
+  double above = c->lanes.volatile_above;
+  c->lanes = hd_lane_rules_default;
+  c->lanes.volatile_above = above;
+  if (rules) c->lanes.count = 0;
+  for (uint32_t i = 0; rules && i < hd_value_count(rules); i++) {
+    const struct hd_value *rule = hd_value_item(rules, i);
+    if (rule->kind != HD_VALUE_MAP || i >= HD_LANE_RULES_MAX) {
+      wrong_at(r, rule->line, "router.rules[%u]: expected at most %d tables like { when = \"position\", lane = \"fast\" }", i + 1, HD_LANE_RULES_MAX);
+      return;
+    }
+    check_unknown(r, NULL, 0, keys, "", rule, "router.rules");
+    uint32_t kind = rule_word(r, rule, "kind", "any trade quote book status", "any", i);
+    uint32_t fact = rule_word(r, rule, "when", "always position volatile peer_fast unsubscribed", "always", i);
+    uint32_t lane = rule_word(r, rule, "lane", "fast warm cold drop", "", i);
+    if (!kind || !fact || !lane) continue;
+    c->lanes.rules[c->lanes.count++] = (struct hd_lane_rule){kind > 1 ? 1u << (kind - 1) : 0, facts[fact], 0, lane};
+  }
+  const struct hd_value *pairs = table_of(r, router, "correlated", "router.correlated", HD_VALUE_LIST);
+  c->correlated = keep(r, ((pairs ? hd_value_count(pairs) : 0) + 1) * sizeof *c->correlated);
+  for (uint32_t i = 0; pairs && i < hd_value_count(pairs); i++) {
+    uint32_t count = 0;
+    const struct hd_value *pair = hd_value_item(pairs, i);
+    const char **names = pair->kind == HD_VALUE_LIST ? read_names(r, pair, "router.correlated", &count) : NULL;
+    if (count != 2) {
+      wrong_at(r, pair->line, "router.correlated: expected pairs of names like { \"SPY\", \"QQQ\" }");
+      continue;
+    }
+    c->correlated[c->correlated_count][0] = names[0];
+    c->correlated[c->correlated_count++][1] = names[1];
+  }
+}
+
+// ---- the whole -----------------------------------------------------------------------------------------------------------------------
+
+static const char *const top_more[] = {"venues", "strategies", "services", "allocator", "risk", NULL};
+static const struct { const char *name; const char *more[3]; } groups[] = {
+    {"engine", {NULL}}, {"account", {NULL}}, {"universe", {"instruments", NULL}}, {"normalize", {NULL}}, {"router", {"rules", "correlated", NULL}},
+    {"gateway", {NULL}}, {"lua", {NULL}}, {"journal", {NULL}}, {"report", {NULL}}};
+
+static void read_all(struct hd_config_reader *r) {
+  struct hd_config *c = r->config;
+  const struct hd_value *root = r->source->root;
+  read_keys(r, hd_config_keys, hd_config_key_count, root, (struct place){"", 0}, c);
+  check_unknown(r, hd_config_keys, hd_config_key_count, top_more, "", root, "");
+  for (size_t i = 0; i < sizeof groups / sizeof *groups; i++)
+    check_unknown(r, hd_config_keys, hd_config_key_count, groups[i].more, groups[i].name,
+                  table_of(r, root, groups[i].name, groups[i].name, HD_VALUE_MAP), groups[i].name);
+  read_universe(r, root);
+  read_rules(r, root);
+  read_limits(r, table_of(r, root, "risk", "risk", HD_VALUE_MAP), "risk", 0, HD_SCOPE_ACCOUNT, &c->limits);
+  c->venues = read_plugins(r, root, "venues", &c->venue_count);
+  c->services = read_plugins(r, root, "services", &c->service_count);
+  read_strategies(r, root);
+  const struct hd_value *allocator = table_of(r, root, "allocator", "allocator", HD_VALUE_MAP);
+  hd_text_copy(c->allocator.name, sizeof c->allocator.name, "allocator");
+  if (allocator) {
+    c->allocator.line = allocator->line;
+    read_keys(r, hd_config_plugin_keys, hd_config_plugin_key_count, allocator, (struct place){"allocator", allocator->line}, &c->allocator);
+    check_unknown(r, hd_config_plugin_keys, hd_config_plugin_key_count, plugin_more, "", allocator, "allocator");
+  }
+  read_params(r, &c->allocator, allocator, "allocator");
+  if (!c->allocator.plugin[0]) hd_text_copy(c->allocator.plugin, sizeof c->allocator.plugin, "net");
+  hd_config_check(c, r);
+  for (uint32_t i = 0; i < r->source->set_count; i++)
+    if (!r->source->sets[i].used) wrong_at(r, 0, "--set %s: there is no such key", r->source->sets[i].path);
+}
+
+// ---- the effective configuration ---------------------------------------------------------------------------------------------------
+
+struct printer {
+  const struct hd_config *config;
+  char *to;
+  size_t size, at;
+};
+
+__attribute__((format(printf, 2, 3))) static void print(struct printer *p, const char *format, ...) {
+  va_list arguments;
+  va_start(arguments, format);
+  int n = vsnprintf(p->at < p->size ? p->to + p->at : NULL, p->at < p->size ? p->size - p->at : 0, format, arguments);
+  va_end(arguments);
+  if (n > 0) p->at += (size_t)n;
+}
+
+static bool is_secret(const struct printer *p, const char *path) {
+  const struct hd_value *v = p->config->source->root ? value_at(p->config->source->root, path) : NULL;
+  return v && v->secret;
+}
+
+static void print_keys(struct printer *p, const struct hd_config_key *keys, uint32_t count, const char *section, const void *base) {
+  for (uint32_t i = 0; i < count; i++) {
+    char path[256], text[VALUE_SIZE];
+    full_path(path, sizeof path, section, keys[i].path);
+    hd_config_key_format(&keys[i], base, text, sizeof text);
+    print(p, "%s = %s\n", path, is_secret(p, path) ? "<secret>" : text);
+  }
+}
+
+static void print_params(struct printer *p, const char *section, const struct hd_config_plugin *c) {
+  for (uint32_t i = 0; i < c->param_count; i++) {
+    char path[256];
+    snprintf(path, sizeof path, "%s.params.%s", section, c->params[i].name);
+    print(p, "%s = %s\n", path, is_secret(p, path) ? "<secret>" : c->params[i].text);
+  }
+}
+
+static void print_plugins(struct printer *p, const char *section, const struct hd_config_plugin *rows, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    char path[160];
+    snprintf(path, sizeof path, "%s.%s", section, rows[i].name);
+    print_keys(p, hd_config_plugin_keys, hd_config_plugin_key_count, path, &rows[i]);
+    print_params(p, path, &rows[i]);
+  }
+}
+
+static void print_limits(struct printer *p, const char *section, const struct hd_limits *limits) {
+  for (uint32_t i = 0; i < hd_limit_key_count; i++) {
+    int64_t value;
+    memcpy(&value, (const char *)limits + hd_limit_keys[i].offset, sizeof value);
+    if (value) print(p, "%s.%s = %lld (%s)\n", section, hd_limit_keys[i].key, (long long)value, "in the host's own units");
+  }
+}
+
+size_t hd_config_print(const struct hd_config *config, char *to, size_t size) {
+  struct printer p = {config, to, size, 0};
+  if (size) to[0] = 0;
+  print_keys(&p, hd_config_keys, hd_config_key_count, "", config);
+  print_limits(&p, "risk", &config->limits);
+  print_plugins(&p, "venues", config->venues, config->venue_count);
+  print_keys(&p, hd_config_plugin_keys, hd_config_plugin_key_count, "allocator", &config->allocator);
+  print_params(&p, "allocator", &config->allocator);
+  for (uint32_t i = 0; i < config->strategy_count; i++) {
+    const struct hd_config_strategy *s = &config->strategies[i];
+    char path[160];
+    snprintf(path, sizeof path, "strategies.%s", s->base.name);
+    print_keys(&p, hd_config_strategy_keys, hd_config_strategy_key_count, path, s);
+    print_params(&p, path, &s->base);
+    for (uint32_t k = 0; k < s->universe_count; k++) print(&p, "%s.universe[%u] = %s\n", path, k + 1, s->universe[k]);
+    snprintf(path, sizeof path, "strategies.%s.risk", s->base.name);
+    print_limits(&p, path, &s->risk);
+  }
+  print_plugins(&p, "services", config->services, config->service_count);
+  for (uint32_t i = 0; i < config->instrument_count; i++) {
+    char path[64];
+    snprintf(path, sizeof path, "universe.instruments[%u]", i + 1);
+    print_keys(&p, hd_config_instrument_keys, hd_config_instrument_key_count, path, &config->instruments[i]);
+  }
+  return p.at;
+}
+
+uint32_t hd_config_load(struct hd_config *config, const char *path, const char *const *sets, uint32_t set_count,
+                        struct hd_config_error *errors) {
+  memset(config, 0, sizeof *config);
+  struct hd_config_reader r = {.config = config, .errors = errors};
+  struct hd_fault fault;
+  int line = 0;
+  hd_text_copy(config->path, sizeof config->path, path);
+  config->source = r.source = calloc(1, sizeof *r.source);
+  HD_ASSERT(r.source);
+  if (hd_lua_config_read(path, &r.source->root, &line, &fault)) {
+    wrong_at(&r, line, "%s", fault.text);
+    return r.error_count;
+  }
+  if (r.source->root->kind != HD_VALUE_MAP) {
+    wrong_at(&r, 1, "expected the file to return a table: `return { ... }`");
+    return r.error_count;
+  }
+  read_sets(&r, sets, set_count);
+  read_all(&r);
+  return r.error_count;
+}
+
+void hd_config_fini(struct hd_config *config) {
+  struct hd_config_source *s = config->source;
+  if (!s) return;
+  for (uint32_t i = 0; i < s->block_count; i++) free(s->blocks[i]);
+  free(s->blocks);
+  free(s->sets);
+  if (s->root) hd_value_free(s->root);
+  free(s);
+  config->source = NULL;
+}

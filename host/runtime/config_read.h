@@ -1,0 +1,36 @@
+// Inside of the config reader: the tables of keys (config.c) and how a tree of values is read by them (config_read.c).
+#ifndef HD_RUNTIME_CONFIG_READ_H
+#define HD_RUNTIME_CONFIG_READ_H
+
+#include "runtime/config.h"
+
+enum hd_key_type {
+  HD_KEY_BOOL = 1, HD_KEY_U32, HD_KEY_U64, HD_KEY_I64, HD_KEY_REAL, HD_KEY_TEXT, HD_KEY_CHOICE, HD_KEY_PRICE, HD_KEY_QUANTITY,
+  HD_KEY_MONEY, HD_KEY_DURATION, HD_KEY_TIME, HD_KEY_DAYTIME, HD_KEY_BYTES,
+};
+
+struct hd_config_key {
+  const char *path;    // "engine.shards"; in a named section: below it
+  uint32_t type;       // enum hd_key_type
+  size_t offset, size; // of the field; size: of TEXT
+  int64_t min, max;    // in the field's unit
+  const char *initial; // default, as written; NULL: required
+  const char *choices; // CHOICE: names of 1, 2, ... separated by blanks
+  bool live;           // may change while running
+  const char *help;
+};
+
+extern const struct hd_config_key hd_config_keys[], hd_config_strategy_keys[], hd_config_plugin_keys[], hd_config_instrument_keys[];
+extern const uint32_t hd_config_key_count, hd_config_strategy_key_count, hd_config_plugin_key_count, hd_config_instrument_key_count;
+
+struct hd_config_reader;
+// Notes an error at the line of a key.
+__attribute__((format(printf, 3, 4))) void hd_config_wrong(struct hd_config_reader *r, const char *path, const char *format, ...);
+void hd_config_check(struct hd_config *c, struct hd_config_reader *r);
+
+// Parses one value into its field; HADRON_ERR_PARSE or HADRON_ERR_RANGE with "expected ..., found ..." in the fault.
+int32_t hd_config_key_parse(const struct hd_config_key *key, const char *text, void *base, struct hd_fault *fault);
+// The value of a field as it would be written.
+size_t hd_config_key_format(const struct hd_config_key *key, const void *base, char *to, size_t size);
+
+#endif

@@ -1,0 +1,430 @@
+#include "runtime/live.h"
+
+#include <sched.h>
+
+#include "base/assert.h"
+#include "base/banned.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+
+#define IDLE_NS INT64_C(20000000) // how long a thread sleeps at most when nobody rings: its timers need no doorbell then
+
+struct hd_live_decision {
+  struct hadron_decision decision;
+  uint64_t last; // 1: the last of its cause
+};
+
+enum hd_command_verb { COMMAND_SUBMIT = 1, COMMAND_CANCEL, COMMAND_REPLACE, COMMAND_QUERY };
+
+struct hd_command {
+  struct hadron_order order;
+  uint64_t verb; // enum hd_command_verb
+};
+
+struct hd_live_call {
+  void (*function)(void *argument);
+  void *argument;
+  _Atomic bool done;
+};
+
+// ---- [trade] -> [io]: orders ---------------------------------------------------------------------------------------------------------
+
+static int32_t command(struct hd_live *live, const struct hadron_order *order, enum hd_command_verb verb) {
+  struct hd_command *slot = hd_ring_reserve(&live->commands);
+  if (!slot) {
+    live->command_full++;
+    return HADRON_ERR_FULL; // nothing left: the gateway says so
+  }
+  slot->order = *order;
+  slot->verb = verb;
+  hd_ring_publish(&live->commands);
+  uv_async_send(&live->wake);
+  return HADRON_OK;
+}
+
+static int32_t port_submit(void *self, const struct hadron_order *order) { return command(self, order, COMMAND_SUBMIT); }
+static int32_t port_cancel(void *self, const struct hadron_order *order) { return command(self, order, COMMAND_CANCEL); }
+static int32_t port_replace(void *self, const struct hadron_order *order) { return command(self, order, COMMAND_REPLACE); }
+static int32_t port_query(void *self, const struct hadron_order *order) { return command(self, order, COMMAND_QUERY); }
+static uint32_t port_features(void *self, uint16_t venue) {
+  return hd_runner_port.features(&((struct hd_live *)self)->session->runner, venue);
+}
+static uint32_t port_state(void *self, uint16_t venue) { return hd_runner_port.state(&((struct hd_live *)self)->session->runner, venue); }
+
+// A command that a venue refuses at the door never left: the gateway hears so by a report.
+static void command_failed(struct hd_live *live, const struct hd_command *c, int32_t code) {
+  struct hadron_venue_report report = {.client_order_id = c->order.client_order_id, .listing = c->order.listing, .venue = c->order.venue,
+                                       .side = c->order.side, .cumulative = {-1}, .reason = (uint32_t)-code};
+  switch (c->verb) {
+  case COMMAND_SUBMIT: report.change = HADRON_CHANGE_SEND_FAIL; break;
+  case COMMAND_CANCEL: report.change = HADRON_CHANGE_CANCEL_REJECT; break;
+  case COMMAND_REPLACE: report.change = HADRON_CHANGE_REPLACE_REJECT; break;
+  default: return; // a query is asked again
+  }
+  snprintf(report.text, sizeof report.text, "%s", hadron_error_text(code));
+  hd_live_report(live, &report);
+}
+
+static void take_commands(struct hd_live *live) {
+  struct hd_runner *runner = &live->session->runner;
+  const struct hd_command *c;
+  while ((c = hd_ring_peek(&live->commands))) {
+    int32_t code = HADRON_ERR_UNSUPPORTED;
+    switch (c->verb) {
+    case COMMAND_SUBMIT: code = hd_runner_port.submit(runner, &c->order); break;
+    case COMMAND_CANCEL: code = hd_runner_port.cancel(runner, &c->order); break;
+    case COMMAND_REPLACE: code = hd_runner_port.replace(runner, &c->order); break;
+    case COMMAND_QUERY: code = hd_runner_port.query(runner, &c->order); break;
+    }
+    if (code) command_failed(live, c, code);
+    hd_ring_release(&live->commands);
+  }
+}
+
+// ---- [io] -> [trade]: reports --------------------------------------------------------------------------------------------------------
+
+void hd_live_report(struct hd_live *live, const struct hadron_venue_report *report) {
+  struct hadron_venue_report *slot;
+  while (!(slot = hd_ring_reserve(&live->reports))) { // never dropped: the io thread waits
+    hd_bell_ring(&live->trade_bell);
+    sched_yield();
+  }
+  *slot = *report;
+  hd_ring_publish(&live->reports);
+  hd_bell_ring(&live->trade_bell);
+}
+
+// What the runner's venues reported while they were called.
+static void pass_reports(struct hd_live *live) {
+  const struct hadron_venue_report *report;
+  while ((report = hd_ring_peek(&live->session->runner.reports))) {
+    hd_live_report(live, report);
+    hd_ring_release(&live->session->runner.reports);
+  }
+}
+
+// ---- [shard] -----------------------------------------------------------------------------------------------------------------------
+
+static void on_decided(void *self, uint32_t shard, const struct hadron_decision *decisions, uint32_t count) {
+  struct hd_live *live = ((struct hd_session *)self)->live;
+  struct hd_live_shard *s = &live->shards[shard];
+  for (uint32_t i = 0; i < count; i++) {
+    struct hd_live_decision *slot;
+    while (!(slot = hd_ring_reserve(&s->decisions))) { // a decision is never dropped: the shard waits, its lanes fill, COLD conflates
+      s->waits++;
+      hd_bell_ring(&live->trade_bell);
+      sched_yield();
+    }
+    slot->decision = decisions[i];
+    slot->last = i + 1 == count;
+    hd_ring_publish(&s->decisions);
+  }
+  hd_bell_ring(&live->trade_bell);
+}
+
+static void on_feedback(void *self, uint32_t shard) { hd_bell_ring(&((struct hd_session *)self)->live->shards[shard].bell); }
+
+static void *shard_main(void *argument) {
+  struct hd_live_shard *s = argument;
+  struct hd_pipeline *p = &s->live->session->pipeline;
+  while (!atomic_load_explicit(&s->live->stop, memory_order_acquire)) {
+    bool any = false;
+    // Feedback first: a strategy should know its fills before it sees the next tick.
+    for (int i = 0; i < 64 && hd_pipeline_feedback(p, s->index); i++) any = true;
+    int64_t now_ns = hd_clock_wall_ns();
+    while (hd_pipeline_fire(p, s->index, now_ns)) any = true;
+    for (int i = 0; i < 64 && hd_pipeline_step(p, s->index); i++) any = true;
+    if (any) continue;
+    struct hd_due due;
+    int64_t wait = hd_engine_due(p->engines[s->index], &due) && due.due_ns - now_ns < IDLE_NS ? due.due_ns - now_ns : IDLE_NS;
+    hd_bell_wait(&s->bell, wait);
+  }
+  while (hd_pipeline_feedback(p, s->index)) continue;
+  return NULL;
+}
+
+// ---- [trade] -----------------------------------------------------------------------------------------------------------------------
+
+static void trade_batch(struct hd_live *live, const struct hadron_decision *batch, uint32_t count) {
+  const struct hd_gateway_counts *counts = hd_gateway_count(live->session->pipeline.gateway);
+  uint64_t orders = counts->orders;
+  hd_pipeline_decisions(&live->session->pipeline, batch, count, hd_clock_wall_ns());
+  if (counts->orders == orders) return;
+  int64_t took = hd_clock_wall_ns() - batch[0].time_ns;
+  hd_histogram_record(&live->tick_to_order, took > 0 ? (uint64_t)took : 0);
+}
+
+// Handles the decisions of one cause; false if no cause is complete yet.
+static bool trade_decisions(struct hd_live *live, struct hd_live_shard *s) {
+  const struct hd_live_decision *d;
+  while ((d = hd_ring_peek(&s->decisions))) {
+    bool last = d->last;
+    HD_ASSERT(s->batch_count < HD_TICK_DECISIONS_MAX);
+    s->batch[s->batch_count++] = d->decision;
+    hd_ring_release(&s->decisions);
+    if (!last) continue;
+    trade_batch(live, s->batch, s->batch_count);
+    s->batch_count = 0;
+    return true;
+  }
+  return false;
+}
+
+static void take_call(struct hd_live *live) {
+  struct hd_live_call *call = atomic_exchange(&live->call, NULL);
+  if (!call) return;
+  call->function(call->argument);
+  atomic_store(&call->done, true);
+}
+
+static bool trade_once(struct hd_live *live) {
+  struct hd_pipeline *p = &live->session->pipeline;
+  const struct hadron_venue_report *report;
+  bool any = false;
+  take_call(live);
+  for (int i = 0; i < 64 && (report = hd_ring_peek(&live->reports)); i++) {
+    hd_pipeline_report(p, report, hd_clock_wall_ns());
+    hd_ring_release(&live->reports);
+    any = true;
+  }
+  for (uint32_t s = 0; s < live->session->config->shards; s++)
+    for (int i = 0; i < 16 && trade_decisions(live, &live->shards[s]); i++) any = true;
+  hd_pipeline_timer(p, hd_clock_wall_ns());
+  return any;
+}
+
+static void *trade_main(void *argument) {
+  struct hd_live *live = argument;
+  struct hd_pipeline *p = &live->session->pipeline;
+  while (!atomic_load_explicit(&live->stop, memory_order_acquire)) {
+    if (trade_once(live)) continue;
+    for (uint32_t i = 1; i <= p->instruments.count; i++) // host-held stops: shards do not touch the gateway
+      if (hd_gateway_holds(p->gateway, i)) hd_gateway_mark(p->gateway, i, hd_clock_wall_ns());
+    int64_t wait = hd_pipeline_next(p) - hd_clock_wall_ns();
+    hd_bell_wait(&live->trade_bell, wait < IDLE_NS ? wait : IDLE_NS);
+  }
+  while (trade_once(live)) continue;
+  return NULL;
+}
+
+void hd_live_call(struct hd_live *live, void (*function)(void *argument), void *argument) {
+  if (!live->threads) {
+    function(argument);
+    hd_runner_settle(&live->session->runner);
+    return;
+  }
+  struct hd_live_call call = {function, argument, false};
+  atomic_store(&live->call, &call);
+  while (!atomic_load(&call.done)) {
+    hd_bell_ring(&live->trade_bell);
+    take_commands(live); // the call may be waiting for room in the ring that this thread empties
+    pass_reports(live);
+    sched_yield();
+  }
+}
+
+// ---- [io] ------------------------------------------------------------------------------------------------------------------------
+
+// Threads: venues are polled here, ticks go to the lanes, and reports to the trading thread.
+static void io_offer(struct hd_live *live, struct hd_venue *v) {
+  struct hd_pipeline *p = &live->session->pipeline;
+  while (v->queue_at < v->queue_count) {
+    struct hadron_tick tick = v->queue[v->queue_at++];
+    tick.recv_ns = hd_clock_wall_ns();
+    live->session->runner.ticks++;
+    if (hd_pipeline_offer(p, &tick, tick.recv_ns) == HADRON_ERR_FULL) hd_router_lost(&p->router);
+    if (tick.instrument <= p->instruments.listing_count && tick.instrument > 0)
+      hd_bell_ring(&live->shards[p->instruments.rows[p->instruments.listings[tick.instrument].instrument].shard].bell);
+  }
+  v->queue_at = v->queue_count = 0;
+}
+
+static void io_threads(struct hd_live *live, int64_t now_ns) {
+  struct hd_session *s = live->session;
+  s->runner.now_ns = now_ns;
+  take_commands(live);
+  for (uint32_t i = 0; i < s->venue_count; i++) {
+    struct hd_venue *v = &s->venues[i];
+    if (!v->started || (v->next_ns > now_ns && v != s->runner.follower)) continue;
+    hd_venue_poll(v, now_ns);
+    io_offer(live, v);
+  }
+  pass_reports(live);
+  hd_router_flush(&s->pipeline.router);
+}
+
+// One thread: everything due, each at its own time.
+static void io_alone(struct hd_live *live, int64_t now_ns) {
+  struct hd_runner *r = &live->session->runner;
+  if (now_ns > r->now_ns) hd_runner_advance(r, now_ns);
+  hd_runner_settle(r);
+}
+
+static int64_t io_due(const struct hd_live *live) {
+  if (!live->threads) return hd_runner_due(&live->session->runner);
+  int64_t first = INT64_MAX;
+  for (uint32_t i = 0; i < live->session->venue_count; i++)
+    if (live->session->venues[i].started && live->session->venues[i].next_ns < first) first = live->session->venues[i].next_ns;
+  return first;
+}
+
+static void on_timer(uv_timer_t *timer) { (void)timer; } // on_prepare does the work
+
+static void on_wake(uv_async_t *wake) { (void)wake; }
+
+static void on_prepare(uv_prepare_t *prepare) {
+  struct hd_live *live = prepare->data;
+  int64_t now_ns = hd_clock_wall_ns();
+  if (now_ns >= live->end_ns) atomic_store(&live->stop, true);
+  if (atomic_load(&live->stop)) {
+    uv_stop(live->loop);
+    return;
+  }
+  if (live->threads) io_threads(live, now_ns);
+  else io_alone(live, now_ns);
+  int64_t due = io_due(live), wait = due - hd_clock_wall_ns();
+  if (due == INT64_MAX || wait > 100000000) wait = 100000000;
+  uv_update_time(live->loop);
+  uv_timer_start(&live->timer, on_timer, wait <= 0 ? 0 : (uint64_t)(wait + 999999) / 1000000, 0);
+}
+
+// ---- services and journal ----------------------------------------------------------------------------------------------------------
+
+static void *service_main(void *argument) {
+  struct hd_live_service *s = argument;
+  struct hd_session_service *service = s->service;
+  while (!atomic_load_explicit(&s->live->stop, memory_order_acquire)) {
+    int64_t now_ns = hd_clock_wall_ns();
+    service->next_ns = service->api->step(service->instance.self, now_ns);
+    int64_t wait = service->next_ns - hd_clock_wall_ns();
+    if (wait > 0) hd_bell_wait(&s->bell, wait < 50000000 ? wait : 50000000);
+  }
+  return NULL;
+}
+
+static void *journal_main(void *argument) {
+  struct hd_live *live = argument;
+  struct hd_fault fault;
+  int32_t last = 0;
+  while (!atomic_load_explicit(&live->stop, memory_order_acquire)) {
+    int32_t code = hd_journal_maintain(live->session->journal, &fault);
+    if (code && code != last) hd_log_error("JOURNAL_MAINTAIN", "%s", fault.text);
+    last = code;
+    hd_bell_wait(&live->journal_bell, 2000000);
+  }
+  return NULL;
+}
+
+// ---- life ------------------------------------------------------------------------------------------------------------------------
+
+static int32_t start_thread(pthread_t *thread, bool *running, void *(*entry)(void *), void *argument, const char *name, struct hd_fault *fault) {
+  int err = pthread_create(thread, NULL, entry, argument);
+  if (err) return hd_fault_set(fault, HADRON_ERR_MEMORY, "thread %s: %s", name, strerror(err));
+  pthread_setname_np(*thread, name);
+  *running = true;
+  return HADRON_OK;
+}
+
+static int32_t open_threads(struct hd_live *live, struct hd_fault *fault) {
+  struct hd_pipeline *p = &live->session->pipeline;
+  uint32_t shards = live->session->config->shards;
+  int32_t code = hd_ring_init(&live->commands, sizeof(struct hd_command), HD_COMMAND_RING);
+  if (!code) code = hd_ring_init(&live->reports, sizeof(struct hadron_venue_report), HD_REPORT_RING);
+  live->shards = aligned_alloc(64, shards * sizeof *live->shards);
+  if (code || !live->shards) return hd_fault_set(fault, HADRON_ERR_MEMORY, "rings of %u shards: out of memory", shards);
+  memset(live->shards, 0, shards * sizeof *live->shards);
+  for (uint32_t i = 0; i < shards; i++) {
+    live->shards[i].live = live;
+    live->shards[i].index = i;
+    if ((code = hd_ring_init(&live->shards[i].decisions, sizeof(struct hd_live_decision), HD_DECISION_RING)))
+      return hd_fault_set(fault, code, "decision ring of shard %u", i);
+  }
+  p->port = (struct hd_venue_port){live, port_submit, port_cancel, port_replace, port_query, port_features, port_state};
+  p->listener.decided = on_decided;
+  p->listener.feedback = on_feedback;
+  p->options.measure_every = 0; // the stages' clock belongs to one thread; here the whole way is measured
+  for (uint32_t i = 0; !code && i < shards; i++)
+    code = start_thread(&live->shards[i].thread, &live->shards[i].running, shard_main, &live->shards[i], "hd-shard", fault);
+  return code ? code : start_thread(&live->trade_thread, &live->trade_running, trade_main, live, "hd-trade", fault);
+}
+
+int32_t hd_live_open(struct hd_live *live, struct hd_session *session, uv_loop_t *loop, int64_t duration_ns, struct hd_fault *fault) {
+  memset(live, 0, sizeof *live);
+  live->session = session;
+  live->loop = loop;
+  live->threads = session->config->threads;
+  live->end_ns = duration_ns > 0 ? hd_clock_wall_ns() + duration_ns : INT64_MAX;
+  session->live = live;
+  uv_timer_init(loop, &live->timer);
+  uv_async_init(loop, &live->wake, on_wake);
+  uv_prepare_init(loop, &live->prepare);
+  live->prepare.data = live;
+  uv_prepare_start(&live->prepare, on_prepare);
+  int32_t code = live->threads ? open_threads(live, fault) : HADRON_OK;
+  if (!code && session->journal) code = start_thread(&live->journal_thread, &live->journal_running, journal_main, live, "hd-journal", fault);
+  live->services = calloc(session->service_count + 1, sizeof *live->services);
+  if (!live->services) return hd_fault_set(fault, HADRON_ERR_MEMORY, "services: out of memory");
+  for (uint32_t i = 0; !code && i < session->service_count; i++) {
+    live->services[i].live = live;
+    live->services[i].service = &session->services[i];
+    code = start_thread(&live->services[i].thread, &live->services[i].running, service_main, &live->services[i], "hd-service", fault);
+  }
+  return code;
+}
+
+void hd_live_run(struct hd_live *live) {
+  while (!atomic_load(&live->stop)) uv_run(live->loop, UV_RUN_DEFAULT);
+}
+
+void hd_live_stop(struct hd_live *live) {
+  atomic_store(&live->stop, true);
+  uv_async_send(&live->wake);
+}
+
+static void join(pthread_t thread, bool *running, struct hd_bell *bell) {
+  if (!*running) return;
+  hd_bell_ring(bell);
+  pthread_join(thread, NULL);
+  *running = false;
+}
+
+// The rings are emptied by this thread alone: what was decided before the stop still gets its record.
+static void drain(struct hd_live *live) {
+  struct hd_pipeline *p = &live->session->pipeline;
+  for (bool more = true; more;) {
+    more = trade_once(live);
+    take_commands(live);
+    pass_reports(live);
+    for (uint32_t i = 0; i < live->session->config->shards; i++)
+      while (hd_pipeline_step(p, i) || hd_pipeline_feedback(p, i)) more = true;
+  }
+}
+
+void hd_live_close(struct hd_live *live) {
+  if (!live->session) return;
+  atomic_store(&live->stop, true);
+  uint32_t shards = live->shards ? live->session->config->shards : 0;
+  for (uint32_t i = 0; i < shards; i++) join(live->shards[i].thread, &live->shards[i].running, &live->shards[i].bell);
+  join(live->trade_thread, &live->trade_running, &live->trade_bell);
+  if (shards) drain(live);
+  hd_pipeline_sample(&live->session->pipeline, hd_clock_wall_ns());
+  for (uint32_t i = 0; live->services && i < live->session->service_count; i++)
+    join(live->services[i].thread, &live->services[i].running, &live->services[i].bell);
+  hd_session_services(live->session, hd_clock_wall_ns(), true); // the last records reach the services
+  join(live->journal_thread, &live->journal_running, &live->journal_bell);
+  uv_prepare_stop(&live->prepare);
+  uv_close((uv_handle_t *)&live->prepare, NULL);
+  uv_close((uv_handle_t *)&live->timer, NULL);
+  uv_close((uv_handle_t *)&live->wake, NULL);
+  uv_run(live->loop, UV_RUN_NOWAIT);
+  for (uint32_t i = 0; i < shards; i++) hd_ring_fini(&live->shards[i].decisions);
+  if (shards) {
+    hd_ring_fini(&live->commands);
+    hd_ring_fini(&live->reports);
+  }
+  free(live->shards);
+  free(live->services);
+  live->session->live = NULL;
+  live->session = NULL;
+}

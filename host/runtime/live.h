@@ -1,0 +1,77 @@
+// Live: a session on the wall clock. Two forms of the same objects:
+//
+//   one thread   [io] = [shard] = [trade]: libuv loop, venues, pipeline; from venue callback to venue submit without a hop
+//   threads      [io] the libuv loop with the venues; a thread per shard; one for trading. Ticks go through the lanes of the shards,
+//                decisions, feedback, reports and orders through rings; doorbells wake who sleeps
+//
+// Services have a thread each in both forms; another one looks after the journal. What others want (status, kill, parameters) is
+// handed to the thread that owns the thing by hd_live_call.
+#ifndef HD_RUNTIME_LIVE_H
+#define HD_RUNTIME_LIVE_H
+
+#include <pthread.h>
+#include <uv.h>
+
+#include "runtime/bell.h"
+#include "runtime/session.h"
+
+struct hd_live;
+
+struct hd_live_shard {
+  struct hd_live *live;
+  uint32_t index;
+  pthread_t thread;
+  bool running;
+  struct hd_bell bell;
+  struct hd_ring decisions;   // of struct hd_live_decision, to the trading thread
+  uint64_t waits;             // times that it had to wait for room
+  struct hadron_decision batch[HD_TICK_DECISIONS_MAX]; // [trade]: decisions of one cause, until the last has come
+  uint32_t batch_count;
+};
+
+struct hd_live_service {
+  struct hd_live *live;
+  struct hd_session_service *service;
+  pthread_t thread;
+  bool running;
+  struct hd_bell bell;
+};
+
+struct hd_live_call; // live.c
+
+struct hd_live {
+  struct hd_session *session;   // borrowed
+  uv_loop_t *loop;              // borrowed; [io]
+  uv_timer_t timer;             // next thing due
+  uv_async_t wake;              // doorbell of [io]
+  uv_prepare_t prepare;
+  bool threads;
+  _Atomic bool stop;
+  struct hd_live_shard *shards; // owned
+  struct hd_live_service *services;
+  pthread_t trade_thread, journal_thread;
+  bool trade_running, journal_running;
+  struct hd_bell trade_bell, journal_bell;
+  struct hd_ring commands;      // orders from [trade] to [io]
+  struct hd_ring reports;       // from [io] to [trade]
+  _Atomic(struct hd_live_call *) call; // one at a time, from [io] to [trade]
+  struct hd_histogram tick_to_order;   // threads: ns from receipt to the order's way into its ring
+  uint64_t command_full;
+  int64_t end_ns;               // wall time at which to stop; INT64_MAX: none
+};
+
+// Opens the threads and the loop's handles. The session is open already, with its venues started on this thread.
+int32_t hd_live_open(struct hd_live *live, struct hd_session *session, uv_loop_t *loop, int64_t duration_ns, struct hd_fault *fault);
+// Runs the loop until hd_live_stop or the end of the duration. [io]
+void hd_live_run(struct hd_live *live);
+void hd_live_stop(struct hd_live *live); // [io, or a signal callback of the loop]
+// Stops the threads: sources first, then shards, trading, services; drains what is in the rings. [io]
+void hd_live_close(struct hd_live *live);
+
+// Hands a report to the trading thread; waits for room. [io]
+void hd_live_report(struct hd_live *live, const struct hadron_venue_report *report);
+
+// Calls `function` where the trading side may be touched, and waits for it. [io]
+void hd_live_call(struct hd_live *live, void (*function)(void *argument), void *argument);
+
+#endif

@@ -1,0 +1,174 @@
+#include "runtime/runner.h"
+
+#include "base/assert.h"
+#include "base/limits.h"
+
+int32_t hd_runner_init(struct hd_runner *r, struct hd_pipeline *pipeline, struct hd_venue *venues, uint32_t venue_count) {
+  *r = (struct hd_runner){.pipeline = pipeline, .venues = venues, .venue_count = venue_count, .tick_limit_ns = INT64_MAX,
+                          .tick_limit = UINT64_MAX, .inline_ticks = true};
+  for (uint32_t i = 0; i < venue_count; i++) {
+    venues[i].runner = r;
+    r->recorded += hd_venue_is(&venues[i], HADRON_VENUE_RECORDED);
+  }
+  return hd_ring_init(&r->reports, sizeof(struct hadron_venue_report), HD_REPORT_RING);
+}
+
+void hd_runner_fini(struct hd_runner *r) { hd_ring_fini(&r->reports); }
+
+// ---- orders out, reports in ------------------------------------------------------------------------------------------------------
+
+static struct hd_venue *venue_for(struct hd_runner *r, uint16_t number) {
+  return number > 0 && number <= r->venue_count ? &r->venues[number - 1] : NULL;
+}
+
+// After a command the venue may have something due: it is polled again once the command is done.
+static int32_t port_send(void *self, const struct hadron_order *order, int32_t (*const *call)(void *, const struct hadron_order *),
+                         struct hd_venue *v) {
+  struct hd_runner *r = self;
+  if (!v || !*call || !v->started) return HADRON_ERR_UNSUPPORTED;
+  int32_t code = (*call)(v->self, order);
+  if (v->next_ns > r->now_ns) v->next_ns = r->now_ns;
+  return code;
+}
+
+#define PORT(verb)                                                                \
+  static int32_t port_##verb(void *self, const struct hadron_order *order) {      \
+    struct hd_venue *v = venue_for(self, order->venue);                           \
+    return v ? port_send(self, order, &v->api->verb, v) : HADRON_ERR_NOT_FOUND;   \
+  }
+PORT(submit)
+PORT(cancel)
+PORT(replace)
+PORT(query)
+#undef PORT
+
+static uint32_t port_features(void *self, uint16_t number) {
+  const struct hd_venue *v = venue_for(self, number);
+  return v ? v->api->features : 0;
+}
+
+static uint32_t port_state(void *self, uint16_t number) {
+  const struct hd_venue *v = venue_for(self, number);
+  return v ? v->state : HADRON_VENUE_DOWN;
+}
+
+const struct hd_venue_port hd_runner_port = {.submit = port_submit, .cancel = port_cancel, .replace = port_replace, .query = port_query,
+                                             .features = port_features, .state = port_state};
+
+void hd_runner_reported(struct hd_runner *r, struct hd_venue *v, const struct hadron_venue_report *report) {
+  struct hadron_venue_report *slot;
+  // A venue that says more than the ring holds in one call is heard in between; nothing is dropped. Only the gateway is entered here,
+  // and it queues what it has to say to strategies.
+  while (!(slot = hd_ring_reserve(&r->reports))) {
+    const struct hadron_venue_report *first = hd_ring_peek(&r->reports);
+    hd_pipeline_report(r->pipeline, first, r->now_ns);
+    hd_ring_release(&r->reports);
+  }
+  *slot = *report;
+  slot->venue = v->number;
+  hd_ring_publish(&r->reports);
+}
+
+void hd_runner_adjust(struct hd_runner *r, struct hd_venue *v, const struct hadron_adjustment *adjustment) {
+  (void)v;
+  hd_runner_advance(r, adjustment->time_ns > r->now_ns ? adjustment->time_ns : r->now_ns);
+  hd_pipeline_adjust(r->pipeline, adjustment, r->now_ns);
+  hd_runner_settle(r);
+}
+
+// ---- time ----------------------------------------------------------------------------------------------------------------------
+
+static struct hd_venue *venue_due(struct hd_runner *r, int64_t t_ns) {
+  struct hd_venue *first = NULL;
+  for (uint32_t i = 0; i < r->venue_count; i++) {
+    struct hd_venue *v = &r->venues[i];
+    if (v->started && v->next_ns <= t_ns && !hd_venue_is(v, HADRON_VENUE_RECORDED) && (!first || v->next_ns < first->next_ns)) first = v;
+  }
+  return first;
+}
+
+int64_t hd_runner_due(const struct hd_runner *r) {
+  int64_t first = hd_pipeline_due(r->pipeline);
+  int64_t trade = hd_pipeline_next(r->pipeline);
+  if (trade < first) first = trade;
+  for (uint32_t i = 0; i < r->venue_count; i++) {
+    const struct hd_venue *v = &r->venues[i];
+    if (v->started && !hd_venue_is(v, HADRON_VENUE_RECORDED) && v->next_ns < first) first = v->next_ns;
+  }
+  return first;
+}
+
+static bool settle_reports(struct hd_runner *r) {
+  const struct hadron_venue_report *report;
+  bool any = false;
+  while ((report = hd_ring_peek(&r->reports))) {
+    hd_pipeline_report(r->pipeline, report, r->now_ns);
+    hd_ring_release(&r->reports);
+    any = true;
+  }
+  return any;
+}
+
+// Ticks that a venue queued while it was polled.
+static void settle_queue(struct hd_runner *r, struct hd_venue *v) {
+  while (v->queue_at < v->queue_count) {
+    struct hadron_tick tick = v->queue[v->queue_at++]; // a copy: handling it may poll the venue and move the queue
+    if (!r->is_virtual || tick.recv_ns > r->now_ns) tick.recv_ns = r->now_ns;
+    r->ticks++;
+    hd_pipeline_offer(r->pipeline, &tick, r->now_ns);
+    if (r->follower && v != r->follower) r->follower->next_ns = r->now_ns;
+    hd_pipeline_settle(r->pipeline, r->now_ns);
+  }
+  v->queue_at = v->queue_count = 0;
+}
+
+void hd_runner_settle(struct hd_runner *r) {
+  for (;;) {
+    bool reports = settle_reports(r);
+    hd_pipeline_settle(r->pipeline, r->now_ns);
+    struct hd_venue *v = venue_due(r, r->now_ns);
+    if (v) {
+      hd_venue_poll(v, r->now_ns);
+      settle_reports(r);
+      settle_queue(r, v);
+    } else if (!reports) {
+      return;
+    }
+  }
+}
+
+void hd_runner_advance(struct hd_runner *r, int64_t t_ns) {
+  HD_ASSERT(t_ns >= r->now_ns);
+  if (r->now_ns == 0) r->now_ns = t_ns; // a virtual clock begins with the first event, not in 1970
+  for (;;) {
+    int64_t due = hd_runner_due(r);
+    if (due > t_ns) break;
+    if (due > r->now_ns) r->now_ns = due;
+    hd_runner_settle(r); // venues and strategies' timers due now
+    if (hd_pipeline_next(r->pipeline) <= r->now_ns) {
+      hd_pipeline_timer(r->pipeline, r->now_ns);
+      hd_runner_settle(r);
+    }
+  }
+  r->now_ns = t_ns;
+}
+
+bool hd_runner_tick(struct hd_runner *r, const struct hadron_tick *tick) {
+  int64_t t_ns = tick->recv_ns > r->now_ns ? tick->recv_ns : r->now_ns;
+  if (__builtin_expect(t_ns >= r->tick_limit_ns || r->ticks >= r->tick_limit || r->stop, 0)) {
+    r->held = true;
+    return false;
+  }
+  if (hd_runner_due(r) <= t_ns) hd_runner_advance(r, t_ns);
+  r->now_ns = t_ns;
+  r->ticks++;
+  hd_pipeline_offer(r->pipeline, tick, t_ns);
+  if (r->follower && hd_gateway_count(r->pipeline->gateway)->open > 0) {
+    // Fills that this tick makes are known before strategies see it: they are the older news.
+    hd_venue_poll(r->follower, t_ns);
+    settle_reports(r);
+  }
+  hd_pipeline_settle(r->pipeline, t_ns);
+  if (hd_ring_size(&r->reports) > 0 || venue_due(r, t_ns)) hd_runner_settle(r);
+  return true;
+}

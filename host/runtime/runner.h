@@ -1,0 +1,50 @@
+// The run-to-completion form: venues, pipeline and clock on one thread, from venue callback to venue submit without a hop. Replay,
+// backtest and live with one shard thread are this object with another clock; tests drive it directly.
+//
+//   advance(t)  handles all that is due before t: venue polls, bar closes, timers, samples, each at its own time
+//   tick(t)     offers one tick and runs everything it sets off to the end
+//
+// thread [io] = [shard] = [trade]
+#ifndef HD_RUNTIME_RUNNER_H
+#define HD_RUNTIME_RUNNER_H
+
+#include "runtime/venue.h"
+
+struct hd_runner {
+  struct hd_pipeline *pipeline;  // borrowed
+  struct hd_venue *venues;       // [0 .. venue_count): numbers 1 ..; borrowed
+  uint32_t venue_count;
+  struct hd_venue *follower;     // fills against accepted ticks; NULL: none
+  uint32_t recorded;             // how many venues are RECORDED
+  bool inline_ticks;             // a lone recorded source is handled out of its own memory
+  int64_t now_ns;                // the clock: virtual in replay, wall time of the event in live
+  bool is_virtual;               // the clock moves with the ticks
+  struct hd_ring reports;        // of struct hadron_venue_report; owned
+  uint64_t ticks;                // offered
+  uint64_t polls;
+  int64_t tick_limit_ns;         // replay: ticks from here on are not taken yet (pause, step, seek, speed); INT64_MAX: none
+  uint64_t tick_limit;           // replay: nor are ticks beyond this number; UINT64_MAX: none
+  bool stop;                     // take no more ticks
+  bool held;                     // a tick was not taken, for one of these reasons
+};
+
+int32_t hd_runner_init(struct hd_runner *r, struct hd_pipeline *pipeline, struct hd_venue *venues, uint32_t venue_count);
+void hd_runner_fini(struct hd_runner *r);
+
+// The gateway's way to the venues; `self` is the runner.
+extern const struct hd_venue_port hd_runner_port;
+
+// Handles everything due at or before t, in the order of its time, and sets the clock to t.
+void hd_runner_advance(struct hd_runner *r, int64_t t_ns);
+// One tick at its receive time (never before the clock). False: not taken (tick_limit).
+bool hd_runner_tick(struct hd_runner *r, const struct hadron_tick *tick);
+// What was reported and queued, until nothing is left to do at this time.
+void hd_runner_settle(struct hd_runner *r);
+// What a venue said while it was called; handled by the next settle. A corporate action is handled at once: a recorded source says it
+// between two ticks.
+void hd_runner_reported(struct hd_runner *r, struct hd_venue *v, const struct hadron_venue_report *report);
+void hd_runner_adjust(struct hd_runner *r, struct hd_venue *v, const struct hadron_adjustment *adjustment);
+// When something is due next, other than ticks of recorded venues; INT64_MAX: nothing.
+int64_t hd_runner_due(const struct hd_runner *r);
+
+#endif

@@ -1,0 +1,191 @@
+#include "runtime/session.h"
+
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "runtime/session_internal.h"
+
+// ---- the record sink: journal, digest, counts ------------------------------------------------------------------------------------
+
+static int32_t sink_write(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail,
+                          uint32_t tail_size, int64_t now_ns, uint32_t flags) {
+  struct hd_session *s = self;
+  if (s->journal) {
+    uint32_t kind = template_id | (flags & HD_RECORD_RESERVED ? HD_JOURNAL_RESERVED : 0);
+    uint64_t position;
+    int32_t code = hd_journal_append(s->journal, kind, block, block_size, tail, tail_size, now_ns, &position);
+    if (code) return code;
+    // With fsync durability an order is not sent before it would survive a power cut.
+    if (s->config->journal_fsync && template_id == HADRON_MSG_ORDER && (code = hd_journal_sync(s->journal, position))) return code;
+  }
+  if (s->options.digest) hd_digest_add(&s->digest, template_id, block, block_size, tail, tail_size);
+  HD_DASSERT(template_id < HD_TEMPLATE_COUNT);
+  atomic_fetch_add_explicit(&s->records[template_id], 1, memory_order_relaxed);
+  if (s->observe) s->observe(s->observer, template_id, block, tail, tail_size);
+  return HADRON_OK;
+}
+
+// ---- what the pipeline tells -----------------------------------------------------------------------------------------------------
+
+static void on_alert(void *self, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue, const char *text) {
+  struct hd_session *s = self;
+  const char *name = instrument > 0 && instrument <= s->pipeline.instruments.count ? s->pipeline.instruments.rows[instrument].name : "";
+  (void)arm;
+  (void)venue;
+  atomic_fetch_add(&s->alerts, 1);
+  hd_text_copy(s->alert, sizeof s->alert, text);
+  hd_log(severity >= 3 ? HADRON_LOG_ERROR : HADRON_LOG_WARN, "ALERT", "%s%s%s%s%s", name, name[0] ? ": " : "", text, code ? ": " : "",
+         code ? hadron_error_text(code) : "");
+}
+
+static void on_fault(void *self, struct hd_engine_instance *ei, int32_t code, bool fenced) {
+  struct hd_session *s = self;
+  HD_ASSERT(ei->arm > 0 && ei->arm <= s->arm_count);
+  struct hd_session_arm *arm = &s->arms[ei->arm - 1];
+  struct hadron_instance *instance = &arm->instances[ei - arm->engine_instances];
+  atomic_fetch_add_explicit(&arm->faults, 1, memory_order_relaxed);
+  instance->errors++;
+  if (fenced) atomic_fetch_add_explicit(&arm->fenced, 1, memory_order_relaxed);
+  // One line per kind of trouble is enough: the first errors, then powers of two.
+  if (!fenced && (ei->errors & (ei->errors - 1)) != 0) return;
+  hd_log(HADRON_LOG_ERROR, fenced ? "STRATEGY_FENCED" : "STRATEGY_ERROR", "%s: %s%s%s (error %llu)%s", instance->name,
+         hadron_error_text(code), instance->fail[0] ? ": " : "", instance->fail, (unsigned long long)ei->errors,
+         fenced ? "; it gets no more ticks, its positions stay" : "");
+}
+
+// ---- plugins ---------------------------------------------------------------------------------------------------------------------
+
+static bool candidate(char *out, size_t size, const char *dir, size_t dir_size, const char *name, const char *suffix) {
+  int n = snprintf(out, size, "%.*s/%s%s", (int)dir_size, dir, name, suffix);
+  return n > 0 && (size_t)n < size && access(out, R_OK) == 0;
+}
+
+int32_t hd_session_plugin_path(const struct hd_config *config, const char *plugin, char *out, size_t size, struct hd_fault *fault) {
+  static const char *const suffixes[] = {"", ".so", ".lua"};
+  bool is_file = strchr(plugin, '/') != NULL;
+  if (is_file && access(plugin, R_OK) == 0) {
+    hd_text_copy(out, size, plugin);
+    return HADRON_OK;
+  }
+  for (const char *dir = config->plugin_path; !is_file && *dir;) {
+    size_t length = strcspn(dir, ":");
+    for (size_t i = 0; length > 0 && i < sizeof suffixes / sizeof *suffixes; i++) {
+      if (i == 0 && !strchr(plugin, '.')) continue; // a bare name never means a file without suffix
+      if (candidate(out, size, dir, length, plugin, suffixes[i])) return HADRON_OK;
+    }
+    dir += length + (dir[length] == ':');
+  }
+  return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "plugin \"%s\": no such file%s%s; build it, or name its file", plugin,
+                      is_file ? "" : ", .so or .lua in ", is_file ? "" : config->plugin_path);
+}
+
+int32_t hd_session_load(struct hd_session *s, const struct hd_config_plugin *c, uint32_t kind, const struct hd_plugin **out,
+                        struct hd_fault *fault) {
+  char path[HD_PLUGIN_PATH_SIZE];
+  int32_t code = hd_session_plugin_path(s->config, c->plugin, path, sizeof path, fault);
+  if (!code) code = hd_plugin_open(path, hd_session_lua, out, fault);
+  if (!code) code = hd_plugin_expect_kind(*out, kind, fault);
+  return code ? hd_fault_prefix(fault, "%s:%d: %s: ", s->config->path, c->line, c->name) : HADRON_OK;
+}
+
+// ---- building --------------------------------------------------------------------------------------------------------------------
+
+static int32_t open_journal(struct hd_session *s, struct hd_fault *fault) {
+  if (!s->options.journal) return HADRON_OK;
+  char dir[sizeof s->config->data_dir + 16];
+  snprintf(dir, sizeof dir, "%s/journal", s->config->data_dir);
+  const struct hd_journal_options options = {.segment_bytes = s->config->journal_segment,
+                                             .durability = s->config->journal_fsync ? HD_JOURNAL_FSYNC : HD_JOURNAL_PAGE};
+  return hd_journal_open(dir, &options, &s->journal, fault);
+}
+
+static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
+  const struct hd_config *c = s->config;
+  struct hd_pipeline_options o = {
+      .mode = c->mode, .shards = c->shards, .lane_ticks = c->lane_ticks, .instruments_max = c->universe_max,
+      .arm_max = c->strategy_count ? c->strategy_count : 1, .session = s->trace_seed, .open_universe = c->universe_open,
+      .record_ticks = c->journal_ticks && s->journal, .record_rejects = c->journal_rejects, .cash = c->cash, .normalize = c->normalize,
+      .limits = c->limits, .gateway = c->gateway, .equity_every_ns = c->equity_every_ns,
+      .measure_every = c->measure_every,
+      .engine = {.errors_max = c->errors_max, .volatile_above = c->lanes.volatile_above, .volatility_decay = c->volatility_decay,
+                 .measure_every = c->measure_every}};
+  const struct hd_record_sink sink = {s, sink_write};
+  const struct hd_venue_port port = {&s->runner, hd_runner_port.submit, hd_runner_port.cancel, hd_runner_port.replace,
+                                     hd_runner_port.query, hd_runner_port.features, hd_runner_port.state};
+  const struct hd_pipeline_listener listener = {.self = s, .alert = on_alert, .fault = on_fault};
+  int32_t code = hd_pipeline_init(&s->pipeline, &o, &sink, &port, &listener, fault);
+  if (!code) code = hd_router_rules(&s->pipeline.router, &c->lanes);
+  return code;
+}
+
+static int32_t write_session(struct hd_session *s, bool end, struct hd_fault *fault) {
+  struct hadron_session record = {.session = {{0}}, .time_ns = s->runner.now_ns, .seed = s->config->seed, .shards = s->config->shards,
+                                  .mode = (uint8_t)s->config->mode, .flags = end};
+  memcpy(record.session.bytes, &s->trace_seed, sizeof s->trace_seed);
+  size_t size = end ? 0 : hd_config_print(s->config, NULL, 0);
+  uint32_t *tail = calloc(1, sizeof *tail + size + 1);
+  if (!tail) return hd_fault_set(fault, HADRON_ERR_MEMORY, "session record of %zu bytes: out of memory", size);
+  if (size) hd_config_print(s->config, (char *)(tail + 1), size + 1);
+  *tail = (uint32_t)size;
+  int32_t code = sink_write(s, HADRON_MSG_SESSION, &record, sizeof record, tail, (uint32_t)(sizeof *tail + size), s->runner.now_ns, 0);
+  free(tail);
+  return code ? hd_fault_set(fault, code, "the session's first record was not written: %s", hadron_error_text(code)) : HADRON_OK;
+}
+
+// Definitions go to the journal once all are known, so that its readers need no other source for names and grids.
+static int32_t write_instruments(struct hd_session *s) {
+  const struct hd_instruments *t = &s->pipeline.instruments;
+  for (uint32_t handle = 1; handle <= t->listing_count; handle++) {
+    struct hadron_instrument_definition d;
+    hd_instruments_definition(t, t->listings[handle].instrument, handle, &d);
+    int32_t code = sink_write(s, HADRON_MSG_INSTRUMENT, &d, sizeof d, NULL, 0, s->runner.now_ns, 0);
+    if (code) return code;
+  }
+  return HADRON_OK;
+}
+
+int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const struct hd_session_options *options,
+                        struct hd_fault *fault) {
+  memset(s, 0, sizeof *s);
+  s->config = config;
+  s->options = *options;
+  // A backtest is a function of its inputs; a live session must never repeat the ids of another one.
+  s->trace_seed = hd_random_mix(config->seed) ^ (options->is_virtual ? 0 : (uint64_t)hd_clock_wall_ns());
+  hd_digest_init(&s->digest);
+  if (!(s->metrics = hd_metrics_create(HD_METRICS_MAX)))
+    return hd_fault_set(fault, HADRON_ERR_MEMORY, "metrics: no memory for %d cells", HD_METRICS_MAX);
+  int32_t code = open_journal(s, fault);
+  if (code) return code;
+  if ((code = open_pipeline(s, fault))) return code;
+  if ((code = hd_session_venues(s, fault))) return code;
+  if ((code = write_session(s, false, fault))) return code;
+  if ((code = hd_session_start_venues(s, fault))) return code;
+  if ((code = hd_session_strategies(s, fault))) return code;
+  if ((code = write_instruments(s))) return hd_fault_set(fault, code, "instrument definitions were not written: %s", hadron_error_text(code));
+  return s->options.services ? hd_session_start_services(s, fault) : HADRON_OK;
+}
+
+void hd_session_close(struct hd_session *s) {
+  struct hd_fault fault;
+  if (!s->config) return;
+  for (uint32_t i = 0; i < s->venue_count; i++) hd_venue_stop(&s->venues[i]);
+  if (s->pipeline.gateway && s->venue_count) write_session(s, true, &fault);
+  hd_session_stop_services(s);
+  hd_session_free_strategies(s);
+  for (uint32_t i = 0; i < s->venue_count; i++) {
+    hd_instance_fini(&s->venue_instances[i]);
+    hd_venue_fini(&s->venues[i]);
+  }
+  free(s->venues);
+  free(s->venue_instances);
+  hd_instance_fini(&s->allocator);
+  if (s->runner.pipeline) hd_runner_fini(&s->runner);
+  hd_pipeline_fini(&s->pipeline);
+  if (s->journal) hd_journal_close(s->journal);
+  hd_metrics_destroy(s->metrics);
+  memset(s, 0, sizeof *s);
+}

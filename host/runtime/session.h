@@ -1,0 +1,95 @@
+// A session: everything that one run needs, built from a configuration in one place: journal, pipeline, venues, arms with their
+// instances, services. Replay, backtest and live drive the same session; they differ in the clock and in who calls what.
+//
+// thread [control]; the parts belong to the threads that their headers name once ticks flow
+#ifndef HD_RUNTIME_SESSION_H
+#define HD_RUNTIME_SESSION_H
+
+#include "journal/capability.h"
+#include "journal/digest.h"
+#include "journal/journal.h"
+#include "runtime/config.h"
+#include "runtime/runner.h"
+
+#define HD_TEMPLATE_COUNT 32 // templates counted by the sink; more than enum hadron_template has
+
+struct hd_live;
+
+// One deployment arm: a strategy plugin and its instances, one per instrument or one for its whole universe.
+struct hd_session_arm {
+  const struct hd_plugin *plugin;              // static
+  const struct hd_config_strategy *config;     // borrowed
+  uint32_t id;
+  uint32_t *instruments;                       // its universe, ascending; owned
+  uint32_t instrument_count;
+  uint32_t instance_count;
+  struct hadron_instance *instances;           // owned
+  struct hd_engine_instance *engine_instances; // owned; same order
+  struct hd_histogram *latency;                // owned: ns per callback, all instances of one shard thread share it
+  _Atomic uint64_t faults;
+  _Atomic uint32_t fenced;                     // instances that get no more ticks
+};
+
+struct hd_session_service {
+  struct hadron_instance instance;
+  const struct hadron_service_api *api;
+  struct hd_journal_reader reader;
+  int64_t next_ns;
+  bool started;
+};
+
+struct hd_session_options {
+  bool journal;        // open the journal (live; backtest with --journal)
+  bool services;       // start services
+  bool digest;         // keep the digest: one thread only
+  bool is_virtual;     // the clock moves with the ticks
+  const char *orders_to; // overrides config->orders_to; NULL: as configured
+};
+
+struct hd_session {
+  struct hd_config *config;             // borrowed
+  struct hd_session_options options;
+  struct hd_pipeline pipeline;
+  struct hd_runner runner;
+  struct hd_venue *venues;              // owned
+  struct hadron_instance *venue_instances;
+  uint32_t venue_count;
+  struct hd_venue *orders_to;           // takes all orders (paper, backtest); NULL: the venue of the strategy, or of the instrument
+  struct hadron_instance allocator;
+  struct hd_session_arm *arms;          // [0 .. arm_count): ids 1 ..
+  uint32_t arm_count;
+  struct hd_session_service *services;
+  uint32_t service_count;
+  struct hd_journal *journal;           // NULL: none
+  struct hd_metrics *metrics;
+  struct hd_digest digest;
+  _Atomic uint64_t records[HD_TEMPLATE_COUNT]; // written, by template
+  uint64_t trace_seed;
+  // What the reports are made of: called with every record after it was written; NULL: nobody.
+  void *observer;
+  void (*observe)(void *observer, uint16_t template_id, const void *block, const void *tail, uint32_t tail_size);
+  struct hd_live *live;                 // while it runs live; borrowed
+  char alert[256];                      // the last one
+  _Atomic uint64_t alerts;
+};
+
+// Builds and starts; on failure the session is half-built and hd_session_close still has to be called. One error, with its place.
+int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const struct hd_session_options *options,
+                        struct hd_fault *fault);
+// Stops venues and services, writes the end of the session, frees everything. Accepts a half-built one.
+void hd_session_close(struct hd_session *s);
+
+// Runs the services until they have nothing left to do (replay: at the end of a step). [plugin]
+void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain);
+
+// Finds a plugin by name in the plugin path, or by file. out: NUL-terminated path. HADRON_ERR_NOT_FOUND names where it was looked for.
+int32_t hd_session_plugin_path(const struct hd_config *config, const char *plugin, char *out, size_t size, struct hd_fault *fault);
+// Changes parameters of a running strategy: all its instances or none. [the owning thread is stopped or is this one]
+int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count,
+                          struct hd_fault *fault);
+
+static inline uint64_t hd_session_count(const struct hd_session *s, uint16_t template_id) {
+  return atomic_load_explicit(&s->records[template_id], memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,30 @@
+// Inside of the session: its building steps, in their order. session.c calls them.
+#ifndef HD_RUNTIME_SESSION_INTERNAL_H
+#define HD_RUNTIME_SESSION_INTERNAL_H
+
+#include "runtime/session.h"
+
+// session.c
+int32_t hd_session_load(struct hd_session *s, const struct hd_config_plugin *c, uint32_t kind, const struct hd_plugin **out,
+                        struct hd_fault *fault);
+
+// session_venue.c: instruments of the config, venue plugins, where orders go; then their start, which resolves listings.
+int32_t hd_session_venues(struct hd_session *s, struct hd_fault *fault);
+int32_t hd_session_start_venues(struct hd_session *s, struct hd_fault *fault);
+
+// session_strategy.c: allocator, arms, shards, instances.
+int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault);
+void hd_session_free_strategies(struct hd_session *s);
+
+// session_service.c
+int32_t hd_session_start_services(struct hd_session *s, struct hd_fault *fault);
+void hd_session_stop_services(struct hd_session *s);
+
+// strategy.c: host side of the strategy capabilities; the instance's owner is a struct hd_engine_instance.
+extern const struct hd_capability hd_strategy_capabilities[];
+int64_t hd_strategy_now(void *owner);
+
+// script.c: how the loader opens Lua plugins.
+extern const struct hd_plugin_language *const hd_session_lua;
+
+#endif

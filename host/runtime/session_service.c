@@ -1,0 +1,69 @@
+// Services of a session. In live each has a thread (live.c); here is what both forms share, and the form without threads: replay steps
+// the services itself, and drains them at the end.
+#include "base/banned.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "runtime/session_internal.h"
+
+static struct hd_journal_reader *reader_of(struct hadron_instance *instance) {
+  return &((struct hd_session_service *)instance->owner)->reader;
+}
+
+static int64_t service_now(void *owner) {
+  (void)owner;
+  return hd_clock_wall_ns();
+}
+
+static int32_t make_service(struct hd_session *s, struct hd_session_service *service, const struct hd_config_plugin *c, struct hd_fault *fault) {
+  static struct hd_capability capabilities[2];
+  if (!capabilities[0].name) capabilities[0] = (struct hd_capability){HADRON_CAP_JOURNAL, hd_journal_capability(reader_of)};
+  const struct hd_plugin *plugin;
+  int32_t code = hd_session_load(s, c, HADRON_KIND_SERVICE, &plugin, fault);
+  if (code) return code;
+  if (!s->journal)
+    return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: service %s reads the journal, which is off; set journal.enabled = true", s->config->path, c->line, c->name);
+  const struct hd_instance_options options = {.plugin = plugin, .capabilities = capabilities, .owner = service, .now = service_now,
+                                              .metrics = s->metrics, .name = c->name, .seed = s->config->seed};
+  service->api = plugin->api;
+  code = hd_journal_reader_init(&service->reader, s->journal, c->name, fault);
+  if (!code) code = hd_instance_init(&service->instance, &options, fault);
+  if (!code) code = hd_instance_create_service(&service->instance, fault);
+  if (!code) code = hd_params_apply(&service->instance, c->params, c->param_count, fault);
+  if (!code) code = hd_instance_start(&service->instance, fault);
+  if (code) return hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->line);
+  service->started = true;
+  return HADRON_OK;
+}
+
+int32_t hd_session_start_services(struct hd_session *s, struct hd_fault *fault) {
+  s->services = calloc(s->config->service_count + 1, sizeof *s->services);
+  if (!s->services) return hd_fault_set(fault, HADRON_ERR_MEMORY, "services: out of memory");
+  for (uint32_t i = 0; i < s->config->service_count; i++) {
+    if (!s->config->services[i].enabled) continue;
+    int32_t code = make_service(s, &s->services[s->service_count++], &s->config->services[i], fault);
+    if (code) return code;
+  }
+  return HADRON_OK;
+}
+
+void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain) {
+  for (uint32_t i = 0; i < s->service_count; i++) {
+    struct hd_session_service *service = &s->services[i];
+    while (service->started) {
+      service->next_ns = service->api->step(service->instance.self, now_ns);
+      if (!drain || service->next_ns > now_ns) break;
+    }
+  }
+}
+
+void hd_session_stop_services(struct hd_session *s) {
+  for (uint32_t i = 0; i < s->service_count; i++) {
+    hd_instance_stop(&s->services[i].instance);
+    hd_instance_fini(&s->services[i].instance);
+    hd_journal_reader_fini(&s->services[i].reader);
+  }
+  free(s->services);
+  s->services = NULL;
+  s->service_count = 0;
+}

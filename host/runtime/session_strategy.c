@@ -1,0 +1,181 @@
+// Allocator, arms, shards and instances of a session.
+#include <fnmatch.h>
+
+#include "base/assert.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "runtime/session_internal.h"
+
+static int64_t session_now(void *owner) {
+  const struct hd_session *s = owner;
+  return s->runner.now_ns;
+}
+
+static int32_t make_allocator(struct hd_session *s, struct hd_fault *fault) {
+  const struct hd_config_plugin *c = &s->config->allocator;
+  const struct hd_plugin *plugin;
+  int32_t code = hd_session_load(s, c, HADRON_KIND_ALLOCATOR, &plugin, fault);
+  if (code) return code;
+  const struct hd_instance_options options = {.plugin = plugin, .owner = s, .now = session_now, .metrics = s->metrics, .name = c->name,
+                                              .seed = s->config->seed};
+  code = hd_instance_init(&s->allocator, &options, fault);
+  if (!code) code = hd_instance_create_allocator(&s->allocator, fault);
+  if (!code) code = hd_params_apply(&s->allocator, c->params, c->param_count, fault);
+  if (code) return hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->line);
+  hd_pipeline_allocator(&s->pipeline, plugin->api, s->allocator.self);
+  return HADRON_OK;
+}
+
+// ---- universes -------------------------------------------------------------------------------------------------------------------
+
+static bool wanted(const struct hd_config_strategy *c, const char *name) {
+  if (c->universe_count == 0) return true;
+  for (uint32_t i = 0; i < c->universe_count; i++)
+    if (fnmatch(c->universe[i], name, 0) == 0) return true;
+  return false;
+}
+
+static int32_t choose_universe(struct hd_session *s, struct hd_session_arm *arm, struct hd_fault *fault) {
+  const struct hd_instruments *t = &s->pipeline.instruments;
+  arm->instruments = calloc(t->count + 1, sizeof *arm->instruments);
+  if (!arm->instruments) return hd_fault_set(fault, HADRON_ERR_MEMORY, "universe of %s: out of memory", arm->config->base.name);
+  for (uint32_t id = 1; id <= t->count; id++)
+    if (wanted(arm->config, t->rows[id].name)) arm->instruments[arm->instrument_count++] = id;
+  if (arm->instrument_count > 0) return HADRON_OK;
+  return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: strategy %s: its universe matches none of the %u instruments; name them, or leave `universe` out for all",
+                      s->config->path, arm->config->base.line, arm->config->base.name, t->count);
+}
+
+static bool is_universe(const struct hd_session_arm *arm) {
+  return ((const struct hadron_strategy_api *)arm->plugin->api)->scope == HADRON_SCOPE_UNIVERSE;
+}
+
+// Instruments that share a strategy of universe scope share a shard, and so do theirs: union-find, smallest id as the root.
+static uint32_t group_root(uint32_t *groups, uint32_t id) {
+  while (groups[id] != id) id = groups[id] = groups[groups[id]];
+  return id;
+}
+
+static int32_t assign_shards(struct hd_session *s) {
+  uint32_t count = s->pipeline.instruments.count, *groups = calloc(count + 1, sizeof *groups);
+  if (!groups) return HADRON_ERR_MEMORY;
+  for (uint32_t id = 1; id <= count; id++) groups[id] = id;
+  for (uint32_t a = 0; a < s->arm_count; a++)
+    for (uint32_t i = 1; is_universe(&s->arms[a]) && i < s->arms[a].instrument_count; i++) {
+      uint32_t x = group_root(groups, s->arms[a].instruments[0]), y = group_root(groups, s->arms[a].instruments[i]);
+      if (x < y) groups[y] = x;
+      else groups[x] = y;
+    }
+  for (uint32_t id = 1; id <= count; id++) groups[id] = group_root(groups, id);
+  hd_pipeline_shard(&s->pipeline, groups);
+  free(groups);
+  return HADRON_OK;
+}
+
+// ---- arms ------------------------------------------------------------------------------------------------------------------------
+
+static int32_t make_instance(struct hd_session *s, struct hd_session_arm *arm, uint32_t index, struct hd_fault *fault) {
+  struct hadron_instance *instance = &arm->instances[index];
+  struct hd_engine_instance *ei = &arm->engine_instances[index];
+  bool universe = is_universe(arm);
+  *ei = (struct hd_engine_instance){.api = arm->plugin->api, .on_timer = arm->plugin->timer ? arm->plugin->timer->on_timer : NULL,
+                                    .instruments = universe ? arm->instruments : &arm->instruments[index],
+                                    .instrument_count = universe ? arm->instrument_count : 1, .arm = arm->id, .latency = arm->latency};
+  char name[HD_INSTANCE_NAME_SIZE], owner[HD_INSTANCE_NAME_SIZE];
+  uint32_t first = ei->instruments[0], shard = s->pipeline.instruments.rows[first].shard;
+  snprintf(name, sizeof name, universe ? "%s" : "%s/%s", arm->config->base.name, s->pipeline.instruments.rows[first].name);
+  snprintf(owner, sizeof owner, "%s.shard%u", arm->config->base.name, shard);
+  const struct hd_instance_options options = {.plugin = arm->plugin, .capabilities = hd_strategy_capabilities, .owner = ei,
+                                              .now = hd_strategy_now, .metrics = s->metrics, .name = name, .metric_owner = owner,
+                                              .seed = hd_random_mix(s->config->seed) ^ ((uint64_t)arm->id << 32 | first), .arm = arm->id};
+  const struct hadron_strategy_context context = {sizeof context, arm->id, ei->instruments, ei->instrument_count, 0};
+  int32_t code = hd_engine_add(s->pipeline.engines[shard], ei);
+  if (code) return hd_fault_set(fault, code, "%s: %s", name, hadron_error_text(code));
+  code = hd_instance_init(instance, &options, fault);
+  if (!code) code = hd_instance_create_strategy(instance, &context, fault);
+  if (!code) code = hd_params_apply(instance, arm->config->base.params, arm->config->base.param_count, fault);
+  ei->self = instance->self;
+  if (!code) code = hd_instance_start(instance, fault);
+  return code ? hd_fault_prefix(fault, "%s:%d: ", s->config->path, arm->config->base.line) : HADRON_OK;
+}
+
+static uint16_t order_venue(const struct hd_session *s, const char *name) {
+  if (s->orders_to) return s->orders_to->number;
+  for (uint32_t i = 0; *name && i < s->venue_count; i++)
+    if (strcmp(s->venues[i].name, name) == 0) return s->venues[i].number;
+  return 0;
+}
+
+static int32_t open_arm(struct hd_session *s, struct hd_session_arm *arm, struct hadron_money share, struct hd_fault *fault) {
+  const struct hd_config_strategy *c = arm->config;
+  struct hd_arm row = {.id = arm->id, .role = c->role, .weight = c->weight, .venue = order_venue(s, c->venue), .size = c->size};
+  hd_text_copy(row.name, sizeof row.name, c->base.name);
+  if (*c->venue && !row.venue)
+    return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: strategy %s: venue: there is no venue \"%s\" in `venues`", s->config->path, c->base.line, row.name, c->venue);
+  int32_t code = hd_pipeline_arm(&s->pipeline, &row, c->cash.micros ? c->cash : share, arm->instruments, arm->instrument_count,
+                                 arm->plugin->digest, arm->plugin->manifest.version);
+  if (code) return hd_fault_set(fault, code, "%s:%d: strategy %s: %s", s->config->path, c->base.line, row.name, hadron_error_text(code));
+  s->pipeline.risk.strategy[arm->id] = c->risk;
+  uint32_t count = is_universe(arm) ? 1 : arm->instrument_count;
+  arm->instances = calloc(count, sizeof *arm->instances);
+  arm->engine_instances = calloc(count, sizeof *arm->engine_instances);
+  arm->latency = calloc(1, sizeof *arm->latency);
+  if (!arm->instances || !arm->engine_instances || !arm->latency)
+    return hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of %s: out of memory", count, row.name);
+  for (; arm->instance_count < count; arm->instance_count++)
+    if ((code = make_instance(s, arm, arm->instance_count, fault))) {
+      arm->instance_count++; // half-built: to be destroyed with the others
+      return code;
+    }
+  return HADRON_OK;
+}
+
+int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault) {
+  const struct hd_config *c = s->config;
+  int32_t code = make_allocator(s, fault);
+  if (code) return code;
+  s->arms = calloc(c->strategy_count + 1, sizeof *s->arms);
+  if (!s->arms) return hd_fault_set(fault, HADRON_ERR_MEMORY, "arms: out of memory");
+  for (uint32_t i = 0; i < c->strategy_count; i++) {
+    if (!c->strategies[i].base.enabled) continue;
+    struct hd_session_arm *arm = &s->arms[s->arm_count++];
+    arm->config = &c->strategies[i];
+    arm->id = s->arm_count;
+    if ((code = hd_session_load(s, &arm->config->base, HADRON_KIND_STRATEGY, &arm->plugin, fault))) return code;
+    if ((code = choose_universe(s, arm, fault))) return code;
+  }
+  if ((code = assign_shards(s))) return hd_fault_set(fault, code, "shards: out of memory");
+  struct hadron_money share = {s->arm_count ? c->cash.micros / s->arm_count : 0};
+  for (uint32_t i = 0; i < s->arm_count; i++)
+    if ((code = open_arm(s, &s->arms[i], share, fault))) return code;
+  code = hd_pipeline_seal(&s->pipeline, s->runner.now_ns);
+  return code ? hd_fault_set(fault, code, "subscriptions: %s", hadron_error_text(code)) : HADRON_OK;
+}
+
+void hd_session_free_strategies(struct hd_session *s) {
+  for (uint32_t a = 0; a < s->arm_count; a++) {
+    struct hd_session_arm *arm = &s->arms[a];
+    for (uint32_t i = 0; i < arm->instance_count; i++) hd_instance_fini(&arm->instances[i]);
+    free(arm->instances);
+    free(arm->engine_instances);
+    free(arm->instruments);
+    free(arm->latency);
+  }
+  free(s->arms);
+  s->arms = NULL;
+  s->arm_count = 0;
+}
+
+int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count,
+                          struct hd_fault *fault) {
+  for (uint32_t a = 0; a < s->arm_count; a++) {
+    struct hd_session_arm *arm = &s->arms[a];
+    if (strcmp(arm->config->base.name, strategy) != 0) continue;
+    struct hd_params_change *change = NULL;
+    int32_t code = hd_params_prepare_live(arm->plugin, values, count, &change, fault);
+    for (uint32_t i = 0; !code && i < arm->instance_count; i++) code = hd_params_commit(change, &arm->instances[i], fault);
+    if (change) hd_params_free(change);
+    return code;
+  }
+  return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "strategy \"%s\" is not running; `hadron status` lists those that are", strategy);
+}

@@ -1,0 +1,146 @@
+// Instruments and venues of a session.
+#include "base/banned.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "runtime/session_internal.h"
+
+static struct hd_venue *venue_named(struct hd_session *s, const char *name) {
+  for (uint32_t i = 0; i < s->venue_count; i++)
+    if (strcmp(s->venues[i].name, name) == 0) return &s->venues[i];
+  return NULL;
+}
+
+static int32_t list_instrument(struct hd_session *s, const struct hd_config_instrument *c, uint32_t id, struct hd_fault *fault) {
+  struct hd_instruments *t = &s->pipeline.instruments;
+  uint32_t handle;
+  int32_t code = HADRON_OK;
+  // Without symbols it has its own name at every venue.
+  for (uint32_t i = 0; !code && c->symbol_count == 0 && i < s->venue_count; i++)
+    code = hd_instruments_list(t, id, s->venues[i].number, c->definition.name, &handle);
+  for (uint32_t i = 0; !code && i < c->symbol_count; i++) {
+    struct hd_venue *v = venue_named(s, c->symbols[i].venue);
+    if (!v) return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: instrument %s: symbols names venue \"%s\", which is not in `venues`",
+                                s->config->path, c->line, c->definition.name, c->symbols[i].venue);
+    code = hd_instruments_list(t, id, v->number, c->symbols[i].symbol, &handle);
+  }
+  return code ? hd_fault_set(fault, code, "%s:%d: instrument %s: %s", s->config->path, c->line, c->definition.name, hadron_error_text(code))
+              : HADRON_OK;
+}
+
+static int32_t add_instruments(struct hd_session *s, struct hd_fault *fault) {
+  const struct hd_config *c = s->config;
+  for (uint32_t i = 0; i < c->instrument_count; i++) {
+    uint32_t id;
+    int32_t code = hd_instruments_add(&s->pipeline.instruments, &c->instruments[i].definition, &id);
+    if (code) return hd_fault_set(fault, code, "%s:%d: instrument %s: %s", c->path, c->instruments[i].line, c->instruments[i].definition.name, hadron_error_text(code));
+    s->pipeline.risk.instrument[id] = c->instruments[i].risk;
+    if ((code = list_instrument(s, &c->instruments[i], id, fault))) return code;
+  }
+  for (uint32_t i = 0; i < c->correlated_count; i++) {
+    uint32_t a = hd_instruments_find(&s->pipeline.instruments, c->correlated[i][0]);
+    uint32_t b = hd_instruments_find(&s->pipeline.instruments, c->correlated[i][1]);
+    if (hd_router_correlate(&s->pipeline.router, a, b))
+      return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s: router.correlated: \"%s\" and \"%s\" must be two instruments of `universe.instruments`",
+                          c->path, c->correlated[i][0], c->correlated[i][1]);
+  }
+  return HADRON_OK;
+}
+
+static const struct hd_capability venue_capabilities[] = {{"hadron.venue/1", &hd_venue_host}, {NULL, NULL}};
+
+static int64_t venue_now(void *owner) {
+  const struct hd_venue *v = owner;
+  return v->runner->now_ns;
+}
+
+static int32_t make_venue(struct hd_session *s, uint32_t index, const struct hd_config_plugin *c, struct hd_fault *fault) {
+  struct hd_venue *v = &s->venues[index];
+  const struct hd_plugin *plugin;
+  int32_t code = hd_session_load(s, c, HADRON_KIND_VENUE, &plugin, fault);
+  if (code) return code;
+  *v = (struct hd_venue){.api = plugin->api, .instance = &s->venue_instances[index], .runner = &s->runner,
+                         .number = (uint16_t)(index + 1), .state = HADRON_VENUE_DOWN, .next_ns = INT64_MAX};
+  hd_text_copy(v->name, sizeof v->name, c->name);
+  const struct hd_instance_options options = {.plugin = plugin, .capabilities = venue_capabilities, .owner = v, .now = venue_now,
+                                              .metrics = s->metrics, .name = c->name, .venue = v->number,
+                                              .seed = s->config->seed * 1000003 + v->number};
+  const struct hadron_venue_context context = {sizeof context, v->number, 0, v->name};
+  code = hd_instance_init(v->instance, &options, fault);
+  if (!code) code = hd_instance_create_venue(v->instance, &context, fault);
+  if (!code) code = hd_params_apply(v->instance, c->params, c->param_count, fault);
+  if (code) return hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->line);
+  v->self = v->instance->self;
+  return HADRON_OK;
+}
+
+// Where orders go: to the venue that the config names; in paper and backtest else to the one that follows the market.
+static int32_t choose_order_venue(struct hd_session *s, struct hd_fault *fault) {
+  const char *name = s->options.orders_to ? s->options.orders_to : s->config->orders_to;
+  bool simulated = s->config->mode == HADRON_MODE_PAPER || s->config->mode == HADRON_MODE_BACKTEST;
+  for (uint32_t i = 0; i < s->venue_count; i++) {
+    struct hd_venue *v = &s->venues[i];
+    if (*name ? strcmp(v->name, name) == 0 : simulated && hd_venue_is(v, HADRON_VENUE_ORDERS)) {
+      if (!hd_venue_is(v, HADRON_VENUE_ORDERS))
+        return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s: orders_to: venue \"%s\" takes no orders", s->config->path, name);
+      s->orders_to = v;
+      if (hd_venue_is(v, HADRON_VENUE_FOLLOWS)) s->runner.follower = v;
+      return HADRON_OK;
+    }
+  }
+  if (*name) return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s: orders_to: there is no venue \"%s\" in `venues`", s->config->path, name);
+  if (simulated)
+    return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s: venues: expected one that takes orders, for fills in %s; add `sim = { plugin = \"sim\" }`",
+                        s->config->path, s->config->mode == HADRON_MODE_PAPER ? "paper mode" : "a backtest");
+  return HADRON_OK;
+}
+
+static void follower_tick(void *self, const struct hadron_tick *tick) {
+  struct hd_venue *v = self;
+  v->api->on_tick(v->self, tick);
+}
+
+int32_t hd_session_venues(struct hd_session *s, struct hd_fault *fault) {
+  const struct hd_config *c = s->config;
+  s->venues = calloc(c->venue_count + 1, sizeof *s->venues);
+  s->venue_instances = calloc(c->venue_count + 1, sizeof *s->venue_instances);
+  if (!s->venues || !s->venue_instances) return hd_fault_set(fault, HADRON_ERR_MEMORY, "venues: out of memory");
+  for (uint32_t i = 0; i < c->venue_count; i++) {
+    if (!c->venues[i].enabled) continue;
+    int32_t code = make_venue(s, s->venue_count, &c->venues[i], fault);
+    s->venue_count++;
+    if (code) return code;
+  }
+  int32_t code = hd_runner_init(&s->runner, &s->pipeline, s->venues, s->venue_count);
+  if (code) return hd_fault_set(fault, code, "the runner's rings: %s", hadron_error_text(code));
+  s->runner.is_virtual = s->options.is_virtual;
+  if (!s->options.is_virtual) s->runner.now_ns = hd_clock_wall_ns();
+  if ((code = choose_order_venue(s, fault))) return code;
+  return add_instruments(s, fault);
+}
+
+// A simulated venue trades whatever the others quote: it lists every instrument under its canonical name.
+static int32_t list_at_order_venue(struct hd_session *s, struct hd_fault *fault) {
+  struct hd_instruments *t = &s->pipeline.instruments;
+  for (uint32_t id = 1; id <= t->count; id++) {
+    uint32_t handle;
+    if (hd_instruments_at(t, id, s->orders_to->number)) continue;
+    int32_t code = hd_instruments_list(t, id, s->orders_to->number, t->rows[id].name, &handle);
+    if (code) return hd_fault_set(fault, code, "listing %s at venue %s: %s", t->rows[id].name, s->orders_to->name, hadron_error_text(code));
+  }
+  return HADRON_OK;
+}
+
+int32_t hd_session_start_venues(struct hd_session *s, struct hd_fault *fault) {
+  for (uint32_t i = 0; i < s->venue_count; i++) {
+    int32_t code = hd_venue_start(&s->venues[i], fault);
+    if (code) return code;
+  }
+  if (s->orders_to) {
+    int32_t code = list_at_order_venue(s, fault);
+    if (code) return code;
+  }
+  if (s->runner.follower) s->pipeline.follower = (struct hd_follower){s->runner.follower, follower_tick};
+  return HADRON_OK;
+}

@@ -1,0 +1,44 @@
+// A venue plugin's instance as the runtime holds it: its host functions (hadron.venue/1), what it said and has not been handled yet,
+// and when it wants to be polled. Ticks and reports are queued here while the plugin is being called and handled after it has
+// returned: a strategy's order never enters a venue that is in the middle of a call.
+//
+// bound  reports: HD_REPORT_RING; ticks of a venue that is not RECORDED: grows to what one poll emits, then stays
+// thread [io]
+#ifndef HD_RUNTIME_VENUE_H
+#define HD_RUNTIME_VENUE_H
+
+#include "hadron/venue.h"
+#include "pipeline/pipeline.h"
+#include "plugin/instance.h"
+
+struct hd_runner;
+
+struct hd_venue {
+  const struct hadron_venue_api *api; // static
+  void *self;
+  struct hadron_instance *instance;   // owned by the session
+  struct hd_runner *runner;           // borrowed
+  uint16_t number;                    // from 1
+  uint32_t state;                     // enum hadron_venue_state
+  bool started;
+  int64_t next_ns;                    // wants to be polled; INT64_MAX: not by time
+  uint64_t done, total;               // progress of a recorded source
+  uint64_t ticks;                     // handed over
+  struct hadron_tick *queue;          // ticks not handled yet; owned
+  uint32_t queue_at, queue_count, queue_room;
+  char name[HADRON_NAME_SIZE];
+  char words[128];                    // with its last status
+};
+
+extern const struct hadron_venue_host hd_venue_host; // the capability table "hadron.venue/1"
+
+static inline bool hd_venue_is(const struct hd_venue *v, uint32_t feature) { return (v->api->features & feature) != 0; }
+
+const char *hd_venue_state_name(uint32_t state); // "ready"; static
+int32_t hd_venue_start(struct hd_venue *v, struct hd_fault *fault);
+void hd_venue_stop(struct hd_venue *v);
+// Calls poll and keeps what it returned. [io]
+void hd_venue_poll(struct hd_venue *v, int64_t now_ns);
+void hd_venue_fini(struct hd_venue *v); // frees the queue; the instance is the session's
+
+#endif
