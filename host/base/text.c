@@ -45,7 +45,7 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 bool hd_text_copy(char *to, size_t size, const char *from) {
   HD_ASSERT(size > 0);
-  size_t length = strnlen(from, size);
+  size_t length = strlen(from);
   bool whole = length < size;
   if (!whole) length = size - 1;
   memmove(to, from, length);

@@ -290,21 +290,36 @@ static void reject(struct hd_pipeline *p, const struct hadron_tick *raw, uint32_
   record(p, HADRON_MSG_TICK_REJECT, &r, sizeof r, now_ns, 0);
 }
 
-int32_t hd_pipeline_offer(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns) {
+// Checked, stamped, and seen by the simulated venue; what both ways into the engine share.
+static uint32_t accept(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns, struct hadron_tick *tick) {
   if (p->options.measure_every) p->started = (p->measure_at++ & (p->options.measure_every - 1)) == 0 ? hd_cycles() : 0;
+  uint32_t reason = hd_normalize_tick(&p->normalize, raw, now_ns, tick);
+  if (__builtin_expect(reason != HADRON_TICK_ACCEPTED, 0)) reject(p, raw, reason, now_ns);
+  else if (p->follower.on_tick) p->follower.on_tick(p->follower.self, tick);
+  return reason;
+}
+
+int32_t hd_pipeline_offer(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns) {
   struct hadron_tick tick;
-  uint32_t reason = hd_normalize_tick(&p->normalize, raw, now_ns, &tick);
-  if (__builtin_expect(reason != HADRON_TICK_ACCEPTED, 0)) {
-    reject(p, raw, reason, now_ns);
-    return HADRON_ERR_RANGE;
-  }
-  // With threads the samples are the trading thread's alone.
-  if (!p->listener.decided && p->options.equity_every_ns > 0 && now_ns >= p->next_equity_ns)
-    p->next_equity_ns = align_up(now_ns, p->options.equity_every_ns);
-  if (p->follower.on_tick) p->follower.on_tick(p->follower.self, &tick);
+  if (accept(p, raw, now_ns, &tick)) return HADRON_ERR_RANGE;
   enum hd_routed routed = hd_router_route(&p->router, &tick);
   stage_end(p, HD_STAGE_NORMALIZE, p->started);
   return routed == HD_ROUTED_FULL ? HADRON_ERR_FULL : HADRON_OK;
+}
+
+// The books follow the market once a second of it, and before every order: a valuation per tick would cost more than the tick.
+static void mark_books(struct hd_pipeline *p, int64_t now_ns) {
+  hd_portfolio_mark_all(&p->portfolio);
+  hd_risk_equity(&p->risk, now_ns);
+  p->next_mark_ns = align_up(now_ns, 1000000000);
+}
+
+// One thread: what the trading side makes of a tick.
+static void trade_tick(struct hd_pipeline *p, const struct hadron_tick *tick) {
+  if (hd_gateway_holds(p->gateway, tick->instrument)) hd_gateway_mark(p->gateway, tick->instrument, tick->recv_ns);
+  if (tick->recv_ns >= p->next_mark_ns) mark_books(p, tick->recv_ns);
+  if (p->options.equity_every_ns > 0 && tick->recv_ns >= p->next_equity_ns)
+    p->next_equity_ns = align_up(tick->recv_ns, p->options.equity_every_ns);
 }
 
 // What an engine call left behind goes to the trading side.
@@ -316,28 +331,36 @@ static void decided(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {
   else hd_pipeline_decisions(p, decisions, count, now_ns);
 }
 
-// The books follow the market once a second of it, and before every order: a valuation per tick would cost more than the tick.
-static void mark_books(struct hd_pipeline *p, int64_t now_ns) {
-  hd_portfolio_mark_all(&p->portfolio);
-  hd_risk_equity(&p->risk, now_ns);
-  p->next_mark_ns = align_up(now_ns, 1000000000);
+static void engine_tick(struct hd_pipeline *p, uint32_t shard, const struct hadron_tick *tick) {
+  if (p->options.record_ticks) record(p, HADRON_MSG_TICK, tick, sizeof *tick, tick->recv_ns, 0);
+  uint64_t start = stage_begin(p);
+  hd_engine_tick(p->engines[shard], tick);
+  stage_end(p, HD_STAGE_ENGINE, start);
+  decided(p, shard, tick->recv_ns);
 }
 
 bool hd_pipeline_step(struct hd_pipeline *p, uint32_t shard) {
   struct hd_ring *ring;
   struct hadron_tick *tick = hd_lanes_peek(&p->router.lanes[shard], &ring);
   if (!tick) return false;
-  if (p->options.record_ticks) record(p, HADRON_MSG_TICK, tick, sizeof *tick, tick->recv_ns, 0);
-  uint64_t start = stage_begin(p);
-  hd_engine_tick(p->engines[shard], tick);
-  stage_end(p, HD_STAGE_ENGINE, start);
-  decided(p, shard, tick->recv_ns);
-  if (!p->listener.decided) { // one thread: the trading side sees the tick here
-    if (hd_gateway_holds(p->gateway, tick->instrument)) hd_gateway_mark(p->gateway, tick->instrument, tick->recv_ns);
-    if (tick->recv_ns >= p->next_mark_ns) mark_books(p, tick->recv_ns);
-  }
+  engine_tick(p, shard, tick);
+  if (!p->listener.decided) trade_tick(p, tick);
   hd_ring_release(ring); // last: the lane is left only when the tick is done with
   return true;
+}
+
+int32_t hd_pipeline_handle(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns) {
+  HD_DASSERT(!p->listener.decided);
+  struct hadron_tick tick;
+  if (accept(p, raw, now_ns, &tick)) return HADRON_ERR_RANGE;
+  uint32_t lane = hd_router_pass(&p->router, &tick);
+  stage_end(p, HD_STAGE_NORMALIZE, p->started);
+  if (lane == HADRON_LANE_DROP) return HADRON_OK;
+  uint32_t shard = p->options.shards == 1 ? 0 : p->instruments.rows[tick.instrument].shard;
+  HD_DASSERT(hd_ring_size(&p->router.lanes[shard].rings[lane - HADRON_LANE_FAST]) == 0);
+  engine_tick(p, shard, &tick);
+  trade_tick(p, &tick);
+  return HADRON_OK;
 }
 
 bool hd_pipeline_fire(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {

@@ -123,6 +123,12 @@ int32_t hd_pipeline_seal(struct hd_pipeline *p, int64_t now_ns);
 // HADRON_ERR_FULL: no room, give it again or call hd_router_lost.
 int32_t hd_pipeline_offer(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns);
 
+// One thread: offers a tick and handles it at once, past the lanes, which must be empty. What it sets off (feedback, reports) is left to
+// hd_pipeline_settle. HADRON_OK, or HADRON_ERR_RANGE.
+int32_t hd_pipeline_handle(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns);
+// Is there feedback to settle? One thread.
+static inline bool hd_pipeline_unsettled(const struct hd_pipeline *p) { return hd_ring_size(&p->feedback[0]) > 0; }
+
 // [shard] Handles one tick of the shard's lanes; false if they are empty.
 bool hd_pipeline_step(struct hd_pipeline *p, uint32_t shard);
 // [shard] Handles one timer or bar close due at now_ns; false if there is none.

@@ -182,6 +182,19 @@ enum hd_routed hd_router_route(struct hd_router *r, const struct hadron_tick *ti
   return push(r, route, lane, tick) ? HD_ROUTED : HD_ROUTED_FULL;
 }
 
+uint32_t hd_router_pass(struct hd_router *r, const struct hadron_tick *tick) {
+  struct hd_route *route = &r->routes[tick->instrument];
+  uint32_t facts = atomic_load_explicit(&route->facts, memory_order_relaxed);
+  if (__builtin_expect(facts != route->facts_seen || route->rules_seen != r->rules_version, 0)) refresh(r, tick->instrument, facts);
+  uint8_t lane = route->lane[tick->kind];
+  r->routed[lane]++;
+  if (lane == HADRON_LANE_DROP) return lane;
+  r->lane_changes += route->current != lane && route->current != 0;
+  route->current = lane;
+  route->last = 0; // nothing of it waits anywhere
+  return lane;
+}
+
 uint32_t hd_router_flush(struct hd_router *r) {
   for (uint32_t i = r->held_count; i > 0; i--) {
     uint32_t instrument = r->held_list[i - 1];

@@ -80,6 +80,8 @@ void hd_router_fact(struct hd_router *r, uint32_t instrument, uint32_t fact, boo
 
 // Routes one tick. [io]
 enum hd_routed hd_router_route(struct hd_router *r, const struct hadron_tick *tick);
+// One thread with empty lanes: the lane that the tick would take, counted as if it had; the caller handles it at once. [io] = [shard]
+uint32_t hd_router_pass(struct hd_router *r, const struct hadron_tick *tick);
 // Moves held quotes into their lanes as far as there is room; call when the source pauses. Returns how many still wait. [io]
 uint32_t hd_router_flush(struct hd_router *r);
 // Counts a tick that the caller gave up after FULL. [io]

@@ -45,6 +45,9 @@ const struct hd_config_key hd_config_keys[] = {
     {"router.volatile_above", HD_KEY_REAL, AT(lanes.volatile_above), 0, 0, 10, "0.001", NULL, true, "per-second standard deviation above which an instrument goes FAST; 0: never"},
 
     {"gateway.orders_max", HD_KEY_U32, AT(gateway.orders_max), 0, 16, 1 << 22, "8192", NULL, false, "orders known at once"},
+    {"gateway.ids_max", HD_KEY_U32, AT(gateway.ids_max), 0, 0, 1 << 26, "0", NULL, false, "client order ids remembered per UTC day; 0: four times orders_max, in a backtest a million"},
+    {"gateway.resend", HD_KEY_BOOL, AT(gateway.resend), 0, 0, 0, "false", NULL, true, "an order that never arrived is sent once more with the same id; else it is rejected"},
+    {"gateway.alert_after", HD_KEY_DURATION, AT(gateway.alert_after_ns), 0, 0, INT64_MAX, "0s", NULL, true, "an outcome unknown for this long alerts a person; 0s: ten times unknown_after"},
     {"gateway.unknown_after", HD_KEY_DURATION, AT(gateway.unknown_after_ns), 0, 1000000, INT64_MAX, "5s", NULL, true, "silence after a submit that makes its outcome unknown"},
     {"gateway.query_every", HD_KEY_DURATION, AT(gateway.query_every_ns), 0, 1000000, INT64_MAX, "2s", NULL, true, "how often a venue is asked about an unknown outcome"},
     {"gateway.day_end", HD_KEY_DAYTIME, AT(gateway.day_end_ns), 0, 0, 0, "never", NULL, true, "UTC time of day at which the host lets DAY orders expire: \"21:00\"; never: the venue does"},
@@ -105,6 +108,7 @@ const uint32_t hd_config_instrument_key_count = sizeof hd_config_instrument_keys
 static bool is_power_of_two(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
 void hd_config_check(struct hd_config *c, struct hd_config_reader *r) {
+  if (c->mode == HADRON_MODE_BACKTEST && c->gateway.ids_max == 0) c->gateway.ids_max = 1 << 20; // a day of a backtest may be a busy one
   if (!is_power_of_two(c->lane_ticks)) hd_config_wrong(r, "engine.lane_ticks", "expected a power of two, found %u", c->lane_ticks);
   if (c->measure_every && !is_power_of_two(c->measure_every))
     hd_config_wrong(r, "engine.measure_every", "expected 0 or a power of two, found %u", c->measure_every);

@@ -28,6 +28,7 @@ static int32_t port_send(void *self, const struct hadron_order *order, int32_t (
   if (!v || !*call || !v->started) return HADRON_ERR_UNSUPPORTED;
   int32_t code = (*call)(v->self, order);
   if (v->next_ns > r->now_ns) v->next_ns = r->now_ns;
+  r->touched = true;
   return code;
 }
 
@@ -132,6 +133,7 @@ void hd_runner_settle(struct hd_runner *r) {
       settle_reports(r);
       settle_queue(r, v);
     } else if (!reports) {
+      r->touched = false;
       return;
     }
   }
@@ -162,13 +164,16 @@ bool hd_runner_tick(struct hd_runner *r, const struct hadron_tick *tick) {
   if (hd_runner_due(r) <= t_ns) hd_runner_advance(r, t_ns);
   r->now_ns = t_ns;
   r->ticks++;
-  hd_pipeline_offer(r->pipeline, tick, t_ns);
-  if (r->follower && hd_gateway_count(r->pipeline->gateway)->open > 0) {
+  struct hd_pipeline *p = r->pipeline;
+  if (__builtin_expect(hd_gateway_count(p->gateway)->open > 0, 0)) {
     // Fills that this tick makes are known before strategies see it: they are the older news.
-    hd_venue_poll(r->follower, t_ns);
+    hd_pipeline_offer(p, tick, t_ns);
+    if (r->follower) hd_venue_poll(r->follower, t_ns);
     settle_reports(r);
+    hd_pipeline_settle(p, t_ns);
+  } else {
+    hd_pipeline_handle(p, tick, t_ns);
   }
-  hd_pipeline_settle(r->pipeline, t_ns);
-  if (hd_ring_size(&r->reports) > 0 || venue_due(r, t_ns)) hd_runner_settle(r);
+  if (hd_pipeline_unsettled(p) || hd_ring_size(&r->reports) > 0 || r->touched) hd_runner_settle(r);
   return true;
 }

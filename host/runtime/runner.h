@@ -25,6 +25,7 @@ struct hd_runner {
   int64_t tick_limit_ns;         // replay: ticks from here on are not taken yet (pause, step, seek, speed); INT64_MAX: none
   uint64_t tick_limit;           // replay: nor are ticks beyond this number; UINT64_MAX: none
   bool stop;                     // take no more ticks
+  bool touched;                  // a venue was given a command and not polled since
   bool held;                     // a tick was not taken, for one of these reasons
 };
 

@@ -1,0 +1,7 @@
+# The host's objects carry both machine code and the compiler's own form: tests link the first, quickly; the program and the benches are
+# optimised as a whole, because a tick crosses a dozen files.
+add_library(hadron_whole INTERFACE)
+if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT HADRON_SANITIZE AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  set(HADRON_LTO_COMPILE -flto=auto -ffat-lto-objects)
+  target_link_options(hadron_whole INTERFACE -flto=auto -O3)
+endif()
