@@ -7,6 +7,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "lua/runtime.h"
 #include "runtime/session_internal.h"
 
 // ---- the record sink: journal, digest, counts ------------------------------------------------------------------------------------
@@ -87,7 +88,7 @@ int32_t hd_session_load(struct hd_session *s, const struct hd_config_plugin *c, 
                         struct hd_fault *fault) {
   char path[HD_PLUGIN_PATH_SIZE];
   int32_t code = hd_session_plugin_path(s->config, c->plugin, path, sizeof path, fault);
-  if (!code) code = hd_plugin_open(path, hd_session_lua, out, fault);
+  if (!code) code = hd_plugin_open(path, &hd_lua_language, out, fault);
   if (!code) code = hd_plugin_expect_kind(*out, kind, fault);
   return code ? hd_fault_prefix(fault, "%s:%d: %s: ", s->config->path, c->line, c->name) : HADRON_OK;
 }
@@ -158,6 +159,8 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   hd_digest_init(&s->digest);
   if (!(s->metrics = hd_metrics_create(HD_METRICS_MAX)))
     return hd_fault_set(fault, HADRON_ERR_MEMORY, "metrics: no memory for %d cells", HD_METRICS_MAX);
+  const struct hd_lua_limits lua = {.memory_max = config->lua_memory_max, .instructions_max = config->lua_instructions_max};
+  hd_lua_limits_set(&lua);
   int32_t code = open_journal(s, fault);
   if (code) return code;
   if ((code = open_pipeline(s, fault))) return code;

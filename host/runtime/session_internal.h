@@ -24,7 +24,5 @@ void hd_session_stop_services(struct hd_session *s);
 extern const struct hd_capability hd_strategy_capabilities[];
 int64_t hd_strategy_now(void *owner);
 
-// script.c: how the loader opens Lua plugins.
-extern const struct hd_plugin_language *const hd_session_lua;
 
 #endif
