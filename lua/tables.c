@@ -50,12 +50,16 @@ static int tables_concat(lua_State *L) {
   size_t gap;
   const char *between = luaL_optlstring(L, 2, "", &gap);
   lua_Integer from = luaL_optinteger(L, 3, 1), to = luaL_optinteger(L, 4, n);
+  const uint32_t most = hd_lua_sandbox_of(L)->limits.string_max;
+  size_t size, total = 0;
   luaL_Buffer b;
   luaL_buffinit(L, &b);
   for (lua_Integer i = from; i <= to; i++) {
     hd_lua_charge(L, 2 + gap / 64);
     lua_rawgeti(L, 1, i);
     if (!lua_isstring(L, -1)) hd_lua_raise(L, "table.concat: expected strings and numbers, found a %s at index %lld", luaL_typename(L, -1), (long long)i);
+    lua_tolstring(L, -1, &size);
+    if ((total += size + gap) > (size_t)most + gap) hd_lua_raise(L, "table.concat: expected a result of at most %u bytes, found more", most);
     luaL_addvalue(&b);
     if (i == to) break;
     luaL_addlstring(&b, between, gap);
