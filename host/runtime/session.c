@@ -26,7 +26,7 @@ static int32_t sink_write(void *self, uint16_t template_id, const void *block, u
   if (s->options.digest) hd_digest_add(&s->digest, template_id, block, block_size, tail, tail_size);
   HD_DASSERT(template_id < HD_TEMPLATE_COUNT);
   atomic_fetch_add_explicit(&s->records[template_id], 1, memory_order_relaxed);
-  if (s->observe) s->observe(s->observer, template_id, block, tail, tail_size);
+  if (s->options.observe) s->options.observe(s->options.observer, template_id, block, tail, tail_size);
   return HADRON_OK;
 }
 

@@ -44,6 +44,9 @@ struct hd_session_options {
   bool digest;         // keep the digest: one thread only
   bool is_virtual;     // the clock moves with the ticks
   const char *orders_to; // overrides config->orders_to; NULL: as configured
+  // What the reports are made of: called with every record after it was written, from the first one on; NULL: nobody.
+  void *observer;
+  void (*observe)(void *observer, uint16_t template_id, const void *block, const void *tail, uint32_t tail_size);
 };
 
 struct hd_session {
@@ -65,9 +68,6 @@ struct hd_session {
   struct hd_digest digest;
   _Atomic uint64_t records[HD_TEMPLATE_COUNT]; // written, by template
   uint64_t trace_seed;
-  // What the reports are made of: called with every record after it was written; NULL: nobody.
-  void *observer;
-  void (*observe)(void *observer, uint16_t template_id, const void *block, const void *tail, uint32_t tail_size);
   struct hd_live *live;                 // while it runs live; borrowed
   char alert[256];                      // the last one
   _Atomic uint64_t alerts;
