@@ -93,6 +93,7 @@ static void look(struct hd_replay *r, uint64_t ms) {
     hd_replay_where(r, &progress);
     r->options.progress(r->options.user, &progress);
   }
+  if (r->session->journal) hd_session_services(r->session, hd_clock_wall_ns(), false);
   if (!r->options.loop) return;
   if (ms == 0 || !r->timer_open) {
     uv_run(r->options.loop, UV_RUN_NOWAIT);

@@ -48,6 +48,8 @@ int32_t hd_session_start_services(struct hd_session *s, struct hd_fault *fault) 
 }
 
 void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain) {
+  struct hd_fault fault;
+  if (s->journal && hd_journal_maintain(s->journal, &fault)) hd_log_warn("JOURNAL_MAINTAIN", "%s", fault.text);
   for (uint32_t i = 0; i < s->service_count; i++) {
     struct hd_session_service *service = &s->services[i];
     while (service->started) {
