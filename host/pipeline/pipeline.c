@@ -506,6 +506,7 @@ void hd_pipeline_settle(struct hd_pipeline *p, int64_t now_ns) {
   }
   for (uint32_t s = 0; s < p->options.shards; s++)
     while (hd_pipeline_step(p, s)) settle_feedback(p);
+  p->started = 0; // what comes later was not set off by this tick
 }
 
 int64_t hd_pipeline_due(const struct hd_pipeline *p) {

@@ -175,5 +175,6 @@ bool hd_runner_tick(struct hd_runner *r, const struct hadron_tick *tick) {
     hd_pipeline_handle(p, tick, t_ns);
   }
   if (hd_pipeline_unsettled(p) || hd_ring_size(&r->reports) > 0 || r->touched) hd_runner_settle(r);
+  p->started = 0;
   return true;
 }
