@@ -337,3 +337,5 @@ int32_t hd_engine_feature(struct hd_engine_instance *instance, uint32_t instrume
 }
 
 const struct hd_engine_counts *hd_engine_count(const struct hd_engine *e) { return &e->counts; }
+
+void hd_engine_volatile_above(struct hd_engine *e, double volatile_above) { e->options.volatile_above = volatile_above; }

@@ -99,6 +99,9 @@ void hd_engine_view(struct hd_engine *e, uint32_t arm, uint32_t instrument, cons
 // The decisions of the last call, ids not yet set. borrowed(until the next call). [shard]
 const struct hadron_decision *hd_engine_decisions(const struct hd_engine *e, uint32_t *count);
 
+// Changes the threshold of `turbulent`; 0: never. [shard, or while it rests]
+void hd_engine_volatile_above(struct hd_engine *e, double volatile_above);
+
 // Host side of the strategy capabilities; `instance` is the one in a callback (or in start, for bars and timers).
 int32_t hd_engine_decide(struct hd_engine_instance *instance, const struct hadron_decision *decision);
 const struct hadron_market *hd_engine_market(struct hd_engine_instance *instance, uint32_t instrument);

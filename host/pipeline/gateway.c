@@ -418,3 +418,11 @@ uint32_t hd_gateway_cancel_all(struct hd_gateway *g, uint32_t arm, uint32_t inst
   }
   return (uint32_t)(g->counts.cancels - before);
 }
+
+void hd_gateway_times(struct hd_gateway *g, const struct hd_gateway_options *options) {
+  HD_ASSERT(options->query_every_ns > 0 && options->day_end_ns < HD_DAY_NS);
+  g->options.unknown_after_ns = options->unknown_after_ns;
+  g->options.query_every_ns = options->query_every_ns;
+  g->options.day_end_ns = options->day_end_ns;
+  g->options.expires = options->expires;
+}

@@ -150,6 +150,10 @@ void hd_gateway_order_id(const struct hd_gateway *g, const struct hadron_intent 
                          struct hadron_client_order_id *out);
 bool hd_gateway_seen(const struct hd_gateway *g, const struct hadron_client_order_id *id);
 
+// Changes the times of `options` that may change while running: unknown_after_ns, query_every_ns, day_end_ns, expires. Orders that are
+// open keep the times they were given.
+void hd_gateway_times(struct hd_gateway *g, const struct hd_gateway_options *options);
+
 // What a venue said. Total: any report in any state is defined; duplicates by execution id are dropped and counted. What cannot be
 // recorded is applied all the same, because it has happened; the error is returned and alerted.
 // @err   HADRON_ERR_IO, HADRON_ERR_NOT_FOUND (not an order of ours), HADRON_ERR_STATE (impossible), HADRON_ERR_DUPLICATE,
