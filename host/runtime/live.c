@@ -125,6 +125,15 @@ static void on_decided(void *self, uint32_t shard, const struct hadron_decision 
 
 static void on_feedback(void *self, uint32_t shard) { hd_bell_ring(&((struct hd_session *)self)->live->shards[shard].bell); }
 
+// 1: no more ticks and timers; feedback goes on, because the trading thread may be waiting for room in its ring. 2: nothing at all.
+enum hd_live_hold { HOLD_NONE = 0, HOLD_TICKS = 1, HOLD_ALL = 2 };
+
+static void shard_rest(struct hd_live *live) {
+  atomic_fetch_add(&live->resting, 1);
+  while (atomic_load(&live->hold) == HOLD_ALL) sched_yield();
+  atomic_fetch_sub(&live->resting, 1);
+}
+
 static void *shard_main(void *argument) {
   struct hd_live_shard *s = argument;
   struct hd_pipeline *p = &s->live->session->pipeline;
@@ -132,6 +141,9 @@ static void *shard_main(void *argument) {
     bool any = false;
     // Feedback first: a strategy should know its fills before it sees the next tick.
     for (int i = 0; i < 64 && hd_pipeline_feedback(p, s->index); i++) any = true;
+    uint32_t hold = atomic_load_explicit(&s->live->hold, memory_order_acquire);
+    if (hold == HOLD_ALL) shard_rest(s->live);
+    if (hold != HOLD_NONE) continue;
     int64_t now_ns = hd_clock_wall_ns();
     while (hd_pipeline_fire(p, s->index, now_ns)) any = true;
     for (int i = 0; i < 64 && hd_pipeline_step(p, s->index); i++) any = true;
@@ -222,6 +234,40 @@ void hd_live_call(struct hd_live *live, void (*function)(void *argument), void *
     pass_reports(live);
     sched_yield();
   }
+}
+
+struct quiet {
+  struct hd_live *live;
+  void (*function)(void *argument);
+  void *argument;
+  bool done;
+};
+
+// [trade] A shard may be waiting for room in a ring that this thread empties: then it is let go on, and asked again.
+static void quiet_now(void *argument) {
+  struct quiet *q = argument;
+  struct hd_live *live = q->live;
+  uint32_t shards = live->session->config->shards;
+  atomic_store(&live->hold, HOLD_ALL);
+  for (int i = 0; i < 10000 && atomic_load(&live->resting) < shards; i++) {
+    for (uint32_t s = 0; s < shards; s++) hd_bell_ring(&live->shards[s].bell);
+    sched_yield();
+  }
+  q->done = atomic_load(&live->resting) == shards;
+  if (q->done) q->function(q->argument);
+  atomic_store(&live->hold, HOLD_TICKS);
+  while (atomic_load(&live->resting) > 0) sched_yield();
+}
+
+void hd_live_quiet(struct hd_live *live, void (*function)(void *argument), void *argument) {
+  if (!live->threads) {
+    hd_live_call(live, function, argument);
+    return;
+  }
+  struct quiet q = {live, function, argument, false};
+  atomic_store(&live->hold, HOLD_TICKS);
+  while (!q.done) hd_live_call(live, quiet_now, &q);
+  atomic_store(&live->hold, HOLD_NONE);
 }
 
 // ---- [io] ------------------------------------------------------------------------------------------------------------------------

@@ -47,6 +47,8 @@ struct hd_live {
   uv_prepare_t prepare;
   bool threads;
   _Atomic bool stop;
+  _Atomic uint32_t hold;        // what the shards are asked to leave alone (live.c)
+  _Atomic uint32_t resting;     // shards that do nothing at all
   struct hd_live_shard *shards; // owned
   struct hd_live_service *services;
   pthread_t trade_thread, journal_thread;
@@ -73,5 +75,8 @@ void hd_live_report(struct hd_live *live, const struct hadron_venue_report *repo
 
 // Calls `function` where the trading side may be touched, and waits for it. [io]
 void hd_live_call(struct hd_live *live, void (*function)(void *argument), void *argument);
+
+// The same while the shards rest as well: for what strategies or engines read. [io]
+void hd_live_quiet(struct hd_live *live, void (*function)(void *argument), void *argument);
 
 #endif
