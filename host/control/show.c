@@ -1,0 +1,257 @@
+// Answers that only look. Money, prices and quantities are JSON numbers in whole units: for people and plots; exact ones are in the journal.
+#include <unistd.h>
+
+#include "base/banned.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "control/control_internal.h"
+
+static json_t *money(struct hadron_money m) { return json_real((double)m.micros / (double)HADRON_MONEY_SCALE); }
+static json_t *price(struct hadron_price p) { return json_real((double)p.nanos / (double)HADRON_PRICE_SCALE); }
+static json_t *quantity(struct hadron_quantity q) { return json_real((double)q.e8 / (double)HADRON_QUANTITY_SCALE); }
+static json_t *count(uint64_t n) { return json_integer((json_int_t)n); }
+
+static json_t *time_text(int64_t ns) {
+  char text[40];
+  if (ns <= 0) return json_null();
+  hd_time_format(text, sizeof text, ns, 6);
+  return json_string(text);
+}
+
+static const char *name_of(const struct hd_control *c, uint32_t instrument) {
+  const struct hd_instruments *t = &c->options.session->pipeline.instruments;
+  return instrument > 0 && instrument <= t->count ? t->rows[instrument].name : "?";
+}
+
+static const char *strategy_of(const struct hd_control *c, uint32_t arm) {
+  const struct hd_session *s = c->options.session;
+  return arm > 0 && arm <= s->arm_count ? s->arms[arm - 1].config->base.name : "?";
+}
+
+static const char *venue_of(const struct hd_control *c, uint16_t venue) {
+  const struct hd_session *s = c->options.session;
+  return venue > 0 && venue <= s->venue_count ? s->venues[venue - 1].name : "";
+}
+
+// ---- status --------------------------------------------------------------------------------------------------------------------------
+
+static json_t *book_object(const struct hd_book *b) {
+  struct hadron_money equity = hd_book_equity(b), pnl = {equity.micros - b->initial.micros};
+  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "pnl", money(pnl), "equity", money(equity), "cash", money(b->cash),
+                   "realized", money(b->realized), "unrealized", money(b->unrealized), "fees", money(b->fees), "dividends", money(b->dividends),
+                   "gross", money(b->gross), "turnover", money(b->turnover));
+}
+
+static json_t *reasons(const uint64_t *counts, uint32_t size, const char *(*name)(uint32_t)) {
+  json_t *object = json_object();
+  for (uint32_t i = 1; i < size; i++)
+    if (counts[i]) json_object_set_new(object, name(i), count(counts[i]));
+  return object;
+}
+
+static json_t *histogram_object(const char *name, const struct hd_histogram *h) {
+  return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "stage", name, "count", count(h->count), "p50_ns", count(hd_histogram_quantile(h, 0.5)), "p99_ns",
+                   count(hd_histogram_quantile(h, 0.99)), "p999_ns", count(hd_histogram_quantile(h, 0.999)), "max_ns", count(h->max));
+}
+
+static json_t *latency_rows(const struct hd_control *c) {
+  json_t *rows = json_array();
+  if (c->options.live && c->options.live->threads) {
+    json_array_append_new(rows, histogram_object("tick_to_order", &c->view.tick_to_order));
+    return rows;
+  }
+  for (uint32_t i = 0; i < HD_STAGE_COUNT; i++)
+    json_array_append_new(rows, histogram_object(hd_stage_names[i], &c->options.session->pipeline.latency[i]));
+  return rows;
+}
+
+static json_t *lane_object(const struct hd_control *c) {
+  const struct hd_router *r = &c->options.session->pipeline.router;
+  json_t *object = json_pack("{s:o, s:o, s:o}", "conflated", count(r->conflated), "lost", count(r->lost), "lane_changes", count(r->lane_changes));
+  for (uint32_t lane = HADRON_LANE_FAST; lane <= HADRON_LANE_DROP; lane++) json_object_set_new(object, hd_lane_name(lane), count(r->routed[lane]));
+  return object;
+}
+
+static json_t *venue_rows(const struct hd_control *c) {
+  const struct hd_session *s = c->options.session;
+  json_t *rows = json_array();
+  for (uint32_t i = 0; i < s->venue_count; i++) {
+    const struct hd_venue *v = &s->venues[i];
+    json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:o, s:b}", "name", v->name, "state", hd_venue_state_name(v->state), "words", v->words,
+                                          "ticks", count(v->ticks), "takes_orders", hd_venue_is(v, HADRON_VENUE_ORDERS)));
+  }
+  return rows;
+}
+
+static json_t *strategy_rows(const struct hd_control *c) {
+  static const char *const roles[] = {"", "live", "canary", "shadow"};
+  const struct hd_session *s = c->options.session;
+  json_t *rows = json_array();
+  for (uint32_t i = 0; i < s->arm_count; i++) {
+    const struct hd_session_arm *arm = &s->arms[i];
+    const struct hd_book *b = &c->view.books[arm->id];
+    json_t *row = book_object(b);
+    json_object_update_new(row, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", arm->config->base.name, "plugin", arm->plugin->manifest.name,
+                                          "version", arm->plugin->manifest.version, "role", roles[arm->config->role & 3], "instances", count(arm->instance_count),
+                                          "wins", count(b->wins), "losses", count(b->losses), "errors", count(atomic_load(&arm->faults)), "fenced",
+                                          count(atomic_load(&arm->fenced)), "latency", histogram_object(arm->config->base.name, arm->latency)));
+    json_array_append_new(rows, row);
+  }
+  return rows;
+}
+
+static json_t *instrument_row(const struct hd_control *c, uint32_t id) {
+  struct hd_mark mark = hd_mark_read(&c->options.session->pipeline.marks, id);
+  const struct hd_position *at = &c->view.positions[id];
+  return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", name_of(c, id), "last", price(mark.last), "bid", price(mark.bid), "ask",
+                   price(mark.ask), "position", quantity(at->quantity), "unrealized", money(at->unrealized), "realized", money(at->realized), "ticks_per_s",
+                   count(c->busy[id]), "volatility", json_real((double)mark.volatility));
+}
+
+static const struct hd_control *sorted; // of the sort in progress; one thread
+static int busier(const void *a, const void *b) {
+  uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+  if (sorted->busy[x] != sorted->busy[y]) return sorted->busy[x] < sorted->busy[y] ? 1 : -1;
+  return x < y ? -1 : 1;
+}
+
+// The busiest, at most `most`; those with a position come whatever they do.
+static json_t *instrument_rows(const struct hd_control *c, uint32_t most) {
+  uint32_t n = c->view.instrument_count, *ids = calloc(n + 1, sizeof *ids);
+  json_t *rows = json_array();
+  for (uint32_t i = 0; ids && i < n; i++) ids[i] = i + 1;
+  sorted = c;
+  if (ids) qsort(ids, n, sizeof *ids, busier);
+  for (uint32_t i = 0; ids && i < n; i++)
+    if (i < most || (most > 0 && c->view.positions[ids[i]].quantity.e8 != 0)) json_array_append_new(rows, instrument_row(c, ids[i]));
+  free(ids);
+  return rows;
+}
+
+struct lag_search { int64_t lag_bytes, connected; };
+static void find_lag(void *user, const char *owner, const struct hadron_metric *metric, int64_t value) {
+  struct lag_search *found = user;
+  (void)owner;
+  if (strcmp(metric->name, "recorder_lag_bytes") == 0) found->lag_bytes = value;
+  if (strcmp(metric->name, "recorder_connected") == 0) found->connected = value;
+}
+
+static json_t *recorder_object(const struct hd_control *c) {
+  struct lag_search found = {-1, -1};
+  hd_metrics_walk(c->options.session->metrics, find_lag, &found);
+  if (found.lag_bytes < 0) return json_null();
+  return json_pack("{s:I, s:b}", "lag_bytes", (json_int_t)found.lag_bytes, "connected", found.connected > 0);
+}
+
+static json_t *limit_object(const struct hd_limits *limits) {
+  static const int64_t scales[] = {[HD_LIMIT_QUANTITY] = HADRON_QUANTITY_SCALE, [HD_LIMIT_MONEY] = HADRON_MONEY_SCALE, [HD_LIMIT_BPS] = 1,
+                                   [HD_LIMIT_COUNT] = 1, [HD_LIMIT_DURATION_MS] = 1000000};
+  json_t *object = json_object();
+  for (uint32_t i = 0; i < hd_limit_key_count; i++) {
+    int64_t value;
+    memcpy(&value, (const char *)limits + hd_limit_keys[i].offset, sizeof value);
+    if (value) json_object_set_new(object, hd_limit_keys[i].key, json_real((double)value / (double)scales[hd_limit_keys[i].unit]));
+  }
+  return object;
+}
+
+static json_t *count_object(const struct hd_control *c) {
+  const struct hd_session *s = c->options.session;
+  const struct hd_pipeline *p = &s->pipeline;
+  const struct hd_view *v = &c->view;
+  uint64_t ticks = 0;
+  for (uint32_t i = 0; i < p->options.shards; i++) ticks += hd_engine_count(p->engines[i])->ticks;
+  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "ticks", count(ticks), "offered_ticks", count(s->runner.ticks), "rejected_ticks",
+                   count(hd_normalize_refused(&p->normalize)), "rejected", reasons(p->normalize.refused, HADRON_TICK_REASON_COUNT, hd_tick_reason_name),
+                   "decisions", count(hd_session_count(s, HADRON_MSG_DECISION)), "intents", count(hd_session_count(s, HADRON_MSG_INTENT)), "orders",
+                   count(v->orders.orders), "denied", count(v->orders.denied), "denied_by", reasons(v->denied, HADRON_RISK_REASON_COUNT, hd_risk_reason_name),
+                   "executions", count(v->orders.executions), "open_orders", count(v->orders.open), "unknown_orders", count(v->orders.unknown), "impossible_reports",
+                   count(v->orders.impossible), "alerts", count(atomic_load(&s->alerts)));
+}
+
+static json_t *host_object(const struct hd_control *c) {
+  static const char *const modes[] = {"", "dry_run", "paper", "live", "backtest"};
+  const struct hd_session *s = c->options.session;
+  char config[1024];
+  hd_text_copy(config, sizeof config, s->config->path);
+  return json_pack("{s:s, s:i, s:s, s:s, s:b, s:o, s:f, s:s, s:s, s:s, s:o, s:s*, s:b, s:s}", "version", HD_VERSION, "pid", (int)getpid(), "mode",
+                   modes[s->config->mode % 5], "form", c->options.live ? "live" : "replay", "threads", c->options.live && c->options.live->threads, "started",
+                   time_text(c->start_ns), "uptime_s", (double)(hd_clock_monotonic_ns() - c->start_monotonic_ns) / 1e9, "config", config, "data_dir",
+                   s->config->data_dir, "currency", s->config->currency, "time", time_text(c->view.now_ns), "alert", s->alert[0] ? s->alert : NULL,
+                   "killed", c->view.killed, "kill_reason", c->kill_why);
+}
+
+json_t *hd_show_status(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault) {
+  const json_t *most = json_object_get(request, "instruments");
+  (void)uid;
+  if (most && (!json_is_integer(most) || json_integer_value(most) < 0 || json_integer_value(most) > 1000000)) {
+    hd_fault_set(fault, HADRON_ERR_ARGUMENT, "status: instruments: expected a whole number from 0 to 1000000");
+    return NULL;
+  }
+  if (hd_view_take(c, fault)) return NULL;
+  json_t *status = host_object(c);
+  json_object_update_new(status, count_object(c));
+  json_object_update_new(status, book_object(&c->view.books[0]));
+  json_object_set_new(status, "rates", json_pack("{s:f, s:f, s:f, s:f}", "ticks", c->rates[0], "decisions", c->rates[1], "orders", c->rates[2], "executions", c->rates[3]));
+  json_object_set_new(status, "instruments_known", count(c->view.instrument_count));
+  json_object_set_new(status, "instruments", instrument_rows(c, most ? (uint32_t)json_integer_value(most) : 50));
+  json_object_set_new(status, "strategies", strategy_rows(c));
+  json_object_set_new(status, "venues", venue_rows(c));
+  json_object_set_new(status, "lanes", lane_object(c));
+  json_object_set_new(status, "latency", latency_rows(c));
+  json_object_set_new(status, "recorder", recorder_object(c));
+  json_object_set_new(status, "limits", limit_object(&c->view.limits));
+  return status;
+}
+
+// ---- positions, orders, metrics --------------------------------------------------------------------------------------------------------
+
+json_t *hd_show_positions(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault) {
+  (void)request, (void)uid;
+  if (hd_view_take(c, fault)) return NULL;
+  json_t *rows = json_array();
+  for (uint32_t id = 1; id <= c->view.instrument_count; id++) {
+    const struct hd_position *p = &c->view.positions[id];
+    if (p->quantity.e8 == 0 && p->bought_e8 == 0 && p->sold_e8 == 0) continue;
+    const struct hd_instrument *row = &c->options.session->pipeline.instruments.rows[id];
+    struct hd_mark mark = hd_mark_read(&c->options.session->pipeline.marks, id);
+    double units = (double)p->quantity.e8 / (double)HADRON_QUANTITY_SCALE * ((double)row->multiplier.e8 / (double)HADRON_QUANTITY_SCALE);
+    double average = units != 0 ? (double)p->cost.micros / (double)HADRON_MONEY_SCALE / units : 0;
+    struct hadron_money worth = {p->cost.micros + p->unrealized.micros};
+    json_array_append_new(rows, json_pack("{s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "instrument", name_of(c, id), "quantity", quantity(p->quantity),
+                                          "average", average, "price", price(hd_mark_reference(&mark)), "value", money(worth), "unrealized", money(p->unrealized),
+                                          "realized", money(p->realized), "fees", money(p->fees), "dividends", money(p->dividends), "trades", (int)p->trades));
+  }
+  json_t *answer = book_object(&c->view.books[0]);
+  json_object_set_new(answer, "positions", rows);
+  return answer;
+}
+
+static json_t *order_row(const struct hd_control *c, const struct hd_view_order *o) {
+  static const char *const types[] = {"?", "market", "limit", "stop", "stop_limit"};
+  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:i}", "id", o->id, "venue_id", o->venue_id, "instrument",
+                   name_of(c, o->instrument), "side", o->side == HADRON_SIDE_BUY ? "buy" : "sell", "type", types[o->type < 5 ? o->type : 0], "state",
+                   hd_order_state_name(o->state), "venue", venue_of(c, o->venue), "quantity", quantity(o->quantity), "filled", quantity(o->filled), "limit",
+                   o->limit.nanos ? price(o->limit) : json_null(), "stop", o->stop.nanos ? price(o->stop) : json_null(), "time", time_text(o->time_ns), "held",
+                   o->held == HD_HOLD_WAITING || o->held == HD_HOLD_TRIGGERED, "strategy", json_string(strategy_of(c, o->arm)), "strategies", (int)o->arms);
+}
+
+json_t *hd_show_orders(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault) {
+  (void)request, (void)uid;
+  if (hd_view_take(c, fault)) return NULL;
+  json_t *rows = json_array();
+  for (uint32_t i = 0; i < c->view.open_count; i++) json_array_append_new(rows, order_row(c, &c->view.open[i]));
+  return json_pack("{s:o, s:o}", "open_orders", count(c->view.orders.open), "orders", rows);
+}
+
+static void add_metric(void *user, const char *owner, const struct hadron_metric *metric, int64_t value) {
+  json_array_append_new(user, json_pack("{s:s, s:s, s:I, s:s, s:s, s:s}", "owner", owner, "name", metric->name, "value", (json_int_t)value, "unit", metric->unit, "type",
+                                        metric->type == HADRON_METRIC_COUNTER ? "counter" : "gauge", "help", metric->help));
+}
+
+json_t *hd_show_metrics(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault) {
+  (void)request, (void)uid, (void)fault;
+  json_t *rows = json_array();
+  hd_metrics_walk(c->options.session->metrics, add_metric, rows);
+  return json_pack("{s:o}", "metrics", rows);
+}
