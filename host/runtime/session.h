@@ -84,6 +84,10 @@ void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain);
 
 // Finds a plugin by name in the plugin path, or by file. out: NUL-terminated path. HADRON_ERR_NOT_FOUND names where it was looked for.
 int32_t hd_session_plugin_path(const struct hd_config *config, const char *plugin, char *out, size_t size, struct hd_fault *fault);
+// Loads every plugin and checks its parameters and what sections say of each other, without making or starting anything. Tells every
+// problem with its place ("demo.lua:12"); returns how many there were. [control]
+typedef void hd_session_wrong(void *user, const char *place, const char *text);
+uint32_t hd_session_check(const struct hd_config *config, hd_session_wrong *wrong, void *user);
 // Changes parameters of a running strategy: all its instances or none. [the owning thread is stopped or is this one]
 int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count,
                           struct hd_fault *fault);
