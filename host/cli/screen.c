@@ -1,0 +1,247 @@
+#include "cli/screen.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "base/banned.h"
+#include "base/text.h"
+#include "cli/table.h"
+
+static const char *text_of(const json_t *o, const char *key) {
+  const char *text = json_string_value(json_object_get(o, key));
+  return text ? text : "";
+}
+static double number_of(const json_t *o, const char *key) { return json_number_value(json_object_get(o, key)); }
+static uint64_t count_of(const json_t *o, const char *key) { return (uint64_t)json_integer_value(json_object_get(o, key)); }
+
+static const char *money(double value) { // for one printf with at most eight of them
+  static char texts[8][48];
+  static uint32_t at;
+  char *to = texts[at++ % 8];
+  hd_number_format(to, sizeof texts[0], value, 2, 2);
+  return to;
+}
+
+static const char *counted(uint64_t n) {
+  static char texts[16][32];
+  static uint32_t at;
+  char *to = texts[at++ % 16];
+  hd_count_format(to, sizeof texts[0], n);
+  return to;
+}
+
+static const char *rated(const json_t *status, const char *key) {
+  static char texts[8][32];
+  static uint32_t at;
+  char *to = texts[at++ % 8];
+  hd_rate_format(to, sizeof texts[0], number_of(json_object_get(status, "rates"), key));
+  return to;
+}
+
+struct pen {
+  const struct hd_screen *screen;
+  FILE *to;
+  const char *end;         // of a line
+  const char *bold, *red, *green, *dim, *plain;
+};
+
+static struct pen pen_of(const struct hd_screen *screen, FILE *to) {
+  bool c = screen->colours;
+  return (struct pen){screen, to, screen->redraw ? "\033[K\n" : "\n", c ? "\033[1m" : "", c ? "\033[31m" : "", c ? "\033[32m" : "", c ? "\033[2m" : "", c ? "\033[0m" : ""};
+}
+
+// ---- parts ---------------------------------------------------------------------------------------------------------------------------
+
+static void draw_head(const struct pen *p, const json_t *s) {
+  char up[32];
+  hd_duration_format(up, sizeof up, (int64_t)(number_of(s, "uptime_s") * 1e9));
+  double pnl = number_of(s, "pnl");
+  fprintf(p->to, "%shadron%s %s %s  %s%s%s  up %s", p->bold, p->plain, text_of(s, "mode"), text_of(s, "form"), p->dim, text_of(s, "config"), p->plain, up);
+  if (json_is_true(json_object_get(s, "killed"))) fprintf(p->to, "  %s%sKILLED: %s%s", p->bold, p->red, text_of(s, "kill_reason"), p->plain);
+  fprintf(p->to, "%sP&L %s%s%s %s  equity %s  cash %s  fees %s  gross %s%s", p->end, pnl < 0 ? p->red : p->green, money(pnl), p->plain, text_of(s, "currency"),
+          money(number_of(s, "equity")), money(number_of(s, "cash")), money(number_of(s, "fees")), money(number_of(s, "gross")), p->end);
+  fprintf(p->to, "ticks %s (%s/s)  rejected %s  decisions %s (%s/s)%s", counted(count_of(s, "ticks")), rated(s, "ticks"), counted(count_of(s, "rejected_ticks")),
+          counted(count_of(s, "decisions")), rated(s, "decisions"), p->end);
+  fprintf(p->to, "orders %s (%s/s)  open %s  denied %s  unknown %s  fills %s (%s/s)%s%s", counted(count_of(s, "orders")), rated(s, "orders"), counted(count_of(s, "open_orders")),
+          counted(count_of(s, "denied")), counted(count_of(s, "unknown_orders")), counted(count_of(s, "executions")), rated(s, "executions"), p->end, p->end);
+}
+
+static void draw_instruments(const struct pen *p, const json_t *s, uint32_t rows) {
+  static const struct hd_table_column columns[] = {{"instrument", false}, {"last", true}, {"bid", true}, {"ask", true}, {"position", true},
+                                                   {"unrealised", true}, {"realised", true}, {"ticks/s", true}};
+  struct hd_table t;
+  size_t i;
+  json_t *row;
+  hd_table_init(&t, columns, 8);
+  json_array_foreach(json_object_get(s, "instruments"), i, row) {
+    hd_table_row(&t);
+    hd_table_cell(&t, "%s", text_of(row, "name"));
+    static const char *const prices[] = {"last", "bid", "ask"};
+    for (int k = 0; k < 3; k++) {
+      if (number_of(row, prices[k]) != 0) hd_table_number(&t, number_of(row, prices[k]), 2);
+      else hd_table_cell(&t, "-");
+    }
+    hd_table_number(&t, number_of(row, "position"), 0);
+    hd_table_cell(&t, "%s", money(number_of(row, "unrealized")));
+    hd_table_cell(&t, "%s", money(number_of(row, "realized")));
+    hd_table_cell(&t, "%s", counted(count_of(row, "ticks_per_s")));
+  }
+  hd_table_print(&t, p->to, p->screen->columns, rows, p->screen->colours, p->end);
+  hd_table_fini(&t);
+  fputs(p->end, p->to);
+}
+
+static void draw_strategies(const struct pen *p, const json_t *s) {
+  static const struct hd_table_column columns[] = {{"strategy", false}, {"P&L", true}, {"realised", true}, {"unrealised", true}, {"fees", true},
+                                                   {"wins", true}, {"losses", true}, {"errors", true}, {"p50", true}, {"p99", true}, {"role", false}};
+  struct hd_table t;
+  size_t i;
+  json_t *row;
+  hd_table_init(&t, columns, 11);
+  json_array_foreach(json_object_get(s, "strategies"), i, row) {
+    const json_t *latency = json_object_get(row, "latency");
+    char p50[32], p99[32];
+    hd_duration_format(p50, sizeof p50, (int64_t)count_of(latency, "p50_ns"));
+    hd_duration_format(p99, sizeof p99, (int64_t)count_of(latency, "p99_ns"));
+    hd_table_row(&t);
+    hd_table_cell(&t, "%s", text_of(row, "name"));
+    hd_table_cell(&t, "%s", money(number_of(row, "pnl")));
+    hd_table_cell(&t, "%s", money(number_of(row, "realized")));
+    hd_table_cell(&t, "%s", money(number_of(row, "unrealized")));
+    hd_table_cell(&t, "%s", money(number_of(row, "fees")));
+    hd_table_cell(&t, "%s", counted(count_of(row, "wins")));
+    hd_table_cell(&t, "%s", counted(count_of(row, "losses")));
+    hd_table_cell(&t, "%s%s", counted(count_of(row, "errors")), count_of(row, "fenced") ? " FENCED" : "");
+    hd_table_cell(&t, "%s", p50);
+    hd_table_cell(&t, "%s", p99);
+    hd_table_cell(&t, "%s", text_of(row, "role"));
+  }
+  if (t.row_count) hd_table_print(&t, p->to, p->screen->columns, t.row_count, p->screen->colours, p->end);
+  hd_table_fini(&t);
+  fputs(p->end, p->to);
+}
+
+static void draw_latency(const struct pen *p, const json_t *s) {
+  static const struct hd_table_column columns[] = {{"latency", false}, {"p50", true}, {"p99", true}, {"p99.9", true}, {"max", true}, {"measured", true}};
+  static const char *const keys[] = {"p50_ns", "p99_ns", "p999_ns", "max_ns"};
+  struct hd_table t;
+  size_t i;
+  json_t *row;
+  hd_table_init(&t, columns, 6);
+  json_array_foreach(json_object_get(s, "latency"), i, row) {
+    if (count_of(row, "count") == 0) continue;
+    hd_table_row(&t);
+    hd_table_cell(&t, "%s", text_of(row, "stage"));
+    for (int k = 0; k < 4; k++) {
+      char text[32];
+      hd_duration_format(text, sizeof text, (int64_t)count_of(row, keys[k]));
+      hd_table_cell(&t, "%s", text);
+    }
+    hd_table_cell(&t, "%s", counted(count_of(row, "count")));
+  }
+  if (t.row_count) hd_table_print(&t, p->to, p->screen->columns, t.row_count, p->screen->colours, p->end);
+  if (t.row_count) fputs(p->end, p->to);
+  hd_table_fini(&t);
+}
+
+static void draw_foot(const struct pen *p, const json_t *s) {
+  const json_t *lanes = json_object_get(s, "lanes"), *recorder = json_object_get(s, "recorder");
+  size_t i;
+  json_t *v;
+  fprintf(p->to, "venues");
+  json_array_foreach(json_object_get(s, "venues"), i, v)
+    fprintf(p->to, "  %s: %s%s%s", text_of(v, "name"), text_of(v, "state"), *text_of(v, "words") ? ", " : "", text_of(v, "words"));
+  fprintf(p->to, "%slanes   fast %s  warm %s  cold %s  drop %s  conflated %s  lost %s", p->end, counted(count_of(lanes, "fast")), counted(count_of(lanes, "warm")),
+          counted(count_of(lanes, "cold")), counted(count_of(lanes, "drop")), counted(count_of(lanes, "conflated")), counted(count_of(lanes, "lost")));
+  if (json_is_object(recorder))
+    fprintf(p->to, "  recorder %s, %s bytes behind", json_is_true(json_object_get(recorder, "connected")) ? "connected" : "waiting", counted(count_of(recorder, "lag_bytes")));
+  fputs(p->end, p->to);
+  if (count_of(s, "alerts")) fprintf(p->to, "%salerts %s%s  last: %s%s", p->red, counted(count_of(s, "alerts")), p->plain, text_of(s, "alert"), p->end);
+}
+
+static uint32_t lines_without_instruments(const json_t *s) {
+  size_t latency = 0, i;
+  json_t *row;
+  json_array_foreach(json_object_get(s, "latency"), i, row) latency += count_of(row, "count") > 0;
+  return (uint32_t)(5 + 3 + json_array_size(json_object_get(s, "strategies")) + 2 + (latency ? latency + 2 : 0) + 4);
+}
+
+void hd_screen_draw(const struct hd_screen *screen, const json_t *status, FILE *to) {
+  char *bytes = NULL;
+  size_t size = 0;
+  FILE *memory = open_memstream(&bytes, &size); // one write: nothing flickers
+  if (!memory) return;
+  struct pen p = pen_of(screen, memory);
+  uint32_t others = lines_without_instruments(status);
+  if (screen->redraw) fputs("\033[H", memory);
+  draw_head(&p, status);
+  draw_instruments(&p, status, screen->rows == 0 ? UINT32_MAX : screen->rows > others + 3 ? screen->rows - others : 3);
+  draw_strategies(&p, status);
+  draw_latency(&p, status);
+  draw_foot(&p, status);
+  if (screen->redraw) fputs("\033[J", memory);
+  fclose(memory);
+  fwrite(bytes, 1, size, to);
+  fflush(to);
+  free(bytes);
+}
+
+void hd_screen_line(const json_t *s, FILE *to) {
+  fprintf(to, "%s  %sticks %s (%s/s)  decisions %s  orders %s  open %s  fills %s  P&L %s %s  equity %s  alerts %s\n", text_of(s, "time"),
+          json_is_true(json_object_get(s, "killed")) ? "KILLED  " : "", counted(count_of(s, "ticks")), rated(s, "ticks"), counted(count_of(s, "decisions")),
+          counted(count_of(s, "orders")), counted(count_of(s, "open_orders")), counted(count_of(s, "executions")), money(number_of(s, "pnl")), text_of(s, "currency"),
+          money(number_of(s, "equity")), counted(count_of(s, "alerts")));
+  fflush(to);
+}
+
+// ---- the end -------------------------------------------------------------------------------------------------------------------------
+
+static void reason_list(const json_t *object, FILE *to) {
+  const char *key;
+  json_t *value;
+  bool first = true;
+  json_object_foreach((json_t *)(uintptr_t)object, key, value) {
+    fprintf(to, "%s%s %s", first ? "  (" : ", ", key, counted((uint64_t)json_integer_value(value)));
+    first = false;
+  }
+  fputs(first ? "\n" : ")\n", to);
+}
+
+void hd_screen_summary(const json_t *s, bool colours, FILE *to) {
+  const char *bold = colours ? "\033[1m" : "", *plain = colours ? "\033[0m" : "";
+  char took[32];
+  size_t i;
+  json_t *row;
+  hd_duration_format(took, sizeof took, (int64_t)(number_of(s, "elapsed_s") * 1e9));
+  fprintf(to, "\n%sSummary%s  %s %s, %s, ended by %s\n", bold, plain, text_of(s, "mode"), text_of(s, "config"), took, text_of(s, "ended_by"));
+  fprintf(to, "  ticks       %s\n", counted(count_of(s, "ticks")));
+  fprintf(to, "  rejected    %s", counted(count_of(s, "rejected_ticks")));
+  reason_list(json_object_get(s, "rejected"), to);
+  fprintf(to, "  decisions   %s\n  intents     %s\n", counted(count_of(s, "decisions")), counted(count_of(s, "intents")));
+  fprintf(to, "  orders      %s, %s denied", counted(count_of(s, "orders")), counted(count_of(s, "denied")));
+  reason_list(json_object_get(s, "denied_by"), to);
+  fprintf(to, "  executions  %s\n", counted(count_of(s, "executions")));
+  fprintf(to, "  P&L         %s %s after %s fees; equity %s\n", money(number_of(s, "pnl")), text_of(s, "currency"), money(number_of(s, "fees")), money(number_of(s, "equity")));
+  json_array_foreach(json_object_get(s, "strategies"), i, row) fprintf(to, "    %-10s%s\n", text_of(row, "name"), money(number_of(row, "pnl")));
+  fprintf(to, "  alerts      %s%s%s\n", counted(count_of(s, "alerts")), count_of(s, "alerts") ? ", the last: " : "", text_of(s, "alert"));
+  fprintf(to, "  journal     %s\n", *text_of(s, "journal") ? text_of(s, "journal") : "off");
+  json_array_foreach(json_object_get(s, "databases"), i, row) fprintf(to, "  database    %s\n", json_string_value(row));
+  fprintf(to, "  books       %s\n", json_is_true(json_object_get(s, "identity")) ? "add up to the last unit" : text_of(s, "identity_error"));
+}
+
+// ---- the terminal --------------------------------------------------------------------------------------------------------------------
+
+void hd_screen_begin(FILE *to) {
+  fputs("\033[?25l\033[2J", to);
+  fflush(to);
+}
+
+void hd_screen_end(FILE *to) {
+  fputs("\033[?25h", to);
+  fflush(to);
+}
+
+uint32_t hd_screen_rows(int fd) {
+  struct winsize size;
+  return ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
+}
