@@ -1,4 +1,5 @@
-// Inside of the config reader: the tables of keys (config.c) and how a tree of values is read by them (config_read.c).
+// Inside of the config reader: the tables of keys (config.c), one value by its row (config_value.c), and how a tree of values is read
+// by the tables (config_read.c).
 #ifndef HD_RUNTIME_CONFIG_READ_H
 #define HD_RUNTIME_CONFIG_READ_H
 
@@ -27,6 +28,13 @@ struct hd_config_reader;
 // Notes an error at the line of a key.
 __attribute__((format(printf, 3, 4))) void hd_config_wrong(struct hd_config_reader *r, const char *path, const char *format, ...);
 void hd_config_check(struct hd_config *c, struct hd_config_reader *r);
+
+// Number of a name among names separated by blanks, from 1; 0: none of them.
+uint32_t hd_config_choice(const char *choices, const char *text);
+// The shortest decimal that reads back as the same number: 0.1 is written 0.1.
+void hd_config_number(char *to, size_t size, double number);
+// "a price like "12.34"": what a type looks like.
+const char *hd_config_type_words(uint32_t type);
 
 // Parses one value into its field; HADRON_ERR_PARSE or HADRON_ERR_RANGE with "expected ..., found ..." in the fault.
 int32_t hd_config_key_parse(const struct hd_config_key *key, const char *text, void *base, struct hd_fault *fault);
