@@ -38,7 +38,7 @@ bool hd_setup_data(struct hd_setup *s, const char *const *files, uint32_t count)
 }
 
 // Plugins lie beside the program in a build tree, or below lib/hadron where it is installed; and in the data directory.
-static void default_plugin_path(struct hd_config *c) {
+void hd_setup_plugins(struct hd_config *c) {
   char program[PATH_MAX];
   ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
   if (n <= 0) return;
@@ -58,7 +58,7 @@ int hd_setup_load(struct hd_setup *s, const char *command) {
     fprintf(stderr, "hadron %s: %u error%s in the configuration\n", command, count, count == 1 ? "" : "s");
     return HD_EXIT_CONFIG;
   }
-  if (!s->config.plugin_path[0]) default_plugin_path(&s->config);
+  if (!s->config.plugin_path[0]) hd_setup_plugins(&s->config);
   if (!s->config.control[0]) snprintf(s->config.control, sizeof s->config.control, "%.490s/hadron.sock", s->config.data_dir);
   return HD_EXIT_OK;
 }

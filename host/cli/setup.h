@@ -23,6 +23,8 @@ __attribute__((format(printf, 2, 3))) bool hd_setup_setf(struct hd_setup *s, con
 bool hd_setup_data(struct hd_setup *s, const char *const *files, uint32_t count);
 // Loads; prints every error with file and line; an exit code.
 int hd_setup_load(struct hd_setup *s, const char *command);
+// The default plugin path, for commands that work without a configuration.
+void hd_setup_plugins(struct hd_config *c);
 void hd_setup_fini(struct hd_setup *s);
 
 #endif

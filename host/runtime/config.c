@@ -64,6 +64,12 @@ const struct hd_config_key hd_config_keys[] = {
     {"journal.segment", HD_KEY_BYTES, AT(journal_segment), 0, 65536, INT64_C(1) << 32, "64MiB", NULL, false, "size of a segment; a multiple of 4096"},
     {"journal.keep", HD_KEY_BYTES, AT(journal_keep), 0, 0, INT64_MAX, "0", NULL, false, "oldest segments beyond this are deleted once all readers are done; 0: kept"},
 
+    {"sample.kind", HD_KEY_CHOICE, AT(sample_kind), 0, 0, 0, "equity", "equity crypto", false, "what is generated when a backtest or replay has no files: shares in sessions, or coins around the clock"},
+    {"sample.instruments", HD_KEY_U32, AT(sample_instruments), 0, 0, 4096, "0", NULL, false, "how many; 0: 20 shares or 10 coins"},
+    {"sample.names", HD_KEY_TEXT, AT(sample_names), sizeof((struct hd_config *)0)->sample_names, 0, 0, "", NULL, false, "theirs instead, with commas between; empty: SIM00, SIM01, ..."},
+    {"sample.duration", HD_KEY_DURATION, AT(sample_duration_ns), 0, 1000000000, INT64_MAX, "1d", NULL, false, "of the sample, from `start`"},
+    {"sample.seed", HD_KEY_U64, AT(sample_seed), 0, 1, INT64_MAX, "1", NULL, false, "of the sample; the same seed, the same ticks"},
+
     {"report.equity_every", HD_KEY_DURATION, AT(equity_every_ns), 0, 1000000, INT64_MAX, "1d", NULL, false, "samples of the books, for the statistics"},
     {"report.periods_per_year", HD_KEY_REAL, AT(periods_per_year), 0, 0, 1e9, "0", NULL, false, "of those samples; 0: 252 for days, else by the calendar"},
     {"report.risk_free", HD_KEY_REAL, AT(risk_free), 0, -1, 10, "0", NULL, false, "per year"},

@@ -91,6 +91,12 @@ struct hd_config {
   int64_t equity_every_ns;          // samples of equity: 1d for daily statistics
   double periods_per_year;          // of those samples; 0: from equity_every (252 days, else by the calendar)
   double risk_free;                 // per year, for Sharpe
+  // sample: what is generated for a backtest without files
+  uint32_t sample_kind;             // 1 equity, 2 crypto
+  uint32_t sample_instruments;      // 0: the kind's usual number
+  char sample_names[1024];          // theirs, ',' between; "": SIM00, ...
+  int64_t sample_duration_ns;
+  uint64_t sample_seed;
   // control
   char control[512];                // path of the control socket; "": data_dir/hadron.sock
   // source

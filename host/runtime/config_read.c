@@ -467,7 +467,7 @@ static void read_rules(struct hd_config_reader *r, const struct hd_value *root) 
 static const char *const top_more[] = {"venues", "strategies", "services", "allocator", "risk", NULL};
 static const struct { const char *name; const char *more[3]; } groups[] = {
     {"engine", {NULL}}, {"account", {NULL}}, {"universe", {"instruments", NULL}}, {"normalize", {NULL}}, {"router", {"rules", "correlated", NULL}},
-    {"gateway", {NULL}}, {"lua", {NULL}}, {"journal", {NULL}}, {"report", {NULL}}};
+    {"gateway", {NULL}}, {"lua", {NULL}}, {"journal", {NULL}}, {"sample", {NULL}}, {"report", {NULL}}};
 
 static void read_all(struct hd_config_reader *r) {
   struct hd_config *c = r->config;
