@@ -78,7 +78,9 @@ static json_t *ask(const struct admin *a, json_t *request, int *code) {
   }
   json_t *answer = hd_client_ask(path, request, &fault);
   *code = answer ? HD_EXIT_OK : exit_of(fault.code);
-  if (!answer) fprintf(stderr, "hadron %s: %s\n", a->command, fault.text);
+  size_t said = strlen(a->command); // the host names the command too
+  bool twice = strncmp(fault.text, a->command, said) == 0 && strncmp(fault.text + said, ": ", 2) == 0;
+  if (!answer) fprintf(stderr, "hadron %s: %s\n", a->command, fault.text + (twice ? said + 2 : 0));
   if (answer && a->json) {
     json_dumpf(answer, stdout, JSON_COMPACT | JSON_REAL_PRECISION(15));
     putchar('\n');

@@ -222,7 +222,7 @@ void hd_screen_summary(const json_t *s, bool colours, FILE *to) {
   reason_list(json_object_get(s, "denied_by"), to);
   fprintf(to, "  executions  %s\n", counted(count_of(s, "executions")));
   fprintf(to, "  P&L         %s %s after %s fees; equity %s\n", money(number_of(s, "pnl")), text_of(s, "currency"), money(number_of(s, "fees")), money(number_of(s, "equity")));
-  json_array_foreach(json_object_get(s, "strategies"), i, row) fprintf(to, "    %-10s%s\n", text_of(row, "name"), money(number_of(row, "pnl")));
+  json_array_foreach(json_object_get(s, "strategies"), i, row) fprintf(to, "    %-16s  %s\n", text_of(row, "name"), money(number_of(row, "pnl")));
   fprintf(to, "  alerts      %s%s%s\n", counted(count_of(s, "alerts")), count_of(s, "alerts") ? ", the last: " : "", text_of(s, "alert"));
   fprintf(to, "  journal     %s\n", *text_of(s, "journal") ? text_of(s, "journal") : "off");
   json_array_foreach(json_object_get(s, "databases"), i, row) fprintf(to, "  database    %s\n", json_string_value(row));
