@@ -5,6 +5,7 @@
 
 #include "base/banned.h"
 #include "base/text.h"
+#include "cli/locale.h"
 #include "cli/report.h"
 
 #define COLUMNS 80
@@ -97,15 +98,6 @@ static void list_end(struct list *l) { fputs("\n", l->to); }
 
 // ---- the drawn series ------------------------------------------------------------------------------------------------------------
 
-static bool locale_is_utf8(void) {
-  const char *names[] = {"LC_ALL", "LC_CTYPE", "LANG"};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    const char *v = getenv(names[i]);
-    if (v && *v) return strcasestr(v, "utf-8") != NULL || strcasestr(v, "utf8") != NULL; // the first that is set decides
-  }
-  return false;
-}
-
 // level: 0 nothing, 1 .. 8.
 static void block_print(FILE *to, int level, bool utf8) {
   static const char ascii[] = " _.-:=+*#";
@@ -136,7 +128,7 @@ static void print_curve(const struct hd_report *r, FILE *to) {
   const struct hd_report_book *b = &r->books[0];
   double equity[SPARK], fall[SPARK];
   char t[4][TEXT_SIZE];
-  bool utf8 = locale_is_utf8();
+  bool utf8 = hd_locale_utf8();
   if (b->count == 0) return;
   int columns = columns_fill(b, equity, fall);
   double low = (double)b->money.equity_low, high = (double)b->money.equity_high, deepest = -b->figures.max_drawdown;
