@@ -222,6 +222,10 @@ static void take_counts(struct hd_report *r, const struct hd_session *s) {
                                                hd_histogram_quantile(h, 0.999), h->max};
   }
   if (s->options.digest) hd_digest_text(&s->digest, r->digest);
+  if (s->journal) {
+    memcpy(r->journal, hd_journal_id(s->journal), sizeof r->journal);
+    r->has_journal = true;
+  }
 }
 
 static void take_book(struct hd_report *r, const struct hd_session *s, uint32_t arm) {

@@ -81,6 +81,8 @@ struct hd_report {
   struct hd_report_counts counts;
   struct hd_report_latency latency[HD_STAGE_COUNT];
   char digest[HD_DIGEST_TEXT];      // "": none was kept
+  bool has_journal;
+  uint8_t journal[16];              // id of the journal that holds the records
   char why[128];                    // why the ratios are missing; "": they are there
   struct hd_fault fault;            // what the checks at the end found
 };

@@ -88,6 +88,8 @@ static json_t *latencies(const struct hd_report *r) {
 
 static json_t *report_object(const struct hd_report *r) {
   json_t *o = json_object();
+  char journal[2 * sizeof r->journal + 1];
+  hd_hex_format(journal, r->journal, sizeof r->journal);
   json_object_set_new(o, "config", json_string(r->path));
   json_object_set_new(o, "currency", json_string(r->currency));
   add_time(o, "from", r->from_ns);
@@ -100,6 +102,7 @@ static json_t *report_object(const struct hd_report *r) {
   add_number(o, "elapsed_s", (double)r->elapsed_ns / 1e9);
   add_number(o, "ticks_per_s", hd_report_ticks_per_second(r));
   json_object_set_new(o, "digest", *r->digest ? json_string(r->digest) : json_null());
+  json_object_set_new(o, "journal", r->has_journal ? json_string(journal) : json_null());
   add_reasons(o, "rejected_by_reason", r->rejected, HADRON_TICK_REASON_COUNT, hd_tick_reason_name);
   add_reasons(o, "denied_by_reason", r->denied, HADRON_RISK_REASON_COUNT, hd_risk_reason_name);
   json_object_set_new(o, "strategies", strategies(r));
