@@ -429,6 +429,12 @@ void hd_pipeline_sample(struct hd_pipeline *p, int64_t now_ns) {
   }
   p->equity_samples++;
   if (!p->listener.decided) p->sampled = p->normalize.accepted;
+  p->sampled_allocations = p->portfolio.allocations;
+}
+
+void hd_pipeline_sample_last(struct hd_pipeline *p, int64_t now_ns) {
+  if (p->sampled != p->normalize.accepted || p->sampled_allocations != p->portfolio.allocations || p->equity_samples == 0)
+    hd_pipeline_sample(p, now_ns);
 }
 
 void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns) {

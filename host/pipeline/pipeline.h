@@ -99,6 +99,7 @@ struct hd_pipeline {
   int64_t now_ns;                   // [trade]: of the event being handled
   uint64_t decisions;               // id of the last
   uint64_t tick_rejects, equity_samples, sink_errors;
+  uint64_t sampled_allocations;     // id of the last allocation before the last sample
   uint64_t sampled;                 // ticks accepted up to the last sample
   uint64_t started;                 // cycles at the offer of the tick in progress; 0: not measured
   uint32_t measure_at;
@@ -152,6 +153,8 @@ void hd_pipeline_release(struct hd_pipeline *p, const char *why, uint32_t uid, i
 void hd_pipeline_venue_status(struct hd_pipeline *p, uint16_t venue, uint32_t state, const char *words, int64_t now_ns);
 // [trade] Records a sample of the portfolio and of each arm's book.
 void hd_pipeline_sample(struct hd_pipeline *p, int64_t now_ns);
+// The one at the end of a run; none if nothing has happened since the one before: it would count as a period without profit.
+void hd_pipeline_sample_last(struct hd_pipeline *p, int64_t now_ns);
 
 // One thread: handles timers of all shards due before now_ns in their order across shards, then ticks and feedback to the end.
 void hd_pipeline_settle(struct hd_pipeline *p, int64_t now_ns);

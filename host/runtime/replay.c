@@ -163,7 +163,7 @@ static bool is_over(const struct hd_replay *r) {
 static void finish(struct hd_replay *r) {
   struct hd_runner *runner = &r->session->runner;
   if (!r->stopped && runner->now_ns > 0) hd_runner_advance(runner, runner->now_ns + 1000000000);
-  hd_pipeline_sample(&r->session->pipeline, runner->now_ns);
+  hd_pipeline_sample_last(&r->session->pipeline, runner->now_ns);
   look(r, 0);
 }
 
