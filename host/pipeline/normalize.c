@@ -4,7 +4,7 @@
 
 struct hd_listing_check {
   uint32_t instrument;                // 0: handle not in use
-  uint32_t outliers;                  // refused in a row
+  uint32_t outliers[HADRON_TICK_QUOTE + 1]; // refused in a row, by kind: sane quotes say nothing of a far trade
   int64_t event_ns;                   // of the last accepted tick
   uint64_t sequence[HADRON_TICK_STATUS + 1]; // the venue's, by kind
   uint64_t trade_id;
@@ -63,7 +63,7 @@ static uint32_t check_sequence(const struct hd_listing_check *check, const struc
 
 static uint32_t check_price(const struct hd_normalize *n, const struct hd_instrument *row, int64_t nanos) {
   if (nanos <= 0) return HADRON_TICK_REASON_PRICE_NOT_POSITIVE;
-  if (row->price_max.nanos > 0 && (nanos > row->price_max.nanos || nanos < row->price_min.nanos))
+  if (nanos < row->price_min.nanos || (row->price_max.nanos > 0 && nanos > row->price_max.nanos))
     return HADRON_TICK_REASON_PRICE_OUT_OF_BOUNDS;
   if (n->options.grid && nanos % row->increment.nanos != 0) return HADRON_TICK_REASON_OFF_GRID;
   return HADRON_TICK_ACCEPTED;
@@ -75,20 +75,20 @@ static uint32_t check_size(const struct hd_instrument *row, int64_t e8, bool zer
   return HADRON_TICK_ACCEPTED;
 }
 
-// True if `nanos` is farther from `last` than the limit. last / 10000 first: the product cannot overflow.
+// True if `nanos` is farther from `last` than the limit.
 static bool far_away(int64_t nanos, int64_t last, int64_t bps) {
   if (last == 0) return false;
   int64_t distance = nanos > last ? nanos - last : last - nanos;
-  return (__int128)distance > (__int128)(last / 10000) * bps;
+  return (__int128)distance * 10000 > (__int128)last * bps;
 }
 
-static uint32_t check_outlier(const struct hd_normalize *n, struct hd_listing_check *check, bool far) {
+static uint32_t check_outlier(const struct hd_normalize *n, uint32_t *refused, bool far) {
   if (n->options.outlier_bps == 0 || !far) {
-    check->outliers = 0;
+    *refused = 0;
     return HADRON_TICK_ACCEPTED;
   }
-  if (++check->outliers > n->options.outlier_patience) {
-    check->outliers = 0;
+  if (++*refused > n->options.outlier_patience) {
+    *refused = 0;
     return HADRON_TICK_ACCEPTED;
   }
   return HADRON_TICK_REASON_OUTLIER;
@@ -102,7 +102,7 @@ static uint32_t check_trade(struct hd_normalize *n, struct hd_listing_check *che
   if (!reason) reason = check_size(row, trade->quantity.e8, t->flags & HADRON_TICK_SYNTHETIC);
   if (!reason && trade->aggressor > HADRON_SIDE_SELL) reason = HADRON_TICK_REASON_BAD_SIDE;
   if (reason) return reason;
-  return check_outlier(n, check, far_away(trade->price.nanos, check->trade_nanos, n->options.outlier_bps));
+  return check_outlier(n, &check->outliers[HADRON_TICK_TRADE], far_away(trade->price.nanos, check->trade_nanos, n->options.outlier_bps));
 }
 
 static uint32_t check_quote(struct hd_normalize *n, struct hd_listing_check *check, const struct hd_instrument *row,
@@ -116,8 +116,8 @@ static uint32_t check_quote(struct hd_normalize *n, struct hd_listing_check *che
   if (!reason) reason = check_size(row, q->ask_size.e8, true);
   if (!reason && bid && ask && q->bid.nanos > q->ask.nanos && !n->options.crossed) reason = HADRON_TICK_REASON_CROSSED;
   if (reason) return reason;
-  return check_outlier(n, check, (bid && far_away(q->bid.nanos, check->bid_nanos, n->options.outlier_bps)) ||
-                                     (ask && far_away(q->ask.nanos, check->ask_nanos, n->options.outlier_bps)));
+  return check_outlier(n, &check->outliers[HADRON_TICK_QUOTE], (bid && far_away(q->bid.nanos, check->bid_nanos, n->options.outlier_bps)) ||
+                                                                  (ask && far_away(q->ask.nanos, check->ask_nanos, n->options.outlier_bps)));
 }
 
 static uint32_t check_book(const struct hd_normalize *n, const struct hd_instrument *row, const struct hadron_tick *t) {
@@ -143,8 +143,10 @@ static uint32_t check_value(struct hd_normalize *n, struct hd_listing_check *che
 
 static void remember(struct hd_listing_check *check, const struct hadron_tick *t) {
   if (t->event_ns > check->event_ns) check->event_ns = t->event_ns;
-  check->sequence[t->kind] = t->sequence;
-  check->closed[t->kind] = (t->flags & HADRON_TICK_LAST) != 0;
+  if (t->sequence != 0) {
+    check->sequence[t->kind] = t->sequence;
+    check->closed[t->kind] = (t->flags & HADRON_TICK_LAST) != 0;
+  }
   if (t->kind == HADRON_TICK_TRADE) {
     check->trade_id = t->value.trade.trade_id;
     check->trade_nanos = t->value.trade.price.nanos;
