@@ -93,12 +93,19 @@ static uint8_t lane_by_rules(const struct hd_lane_rules *rules, uint32_t instrum
   return HADRON_LANE_COLD;
 }
 
-// An instrument whose trades turned FAST, or no longer are, tells its peers.
-static void tell_peers(struct hd_router *r, uint32_t instrument) {
-  bool fast = r->routes[instrument].lane[HADRON_TICK_TRADE] == HADRON_LANE_FAST;
+static bool any_peer_fast(const struct hd_router *r, uint32_t instrument) {
   for (uint32_t i = 0; i < r->peer_count; i++)
     for (int side = 0; side < 2; side++)
-      if (r->peers[i][side] == instrument) hd_router_fact(r, r->peers[i][1 - side], HD_FACT_PEER_FAST, fast);
+      if (r->peers[i][side] == instrument && r->routes[r->peers[i][1 - side]].lane[HADRON_TICK_TRADE] == HADRON_LANE_FAST) return true;
+  return false;
+}
+
+// An instrument whose trades turned FAST, or no longer are, tells its peers. One that slows down may not be a peer's only reason.
+static void tell_peers(struct hd_router *r, uint32_t instrument) {
+  for (uint32_t i = 0; i < r->peer_count; i++)
+    for (int side = 0; side < 2; side++)
+      if (r->peers[i][side] == instrument)
+        hd_router_fact(r, r->peers[i][1 - side], HD_FACT_PEER_FAST, any_peer_fast(r, r->peers[i][1 - side]));
 }
 
 static void refresh(struct hd_router *r, uint32_t instrument, uint32_t facts) {
@@ -116,14 +123,9 @@ static struct hd_ring *ring_of(struct hd_router *r, uint32_t instrument, uint8_t
 }
 
 // The lane for a tick: what the rules say, once older ticks have left the lane that they are in.
-static uint8_t lane_now(struct hd_router *r, struct hd_route *route, uint32_t instrument, uint8_t wanted) {
+static uint8_t lane_now(struct hd_router *r, const struct hd_route *route, uint32_t instrument, uint8_t wanted) {
   if (route->current == wanted || route->current == 0) return wanted;
-  if (hd_ring_tail(ring_of(r, instrument, route->current)) < route->last) {
-    r->lane_waits++;
-    return route->current;
-  }
-  r->lane_changes++;
-  return wanted;
+  return hd_ring_tail(ring_of(r, instrument, route->current)) < route->last ? route->current : wanted;
 }
 
 static bool push(struct hd_router *r, struct hd_route *route, uint8_t lane, const struct hadron_tick *tick) {
@@ -132,6 +134,7 @@ static bool push(struct hd_router *r, struct hd_route *route, uint8_t lane, cons
   if (!slot) return false;
   *slot = *tick;
   hd_ring_publish(ring);
+  r->lane_changes += route->current != lane && route->current != 0;
   route->current = lane;
   route->last = atomic_load_explicit(&ring->head, memory_order_relaxed);
   r->routed[lane]++;
@@ -177,9 +180,13 @@ enum hd_routed hd_router_route(struct hd_router *r, const struct hadron_tick *ti
     hold(r, route, tick);
     return HD_ROUTED_CONFLATED;
   }
-  if (route->held && !release_held(r, tick->instrument)) return HD_ROUTED_FULL;
-  if (route->held == 0 && lane != route->current) lane = lane_now(r, route, tick->instrument, wanted);
-  return push(r, route, lane, tick) ? HD_ROUTED : HD_ROUTED_FULL;
+  if (route->held) {
+    if (!release_held(r, tick->instrument)) return HD_ROUTED_FULL;
+    lane = lane_now(r, route, tick->instrument, wanted); // it may have to wait behind that one
+  }
+  if (!push(r, route, lane, tick)) return HD_ROUTED_FULL;
+  r->lane_waits += lane != wanted;
+  return HD_ROUTED;
 }
 
 uint32_t hd_router_pass(struct hd_router *r, const struct hadron_tick *tick) {
