@@ -179,17 +179,9 @@ static void update_market(struct hd_engine *e, struct hd_engine_row *row, const 
 }
 
 static void publish_mark(struct hd_engine *e, const struct hd_engine_row *row, const struct hadron_tick *tick) {
-  struct hd_mark_cell *cell = &e->marks->cells[tick->instrument];
-  struct hd_mark *mark = hd_mark_begin(cell);
-  mark->last = row->market.last;
-  mark->bid = row->market.bid;
-  mark->ask = row->market.ask;
-  mark->event_ns = tick->event_ns;
-  mark->recv_ns = tick->recv_ns;
-  mark->sequence = tick->sequence;
-  mark->state = row->market.state;
-  mark->volatility = (float)row->market.volatility;
-  hd_mark_end(cell);
+  const struct hadron_market *m = &row->market;
+  const struct hd_mark mark = {m->last, m->bid, m->ask, tick->event_ns, tick->recv_ns, tick->sequence, m->state, (float)m->volatility};
+  hd_mark_write(&e->marks->cells[tick->instrument], &mark);
 }
 
 static void call_tick(struct hd_engine *e, struct hd_engine_row *row, struct hd_subscription *s, const struct hadron_tick *tick) {

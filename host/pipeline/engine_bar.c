@@ -2,6 +2,8 @@
 // makes on a close meets the market after it. Tick and volume bars are closed by the tick that completes them.
 #include "pipeline/engine_internal.h"
 
+#define VALUE_MAX ((__int128)1 << 126) // of a bar's sum; rounding adds to it
+
 int32_t hd_engine_bars(struct hd_engine_instance *instance, const struct hadron_bar_request *request) {
   if (request->kind == HADRON_BAR_INVALID || request->kind > HADRON_BAR_VOLUME || request->interval <= 0)
     return HADRON_ERR_ARGUMENT;
@@ -80,16 +82,25 @@ static void bar_add(struct hd_bar_builder *b, const struct hadron_tick *tick, in
   bar->sequence = tick->sequence;
   bar->venue = tick->venue;
   if (__builtin_add_overflow(bar->volume.e8, e8, &bar->volume.e8)) bar->volume.e8 = INT64_MAX;
-  b->value += (__int128)nanos * e8;
+  if (__builtin_add_overflow(b->value, (__int128)nanos * e8, &b->value) || b->value > VALUE_MAX) b->value = VALUE_MAX;
   if (bar->kind != HADRON_BAR_TIME) bar->close_ns = tick->event_ns;
-  b->progress += bar->kind == HADRON_BAR_TICK ? 1 : bar->kind == HADRON_BAR_VOLUME ? e8 : 0;
+  int64_t step = bar->kind == HADRON_BAR_TICK ? 1 : bar->kind == HADRON_BAR_VOLUME ? e8 : 0;
+  if (__builtin_add_overflow(b->progress, step, &b->progress)) b->progress = INT64_MAX;
+}
+
+// Within the bar's range whatever the sums were: beyond their width they stay at the largest number.
+static struct hadron_price bar_vwap(const struct hd_bar_builder *b) {
+  if (b->bar.volume.e8 <= 0) return b->bar.close;
+  __int128 nanos = hadron_divide_round(b->value, b->bar.volume.e8);
+  if (nanos < b->bar.low.nanos) return b->bar.low;
+  return nanos > b->bar.high.nanos ? b->bar.high : (struct hadron_price){(int64_t)nanos};
 }
 
 void hd_engine_bar_close(struct hd_engine *e, struct hd_engine_row *row, uint32_t builder) {
   struct hd_bar_builder *b = &e->builders[builder];
   struct hadron_bar bar = b->bar;
   HD_ASSERT(bar.ticks > 0 && bar.low.nanos <= bar.high.nanos);
-  bar.vwap = bar.volume.e8 > 0 ? (struct hadron_price){(int64_t)hadron_divide_round(b->value, bar.volume.e8)} : bar.close;
+  bar.vwap = bar_vwap(b);
   b->bar.ticks = 0;
   e->counts.bars++;
   uint32_t bit = 1u << (builder - row->bar_first);

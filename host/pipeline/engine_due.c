@@ -2,12 +2,16 @@
 // the shard: by time, then bars before timers, then instrument, arm and id.
 #include "pipeline/engine_internal.h"
 
-static bool item_before(const struct hd_due_item *a, const struct hd_due_item *b) { return hd_due_before(a->due, b->due); }
+// Timers of one instance at one time differ by their ids alone; they never are in two shards.
+static bool item_before(const struct hd_due_item *a, const struct hd_due_item *b) {
+  if (a->due.due_ns == b->due.due_ns && a->due.order == b->due.order) return a->id < b->id;
+  return hd_due_before(a->due, b->due);
+}
 
-// Bars: the instrument in the low half, builder in the middle. Timers: the top bit, then instrument and arm; ids by a tie-break.
+// Bars: instrument, then builder. Timers: the top bit, then instrument and arm.
 static uint64_t order_of(const struct hd_due_item *item) {
   if (item->class == HD_DUE_BAR) return (uint64_t)item->instrument << 32 | item->builder;
-  return UINT64_C(1) << 63 | (uint64_t)item->instrument << 32 | (uint64_t)(item->instance->arm & 0xffff) << 16 | (item->id & 0xffff);
+  return UINT64_C(1) << 63 | (uint64_t)item->instrument << 32 | item->instance->arm;
 }
 
 int32_t hd_engine_due_push(struct hd_engine *e, const struct hd_due_item *item) {
