@@ -426,3 +426,5 @@ void hd_gateway_times(struct hd_gateway *g, const struct hd_gateway_options *opt
   g->options.day_end_ns = options->day_end_ns;
   g->options.expires = options->expires;
 }
+
+void hd_gateway_port(struct hd_gateway *g, const struct hd_venue_port *port) { g->port = *port; }

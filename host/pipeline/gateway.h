@@ -150,6 +150,9 @@ void hd_gateway_order_id(const struct hd_gateway *g, const struct hadron_intent 
                          struct hadron_client_order_id *out);
 bool hd_gateway_seen(const struct hd_gateway *g, const struct hadron_client_order_id *id);
 
+// Speaks to the venues through another port from now on: the runtime puts rings between threads. [control, before ticks flow]
+void hd_gateway_port(struct hd_gateway *g, const struct hd_venue_port *port);
+
 // Changes the times of `options` that may change while running: unknown_after_ns, query_every_ns, day_end_ns, expires. Orders that are
 // open keep the times they were given.
 void hd_gateway_times(struct hd_gateway *g, const struct hd_gateway_options *options);

@@ -449,7 +449,8 @@ void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns) {
 }
 
 int64_t hd_pipeline_next(const struct hd_pipeline *p) {
-  bool equity = p->options.equity_every_ns > 0 && p->sampled != p->normalize.accepted;
+  // With threads the count of ticks is another thread's: then every period has its sample.
+  bool equity = p->options.equity_every_ns > 0 && (p->listener.decided || p->sampled != p->normalize.accepted);
   int64_t gateway = hd_gateway_due(p->gateway);
   return equity && p->next_equity_ns < gateway ? p->next_equity_ns : gateway;
 }
