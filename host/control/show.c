@@ -91,10 +91,12 @@ static json_t *strategy_rows(const struct hd_control *c) {
     const struct hd_session_arm *arm = &s->arms[i];
     const struct hd_book *b = &c->view.books[arm->id];
     json_t *row = book_object(b);
+    struct hd_histogram latency = {0};
+    for (uint32_t shard = 0; shard < s->pipeline.options.shards; shard++) hd_histogram_merge(&latency, &arm->latency[shard]);
     json_object_update_new(row, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", arm->config->base.name, "plugin", arm->plugin->manifest.name,
                                           "version", arm->plugin->manifest.version, "role", roles[arm->config->role & 3], "instances", count(arm->instance_count),
                                           "wins", count(b->wins), "losses", count(b->losses), "errors", count(atomic_load(&arm->faults)), "fenced",
-                                          count(atomic_load(&arm->fenced)), "latency", histogram_object(arm->config->base.name, arm->latency)));
+                                          count(atomic_load(&arm->fenced)), "latency", histogram_object(arm->config->base.name, &latency)));
     json_array_append_new(rows, row);
   }
   return rows;

@@ -25,7 +25,7 @@ struct hd_session_arm {
   uint32_t instance_count;
   struct hadron_instance *instances;           // owned
   struct hd_engine_instance *engine_instances; // owned; same order
-  struct hd_histogram *latency;                // owned: ns per callback, all instances of one shard thread share it
+  struct hd_histogram *latency;                // [shard]: ns per callback of its instances; one writing thread each; owned
   _Atomic uint64_t faults;
   _Atomic uint32_t fenced;                     // instances that get no more ticks
 };

@@ -80,9 +80,10 @@ static int32_t make_instance(struct hd_session *s, struct hd_session_arm *arm, u
   bool universe = is_universe(arm);
   *ei = (struct hd_engine_instance){.api = arm->plugin->api, .on_timer = arm->plugin->timer ? arm->plugin->timer->on_timer : NULL,
                                     .instruments = universe ? arm->instruments : &arm->instruments[index],
-                                    .instrument_count = universe ? arm->instrument_count : 1, .arm = arm->id, .latency = arm->latency};
+                                    .instrument_count = universe ? arm->instrument_count : 1, .arm = arm->id};
   char name[HD_INSTANCE_NAME_SIZE], owner[HD_INSTANCE_NAME_SIZE];
   uint32_t first = ei->instruments[0], shard = s->pipeline.instruments.rows[first].shard;
+  ei->latency = &arm->latency[shard];
   snprintf(name, sizeof name, universe ? "%s" : "%s/%s", arm->config->base.name, s->pipeline.instruments.rows[first].name);
   snprintf(owner, sizeof owner, "%s.shard%u", arm->config->base.name, shard);
   const struct hd_instance_options options = {.plugin = arm->plugin, .capabilities = hd_strategy_capabilities, .owner = ei,
@@ -119,7 +120,7 @@ static int32_t open_arm(struct hd_session *s, struct hd_session_arm *arm, struct
   uint32_t count = is_universe(arm) ? 1 : arm->instrument_count;
   arm->instances = calloc(count, sizeof *arm->instances);
   arm->engine_instances = calloc(count, sizeof *arm->engine_instances);
-  arm->latency = calloc(1, sizeof *arm->latency);
+  arm->latency = calloc(s->config->shards, sizeof *arm->latency);
   if (!arm->instances || !arm->engine_instances || !arm->latency)
     return hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of %s: out of memory", count, row.name);
   for (; arm->instance_count < count; arm->instance_count++)
