@@ -162,7 +162,8 @@ static json_t *count_object(const struct hd_control *c) {
   const struct hd_pipeline *p = &s->pipeline;
   const struct hd_view *v = &c->view;
   uint64_t ticks = 0;
-  for (uint32_t i = 0; i < p->options.shards; i++) ticks += hd_engine_count(p->engines[i])->ticks;
+  if (p->options.record_ticks) ticks = hd_session_count(s, HADRON_MSG_TICK); // a count that other threads may read
+  else for (uint32_t i = 0; i < p->options.shards; i++) ticks += hd_engine_count(p->engines[i])->ticks;
   return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "ticks", count(ticks), "offered_ticks", count(s->runner.ticks), "rejected_ticks",
                    count(hd_normalize_refused(&p->normalize)), "rejected", reasons(p->normalize.refused, HADRON_TICK_REASON_COUNT, hd_tick_reason_name),
                    "decisions", count(hd_session_count(s, HADRON_MSG_DECISION)), "intents", count(hd_session_count(s, HADRON_MSG_INTENT)), "orders",
