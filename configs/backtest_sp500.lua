@@ -19,7 +19,7 @@ return {
   venues = {
     -- The header date,open,high,low,close,... is understood by itself. As `asset = equity` says, a daily bar is a session from 09:30 to
     -- 16:00 in New York: open, extremes and close become four ticks at their places in the day.
-    replay = { params = { files = { "configs/data/sp500-2000.csv" }, symbol = "SPX", columns = { "asset=equity" } } },
+    replay = { params = { files = { here("data/sp500-2000.csv") }, symbol = "SPX", columns = { "asset=equity" } } },
 
     -- Costs: 1 basis point of commission, and market orders trade 2 basis points worse than the last price; 3 in all, each way. A large
     -- fund on the index costs less today and cost about this in 2000.

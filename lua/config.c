@@ -95,6 +95,13 @@ static int config_env(lua_State *L) {
   return 1;
 }
 
+// here("data/x.csv"): a path beside the configuration, wherever the program was started.
+static int config_here(lua_State *L) {
+  const struct reader *r = reader_of(L);
+  lua_pushfstring(L, "%s/%s", r->directory, luaL_checkstring(L, 1));
+  return 1;
+}
+
 // Below the configuration's directory, whatever links may say.
 static bool path_inside(const struct reader *r, const char *path, char resolved[PATH_MAX]) {
   char joined[PATH_MAX];
@@ -366,6 +373,9 @@ static int32_t reader_open(struct reader *r, const char *path, struct hd_fault *
   lua_pushlightuserdata(L, r);
   lua_pushcclosure(L, config_include, 1);
   hd_lua_sandbox_set(&r->box, "include");
+  lua_pushlightuserdata(L, r);
+  lua_pushcclosure(L, config_here, 1);
+  hd_lua_sandbox_set(&r->box, "here");
   return HADRON_OK;
 }
 

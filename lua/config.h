@@ -3,7 +3,8 @@
 //
 //   return { engine = { shards = 4 }, recorder = { url = env("DATABASE_URL") }, venues = include("venues.lua") }
 //
-// takes  a file; env("NAME" [, default]) reads the environment, include("FILE") another file below the config's directory
+// takes  a file; env("NAME" [, default]) reads the environment, include("FILE") another file below the config's directory,
+//        here("FILE") makes a path beside the config of a relative one
 // gives  a tree of plain data; values with text from the environment are marked secret
 // bound  the sandbox's limits; 32 levels, 100,000 values  full  an error with file and line
 // thread [control]
