@@ -149,7 +149,8 @@ static int32_t play(struct replay_command *r, struct hd_session *session, uv_loo
   hd_replay_init(&replay, session, &r->options);
   r->running = &replay;
   const struct hd_control_options options = {.path = r->setup.config.control, .loop = loop, .session = session, .replay = &replay};
-  int32_t code = hd_control_open(&options, &control, fault);
+  int32_t code = hd_setup_directory(&r->setup.config, fault);
+  if (!code) code = hd_control_open(&options, &control, fault);
   if (!code) {
     uv_signal_init(loop, &interrupt);
     interrupt.data = r;

@@ -1,8 +1,6 @@
 // hadron run: a configuration on the wall clock, until its duration is over or somebody stops it.
-#include <errno.h>
 #include <getopt.h>
 #include <signal.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/banned.h"
@@ -227,26 +225,12 @@ static int run_loop(struct run *r) {
   return exit_code;
 }
 
-// data_dir and what leads to it.
-static int32_t make_directories(const char *path, struct hd_fault *fault) {
-  char part[sizeof ((struct hd_config *)0)->data_dir];
-  hd_text_copy(part, sizeof part, path);
-  for (char *at = part + 1;; at++) {
-    if (*at && *at != '/') continue;
-    char kept = *at;
-    *at = 0;
-    if (mkdir(part, 0750) && errno != EEXIST) return hd_fault_set(fault, HADRON_ERR_IO, "data_dir %s: %s: %s", path, part, strerror(errno));
-    *at = kept;
-    if (!kept) return HADRON_OK;
-  }
-}
-
 static int run_session(struct run *r) {
   const struct hd_config *c = &r->setup.config;
   struct hd_fault fault = {0};
   char log[600];
   snprintf(log, sizeof log, "%s/hadron.log", c->data_dir);
-  int32_t code = make_directories(c->data_dir, &fault);
+  int32_t code = hd_setup_directory(c, &fault);
   if (!code) code = hd_log_start(r->terminal ? log : NULL, HADRON_LOG_INFO, &fault);
   if (code) return hd_cli_fail("run", HD_EXIT_FAILED, &fault);
   hd_cycles_calibrate();

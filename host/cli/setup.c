@@ -1,8 +1,10 @@
 #include "cli/setup.h"
 
+#include <errno.h>
 #include <libgen.h>
 #include <limits.h>
 #include <stdarg.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/banned.h"
@@ -61,6 +63,19 @@ int hd_setup_load(struct hd_setup *s, const char *command) {
   if (!s->config.plugin_path[0]) hd_setup_plugins(&s->config);
   if (!s->config.control[0]) snprintf(s->config.control, sizeof s->config.control, "%.490s/hadron.sock", s->config.data_dir);
   return HD_EXIT_OK;
+}
+
+int32_t hd_setup_directory(const struct hd_config *config, struct hd_fault *fault) {
+  char part[sizeof config->data_dir];
+  hd_text_copy(part, sizeof part, config->data_dir);
+  for (char *at = part + (*part != 0);; at++) {
+    if (*at && *at != '/') continue;
+    char kept = *at;
+    *at = 0;
+    if (mkdir(part, 0750) && errno != EEXIST) return hd_fault_set(fault, HADRON_ERR_IO, "data_dir %s: %s: %s", config->data_dir, part, strerror(errno));
+    *at = kept;
+    if (!kept) return HADRON_OK;
+  }
 }
 
 void hd_setup_fini(struct hd_setup *s) {

@@ -25,6 +25,8 @@ bool hd_setup_data(struct hd_setup *s, const char *const *files, uint32_t count)
 int hd_setup_load(struct hd_setup *s, const char *command);
 // The default plugin path, for commands that work without a configuration.
 void hd_setup_plugins(struct hd_config *c);
+// Makes data_dir and what leads to it.
+int32_t hd_setup_directory(const struct hd_config *config, struct hd_fault *fault);
 void hd_setup_fini(struct hd_setup *s);
 
 #endif

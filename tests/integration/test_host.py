@@ -254,6 +254,38 @@ def check_stop_command():
         assert "stop: test" in host.text("err")
 
 
+def check_replay():
+    host = Host()
+    without_services = CONFIG.replace(next(row for row in CONFIG.splitlines() if "recorder" in row), "")
+    with open(os.path.join(host.directory, "small.lua"), "w") as file:
+        file.write(without_services)
+    process = subprocess.Popen([HADRON, "replay", "small.lua", "--duration", "1d", "--speed", "50", "--json"], cwd=host.directory, stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until("the replay answers", lambda: process.poll() is not None or host.command("status", "--json").returncode == 0)
+    assert process.poll() is None, process.communicate()
+    client = host.connect()
+
+    def ask(**request):
+        client.sendall(json.dumps(request).encode() + b"\n")
+        return json.loads(line(client))
+
+    until("ticks flow", lambda: host.ask("status")["ticks"] > 10)
+    assert host.ask("status")["form"] == "replay"
+    assert ask(command="pause")["result"]["paused"]
+    before = host.ask("status")["time"]
+    assert host.ask("status")["time"] == before, "a paused clock stands"
+    assert not ask(command="seek", to="2001-01-01")["ok"] and not ask(command="seek", to="soon")["ok"]
+    assert not ask(command="step", ticks=0)["ok"] and not ask(command="speed", speed=-1)["ok"]
+    assert ask(command="speed", speed=200)["ok"] and not ask(command="resume")["result"]["paused"]
+    until("it goes on", lambda: host.ask("status")["time"] > before)
+    host.ask("kill", "test")
+    until("nothing is open", lambda: host.ask("status")["open_orders"] == 0)
+    assert ask(command="stop")["ok"]
+    out, err = process.communicate(timeout=WAIT_S)
+    assert process.returncode == 0 and json.loads(out)["ticks"] > 10, (process.returncode, out[:200], err)
+    shutil.rmtree(host.directory)
+
+
 def check_stale_socket():
     with Host() as host:
         host.process.kill()
@@ -349,6 +381,7 @@ CASES = [
     ("administration, one thread", check_administration, ()),
     ("administration, threads", check_administration, ("--set", "engine.threads=true", "--set", "engine.shards=2")),
     ("stop", check_stop_command, ()),
+    ("a replay", check_replay, ()),
     ("a socket that was left behind", check_stale_socket, ()),
     ("other users", check_other_users, ()),
     ("hostile clients", check_hostile_clients, ()),
