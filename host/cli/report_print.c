@@ -33,8 +33,9 @@ static const char *money_within(char to[TEXT_SIZE], int64_t micros, size_t width
 
 static const char *number_text(char to[TEXT_SIZE], double v, uint32_t unit) {
   double shown = unit == HD_REPORT_PERCENT ? v * 100 : v;
+  bool small = fabs(shown) < 0.1 && fabs(shown) >= 0.00005; // returns of minutes, not of days
   if (!isfinite(v)) snprintf(to, TEXT_SIZE, isnan(v) ? "-" : v > 0 ? "infinite" : "-infinite");
-  else snprintf(to, TEXT_SIZE, fabs(shown) < 1e6 ? "%.2f%s" : "%.3g%s", shown, unit == HD_REPORT_PERCENT ? " %" : "");
+  else snprintf(to, TEXT_SIZE, small ? "%.4f%s" : fabs(shown) < 1e6 ? "%.2f%s" : "%.3g%s", shown, unit == HD_REPORT_PERCENT ? " %" : "");
   return to;
 }
 
