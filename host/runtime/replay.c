@@ -144,7 +144,8 @@ static bool advance(struct hd_replay *r) {
   } else { // a venue that makes its own market: time itself is the source
     if (is_paused(r)) return false;
     int64_t due = hd_runner_due(runner);
-    if (due >= runner->tick_limit_ns) return false;
+    if (due >= runner->tick_limit_ns && runner->tick_limit_ns < r->end_ns) return false;
+    if (due >= r->end_ns) due = r->end_ns; // nothing more before the end: the clock goes there all the same
     hd_runner_advance(runner, due > runner->now_ns ? due : runner->now_ns);
     return true;
   }

@@ -259,6 +259,8 @@ def check_replay():
     without_services = CONFIG.replace(next(row for row in CONFIG.splitlines() if "recorder" in row), "")
     with open(os.path.join(host.directory, "small.lua"), "w") as file:
         file.write(without_services)
+    short = host.command("replay", "small.lua", "--duration", "2s", "--speed", "0", "--json")
+    assert short.returncode == 0 and json.loads(short.stdout)["ticks"] > 100, short
     process = subprocess.Popen([HADRON, "replay", "small.lua", "--duration", "1d", "--speed", "50", "--json"], cwd=host.directory, stdin=subprocess.DEVNULL,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     until("the replay answers", lambda: process.poll() is not None or host.command("status", "--json").returncode == 0)
