@@ -16,6 +16,7 @@ return hadron.strategy {
 
   -- One instance per instrument; each has a `self` of its own. Keep everything that must last in it: globals cannot be written.
   on_start = function(self)
+    if self.prices then return end -- `load` comes before: keep what it took over
     self.prices, self.at, self.sum, self.side = {}, 0, 0, 0
   end,
 
