@@ -77,9 +77,9 @@ static void page(void) {
       "returns one table: `return { engine = { shards = 4 }, venues = { ... } }`. Here a key is written with dots, as in\n"
       "`--set engine.shards=4`, which overrides the file; of several the last one wins. In the file prices, quantities and amounts may\n"
       "be texts: `\"0.1\"` stays exact. `env(\"NAME\")` reads the environment, and what comes from it is never printed; `include(\"FILE\")`\n"
-      "takes the table of another file. A key that does not exist is an error with its line. `hadron run CONFIG --check` tells all\n"
-      "errors at once. *Live* keys change while it runs: `hadron set normalize.stale=2s`.\n\n"
-      "Relative paths are relative to the directory in which the program is started.\n\n## Keys\n\n");
+      "takes the table of another file; `here(\"FILE\")` names a file beside the configuration. A key that does not exist is an error with\n"
+      "its line. `hadron run CONFIG --check` tells all errors at once. *Live* keys change while it runs: `hadron set normalize.stale=2s`.\n\n"
+      "Other relative paths are relative to the directory in which the program is started.\n\n## Keys\n\n");
   put_keys(hd_config_keys, hd_config_key_count, true);
   put("\n## venues.NAME, services.NAME and allocator\n\n"
       "Each is a table of its own, with the plugin's parameters in `params`. Without an `allocator` it is `net`.\n\n");
