@@ -109,16 +109,18 @@ static int run(struct backtest *b) {
     hd_replay_fini(&replay);
   }
   hd_progress_end(&progress);
+  int64_t elapsed_ns = hd_clock_monotonic_ns() - start_ns;
   if (!code) {
     hd_session_services(&session, hd_clock_wall_ns(), true);
-    hd_report_finish(report, &session, hd_clock_monotonic_ns() - start_ns);
+    hd_report_finish(report, &session, elapsed_ns);
     code = hd_report_check(report, &fault);
     if (b->setup.json) hd_report_print_json(report, stdout);
     else hd_report_print(report, stdout);
-    int32_t kept = code ? code : hd_results_write(report, &b->setup.config, b->results, &fault);
-    if (kept && !code) fprintf(stderr, "hadron backtest: the run was not added to backtest_results: %s\n", fault.text);
   }
-  hd_session_close(&session);
+  hd_session_close(&session); // before the row is written: until then the recorder may hold the same database
+  struct hd_fault lost = {0};
+  if (!code && hd_results_write(report, &b->setup.config, b->results, &lost))
+    fprintf(stderr, "hadron backtest: the run was not added to backtest_results: %s\n", lost.text);
   hd_report_destroy(report);
   return code ? hd_cli_fail("backtest", hd_cli_exit(code), &fault) : HD_EXIT_OK;
 }

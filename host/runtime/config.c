@@ -121,5 +121,6 @@ void hd_config_check(struct hd_config *c, struct hd_config_reader *r) {
   if (c->journal_segment % 4096) hd_config_wrong(r, "journal.segment", "expected a multiple of 4096 bytes, found %llu", (unsigned long long)c->journal_segment);
   if (c->volatility_decay <= 0 || c->volatility_decay >= 1) hd_config_wrong(r, "engine.volatility_decay", "expected a number between 0 and 1, found %g", c->volatility_decay);
   if (c->venue_count == 0) hd_config_wrong(r, "venues", "expected at least one venue, found none");
-  if (c->service_count > 0 && !c->journal) hd_config_wrong(r, "journal.enabled", "services read the journal: expected true, found false");
+  // A backtest leaves journal and services out unless it is told otherwise.
+  if (c->service_count > 0 && !c->journal && c->mode != HADRON_MODE_BACKTEST) hd_config_wrong(r, "journal.enabled", "services read the journal: expected true, found false");
 }
