@@ -133,6 +133,7 @@ int hd_backtest_command(int argc, char **argv) {
   hd_log_level(HADRON_LOG_WARN);
   code = hd_setup_load(&b.setup, "backtest");
   if (!code) code = hd_sample_if_needed(&b.setup, "backtest");
+  if (!code && b.journal) code = hd_setup_directory(&b.setup, "backtest");
   if (!code) code = run(&b);
   hd_setup_fini(&b.setup);
   return code;
