@@ -19,13 +19,14 @@ return {
   account = { currency = "USD", cash = "1000000" },
 
   venues = {
-    sim = { params = { flow = "random", instruments = 10, price = "120", volatility = 0.35, rate = 20, entry_latency = "2ms", response_latency = "1ms" } },
+    sim = { params = { flow = "random", instruments = 10, price = "120", volatility = 0.35, rate = 100, entry_latency = "2ms", response_latency = "1ms" } },
   },
 
+  -- Quick ones, as in the demo: there is something to see in the first seconds.
   strategies = {
-    sma = { universe = { "SIM00", "SIM01", "SIM02", "SIM03" }, params = { fast = 50, slow = 500, size = "100" } },
-    mean_revert = { universe = { "SIM04", "SIM05", "SIM06" }, params = { length = 300, k = 3, hold = "2m", size = "100" } },
-    market_maker = { universe = { "SIM07", "SIM08" }, params = { size = "100", position_max = "500", half_spread_bps = 3, skew_bps = 3 } },
+    sma = { universe = { "SIM00", "SIM01", "SIM02", "SIM03" }, params = { fast = 10, slow = 50, size = "20" } },
+    mean_revert = { universe = { "SIM04", "SIM05", "SIM06" }, params = { length = 100, k = 2, hold = "1m", size = "20" } },
+    market_maker = { universe = { "SIM07", "SIM08" }, params = { size = "100", position_max = "500", half_spread_bps = 1, skew_bps = 1 } },
   },
 
   risk = { order_quantity_max = "1000", position_max = "2000", gross_max = "1000000", collar_bps = 300, daily_loss_max = "50000" },

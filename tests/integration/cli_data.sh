@@ -50,6 +50,7 @@ expect 1 'volatility' "$hadron" data generate c.csv --set volatilty=1
 expect 0 '0 failed' "$hadron" validate "$HADRON_PLUGIN_DIR/sma.so"
 expect 0 '0 failed' "$hadron" validate "$HADRON_PLUGIN_DIR/mean_revert.lua"
 expect 0 '0 failed' "$hadron" validate "$HADRON_SOURCE_DIR/sdk/template/strategy.lua"
+expect 0 '0 failed' "$hadron" validate "$HADRON_PLUGIN_DIR/trend.so" --set fast=2 --set slow=3 --set volatility_bars=2 --set bar=1s
 expect 1 'FAIL' "$hadron" validate "$HADRON_PLUGIN_DIR/sma.so" --set fast=100 --set slow=10
 expect 1 'FAIL' "$hadron" validate "$HADRON_TEST_PLUGIN_DIR/crash_tick.so"
 "$hadron" validate --json "$HADRON_PLUGIN_DIR/sma.so" | python3 -c 'import json, sys; assert json.load(sys.stdin)["failed"] == 0'
