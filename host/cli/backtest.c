@@ -97,7 +97,8 @@ static int run(struct backtest *b) {
   if (code) return hd_cli_fail("backtest", HD_EXIT_FAILED, &(struct hd_fault){code, "the report: out of memory"});
   const struct hd_session_options options = {.journal = b->journal, .services = b->journal, .digest = true, .is_virtual = true,
                                              .observer = report, .observe = hd_report_observe};
-  code = hd_session_open(&session, &b->setup.config, &options, &fault);
+  code = b->journal ? hd_setup_directory(&b->setup.config, &fault) : HADRON_OK;
+  if (!code) code = hd_session_open(&session, &b->setup.config, &options, &fault);
   int64_t start_ns = hd_clock_monotonic_ns();
   struct hd_progress progress;
   hd_progress_init(&progress, "backtest", !b->quiet && !b->setup.json);
@@ -133,7 +134,6 @@ int hd_backtest_command(int argc, char **argv) {
   hd_log_level(HADRON_LOG_WARN);
   code = hd_setup_load(&b.setup, "backtest");
   if (!code) code = hd_sample_if_needed(&b.setup, "backtest");
-  if (!code && b.journal) code = hd_setup_directory(&b.setup, "backtest");
   if (!code) code = run(&b);
   hd_setup_fini(&b.setup);
   return code;
