@@ -7,6 +7,7 @@
 #include "hadron/venue.h"
 
 #define BATCH 256
+#define INSTRUMENTS_MAX 4096
 
 struct memory {
   const struct hadron_host *host;
@@ -53,16 +54,17 @@ static void memory_tick(struct memory *m, struct hadron_tick *t, int64_t i, uint
 
 static int32_t memory_start(void *self) {
   struct memory *m = self;
-  uint32_t handles[64];
-  int64_t prices[64];
+  static uint32_t handles[INSTRUMENTS_MAX];
+  static int64_t prices[INSTRUMENTS_MAX];
   m->ticks = aligned_alloc(64, (size_t)m->count * sizeof *m->ticks);
   if (!m->ticks) return HADRON_ERR_MEMORY;
   memset(m->ticks, 0, (size_t)m->count * sizeof *m->ticks);
   for (int64_t i = 0; i < m->instruments; i++) {
     struct hadron_listing listing = {.increment = {10000000}, .lot = {HADRON_QUANTITY_SCALE}, .multiplier = {HADRON_QUANTITY_SCALE}, .asset = 1};
     listing.symbol[0] = listing.name[0] = 'M';
-    listing.symbol[1] = listing.name[1] = (char)('A' + i / 8);
-    listing.symbol[2] = listing.name[2] = (char)('A' + i % 8);
+    listing.symbol[1] = listing.name[1] = (char)('A' + i / 256);
+    listing.symbol[2] = listing.name[2] = (char)('A' + i / 16 % 16);
+    listing.symbol[3] = listing.name[3] = (char)('A' + i % 16);
     int32_t code = m->venue->resolve(m->host->instance, &listing, &handles[i]);
     if (code) return code;
     prices[i] = 100 * HADRON_PRICE_SCALE;
@@ -91,7 +93,7 @@ static int64_t memory_poll(void *self, int64_t now_ns) {
 
 static const struct hadron_param table[] = {
     {"count", "ticks to make", "ticks", "1000000", HADRON_PARAM_INTEGER, offsetof(struct memory, count), 8, 0, 1, 1 << 30, 0, 0},
-    {"instruments", "instruments they are spread over", "", "4", HADRON_PARAM_INTEGER, offsetof(struct memory, instruments), 8, 0, 1, 64, 0, 0},
+    {"instruments", "instruments they are spread over", "", "4", HADRON_PARAM_INTEGER, offsetof(struct memory, instruments), 8, 0, 1, INSTRUMENTS_MAX, 0, 0},
     {"quotes", "every other tick is a quote", "", "false", HADRON_PARAM_BOOL, offsetof(struct memory, quotes), 8, 0, 0, 1, 0, 0},
 };
 static const struct hadron_params params = {sizeof params, sizeof table / sizeof *table, table, NULL};
