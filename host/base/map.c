@@ -15,20 +15,32 @@ struct hd_map_slot {
   uint64_t value;
 };
 
+static uint64_t word_at(const unsigned char *at) {
+  uint64_t word;
+  memcpy(&word, at, sizeof word);
+  return word;
+}
+
 static uint64_t hash_of(const struct hd_map *map, const unsigned char *key) {
   uint64_t hash = map->key_size;
   uint32_t i = 0;
-  for (; i + 8 <= map->key_size; i += 8) {
-    uint64_t word;
-    memcpy(&word, key + i, 8);
-    hash = hd_random_mix(hash ^ word);
+  for (; i + 8 <= map->key_size; i += 8) hash = (hash ^ word_at(key + i)) * UINT64_C(0x9e3779b97f4a7c15), hash ^= hash >> 32;
+  for (uint64_t rest = 0; i < map->key_size; i++) {
+    rest = rest << 8 | key[i];
+    if (i + 1 == map->key_size) hash ^= rest;
   }
-  if (i < map->key_size) {
-    uint64_t word = 0;
-    memcpy(&word, key + i, map->key_size - i);
-    hash = hd_random_mix(hash ^ word);
-  }
+  hash = hd_random_mix(hash);
   return hash ? hash : 1;
+}
+
+// A call of memcmp costs more than the few words of most keys.
+static bool is_same(const unsigned char *a, const unsigned char *b, uint32_t size) {
+  uint32_t i = 0;
+  for (; i + 8 <= size; i += 8)
+    if (word_at(a + i) != word_at(b + i)) return false;
+  for (; i < size; i++)
+    if (a[i] != b[i]) return false;
+  return true;
 }
 
 static unsigned char *key_at(const struct hd_map *map, uint64_t index) { return map->keys + index * map->key_size; }
@@ -36,7 +48,7 @@ static unsigned char *key_at(const struct hd_map *map, uint64_t index) { return 
 // Index of the key's slot, or of the empty slot where it would go. The table always has an empty slot.
 static uint64_t find(const struct hd_map *map, const void *key, uint64_t hash) {
   uint64_t i = hash & map->mask;
-  while (map->slots[i].hash != 0 && (map->slots[i].hash != hash || memcmp(key_at(map, i), key, map->key_size) != 0))
+  while (map->slots[i].hash != 0 && (map->slots[i].hash != hash || !is_same(key_at(map, i), key, map->key_size)))
     i = (i + 1) & map->mask;
   return i;
 }

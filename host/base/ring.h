@@ -1,6 +1,6 @@
 // Bounded single-producer single-consumer ring of fixed-size elements. Power-of-two capacity, cached indices, no locks, no
 // allocation after init. Full: `hd_ring_reserve` returns NULL and the caller applies the policy that limits.h names.
-// Positions count from 0 and never wrap: head is what was written, tail what was read, so "has everything up to position p been
+// Positions count from 0 and never wrap (a ring of one thread may be rewound): head is what was written, tail what was read, so "has everything up to position p been
 // read?" is one comparison. [one thread each side]
 #ifndef HD_BASE_RING_H
 #define HD_BASE_RING_H
@@ -49,6 +49,15 @@ static inline void *hd_ring_peek(struct hd_ring *ring) {
 static inline void hd_ring_release(struct hd_ring *ring) {
   uint64_t tail = atomic_load_explicit(&ring->tail, memory_order_relaxed);
   atomic_store_explicit(&ring->tail, tail + 1, memory_order_release);
+}
+
+// One thread on both sides: an empty ring begins at its first slot again, so that the few slots in use stay in the cache.
+static inline void hd_ring_rewind(struct hd_ring *ring) {
+  uint64_t head = atomic_load_explicit(&ring->head, memory_order_relaxed);
+  if (head == 0 || head != atomic_load_explicit(&ring->tail, memory_order_relaxed)) return;
+  ring->tail_seen = ring->head_seen = 0;
+  atomic_store_explicit(&ring->head, 0, memory_order_relaxed);
+  atomic_store_explicit(&ring->tail, 0, memory_order_relaxed);
 }
 
 // Either side.

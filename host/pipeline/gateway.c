@@ -17,8 +17,10 @@ static void defaults(struct hd_gateway_options *o) {
 static int32_t make_tables(struct hd_gateway *g) {
   const struct hd_gateway_options *o = &g->options;
   size_t instruments = (size_t)g->instrument_max + 1;
-  g->id_mask = 15;
-  while (g->id_mask < o->ids_max * 2) g->id_mask = g->id_mask * 2 + 1;
+  g->id_mask_last = 15;
+  while (g->id_mask_last < o->ids_max * 2) g->id_mask_last = g->id_mask_last * 2 + 1;
+  // A table of up to a megabyte never grows while orders wait.
+  g->id_mask_first = g->id_mask = g->id_mask_last < HD_IDS_FIRST ? g->id_mask_last : HD_IDS_FIRST - 1;
   g->part_size = (uint64_t)o->executions_max * 2 + HD_SHARES_MAX;
   g->orders = calloc((size_t)o->orders_max + 1, sizeof *g->orders);
   g->instrument_head = calloc(instruments, sizeof(uint32_t));
@@ -26,7 +28,7 @@ static int32_t make_tables(struct hd_gateway *g) {
   g->instrument_unknown = calloc(instruments, sizeof(uint32_t));
   g->instrument_held = calloc(instruments, sizeof(uint32_t));
   g->heap = calloc((size_t)o->orders_max + 1, sizeof(uint32_t));
-  g->ids = calloc((size_t)g->id_mask + 1, sizeof *g->ids);
+  g->ids = calloc(((size_t)g->id_mask_last + 1) * 2, sizeof *g->ids);
   g->id_cache = calloc(1, sizeof *g->id_cache);
   g->executions = calloc(o->executions_max, sizeof *g->executions);
   g->parts = calloc(g->part_size, sizeof *g->parts);

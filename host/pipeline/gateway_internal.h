@@ -35,6 +35,7 @@ struct hd_id_cell { // one used id; free unless `day` is the set's
   uint32_t low, day;
 };
 
+#define HD_IDS_FIRST 65536u // cells of the set of used ids at the start of a day, if it may hold more
 #define HD_ID_TEXT_SIZE 256
 struct hd_id_cache { // the last id: risk and gateway ask for the same one, one after the other
   size_t size;
@@ -58,8 +59,8 @@ struct hd_gateway {
   uint32_t *instrument_unknown, *instrument_held; // [instrument]: how many
   uint32_t instrument_max;
   uint32_t *heap, heap_count;                     // [1 .. heap_count]: slots, the earliest due first
-  struct hd_id_cell *ids;                         // open addressing
-  uint32_t id_mask, id_count, id_day;
+  struct hd_id_cell *ids;                         // open addressing; gateway_table.c says how it lies
+  uint32_t id_mask, id_mask_first, id_mask_last, id_count, id_day;
   struct hd_id_cache *id_cache;
   struct hd_execution_memory *executions;         // ring
   uint64_t execution_first, execution_next;       // running numbers

@@ -219,20 +219,29 @@ void hd_table_hold(struct hd_gateway *g, struct hd_order *o, uint8_t held) {
 // A cell is free unless its day is the set's day: when the day changes the whole set is empty at once, and within a day nothing is
 // ever removed, so a probe may stop at the first free cell. Ids of an earlier day cannot come again, because the date is in them.
 
-static struct hd_id_cell cell_of(const struct hadron_client_order_id *id) {
-  uint64_t words[2] = {0, 0};
-  for (int i = 0; i < 24; i++) {
-    char c = id->hex[i];
-    uint64_t digit = (uint64_t)(c >= 'a' ? c - 'a' + 10 : c - '0') & 15;
-    words[i / 16] = words[i / 16] << 4 | digit;
-  }
-  return (struct hd_id_cell){.high = words[0], .low = (uint32_t)words[1]};
+//
+// The set begins small and doubles as the day goes on, so that it stays in the cache for as long as it can. A set of n cells lies in
+// cells n to 2n of one allocation: the next size is a region of its own, and growing allocates nothing.
+
+// Eight hex digits as 32 bits. Which digit is where does not matter.
+static uint64_t digits_pack(const char *hex) {
+  uint64_t x;
+  memcpy(&x, hex, sizeof x);
+  x = (x & UINT64_C(0x0f0f0f0f0f0f0f0f)) + (x >> 6 & UINT64_C(0x0101010101010101)) * 9;
+  x = (x | x >> 4) & UINT64_C(0x00ff00ff00ff00ff);
+  x = (x | x >> 8) & UINT64_C(0x0000ffff0000ffff);
+  return (x | x >> 16) & UINT64_C(0xffffffff);
 }
 
-static uint32_t id_place(const struct hd_gateway *g, const struct hd_id_cell *cell) {
+static struct hd_id_cell cell_of(const struct hadron_client_order_id *id) {
+  return (struct hd_id_cell){.high = digits_pack(id->hex) << 32 | digits_pack(id->hex + 8), .low = (uint32_t)digits_pack(id->hex + 16)};
+}
+
+static struct hd_id_cell *id_place(const struct hd_gateway *g, const struct hd_id_cell *cell) {
+  struct hd_id_cell *cells = g->ids + g->id_mask + 1;
   uint32_t i = (uint32_t)hd_random_mix(cell->high ^ cell->low) & g->id_mask;
-  while (g->ids[i].day == g->id_day && (g->ids[i].high != cell->high || g->ids[i].low != cell->low)) i = (i + 1) & g->id_mask;
-  return i;
+  while (cells[i].day == g->id_day && (cells[i].high != cell->high || cells[i].low != cell->low)) i = (i + 1) & g->id_mask;
+  return &cells[i];
 }
 
 // A clock that steps back does not take the set back: nothing of today is forgotten.
@@ -241,20 +250,28 @@ void hd_ids_day(struct hd_gateway *g, int64_t now_ns) {
   if (day <= g->id_day) return;
   g->id_day = day;
   g->id_count = 0;
+  g->id_mask = g->id_mask_first;
+}
+
+static void ids_grow(struct hd_gateway *g) {
+  uint32_t size = g->id_mask + 1;
+  const struct hd_id_cell *old = g->ids + size;
+  g->id_mask = size * 2 - 1;
+  for (uint32_t i = 0; i < size; i++)
+    if (old[i].day == g->id_day) *id_place(g, &old[i]) = old[i];
 }
 
 bool hd_ids_has(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
   HD_ASSERT(g->id_day != 0);
   struct hd_id_cell cell = cell_of(id);
-  return g->ids[id_place(g, &cell)].day == g->id_day;
+  return id_place(g, &cell)->day == g->id_day;
 }
 
 void hd_ids_add(struct hd_gateway *g, const struct hadron_client_order_id *id) {
   HD_ASSERT(g->id_day != 0 && g->id_count < g->options.ids_max);
-  struct hd_id_cell cell = cell_of(id);
-  uint32_t at = id_place(g, &cell);
-  if (g->ids[at].day == g->id_day) return;
+  struct hd_id_cell cell = cell_of(id), *at = id_place(g, &cell);
+  if (at->day == g->id_day) return;
   cell.day = g->id_day;
-  g->ids[at] = cell;
-  g->id_count++;
+  *at = cell;
+  if (++g->id_count > g->id_mask / 2 && g->id_mask < g->id_mask_last) ids_grow(g);
 }

@@ -61,6 +61,7 @@ static struct hd_arm_view view_of(const struct hd_pipeline *p, uint32_t arm, uin
 
 static struct hd_feedback *feedback_reserve(struct hd_pipeline *p, uint32_t shard) {
   struct hd_feedback *slot;
+  if (!p->listener.feedback) hd_ring_rewind(&p->feedback[shard]);
   // Never dropped. One thread: the ring cannot fill, because settle empties it after every event; else the shard will make room.
   while (!(slot = hd_ring_reserve(&p->feedback[shard]))) {
     HD_ASSERT(p->listener.feedback);

@@ -58,6 +58,7 @@ const struct hd_venue_port hd_runner_port = {.submit = port_submit, .cancel = po
 
 void hd_runner_reported(struct hd_runner *r, struct hd_venue *v, const struct hadron_venue_report *report) {
   struct hadron_venue_report *slot;
+  hd_ring_rewind(&r->reports); // both sides are this thread
   // A venue that says more than the ring holds in one call is heard in between; nothing is dropped. Only the gateway is entered here,
   // and it queues what it has to say to strategies.
   while (!(slot = hd_ring_reserve(&r->reports))) {

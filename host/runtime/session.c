@@ -25,7 +25,9 @@ static int32_t sink_write(void *self, uint16_t template_id, const void *block, u
   }
   if (s->options.digest) hd_digest_add(&s->digest, template_id, block, block_size, tail, tail_size);
   HD_DASSERT(template_id < HD_TEMPLATE_COUNT);
-  atomic_fetch_add_explicit(&s->records[template_id], 1, memory_order_relaxed);
+  // A locked addition costs more than the rest of this function: only where several threads write.
+  if (s->live) atomic_fetch_add_explicit(&s->records[template_id], 1, memory_order_relaxed);
+  else atomic_store_explicit(&s->records[template_id], hd_session_count(s, template_id) + 1, memory_order_relaxed);
   if (s->options.observe) s->options.observe(s->options.observer, template_id, block, tail, tail_size);
   return HADRON_OK;
 }

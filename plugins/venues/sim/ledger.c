@@ -150,6 +150,7 @@ int64_t sim_latency(struct sim_random *random, int64_t base, int64_t jitter) {
 
 struct sim_request *sim_request_push(struct sim *s, int64_t now_ns) {
   if (s->request_tail - s->request_head > s->request_mask) return NULL;
+  if (s->request_head == s->request_tail) s->request_head = s->request_tail = 0; // the few slots in use stay in the cache
   struct sim_request *r = &s->requests[s->request_tail++ & s->request_mask];
   int64_t due = now_ns + sim_latency(&s->entry_random, s->params.entry_latency, s->params.entry_jitter);
   r->due_ns = s->entry_last_ns = sim_max(due, s->entry_last_ns);
@@ -161,6 +162,7 @@ struct sim_request *sim_request_push(struct sim *s, int64_t now_ns) {
 void sim_report_push(struct sim *s, struct sim_report report) {
   // Never dropped: if the ring is full, the oldest is handed over before its time.
   if (s->report_tail - s->report_head > s->report_mask) sim_report_emit(s);
+  if (s->report_head == s->report_tail) s->report_head = s->report_tail = 0;
   int64_t due = s->at_ns + sim_latency(&s->response_random, s->params.response_latency, s->params.response_jitter);
   report.venue_ns = s->at_ns;
   report.due_ns = s->report_last_ns = sim_max(due, s->report_last_ns);
