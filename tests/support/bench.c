@@ -76,6 +76,10 @@ static void plugin_path(char *to, size_t size) {
   snprintf(to, size, "%.300s/plugins:%.300s/bench:%.300s/../../tests/bench", at, at, at);
 }
 
+void bench_source_path(char path[TEST_PATH_SIZE], const char *file) {
+  snprintf(path, TEST_PATH_SIZE, "%.300s/../../%.200s", program_directory(), file);
+}
+
 void bench_session_open(struct bench_session *b, const char *text, const struct hd_session_options *options) {
   static struct hd_config_error errors[HD_CONFIG_ERRORS_MAX];
   char file[TEST_PATH_SIZE], plugins[1024];

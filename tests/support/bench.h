@@ -41,6 +41,8 @@ void bench_session_close(struct bench_session *b);
 struct hadron_tick *bench_ticks(uint64_t count, uint32_t instruments);
 // A plugin of build/<preset>/plugins, build/<preset>/bench or tests/bench: "sma.so".
 const struct hd_plugin *bench_plugin(const char *file);
+// A file of the source tree.
+void bench_source_path(char path[TEST_PATH_SIZE], const char *file);
 // Resident memory of this process, in bytes.
 uint64_t bench_resident(void);
 
