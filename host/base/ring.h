@@ -14,13 +14,16 @@ struct hd_ring {
   uint64_t tail_seen;                 // producer's copy of tail
   _Alignas(64) _Atomic uint64_t tail; // consumer
   uint64_t head_seen;                 // consumer's copy of head
-  _Alignas(64) unsigned char *slots;  // owned
+  _Alignas(64) unsigned char *slots;  // in `memory`, aligned
+  unsigned char *memory;              // owned
   uint64_t mask;
   uint32_t element_size;
 };
 
 // capacity: a power of two. HADRON_ERR_MEMORY or HADRON_ERR_ARGUMENT.
 int32_t hd_ring_init(struct hd_ring *ring, uint32_t element_size, uint64_t capacity);
+// The same, but memory is used when a slot is: for a ring that is rewound, which uses few of them.
+int32_t hd_ring_init_lazy(struct hd_ring *ring, uint32_t element_size, uint64_t capacity);
 void hd_ring_fini(struct hd_ring *ring);
 
 // Producer: the next free slot, or NULL when full; then publish it.

@@ -61,9 +61,9 @@ struct hd_order {
   uint8_t pad[3];
   uint32_t pins;                    // calls under way that look at it: its slot is not given away
   uint32_t heap_at;                 // place in the heap of due times; 0: none
-  struct hd_share shares[HD_SHARES_MAX]; // ascending by arm
   uint32_t next, previous;          // list of open orders, or of closed ones, by index
   uint32_t next_of_instrument, previous_of_instrument; // open orders of the same instrument
+  struct hd_share shares[HD_SHARES_MAX]; // [0 .. share_count), ascending by arm; what is behind them is old
 };
 
 enum hd_hold {

@@ -144,7 +144,7 @@ struct hd_order *hd_table_take(struct hd_gateway *g, const struct hadron_order *
   if (o->list == HD_LIST_CLOSED) hd_map_remove(&g->by_id, o->request.client_order_id.hex);
   HD_ASSERT(o->heap_at == 0 && o->pins == 0);
   list_pull(g, o);
-  memset(o, 0, sizeof *o);
+  memset(o, 0, offsetof(struct hd_order, shares)); // half of an order is room for shares that most do not have
   o->request = *request;
   o->state = HADRON_STATE_INITIALIZED;
   o->ask_ns = o->expire_at_ns = INT64_MAX;

@@ -178,7 +178,8 @@ static int32_t init_shards(struct hd_pipeline *p) {
   memset(p->feedback, 0, p->options.shards * sizeof *p->feedback);
   for (uint32_t s = 0; s < p->options.shards; s++) {
     int32_t code = hd_engine_create(&p->options.engine, &p->instruments, &p->marks, &listener, &p->engines[s]);
-    if (!code) code = hd_ring_init(&p->feedback[s], sizeof(struct hd_feedback), HD_FEEDBACK_RING);
+    int32_t (*init)(struct hd_ring *, uint32_t, uint64_t) = p->listener.feedback ? hd_ring_init : hd_ring_init_lazy;
+    if (!code) code = init(&p->feedback[s], sizeof(struct hd_feedback), HD_FEEDBACK_RING);
     if (code) return code;
   }
   return HADRON_OK;

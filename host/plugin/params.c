@@ -196,13 +196,13 @@ void hd_params_table_check(const struct hadron_params *table, struct hd_mismatch
 
 struct hd_params_change {
   const struct hd_plugin *plugin;
-  uint32_t count;
+  uint32_t count, room;
+  unsigned char *store; // behind the writes, in the same block: all bytes
+  size_t used;
   struct write {
     const struct hadron_param *param;
     unsigned char *bytes; // what the field will hold; after a commit, what it held before. param->size of them
-  } writes[HD_PARAMS_MAX];
-  unsigned char *store; // owned: all bytes
-  size_t used;
+  } writes[];           // [0 .. count); no more than needed: thousands of instances are made one after another
 };
 
 static uint32_t param_count(const struct hd_plugin *plugin) { return plugin->params ? plugin->params->count : 0; }
@@ -239,7 +239,7 @@ static int32_t unknown_fault(const struct place *at, const char *name, struct hd
 }
 
 static void stage(struct hd_params_change *c, const struct hadron_param *p, const char *text, union cell value) {
-  HD_ASSERT(c->count < HD_PARAMS_MAX);
+  HD_ASSERT(c->count < c->room);
   struct write *w = &c->writes[c->count++];
   w->param = p;
   w->bytes = c->store + c->used;
@@ -300,14 +300,13 @@ static int32_t stage_values(struct hd_params_change *c, const struct hd_param_va
 
 static int32_t prepare(const struct hd_plugin *plugin, const struct hd_param_value *values, uint32_t count, bool live, struct hd_params_change **out,
                        struct hd_fault *fault) {
-  struct hd_params_change *c = calloc(1, sizeof *c);
-  size_t size = 1;
+  uint32_t room = param_count(plugin); // each once: what is given twice is refused
+  size_t size = sizeof(struct hd_params_change) + room * sizeof(struct write);
   for (uint32_t i = 0; i < param_count(plugin); i++) size += plugin->params->params[i].size;
-  if (c != NULL) c->store = calloc(1, size);
-  if (c == NULL || c->store == NULL) {
-    hd_params_free(c);
-    return hd_fault_set(fault, HADRON_ERR_MEMORY, "plugin %s: no memory for %zu bytes of parameters", plugin->manifest.name, size);
-  }
+  struct hd_params_change *c = calloc(1, size);
+  if (c == NULL) return hd_fault_set(fault, HADRON_ERR_MEMORY, "plugin %s: no memory for %zu bytes of parameters", plugin->manifest.name, size);
+  c->room = room;
+  c->store = (unsigned char *)&c->writes[room];
   c->plugin = plugin;
   int32_t err = live ? HADRON_OK : stage_defaults(c, values, count, fault);
   if (!err) err = stage_values(c, values, count, live, fault);
@@ -327,8 +326,6 @@ int32_t hd_params_prepare_live(const struct hd_plugin *plugin, const struct hd_p
 }
 
 void hd_params_free(struct hd_params_change *c) {
-  if (c == NULL) return;
-  free(c->store);
   free(c);
 }
 

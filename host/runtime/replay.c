@@ -185,6 +185,8 @@ int32_t hd_replay_run(struct hd_replay *r, struct hd_fault *fault) {
     bool moved = advance(r);
     if (moved && runner->ticks - last_ticks < LOOK_TICKS && runner->recorded > 0) continue;
     last_ticks = runner->ticks;
+    // Pages ahead of the writer; what goes wrong is told when the services have their turn.
+    if (r->session->journal) (void)hd_journal_maintain(r->session->journal, fault);
     int64_t wall_ns = hd_clock_monotonic_ns();
     if (!moved && !is_over(r)) {
       if (runner->held && runner->tick_limit_ns >= r->end_ns && !is_paused(r)) break; // the first tick beyond the end

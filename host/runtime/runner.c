@@ -10,7 +10,7 @@ int32_t hd_runner_init(struct hd_runner *r, struct hd_pipeline *pipeline, struct
     venues[i].runner = r;
     r->recorded += hd_venue_is(&venues[i], HADRON_VENUE_RECORDED);
   }
-  return hd_ring_init(&r->reports, sizeof(struct hadron_venue_report), HD_REPORT_RING);
+  return hd_ring_init_lazy(&r->reports, sizeof(struct hadron_venue_report), HD_REPORT_RING);
 }
 
 void hd_runner_fini(struct hd_runner *r) { hd_ring_fini(&r->reports); }

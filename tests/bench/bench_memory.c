@@ -28,7 +28,7 @@ static void observe(void *observer, uint16_t template_id, const void *block, con
 static void config_write(char *to, size_t size) {
   int at = snprintf(to, size,
                     "mode = \"paper\", report = { equity_every = \"1d\" }, universe = { max = 1024 }, journal = { segment = \"4MiB\" },\n"
-                    "venues = { memory = { params = { count = %u, instruments = 1000, ahead = false } }, sim = { params = { instruments_max = 1024 } } },\n"
+                    "venues = { memory = { params = { count = %u, instruments = 1000, ahead = false, step = \"1s\" } }, sim = { params = { instruments_max = 1024 } } },\n"
                     "strategies = {\n",
                     TICKS);
   for (int i = 0; i < 10; i++)

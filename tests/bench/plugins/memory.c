@@ -12,7 +12,7 @@
 struct memory {
   const struct hadron_host *host;
   const struct hadron_venue_host *venue;
-  int64_t count, instruments, quotes, ahead; // parameters
+  int64_t count, instruments, quotes, ahead, step; // parameters
   uint16_t number;
   struct hadron_tick *ticks; // [made - BATCH .. made), or all
   uint64_t at, made;
@@ -37,7 +37,7 @@ static void memory_destroy(void *self) {
 }
 
 static void memory_tick(struct memory *m, struct hadron_tick *t, int64_t i, uint32_t handle, int64_t price) {
-  t->event_ns = t->recv_ns = INT64_C(1704205800000000000) + i * 1000000;
+  t->event_ns = t->recv_ns = INT64_C(1704205800000000000) + i * m->step;
   t->sequence = 0;
   t->instrument = handle;
   t->venue = m->number;
@@ -104,6 +104,7 @@ static const struct hadron_param table[] = {
     {"count", "ticks to make", "ticks", "1000000", HADRON_PARAM_INTEGER, offsetof(struct memory, count), 8, 0, 1, 1 << 30, 0, 0},
     {"instruments", "instruments they are spread over", "", "4", HADRON_PARAM_INTEGER, offsetof(struct memory, instruments), 8, 0, 1, INSTRUMENTS_MAX, 0, 0},
     {"ahead", "all ticks are made at the start", "", "true", HADRON_PARAM_BOOL, offsetof(struct memory, ahead), 8, 0, 0, 1, 0, 0},
+    {"step", "time from one tick to the next", "duration", "1ms", HADRON_PARAM_DURATION, offsetof(struct memory, step), 8, 0, 1, INT64_MAX, 0, 0},
     {"quotes", "every other tick is a quote", "", "false", HADRON_PARAM_BOOL, offsetof(struct memory, quotes), 8, 0, 0, 1, 0, 0},
 };
 static const struct hadron_params params = {sizeof params, sizeof table / sizeof *table, table, NULL};
