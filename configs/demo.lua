@@ -5,7 +5,7 @@
 --   build/release/hadron run configs/demo.lua            starts it; --duration 30s ends it by itself
 --   build/release/hadron status --watch                  in another terminal
 --
--- Everything it writes is below `data_dir`: the journal, data/hadron.db (SQLite), the control socket.
+-- Everything it writes is below `data_dir`: the journal, data/hadron.sqlite (SQLite), the control socket.
 return {
   mode = "paper",
   data_dir = "data",
@@ -81,8 +81,8 @@ return {
   engine = { shards = 1, threads = false },
 
   services = {
-    -- Each record of the journal becomes a row, exactly once. `sqlite3 data/hadron.db 'SELECT * FROM positions'` looks at it.
-    recorder = { params = { url = "sqlite:data/hadron.db" } },
+    -- Each record of the journal becomes a row, exactly once. `sqlite3 data/hadron.sqlite 'SELECT * FROM positions'` looks at it.
+    recorder = { params = { url = "sqlite:data/hadron.sqlite" } },
   },
 
   -- The journal grows by the ticks; the oldest segments go once the recorder has them.

@@ -31,7 +31,7 @@ CONFIG = """return {
     sma = { plugin = "sma", params = { fast = 5, slow = 20, size = 10 } },
     quotes = { plugin = "market_maker" },
   },
-  services = { recorder = { plugin = "recorder", params = { url = "sqlite:data/hadron.db" } } },
+  services = { recorder = { plugin = "recorder", params = { url = "sqlite:data/hadron.sqlite" } } },
 }
 """
 
@@ -175,7 +175,7 @@ def check_summary_agrees_with_database():
     summary = json.loads(done.stdout)
     assert summary["identity"] and summary["ended_by"] == "its duration"
     assert summary["ticks"] > 100 and summary["executions"] > 0, summary
-    database = sqlite3.connect(os.path.join(host.directory, "data", "hadron.db"))
+    database = sqlite3.connect(os.path.join(host.directory, "data", "hadron.sqlite"))
     for key, table in (("ticks", "hadron_ticks"), ("decisions", "hadron_strategy_decisions"), ("intents", "hadron_order_intents"), ("executions", "hadron_order_executions")):
         rows = database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         assert rows == summary[key], (table, rows, summary[key])
