@@ -167,16 +167,34 @@ void hd_session_free_strategies(struct hd_session *s) {
   s->arm_count = 0;
 }
 
-int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count,
-                          struct hd_fault *fault) {
-  for (uint32_t a = 0; a < s->arm_count; a++) {
-    struct hd_session_arm *arm = &s->arms[a];
-    if (strcmp(arm->config->base.name, strategy) != 0) continue;
-    struct hd_params_change *change = NULL;
-    int32_t code = hd_params_prepare_live(arm->plugin, values, count, &change, fault);
-    for (uint32_t i = 0; !code && i < arm->instance_count; i++) code = hd_params_commit(change, &arm->instances[i], fault);
-    if (change) hd_params_free(change);
+// One prepared change per instance: a commit leaves the old values in its change, so that committing it once more brings them back.
+static int32_t change_all(struct hd_session_arm *arm, struct hd_params_change **changes, struct hd_fault *fault) {
+  for (uint32_t i = 0; i < arm->instance_count; i++) {
+    int32_t code = hd_params_commit(changes[i], &arm->instances[i], fault);
+    if (!code) continue;
+    struct hd_fault back;
+    while (i-- > 0) hd_params_commit(changes[i], &arm->instances[i], &back); // the values that were good before are good again
     return code;
   }
+  return HADRON_OK;
+}
+
+static int32_t arm_params(struct hd_session_arm *arm, const struct hd_param_value *values, uint32_t count, struct hd_fault *fault) {
+  struct hd_params_change **changes = calloc(arm->instance_count + 1, sizeof(struct hd_params_change *));
+  if (!changes) return hd_fault_set(fault, HADRON_ERR_MEMORY, "parameters of %u instances: out of memory", arm->instance_count);
+  int32_t code = HADRON_OK;
+  for (uint32_t i = 0; !code && i < arm->instance_count; i++)
+    code = hd_params_prepare_live(arm->plugin, values, count, &changes[i], fault);
+  if (!code) code = change_all(arm, changes, fault);
+  for (uint32_t i = 0; i < arm->instance_count; i++)
+    if (changes[i]) hd_params_free(changes[i]);
+  free(changes);
+  return code;
+}
+
+int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count,
+                          struct hd_fault *fault) {
+  for (uint32_t a = 0; a < s->arm_count; a++)
+    if (strcmp(s->arms[a].config->base.name, strategy) == 0) return arm_params(&s->arms[a], values, count, fault);
   return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "strategy \"%s\" is not running; `hadron status` lists those that are", strategy);
 }
