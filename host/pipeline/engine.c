@@ -224,10 +224,10 @@ void hd_engine_view(struct hd_engine *e, uint32_t arm, uint32_t instrument, cons
 
 void hd_engine_allocation(struct hd_engine *e, const struct hadron_allocation *allocation, const struct hd_arm_view *view) {
   struct hd_subscription *s = hd_engine_subscription(e, allocation->arm, allocation->instrument);
+  struct hd_engine_row *row = &e->rows[allocation->instrument];
+  hd_engine_begin(e, row->market.sequence, allocation->time_ns); // also if nobody hears it: the last call's decisions are not this one's
   if (!s) return;
   s->view = *view;
-  struct hd_engine_row *row = &e->rows[allocation->instrument];
-  hd_engine_begin(e, row->market.sequence, allocation->time_ns);
   if ((s->triggers & HADRON_ON_EXECUTION) && !s->instance->fenced)
     hd_engine_result(e, s->instance, s->instance->api->on_execution(s->instance->self, allocation, hd_engine_patch(row, s)));
 }
@@ -235,10 +235,10 @@ void hd_engine_allocation(struct hd_engine *e, const struct hadron_allocation *a
 void hd_engine_order_event(struct hd_engine *e, uint32_t arm, const struct hadron_order_event *event,
                            const struct hd_arm_view *view) {
   struct hd_subscription *s = hd_engine_subscription(e, arm, event->instrument);
-  if (!s) return;
-  s->view = *view;
   struct hd_engine_row *row = &e->rows[event->instrument];
   hd_engine_begin(e, event->cause, event->time_ns);
+  if (!s) return;
+  s->view = *view;
   if ((s->triggers & HADRON_ON_ORDER) && !s->instance->fenced)
     hd_engine_result(e, s->instance, s->instance->api->on_order(s->instance->self, event, hd_engine_patch(row, s)));
 }

@@ -11,7 +11,7 @@ const char *const hd_stage_names[HD_STAGE_COUNT] = {"normalize", "engine", "merg
 
 static int32_t record(struct hd_pipeline *p, uint16_t template_id, const void *block, size_t size, int64_t now_ns, uint32_t flags) {
   int32_t code = hd_record(&p->sink, template_id, block, (uint16_t)size, now_ns, flags);
-  if (code) p->sink_errors++;
+  if (code) atomic_fetch_add_explicit(&p->sink_errors, 1, memory_order_relaxed);
   return code;
 }
 
@@ -24,7 +24,7 @@ static void record_text(struct hd_pipeline *p, uint16_t template_id, const void 
   tail.size = (uint32_t)strlen(tail.bytes);
   int32_t code = p->sink.write(p->sink.self, template_id, block, (uint16_t)size, &tail, (uint32_t)sizeof tail.size + tail.size,
                                now_ns, HD_RECORD_RESERVED);
-  if (code) p->sink_errors++;
+  if (code) atomic_fetch_add_explicit(&p->sink_errors, 1, memory_order_relaxed);
 }
 
 static void alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue,
@@ -372,20 +372,29 @@ bool hd_pipeline_fire(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {
   return true;
 }
 
-bool hd_pipeline_feedback(struct hd_pipeline *p, uint32_t shard) {
-  struct hd_feedback *f = hd_ring_peek(&p->feedback[shard]);
-  if (!f) return false;
-  uint32_t owner = p->instruments.rows[f->instrument].shard;
-  HD_DASSERT(owner == shard || !p->listener.feedback);
-  struct hd_engine *e = p->engines[owner];
-  int64_t now_ns = p->now_ns;
+void hd_pipeline_heard(struct hd_pipeline *p, const struct hd_feedback *f) {
+  uint32_t shard = p->instruments.rows[f->instrument].shard;
+  struct hd_engine *e = p->engines[shard];
   switch (f->kind) {
-  case HADRON_MSG_ALLOCATION: hd_engine_allocation(e, &f->of.allocation, &f->view); now_ns = f->of.allocation.time_ns; break;
-  case HADRON_MSG_ORDER_EVENT: hd_engine_order_event(e, f->arm, &f->of.order_event, &f->view); now_ns = f->of.order_event.time_ns; break;
-  default: hd_engine_view(e, f->arm, f->instrument, &f->view); hd_ring_release(&p->feedback[shard]); return true;
+  case HADRON_MSG_ALLOCATION:
+    hd_engine_allocation(e, &f->of.allocation, &f->view);
+    decided(p, shard, f->of.allocation.time_ns);
+    break;
+  case HADRON_MSG_ORDER_EVENT:
+    hd_engine_order_event(e, f->arm, &f->of.order_event, &f->view);
+    decided(p, shard, f->of.order_event.time_ns);
+    break;
+  default: hd_engine_view(e, f->arm, f->instrument, &f->view); // calls nobody
   }
+}
+
+bool hd_pipeline_feedback(struct hd_pipeline *p, uint32_t shard) {
+  struct hd_feedback *waiting = hd_ring_peek(&p->feedback[shard]);
+  if (!waiting) return false;
+  struct hd_feedback f = *waiting; // what it sets off may need the room
   hd_ring_release(&p->feedback[shard]);
-  decided(p, owner, now_ns);
+  HD_DASSERT(p->instruments.rows[f.instrument].shard == shard || !p->listener.feedback);
+  hd_pipeline_heard(p, &f);
   return true;
 }
 
@@ -443,6 +452,7 @@ void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns) {
   p->now_ns = now_ns;
   if (now_ns >= hd_gateway_due(p->gateway)) hd_gateway_timer(p->gateway, now_ns);
   if (now_ns >= p->next_mark_ns) mark_books(p, now_ns);
+  if (p->options.equity_every_ns > 0 && p->next_equity_ns == 0) p->next_equity_ns = align_up(now_ns, p->options.equity_every_ns);
   if (p->options.equity_every_ns == 0 || now_ns < p->next_equity_ns) return;
   // The sample belongs to the end of its period: prices are those before the tick that let the clock pass it. A period without
   // ticks has no sample: a weekend is not two days without profit.

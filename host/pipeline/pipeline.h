@@ -98,7 +98,8 @@ struct hd_pipeline {
   int64_t next_equity_ns, next_mark_ns;
   int64_t now_ns;                   // [trade]: of the event being handled
   uint64_t decisions;               // id of the last
-  uint64_t tick_rejects, equity_samples, sink_errors;
+  uint64_t tick_rejects, equity_samples;
+  _Atomic uint64_t sink_errors;     // any thread writes records
   uint64_t sampled_allocations;     // id of the last allocation before the last sample
   uint64_t sampled;                 // ticks accepted up to the last sample
   uint64_t started;                 // cycles at the offer of the tick in progress; 0: not measured
@@ -121,7 +122,7 @@ void hd_pipeline_shard(struct hd_pipeline *p, const uint32_t *groups);
 int32_t hd_pipeline_seal(struct hd_pipeline *p, int64_t now_ns);
 
 // [io] Offers a venue's tick. HADRON_OK: routed, conflated or dropped by rule; HADRON_ERR_RANGE: refused (counted, recorded);
-// HADRON_ERR_FULL: no room, give it again or call hd_router_lost.
+// HADRON_ERR_FULL: no room, it is lost: call hd_router_lost (given again, it would be a duplicate).
 int32_t hd_pipeline_offer(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns);
 
 // One thread: offers a tick and handles it at once, past the lanes, which must be empty. What it sets off (feedback, reports) is left to
@@ -136,6 +137,8 @@ bool hd_pipeline_step(struct hd_pipeline *p, uint32_t shard);
 bool hd_pipeline_fire(struct hd_pipeline *p, uint32_t shard, int64_t now_ns);
 // [shard] Handles one piece of feedback; false if there is none.
 bool hd_pipeline_feedback(struct hd_pipeline *p, uint32_t shard);
+// [shard] The same for one that was taken from the ring already.
+void hd_pipeline_heard(struct hd_pipeline *p, const struct hd_feedback *feedback);
 
 // [trade] Decisions of one cause.
 void hd_pipeline_decisions(struct hd_pipeline *p, const struct hadron_decision *decisions, uint32_t count, int64_t now_ns);

@@ -18,5 +18,5 @@ void hd_bell_wait(struct hd_bell *bell, int64_t timeout_ns) {
     struct timespec timeout = {timeout_ns / 1000000000, timeout_ns % 1000000000};
     syscall(SYS_futex, &bell->state, FUTEX_WAIT_PRIVATE, ASLEEP, &timeout, NULL, 0);
   }
-  atomic_store_explicit(&bell->state, QUIET, memory_order_release);
+  atomic_exchange_explicit(&bell->state, QUIET, memory_order_acq_rel); // not a store: what was rung before it must be seen after it
 }

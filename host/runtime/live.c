@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 
+#define ADJUSTMENT_RING 64 // full: the io thread waits
 #define IDLE_NS INT64_C(20000000) // how long a thread sleeps at most when nobody rings: its timers need no doorbell then
 
 struct hd_live_decision {
@@ -84,12 +85,21 @@ static void take_commands(struct hd_live *live) {
 
 // ---- [io] -> [trade]: reports --------------------------------------------------------------------------------------------------------
 
+static bool trade_once(struct hd_live *live);
+
+// [io] waits for the trading thread; once that has ended, this thread is it.
+static void wait_for_trade(struct hd_live *live) {
+  if (atomic_load(&live->trade_done)) {
+    trade_once(live);
+    return;
+  }
+  hd_bell_ring(&live->trade_bell);
+  sched_yield();
+}
+
 void hd_live_report(struct hd_live *live, const struct hadron_venue_report *report) {
   struct hadron_venue_report *slot;
-  while (!(slot = hd_ring_reserve(&live->reports))) { // never dropped: the io thread waits
-    hd_bell_ring(&live->trade_bell);
-    sched_yield();
-  }
+  while (!(slot = hd_ring_reserve(&live->reports))) wait_for_trade(live); // never dropped
   *slot = *report;
   hd_ring_publish(&live->reports);
   hd_bell_ring(&live->trade_bell);
@@ -104,15 +114,59 @@ static void pass_reports(struct hd_live *live) {
   }
 }
 
+static void on_reports_full(void *self) { pass_reports(self); }
+
+// A corporate action waits for its turn between two events of the trading thread.
+static void on_adjust(void *self, const struct hadron_adjustment *adjustment) {
+  struct hd_live *live = self;
+  struct hadron_adjustment *slot;
+  while (!(slot = hd_ring_reserve(&live->adjustments))) wait_for_trade(live);
+  *slot = *adjustment;
+  hd_ring_publish(&live->adjustments);
+  hd_bell_ring(&live->trade_bell);
+}
+
 // ---- [shard] -----------------------------------------------------------------------------------------------------------------------
+
+// Takes feedback out of the ring without handling it: the engine is in the middle of a call.
+static void stash_feedback(struct hd_live_shard *s) {
+  struct hd_ring *ring = &s->live->session->pipeline.feedback[s->index];
+  const struct hd_feedback *f;
+  while ((f = hd_ring_peek(ring))) {
+    if (s->stash_count == s->stash_room) {
+      uint32_t room = s->stash_room ? s->stash_room * 2 : 256;
+      void *grown = realloc(s->stash, room * sizeof *s->stash);
+      if (!grown) return;
+      s->stash = grown;
+      s->stash_room = room;
+    }
+    s->stash[s->stash_count++] = *f;
+    hd_ring_release(ring);
+  }
+}
+
+static bool shard_feedback(struct hd_live_shard *s) {
+  struct hd_pipeline *p = &s->live->session->pipeline;
+  if (s->stash_at == s->stash_count) {
+    s->stash_at = s->stash_count = 0;
+    return hd_pipeline_feedback(p, s->index);
+  }
+  struct hd_feedback f = s->stash[s->stash_at++]; // a copy: handling it may stash more
+  hd_pipeline_heard(p, &f);
+  return true;
+}
 
 static void on_decided(void *self, uint32_t shard, const struct hadron_decision *decisions, uint32_t count) {
   struct hd_live *live = ((struct hd_session *)self)->live;
   struct hd_live_shard *s = &live->shards[shard];
+  // A session that has ended decides nothing more: what finds no room then was never made.
+  if (atomic_load_explicit(&live->trade_done, memory_order_acquire) && hd_ring_capacity(&s->decisions) - hd_ring_size(&s->decisions) < count) return;
   for (uint32_t i = 0; i < count; i++) {
     struct hd_live_decision *slot;
     while (!(slot = hd_ring_reserve(&s->decisions))) { // a decision is never dropped: the shard waits, its lanes fill, COLD conflates
+      if (atomic_load_explicit(&live->trade_done, memory_order_acquire)) return;
       s->waits++;
+      stash_feedback(s); // the trading thread may be waiting for room in there
       hd_bell_ring(&live->trade_bell);
       sched_yield();
     }
@@ -140,7 +194,7 @@ static void *shard_main(void *argument) {
   while (!atomic_load_explicit(&s->live->stop, memory_order_acquire)) {
     bool any = false;
     // Feedback first: a strategy should know its fills before it sees the next tick.
-    for (int i = 0; i < 64 && hd_pipeline_feedback(p, s->index); i++) any = true;
+    while (shard_feedback(s)) any = true;
     uint32_t hold = atomic_load_explicit(&s->live->hold, memory_order_acquire);
     if (hold == HOLD_ALL) shard_rest(s->live);
     if (hold != HOLD_NONE) continue;
@@ -152,7 +206,11 @@ static void *shard_main(void *argument) {
     int64_t wait = hd_engine_due(p->engines[s->index], &due) && due.due_ns - now_ns < IDLE_NS ? due.due_ns - now_ns : IDLE_NS;
     hd_bell_wait(&s->bell, wait);
   }
-  while (hd_pipeline_feedback(p, s->index)) continue;
+  atomic_store(&s->quiet, true);
+  while (!atomic_load_explicit(&s->live->trade_done, memory_order_acquire)) { // the trading thread may be waiting for room
+    while (shard_feedback(s)) continue;
+    hd_bell_wait(&s->bell, 1000000);
+  }
   return NULL;
 }
 
@@ -200,6 +258,12 @@ static bool trade_once(struct hd_live *live) {
     hd_ring_release(&live->reports);
     any = true;
   }
+  const struct hadron_adjustment *adjustment;
+  while ((adjustment = hd_ring_peek(&live->adjustments))) {
+    hd_pipeline_adjust(p, adjustment, hd_clock_wall_ns());
+    hd_ring_release(&live->adjustments);
+    any = true;
+  }
   for (uint32_t s = 0; s < live->session->config->shards; s++)
     for (int i = 0; i < 16 && trade_decisions(live, &live->shards[s]); i++) any = true;
   hd_pipeline_timer(p, hd_clock_wall_ns());
@@ -209,7 +273,7 @@ static bool trade_once(struct hd_live *live) {
 static void *trade_main(void *argument) {
   struct hd_live *live = argument;
   struct hd_pipeline *p = &live->session->pipeline;
-  while (!atomic_load_explicit(&live->stop, memory_order_acquire)) {
+  while (!atomic_load_explicit(&live->trade_stop, memory_order_acquire)) {
     if (trade_once(live)) continue;
     for (uint32_t i = 1; i <= p->instruments.count; i++) // host-held stops: shards do not touch the gateway
       if (hd_gateway_holds(p->gateway, i)) hd_gateway_mark(p->gateway, i, hd_clock_wall_ns());
@@ -217,6 +281,7 @@ static void *trade_main(void *argument) {
     hd_bell_wait(&live->trade_bell, wait < IDLE_NS ? wait : IDLE_NS);
   }
   while (trade_once(live)) continue;
+  atomic_store_explicit(&live->trade_done, true, memory_order_release);
   return NULL;
 }
 
@@ -377,6 +442,7 @@ static int32_t open_threads(struct hd_live *live, struct hd_fault *fault) {
   uint32_t shards = live->session->config->shards;
   int32_t code = hd_ring_init(&live->commands, sizeof(struct hd_command), HD_COMMAND_RING);
   if (!code) code = hd_ring_init(&live->reports, sizeof(struct hadron_venue_report), HD_REPORT_RING);
+  if (!code) code = hd_ring_init(&live->adjustments, sizeof(struct hadron_adjustment), ADJUSTMENT_RING);
   live->shards = aligned_alloc(64, shards * sizeof *live->shards);
   if (code || !live->shards) return hd_fault_set(fault, HADRON_ERR_MEMORY, "rings of %u shards: out of memory", shards);
   memset(live->shards, 0, shards * sizeof *live->shards);
@@ -390,6 +456,9 @@ static int32_t open_threads(struct hd_live *live, struct hd_fault *fault) {
   hd_gateway_port(p->gateway, &p->port); // it has its own copy
   p->listener.decided = on_decided;
   p->listener.feedback = on_feedback;
+  live->session->runner.other = live;
+  live->session->runner.reports_full = on_reports_full;
+  live->session->runner.adjust = on_adjust;
   p->options.measure_every = 0; // the stages' clock belongs to one thread; here the whole way is measured
   for (uint32_t i = 0; !code && i < shards; i++)
     code = start_thread(&live->shards[i].thread, &live->shards[i].running, shard_main, &live->shards[i], "hd-shard", fault);
@@ -436,42 +505,74 @@ static void join(pthread_t thread, bool *running, struct hd_bell *bell) {
   *running = false;
 }
 
-// The rings are emptied by this thread alone: what was decided before the stop still gets its record.
+// No thread is left to make room: this one does.
+static void on_feedback_alone(void *self, uint32_t shard) {
+  struct hd_session *s = self;
+  struct hd_ring *ring = &s->pipeline.feedback[shard];
+  if (hd_ring_size(ring) == hd_ring_capacity(ring)) shard_feedback(&s->live->shards[shard]);
+}
+
+// The rings are emptied by this thread alone: what was received and decided before the stop still gets its record.
 static void drain(struct hd_live *live) {
   struct hd_pipeline *p = &live->session->pipeline;
+  p->listener.feedback = on_feedback_alone;
   for (bool more = true; more;) {
-    more = trade_once(live);
+    while ((more = trade_once(live))) continue;
     take_commands(live);
     pass_reports(live);
+    more = hd_ring_size(&live->reports) > 0;
+    hd_router_flush(&p->router);
     for (uint32_t i = 0; i < live->session->config->shards; i++)
-      while (hd_pipeline_step(p, i) || hd_pipeline_feedback(p, i)) more = true;
+      while (shard_feedback(&live->shards[i]) || hd_pipeline_step(p, i)) {
+        more = true;
+        while (trade_once(live)) continue;
+      }
   }
+}
+
+// Shards first, as long as the trading thread makes room for them; then that one; then what both have left.
+static void stop_threads(struct hd_live *live) {
+  uint32_t shards = live->session->config->shards;
+  for (uint32_t i = 0; i < shards; i++)
+    while (live->shards[i].running && !atomic_load(&live->shards[i].quiet)) {
+      hd_bell_ring(&live->shards[i].bell);
+      sched_yield();
+    }
+  atomic_store(&live->trade_stop, true);
+  join(live->trade_thread, &live->trade_running, &live->trade_bell);
+  atomic_store(&live->trade_done, true);
+  for (uint32_t i = 0; i < shards; i++) join(live->shards[i].thread, &live->shards[i].running, &live->shards[i].bell);
+  drain(live);
 }
 
 void hd_live_close(struct hd_live *live) {
   if (!live->session) return;
   atomic_store(&live->stop, true);
   uint32_t shards = live->shards ? live->session->config->shards : 0;
-  for (uint32_t i = 0; i < shards; i++) join(live->shards[i].thread, &live->shards[i].running, &live->shards[i].bell);
-  join(live->trade_thread, &live->trade_running, &live->trade_bell);
-  if (shards) drain(live);
+  if (shards) stop_threads(live);
   hd_pipeline_sample(&live->session->pipeline, hd_clock_wall_ns());
   for (uint32_t i = 0; live->services && i < live->session->service_count; i++)
     join(live->services[i].thread, &live->services[i].running, &live->services[i].bell);
-  hd_session_services(live->session, hd_clock_wall_ns(), true); // the last records reach the services
-  join(live->journal_thread, &live->journal_running, &live->journal_bell);
+  join(live->journal_thread, &live->journal_running, &live->journal_bell); // one thread at a time maintains the journal
+  hd_session_services(live->session, hd_clock_wall_ns(), true);            // the last records reach the services
   uv_prepare_stop(&live->prepare);
   uv_close((uv_handle_t *)&live->prepare, NULL);
   uv_close((uv_handle_t *)&live->timer, NULL);
   uv_close((uv_handle_t *)&live->wake, NULL);
   uv_run(live->loop, UV_RUN_NOWAIT);
-  for (uint32_t i = 0; i < shards; i++) hd_ring_fini(&live->shards[i].decisions);
+  for (uint32_t i = 0; i < shards; i++) {
+    hd_ring_fini(&live->shards[i].decisions);
+    free(live->shards[i].stash);
+  }
   if (shards) {
+    hd_ring_fini(&live->adjustments);
     hd_ring_fini(&live->commands);
     hd_ring_fini(&live->reports);
   }
   free(live->shards);
   free(live->services);
   live->session->live = NULL;
+  live->session->runner.reports_full = NULL;
+  live->session->runner.adjust = NULL;
   live->session = NULL;
 }

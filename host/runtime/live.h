@@ -25,6 +25,9 @@ struct hd_live_shard {
   struct hd_bell bell;
   struct hd_ring decisions;   // of struct hd_live_decision, to the trading thread
   uint64_t waits;             // times that it had to wait for room
+  _Atomic bool quiet;         // it takes no more ticks
+  struct hd_feedback *stash;  // feedback that was taken out of the ring while it waited for room: the trading thread may be waiting too; owned
+  uint32_t stash_at, stash_count, stash_room;
   struct hadron_decision batch[HD_TICK_DECISIONS_MAX]; // [trade]: decisions of one cause, until the last has come
   uint32_t batch_count;
 };
@@ -46,7 +49,9 @@ struct hd_live {
   uv_async_t wake;              // doorbell of [io]
   uv_prepare_t prepare;
   bool threads;
-  _Atomic bool stop;
+  _Atomic bool stop;            // sources and shards take no more ticks
+  _Atomic bool trade_stop;      // the trading thread ends once it has nothing left
+  _Atomic bool trade_done;      // it has ended
   _Atomic uint32_t hold;        // what the shards are asked to leave alone (live.c)
   _Atomic uint32_t resting;     // shards that do nothing at all
   struct hd_live_shard *shards; // owned
@@ -56,6 +61,7 @@ struct hd_live {
   struct hd_bell trade_bell, journal_bell;
   struct hd_ring commands;      // orders from [trade] to [io]
   struct hd_ring reports;       // from [io] to [trade]
+  struct hd_ring adjustments;   // corporate actions, from [io] to [trade]
   _Atomic(struct hd_live_call *) call; // one at a time, from [io] to [trade]
   struct hd_histogram tick_to_order;   // threads: ns from receipt to the order's way into its ring
   uint64_t command_full;

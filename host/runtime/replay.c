@@ -31,6 +31,7 @@ int32_t hd_replay_init(struct hd_replay *r, struct hd_session *session, const st
     r->timer.data = r;
     r->timer_open = true;
   }
+  session->runner.duration_ns = options->duration_ns;
   if (options->paused) session->runner.tick_limit = 0;
   return HADRON_OK;
 }
@@ -177,12 +178,17 @@ int32_t hd_replay_run(struct hd_replay *r, struct hd_fault *fault) {
   uint64_t last_ticks = 0;
   while (!is_over(r)) {
     if (r->first_ns == 0 && runner->now_ns > 0) {
-      r->first_ns = runner->now_ns;
+      r->first_ns = runner->first_ns ? runner->first_ns : runner->now_ns;
       if (r->options.duration_ns > 0) r->end_ns = r->first_ns + r->options.duration_ns;
     }
     runner->tick_limit_ns = pace_limit(r);
     runner->held = false;
     bool moved = advance(r);
+    if (runner->held && !is_paused(r) && r->options.seek_ns > 0 && runner->tick_limit_ns == r->options.seek_ns) {
+      r->options.seek_ns = 0; // the next tick lies behind the place: it is reached, whatever the clock says
+      pace_from_here(r);
+      continue;
+    }
     if (moved && runner->ticks - last_ticks < LOOK_TICKS && runner->recorded > 0) continue;
     last_ticks = runner->ticks;
     // Pages ahead of the writer; what goes wrong is told when the services have their turn.

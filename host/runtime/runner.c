@@ -62,6 +62,10 @@ void hd_runner_reported(struct hd_runner *r, struct hd_venue *v, const struct ha
   // A venue that says more than the ring holds in one call is heard in between; nothing is dropped. Only the gateway is entered here,
   // and it queues what it has to say to strategies.
   while (!(slot = hd_ring_reserve(&r->reports))) {
+    if (r->reports_full) {
+      r->reports_full(r->other);
+      continue;
+    }
     const struct hadron_venue_report *first = hd_ring_peek(&r->reports);
     hd_pipeline_report(r->pipeline, first, r->now_ns);
     hd_ring_release(&r->reports);
@@ -73,6 +77,10 @@ void hd_runner_reported(struct hd_runner *r, struct hd_venue *v, const struct ha
 
 void hd_runner_adjust(struct hd_runner *r, struct hd_venue *v, const struct hadron_adjustment *adjustment) {
   (void)v;
+  if (r->adjust) {
+    r->adjust(r->other, adjustment);
+    return;
+  }
   hd_runner_advance(r, adjustment->time_ns > r->now_ns ? adjustment->time_ns : r->now_ns);
   hd_pipeline_adjust(r->pipeline, adjustment, r->now_ns);
   hd_runner_settle(r);
@@ -158,6 +166,10 @@ void hd_runner_advance(struct hd_runner *r, int64_t t_ns) {
 
 bool hd_runner_tick(struct hd_runner *r, const struct hadron_tick *tick) {
   int64_t t_ns = tick->recv_ns > r->now_ns ? tick->recv_ns : r->now_ns;
+  if (__builtin_expect(r->first_ns == 0, 0)) {
+    r->first_ns = t_ns;
+    if (r->duration_ns > 0 && t_ns + r->duration_ns < r->tick_limit_ns) r->tick_limit_ns = t_ns + r->duration_ns;
+  }
   if (__builtin_expect(t_ns >= r->tick_limit_ns || r->ticks >= r->tick_limit || r->stop, 0)) {
     r->held = true;
     return false;

@@ -22,11 +22,17 @@ struct hd_runner {
   struct hd_ring reports;        // of struct hadron_venue_report; owned
   uint64_t ticks;                // offered
   uint64_t polls;
+  int64_t first_ns;              // time of the first tick; 0: none yet
+  int64_t duration_ns;           // replay: how long from there on; 0: to the end
   int64_t tick_limit_ns;         // replay: ticks from here on are not taken yet (pause, step, seek, speed); INT64_MAX: none
   uint64_t tick_limit;           // replay: nor are ticks beyond this number; UINT64_MAX: none
   bool stop;                     // take no more ticks
   bool touched;                  // a venue was given a command and not polled since
   bool held;                     // a tick was not taken, for one of these reasons
+  // Live with threads: the pipeline's trading side is another thread's. NULL: it is this one's.
+  void *other;
+  void (*reports_full)(void *other);
+  void (*adjust)(void *other, const struct hadron_adjustment *adjustment);
 };
 
 int32_t hd_runner_init(struct hd_runner *r, struct hd_pipeline *pipeline, struct hd_venue *venues, uint32_t venue_count);

@@ -6,9 +6,10 @@
 #include "base/text.h"
 #include "runtime/session_internal.h"
 
+// The allocator lives on [trade]: its time is that of the event being handled there.
 static int64_t session_now(void *owner) {
   const struct hd_session *s = owner;
-  return s->runner.now_ns;
+  return s->pipeline.now_ns;
 }
 
 static int32_t make_allocator(struct hd_session *s, struct hd_fault *fault) {

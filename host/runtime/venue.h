@@ -19,7 +19,7 @@ struct hd_venue {
   struct hadron_instance *instance;   // owned by the session
   struct hd_runner *runner;           // borrowed
   uint16_t number;                    // from 1
-  uint32_t state;                     // enum hadron_venue_state
+  _Atomic uint32_t state;             // enum hadron_venue_state; [trade] reads it
   bool started;
   int64_t next_ns;                    // wants to be polled; INT64_MAX: not by time
   uint64_t done, total;               // progress of a recorded source
