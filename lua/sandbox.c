@@ -11,6 +11,7 @@
 
 #define HOOK_PERIOD 1000   // instructions between two looks at the budget
 #define VARARGS_MAX 1000   // extra arguments of a function
+#define CALLS_MAX 20000    // nested calls: Lua's own limit counts slots, and a million small frames need more memory than a state has
 #define BYTES_PER_STEP 64  // copying that many bytes counts as one instruction
 #define FROZEN "hadron.frozen"
 static const char frozen_key = 0; // registry: metatable of a script -> its frozen copy
@@ -36,7 +37,11 @@ static void budget_hook(lua_State *L, lua_Debug *ar) {
     // One instruction copies all extra arguments: f(1, ...) over and over would be quadratic.
     bool many = lua_getlocal(L, ar, -VARARGS_MAX) != NULL;
     s->left -= HOOK_PERIOD;
-    if (s->left > 0 && !many) return;
+    if (s->left > 0 && !many) {
+      lua_Debug deep;
+      if (lua_getstack(L, CALLS_MAX, &deep)) luaL_error(L, "stack overflow: expected at most %d nested calls, found more; does a function call itself without end?", CALLS_MAX);
+      return;
+    }
     budget_overrun(s);
   }
   budget_raise(L);

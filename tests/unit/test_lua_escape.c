@@ -74,7 +74,9 @@ static void test_memory(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) expect(rows[i], HADRON_ERR_MEMORY);
   expect("('x'):rep(1e9)", HADRON_ERR_SCRIPT);
-  expect("local function f() return 1 + f() end f()", HADRON_ERR_MEMORY);
+  expect("local function f() return 1 + f() end f()", HADRON_ERR_SCRIPT); // before its frames use up the memory
+  expect("local function f() return 1 + f() end assert(not pcall(f)) assert(not pcall(f))", HADRON_OK);
+  expect("local function f() return 1 + f() end while true do pcall(f) end", HADRON_ERR_BUDGET);
   expect("local s = 'return ' .. ('('):rep(250) error(s)", HADRON_ERR_SCRIPT);
 }
 
