@@ -86,22 +86,34 @@ void hd_instance_fini(struct hadron_instance *instance) {
 
 // ---- words
 
+static _Thread_local struct {
+  const struct hadron_instance *whose;
+  char text[HD_INSTANCE_FAIL_SIZE];
+} words_of_call;
+
 void hd_instance_fail(struct hadron_instance *instance, const char *text) {
-  hd_text_copy(instance->fail, sizeof instance->fail, text ? text : "");
-  hd_text_printable(instance->fail);
+  words_of_call.whose = instance;
+  hd_text_copy(words_of_call.text, sizeof words_of_call.text, text ? text : "");
+  hd_text_printable(words_of_call.text);
 }
 
-void hd_instance_hush(struct hadron_instance *instance) { instance->fail[0] = 0; }
+const char *hd_instance_words(const struct hadron_instance *instance) {
+  return words_of_call.whose == instance ? words_of_call.text : "";
+}
+
+void hd_instance_hush(struct hadron_instance *instance) {
+  if (words_of_call.whose == instance) words_of_call.whose = NULL;
+}
 
 int32_t hd_instance_fault(struct hadron_instance *instance, int32_t code, const char *what, struct hd_fault *fault) {
   char number[48];
-  const char *words = hadron_error_text(code);
+  const char *words = hadron_error_text(code), *own = hd_instance_words(instance);
   if (code >= 0 || strcmp(hadron_error_name(code), "UNKNOWN") == 0) {
     snprintf(number, sizeof number, "code %d, which is not an error code", code);
     words = number;
     code = HADRON_ERR_PLUGIN;
   }
-  hd_fault_set(fault, code, "%s %s: %s: %s%s%s", hd_kind_name(instance->plugin->manifest.kind), instance->name, what, words, instance->fail[0] ? ": " : "", instance->fail);
+  hd_fault_set(fault, code, "%s %s: %s: %s%s%s", hd_kind_name(instance->plugin->manifest.kind), instance->name, what, words, own[0] ? ": " : "", own);
   hd_instance_hush(instance);
   return code;
 }

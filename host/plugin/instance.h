@@ -28,7 +28,7 @@
 #include "plugin/capability.h"
 #include "plugin/loader.h"
 
-#define HD_INSTANCE_NAME_SIZE 128
+#define HD_INSTANCE_NAME_SIZE 96 // there are thousands of instances: what each of them carries is counted
 #define HD_INSTANCE_FAIL_SIZE 512
 
 enum hd_instance_state {
@@ -55,7 +55,6 @@ struct hadron_instance {
   uint64_t lines;                          // log lines written
   char name[HD_INSTANCE_NAME_SIZE];        // in logs and errors: "sma/AAPL"
   char metric_owner[HD_INSTANCE_NAME_SIZE]; // who the cells belong to: all instances of a plugin on one shard
-  char fail[HD_INSTANCE_FAIL_SIZE];        // the plugin's own words about the call in progress; "" none
 };
 
 struct hd_instance_options {
@@ -87,8 +86,10 @@ void hd_instance_stop(struct hadron_instance *instance);
 // Stops if it must, calls `destroy` if there is something to destroy. May be called twice.
 void hd_instance_destroy(struct hadron_instance *instance);
 
-// The plugin's own words for the call in progress. A room points its table's `fail` here; the call that reports takes them.
+// The plugin's own words for the call in progress, at most HD_INSTANCE_FAIL_SIZE - 1 bytes; kept per thread, because a call and the
+// words about it are on one. A room points its table's `fail` here; the call that reports takes them.
 void hd_instance_fail(struct hadron_instance *instance, const char *text);
+const char *hd_instance_words(const struct hadron_instance *instance); // "": none; borrowed(until the next call on this thread)
 void hd_instance_hush(struct hadron_instance *instance); // forgets them: before a call
 // "strategy sma/AAPL: WHAT: TEXT OF CODE: the plugin's words". Returns code, or HADRON_ERR_PLUGIN if that is no error code.
 int32_t hd_instance_fault(struct hadron_instance *instance, int32_t code, const char *what, struct hd_fault *fault);

@@ -44,7 +44,7 @@ const struct hd_config_key hd_config_keys[] = {
 
     {"router.volatile_above", HD_KEY_REAL, AT(lanes.volatile_above), 0, 0, 10, "0.001", NULL, true, "per-second standard deviation above which an instrument goes FAST; 0: never"},
 
-    {"gateway.orders_max", HD_KEY_U32, AT(gateway.orders_max), 0, 16, 1 << 22, "8192", NULL, false, "orders known at once"},
+    {"gateway.orders_max", HD_KEY_U32, AT(gateway.orders_max), 0, 16, 1 << 22, "4096", NULL, false, "orders known at once"},
     {"gateway.ids_max", HD_KEY_U32, AT(gateway.ids_max), 0, 0, 1 << 26, "0", NULL, false, "client order ids remembered per UTC day; 0: four times orders_max, in a backtest a million"},
     {"gateway.resend", HD_KEY_BOOL, AT(gateway.resend), 0, 0, 0, "false", NULL, true, "an order that never arrived is sent once more with the same id; else it is rejected"},
     {"gateway.alert_after", HD_KEY_DURATION, AT(gateway.alert_after_ns), 0, 0, INT64_MAX, "0s", NULL, true, "an outcome unknown for this long alerts a person; 0s: ten times unknown_after"},

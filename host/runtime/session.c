@@ -56,7 +56,7 @@ static void on_fault(void *self, struct hd_engine_instance *ei, int32_t code, bo
   // One line per kind of trouble is enough: the first errors, then powers of two.
   if (!fenced && (ei->errors & (ei->errors - 1)) != 0) return;
   hd_log(HADRON_LOG_ERROR, fenced ? "STRATEGY_FENCED" : "STRATEGY_ERROR", "%s: %s%s%s (error %llu)%s", instance->name,
-         hadron_error_text(code), instance->fail[0] ? ": " : "", instance->fail, (unsigned long long)ei->errors,
+         hadron_error_text(code), *hd_instance_words(instance) ? ": " : "", hd_instance_words(instance), (unsigned long long)ei->errors,
          fenced ? "; it gets no more ticks, its positions stay" : "");
 }
 

@@ -74,8 +74,7 @@ static void venue_progress(struct hadron_instance *instance, uint64_t done, uint
 }
 
 static void venue_fail(struct hadron_instance *instance, const char *text) {
-  hd_text_copy(instance->fail, sizeof instance->fail, text);
-  hd_text_printable(instance->fail);
+  hd_instance_fail(instance, text);
 }
 
 static uint32_t venue_instrument(struct hadron_instance *instance, uint32_t handle) {
@@ -108,7 +107,7 @@ int32_t hd_venue_start(struct hd_venue *v, struct hd_fault *fault) {
   int32_t code = v->api->start(v->self);
   if (code)
     return hd_fault_set(fault, code, "venue %s (plugin %s %s) did not start: %s", v->name, v->instance->plugin->manifest.name,
-                        v->instance->plugin->manifest.version, v->instance->fail[0] ? v->instance->fail : hadron_error_text(code));
+                        v->instance->plugin->manifest.version, *hd_instance_words(v->instance) ? hd_instance_words(v->instance) : hadron_error_text(code));
   v->started = true;
   return HADRON_OK;
 }

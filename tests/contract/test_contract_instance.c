@@ -82,7 +82,7 @@ static void metrics_by_capability(void **state) {
   assert_ptr_equal(cell_a, cell_b); // all instances of a plugin on one shard share it
   assert_int_equal(metrics->open(&a, &odd, &none), HADRON_ERR_ARGUMENT);
   assert_null(none);
-  assert_non_null(strstr(a.fail, "Odd"));
+  assert_non_null(strstr(hd_instance_words(&a), "Odd"));
   hd_instance_fini(&a), hd_instance_fini(&b);
   hd_metrics_destroy(registry);
 }

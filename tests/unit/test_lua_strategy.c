@@ -165,7 +165,7 @@ static void test_errors(void **state) {
                        " if price == 1 then error('boom') end\n if price == 2 then while true do end end\n self:target(price) end }", NULL);
   assert_int_equal(strategy_host_trade(&h, 1, 5, 1), 0);
   assert_int_equal(strategy_host_trade(&h, 1, 1, 1), HADRON_ERR_SCRIPT);
-  assert_non_null(strstr(h.instance.fail, ".lua:5: boom"));
+  assert_non_null(strstr(hd_instance_words(&h.instance), ".lua:5: boom"));
   assert_int_equal(strategy_host_trade(&h, 1, 6, 1), 0); // usable after an error of its own
   assert_int_equal(strategy_host_trade(&h, 1, 2, 1), HADRON_ERR_BUDGET);
   assert_int_equal(strategy_host_trade(&h, 1, 7, 1), HADRON_ERR_BUDGET); // fenced
