@@ -82,8 +82,8 @@ int32_t hd_session_plugin_path(const struct hd_config *config, const char *plugi
     }
     dir += length + (dir[length] == ':');
   }
-  return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "plugin \"%s\": no such file%s%s; build it, or name its file", plugin,
-                      is_file ? "" : ", .so or .lua in ", is_file ? "" : config->plugin_path);
+  return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "plugin \"%s\": no such file%s%s; build it, or name its file: a path with a slash like \"./%s\", or here(\"%s\") for one beside the configuration", plugin,
+                      is_file ? "" : ", .so or .lua in ", is_file ? "" : config->plugin_path, is_file ? "plugin.so" : plugin, is_file ? "plugin.so" : plugin);
 }
 
 int32_t hd_session_load(struct hd_session *s, const struct hd_config_plugin *c, uint32_t kind, const struct hd_plugin **out,
