@@ -2,6 +2,7 @@
 
 #include "base/banned.h"
 #include "hadron/ext/features.h"
+#include "hadron/ext/io.h"
 #include "hadron/ext/journal.h"
 #include "hadron/ext/log.h"
 #include "hadron/ext/metrics.h"
@@ -19,7 +20,7 @@ static const struct {
 } offers[] = {
     {"hadron.strategy/1", STRATEGY},   {"hadron.venue/1", VENUE},       {HADRON_CAP_TIMER, STRATEGY},
     {HADRON_CAP_FEATURES, STRATEGY},   {HADRON_CAP_JOURNAL, SERVICE},   {HADRON_CAP_LOG, ALL},
-    {HADRON_CAP_METRICS, ALL},
+    {HADRON_CAP_METRICS, ALL},         {HADRON_CAP_IO, VENUE},
 };
 
 bool hd_capability_offered(const char *name, uint32_t kind) {

@@ -355,6 +355,7 @@ static void io_threads(struct hd_live *live, int64_t now_ns) {
   struct hd_session *s = live->session;
   s->runner.now_ns = now_ns;
   take_commands(live);
+  hd_io_take(&s->runner);
   for (uint32_t i = 0; i < s->venue_count; i++) {
     struct hd_venue *v = &s->venues[i];
     if (!v->started || (v->next_ns > now_ns && v != s->runner.follower)) continue;
@@ -383,6 +384,12 @@ static int64_t io_due(const struct hd_live *live) {
 static void on_timer(uv_timer_t *timer) { (void)timer; } // on_prepare does the work
 
 static void on_wake(uv_async_t *wake) { (void)wake; }
+
+static void on_outside(uv_poll_t *outside, int status, int events) {
+  (void)status;
+  (void)events;
+  hd_io_look(&((struct hd_live *)outside->data)->session->runner); // on_prepare polls the venues
+}
 
 static void on_prepare(uv_prepare_t *prepare) {
   struct hd_live *live = prepare->data;
@@ -476,6 +483,9 @@ int32_t hd_live_open(struct hd_live *live, struct hd_session *session, uv_loop_t
   uv_async_init(loop, &live->wake, on_wake);
   uv_prepare_init(loop, &live->prepare);
   live->prepare.data = live;
+  live->outside.data = live;
+  uv_poll_init(loop, &live->outside, session->runner.io.set);
+  uv_poll_start(&live->outside, UV_READABLE, on_outside);
   uv_prepare_start(&live->prepare, on_prepare);
   int32_t code = live->threads ? open_threads(live, fault) : HADRON_OK;
   if (!code && session->journal) code = start_thread(&live->journal_thread, &live->journal_running, journal_main, live, "hd-journal", fault);
@@ -558,6 +568,7 @@ void hd_live_close(struct hd_live *live) {
   uv_prepare_stop(&live->prepare);
   uv_close((uv_handle_t *)&live->prepare, NULL);
   uv_close((uv_handle_t *)&live->timer, NULL);
+  uv_close((uv_handle_t *)&live->outside, NULL);
   uv_close((uv_handle_t *)&live->wake, NULL);
   uv_run(live->loop, UV_RUN_NOWAIT);
   for (uint32_t i = 0; i < shards; i++) {

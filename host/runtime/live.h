@@ -48,6 +48,7 @@ struct hd_live {
   uv_timer_t timer;             // next thing due
   uv_async_t wake;              // doorbell of [io]
   uv_prepare_t prepare;
+  uv_poll_t outside;            // the venues' descriptors and their doorbell (io.h)
   bool threads;
   _Atomic bool stop;            // sources and shards take no more ticks
   _Atomic bool trade_stop;      // the trading thread ends once it has nothing left

@@ -10,10 +10,15 @@ int32_t hd_runner_init(struct hd_runner *r, struct hd_pipeline *pipeline, struct
     venues[i].runner = r;
     r->recorded += hd_venue_is(&venues[i], HADRON_VENUE_RECORDED);
   }
-  return hd_ring_init_lazy(&r->reports, sizeof(struct hadron_venue_report), HD_REPORT_RING);
+  r->io.set = r->io.bell = -1;
+  int32_t code = hd_io_open(&r->io);
+  return code ? code : hd_ring_init_lazy(&r->reports, sizeof(struct hadron_venue_report), HD_REPORT_RING);
 }
 
-void hd_runner_fini(struct hd_runner *r) { hd_ring_fini(&r->reports); }
+void hd_runner_fini(struct hd_runner *r) {
+  hd_io_close(&r->io);
+  hd_ring_fini(&r->reports);
+}
 
 // ---- orders out, reports in ------------------------------------------------------------------------------------------------------
 
@@ -98,6 +103,7 @@ static struct hd_venue *venue_due(struct hd_runner *r, int64_t t_ns) {
 }
 
 int64_t hd_runner_due(const struct hd_runner *r) {
+  if (__builtin_expect(atomic_load_explicit(&r->io.woken, memory_order_relaxed), 0)) return r->now_ns;
   int64_t first = hd_pipeline_due(r->pipeline);
   int64_t trade = hd_pipeline_next(r->pipeline);
   if (trade < first) first = trade;
@@ -136,6 +142,7 @@ void hd_runner_settle(struct hd_runner *r) {
   for (;;) {
     bool reports = settle_reports(r);
     hd_pipeline_settle(r->pipeline, r->now_ns);
+    if (__builtin_expect(atomic_load_explicit(&r->io.woken, memory_order_relaxed), 0)) hd_io_take(r);
     struct hd_venue *v = venue_due(r, r->now_ns);
     if (v) {
       hd_venue_poll(v, r->now_ns);

@@ -8,6 +8,7 @@
 #ifndef HD_RUNTIME_RUNNER_H
 #define HD_RUNTIME_RUNNER_H
 
+#include "runtime/io.h"
 #include "runtime/venue.h"
 
 struct hd_runner {
@@ -15,6 +16,7 @@ struct hd_runner {
   struct hd_venue *venues;       // [0 .. venue_count): numbers 1 ..; borrowed
   uint32_t venue_count;
   struct hd_venue *follower;     // fills against accepted ticks; NULL: none
+  struct hd_io io;               // what makes venues due besides time; owned
   uint32_t recorded;             // how many venues are RECORDED
   bool inline_ticks;             // a lone recorded source is handled out of its own memory
   int64_t now_ns;                // the clock: virtual in replay, wall time of the event in live

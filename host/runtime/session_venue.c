@@ -48,7 +48,7 @@ static int32_t add_instruments(struct hd_session *s, struct hd_fault *fault) {
   return HADRON_OK;
 }
 
-static const struct hd_capability venue_capabilities[] = {{"hadron.venue/1", &hd_venue_host}, {NULL, NULL}};
+static const struct hd_capability venue_capabilities[] = {{"hadron.venue/1", &hd_venue_host}, {HADRON_CAP_IO, &hd_venue_io}, {NULL, NULL}};
 
 static int64_t venue_now(void *owner) {
   const struct hd_venue *v = owner;

@@ -21,6 +21,7 @@ struct hd_venue {
   uint16_t number;                    // from 1
   _Atomic uint32_t state;             // enum hadron_venue_state; [trade] reads it
   bool started;
+  _Atomic bool woken;                 // rung for, or a descriptor is ready; any thread sets it
   int64_t next_ns;                    // wants to be polled; INT64_MAX: not by time
   uint64_t done, total;               // progress of a recorded source
   uint64_t ticks;                     // handed over
