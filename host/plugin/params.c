@@ -116,11 +116,20 @@ struct place {
   const char *place;
 };
 
+static bool is_hidden(const char *place) {
+  size_t length = place ? strlen(place) : 0, tail = strlen(HD_PARAM_HIDDEN);
+  return length >= tail && strcmp(place + length - tail, HD_PARAM_HIDDEN) == 0;
+}
+
 static int32_t value_fault(const struct place *at, const struct hadron_param *p, int32_t code, const char *found, struct hd_fault *fault) {
   char range[160], shown[96];
   hd_param_range_format(p, range, sizeof range);
   bool whole = hd_text_copy(shown, sizeof shown, found);
   hd_text_printable(shown);
+  if (is_hidden(at->place)) {
+    hd_text_copy(shown, sizeof shown, "<secret>");
+    whole = true;
+  }
   return hd_fault_set(fault, code, "%s%splugin %s, parameter %s: expected %s%s%s, found \"%s%s\"", at->place ? at->place : "", at->place ? ": " : "",
                       at->plugin ? at->plugin->manifest.name : "?", p->name, range, p->unit && p->unit[0] ? " " : "", p->unit ? p->unit : "", shown, whole ? "" : "...");
 }

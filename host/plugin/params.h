@@ -19,6 +19,9 @@
 struct hd_plugin;
 struct hadron_instance;
 
+// At the end of a place: the text came from the environment, and no error shows it.
+#define HD_PARAM_HIDDEN " (from env)"
+
 // One assignment, as the config has it. All borrowed(call).
 struct hd_param_value {
   const char *name;

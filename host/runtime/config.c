@@ -113,6 +113,22 @@ const uint32_t hd_config_instrument_key_count = sizeof hd_config_instrument_keys
 
 static bool is_power_of_two(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
 
+static bool has_venue(const struct hd_config *c, const char *name) {
+  for (uint32_t i = 0; i < c->venue_count; i++)
+    if (strcmp(c->venues[i].name, name) == 0) return true;
+  return false;
+}
+
+static void check_symbols(struct hd_config *c, struct hd_config_reader *r) {
+  for (uint32_t i = 0; i < c->instrument_count; i++)
+    for (uint32_t k = 0; k < c->instruments[i].symbol_count; k++) {
+      char path[128];
+      const char *venue = c->instruments[i].symbols[k].venue;
+      snprintf(path, sizeof path, "universe.instruments[%u].symbols.%.64s", i + 1, venue);
+      if (!has_venue(c, venue)) hd_config_wrong(r, path, "expected the name of a venue in `venues`, found \"%.64s\"", venue);
+    }
+}
+
 void hd_config_check(struct hd_config *c, struct hd_config_reader *r) {
   if (c->mode == HADRON_MODE_BACKTEST && c->gateway.ids_max == 0) c->gateway.ids_max = 1 << 20; // a day of a backtest may be a busy one
   if (!is_power_of_two(c->lane_ticks)) hd_config_wrong(r, "engine.lane_ticks", "expected a power of two, found %u", c->lane_ticks);
@@ -121,6 +137,7 @@ void hd_config_check(struct hd_config *c, struct hd_config_reader *r) {
   if (c->journal_segment % 4096) hd_config_wrong(r, "journal.segment", "expected a multiple of 4096 bytes, found %llu", (unsigned long long)c->journal_segment);
   if (c->volatility_decay <= 0 || c->volatility_decay >= 1) hd_config_wrong(r, "engine.volatility_decay", "expected a number between 0 and 1, found %g", c->volatility_decay);
   if (c->venue_count == 0) hd_config_wrong(r, "venues", "expected at least one venue, found none");
+  check_symbols(c, r);
   // A backtest leaves journal and services out unless it is told otherwise.
   if (c->service_count > 0 && !c->journal && c->mode != HADRON_MODE_BACKTEST) hd_config_wrong(r, "journal.enabled", "services read the journal: expected true, found false");
 }

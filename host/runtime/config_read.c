@@ -54,19 +54,37 @@ __attribute__((format(printf, 3, 4))) static void wrong_at(struct hd_config_read
 static const struct hd_value *value_at(const struct hd_value *root, const char *path) {
   while (root && *path) {
     char key[128];
-    size_t length = strcspn(path, ".");
+    size_t length = strcspn(path, ".[");
     if (length >= sizeof key) return NULL;
     memcpy(key, path, length);
     key[length] = 0;
     root = root->kind == HD_VALUE_MAP ? hd_value_get(root, key) : NULL;
-    path += length + (path[length] == '.');
+    path += length;
+    if (*path == '[') { // of a list, from 1
+      char *end;
+      root = root && root->kind == HD_VALUE_LIST ? hd_value_item(root, strtoul(path + 1, &end, 10) - 1) : NULL;
+      path += strcspn(path, "]");
+      path += *path == ']';
+    }
+    path += *path == '.';
   }
   return root;
+}
+
+// A list is secret if one of its values is.
+static bool value_is_secret(const struct hd_value *v) {
+  bool secret = v && v->secret;
+  for (size_t i = 0; v && !secret && v->kind == HD_VALUE_LIST && i < hd_value_count(v); i++) secret = value_is_secret(hd_value_item(v, i));
+  return secret;
 }
 
 void hd_config_wrong(struct hd_config_reader *r, const char *path, const char *format, ...) {
   const struct hd_value *value = r->source->root ? value_at(r->source->root, path) : NULL;
   char prefixed[512];
+  if (value && value->secret) {
+    wrong_at(r, value->line, "%s: expected another value than the one from the environment, which is not shown", path);
+    return;
+  }
   snprintf(prefixed, sizeof prefixed, "%s: %s", path, format);
   va_list arguments;
   va_start(arguments, format);
@@ -159,6 +177,7 @@ static void read_key(struct hd_config_reader *r, const struct hd_config_key *key
   char path[256], text[VALUE_SIZE];
   struct hd_fault fault;
   full_path(path, sizeof path, place.path, key->path);
+  if (key->initial) hd_config_key_parse(key, key->initial, base, &fault); // a wrong value is one error: later checks see the default
   const struct hd_config_set *set = set_for(r, path);
   const struct hd_value *value = section ? value_at(section, key->path) : NULL;
   int line = value ? value->line : place.line;
@@ -180,7 +199,9 @@ static void read_key(struct hd_config_reader *r, const struct hd_config_key *key
     wrong_at(r, line, "%s: expected %s, found nothing", path, hd_config_type_words(key->type));
     return;
   }
-  if (hd_config_key_parse(key, text, base, &fault)) wrong_at(r, line, "%s%s: %s", set ? "--set " : "", path, fault.text);
+  if (hd_config_key_parse(key, text, base, &fault) == HADRON_OK) return;
+  if (!set && value && value->secret) wrong_at(r, line, "%s: expected %s, found what is not one in the environment, which is not shown", path, hd_config_type_words(key->type));
+  else wrong_at(r, line, "%s%s: %s", set ? "--set " : "", path, fault.text);
 }
 
 static void read_keys(struct hd_config_reader *r, const struct hd_config_key *keys, uint32_t count, const struct hd_value *section,
@@ -244,13 +265,14 @@ static const struct hd_value *table_of(struct hd_config_reader *r, const struct 
   return NULL;
 }
 
-static void params_push(struct hd_config_reader *r, struct hd_config_plugin *c, const char *name, const char *text, int line) {
+static void params_push(struct hd_config_reader *r, struct hd_config_plugin *c, const char *name, const char *text, int line, bool secret) {
   char where[1100];
-  if (line) snprintf(where, sizeof where, "%s:%d", r->config->path, line);
+  if (line) snprintf(where, sizeof where, "%s:%d%s", r->config->path, line, secret ? HD_PARAM_HIDDEN : "");
   else snprintf(where, sizeof where, "--set");
   for (uint32_t i = 0; i < c->param_count; i++)
     if (strcmp(c->params[i].name, name) == 0) { // --set over the file
       c->params[i].text = keep_text(r, text);
+      c->params[i].place = keep_text(r, where);
       return;
     }
   c->params[c->param_count++] = (struct hd_param_value){keep_text(r, name), keep_text(r, text), keep_text(r, where)};
@@ -279,7 +301,7 @@ static void read_params(struct hd_config_reader *r, struct hd_config_plugin *c, 
   for (size_t i = 0; i < count; i++) {
     const struct hd_value *v = hd_value_item(params, i);
     bool good = v->kind == HD_VALUE_LIST || (v->kind == HD_VALUE_MAP && hd_value_count(v) == 0) ? list_text(v, text, sizeof text) : is_scalar(v) && value_text(v, text, sizeof text);
-    if (good) params_push(r, c, hd_value_key(params, i), text, v->line);
+    if (good) params_push(r, c, hd_value_key(params, i), text, v->line, value_is_secret(v));
     else wrong_at(r, v->line, "%s.%s: expected a value or a list of values of at most %zu bytes", path, hd_value_key(params, i), sizeof text - 1);
   }
   size_t length = strlen(path);
@@ -287,7 +309,7 @@ static void read_params(struct hd_config_reader *r, struct hd_config_plugin *c, 
     struct hd_config_set *set = &r->source->sets[i];
     if (strncmp(set->path, path, length) != 0 || set->path[length] != '.') continue;
     set->used = true;
-    params_push(r, c, set->path + length + 1, set->value, 0);
+    params_push(r, c, set->path + length + 1, set->value, 0, false);
   }
 }
 
@@ -315,8 +337,9 @@ static void read_plugin(struct hd_config_reader *r, struct hd_config_plugin *c, 
                         const char *name, const struct hd_config_key *keys, uint32_t key_count, void *base, const char *const *more) {
   char shown[200];
   snprintf(shown, sizeof shown, "%s.%s", parent, name);
-  if (section->kind != HD_VALUE_MAP && hd_value_count(section) != 0) {
-    wrong_at(r, section->line, "%s: expected a table, found %s", shown, kind_name(section->kind));
+  bool empty = section->kind == HD_VALUE_LIST && hd_value_count(section) == 0;
+  if (section->kind != HD_VALUE_MAP && !empty) {
+    wrong_at(r, section->line, "%s: expected a table, found %s", shown, is_scalar(section) ? "one value" : kind_name(section->kind));
     return;
   }
   hd_text_copy(c->name, sizeof c->name, name);
@@ -404,7 +427,7 @@ static void read_instrument(struct hd_config_reader *r, struct hd_config_instrum
 }
 
 static void read_universe(struct hd_config_reader *r, const struct hd_value *root) {
-  const struct hd_value *universe = table_of(r, root, "universe", "universe", HD_VALUE_MAP);
+  const struct hd_value *universe = hd_value_get(root, "universe"); // read_all has told if it is no table
   const struct hd_value *list = table_of(r, universe, "instruments", "universe.instruments", HD_VALUE_LIST);
   struct hd_config *c = r->config;
   c->instrument_count = list ? (uint32_t)hd_value_count(list) : 0;
@@ -420,7 +443,7 @@ static uint32_t rule_word(struct hd_config_reader *r, const struct hd_value *rul
   const struct hd_value *v = hd_value_get(rule, key);
   const char *text = v && v->kind == HD_VALUE_STRING ? v->as.string.bytes : v && v->kind != HD_VALUE_NIL ? "?" : initial;
   uint32_t number = hd_config_choice(choices, text);
-  if (!number) wrong_at(r, v ? v->line : rule->line, "router.rules[%u].%s: expected one of: %s; found \"%s\"", index + 1, key, choices, text);
+  if (!number) wrong_at(r, v ? v->line : rule->line, "router.rules[%u].%s: expected one of: %s; found \"%s\"", index + 1, key, choices, value_is_secret(v) ? "<secret>" : text);
   return number;
 }
 
@@ -428,7 +451,7 @@ static void read_rules(struct hd_config_reader *r, const struct hd_value *root) 
   static const char *const keys[] = {"kind", "when", "lane", NULL};
   static const uint32_t facts[] = {0, HD_FACT_ALWAYS, HD_FACT_POSITION, HD_FACT_VOLATILE, HD_FACT_PEER_FAST, HD_FACT_UNSUBSCRIBED};
   struct hd_config *c = r->config;
-  const struct hd_value *router = table_of(r, root, "router", "router", HD_VALUE_MAP);
+  const struct hd_value *router = hd_value_get(root, "router");
   const struct hd_value *rules = table_of(r, router, "rules", "router.rules", HD_VALUE_LIST);
   double above = c->lanes.volatile_above;
   c->lanes = hd_lane_rules_default;
@@ -515,7 +538,7 @@ __attribute__((format(printf, 2, 3))) static void print(struct printer *p, const
 
 static bool is_secret(const struct printer *p, const char *path) {
   const struct hd_value *v = p->config->source->root ? value_at(p->config->source->root, path) : NULL;
-  return v && v->secret;
+  return value_is_secret(v);
 }
 
 static void print_keys(struct printer *p, const struct hd_config_key *keys, uint32_t count, const char *section, const void *base) {
@@ -566,7 +589,11 @@ size_t hd_config_print(const struct hd_config *config, char *to, size_t size) {
     snprintf(path, sizeof path, "strategies.%s", s->base.name);
     print_keys(&p, hd_config_strategy_keys, hd_config_strategy_key_count, path, s);
     print_params(&p, path, &s->base);
-    for (uint32_t k = 0; k < s->universe_count; k++) print(&p, "%s.universe[%u] = %s\n", path, k + 1, s->universe[k]);
+    for (uint32_t k = 0; k < s->universe_count; k++) {
+      char one[200];
+      snprintf(one, sizeof one, "%s.universe[%u]", path, k + 1);
+      print(&p, "%s = %s\n", one, is_secret(&p, one) ? "<secret>" : s->universe[k]);
+    }
     snprintf(path, sizeof path, "strategies.%s.risk", s->base.name);
     print_limits(&p, path, &s->risk);
   }

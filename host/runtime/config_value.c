@@ -124,7 +124,7 @@ int32_t hd_config_key_parse(const struct hd_config_key *key, const char *text, v
   }
   case HD_KEY_REAL: {
     double value = strtod(text, &end);
-    if (end == text || *end || value < (double)key->min || value > (double)key->max)
+    if (end == text || *end || !(value >= (double)key->min && value <= (double)key->max)) // "nan" is in no range
       return hd_fault_set(fault, HADRON_ERR_RANGE, "expected a number from %lld to %lld, found \"%s\"", (long long)key->min, (long long)key->max, text);
     *(double *)field = value;
     return HADRON_OK;
