@@ -309,6 +309,8 @@ static int api_build(lua_State *L) {
   luaL_newlib(L, api);
   errors_push(L);
   lua_setfield(L, -2, "err");
+  hd_lua_ta_push(L);
+  lua_setfield(L, -2, "ta");
   hd_lua_lock(L, "hadron");
   hd_lua_sandbox_set(hd_lua_sandbox_of(L), "hadron");
   return 0;

@@ -82,6 +82,7 @@ void hd_lua_script_check(lua_State *L);
 
 // api.c. Adds `hadron` to the environment; raises when out of memory.
 void hd_lua_api_add(lua_State *L);
+void hd_lua_ta_push(lua_State *L); // lua/ta.c: hadron.ta, read-only
 struct hd_lua_group *hd_lua_group_of(lua_State *L); // NULL while a script is being opened
 
 // view.c. Raise when out of memory.
