@@ -143,7 +143,7 @@ static int config_include(lua_State *L) {
   int status = lua_pcall(L, 2, 1, 0);
   r->include_depth--;
   free(file.text);
-  if (status == LUA_ERRMEM) r->box.exhausted = true;
+  hd_lua_memory_failed(L, status);
   if (status != LUA_OK) return lua_error(L);
   if (!shapes) hd_lua_raise(L, "include: no memory for \"%s\"", name);
   lua_rawgetp(L, LUA_REGISTRYINDEX, &shapes_key);
@@ -353,6 +353,19 @@ static int evaluate(lua_State *L) {
 
 // ---- reading
 
+static int names_add(lua_State *L) { // reader
+  static const luaL_Reg names[] = {{"env", config_env}, {"include", config_include}, {"here", config_here}, {NULL, NULL}};
+  struct reader *r = lua_touserdata(L, 1);
+  lua_newtable(L);
+  lua_rawsetp(L, LUA_REGISTRYINDEX, &shapes_key);
+  for (const luaL_Reg *name = names; name->name; name++) {
+    lua_pushlightuserdata(L, r);
+    lua_pushcclosure(L, name->func, 1);
+    hd_lua_sandbox_set(&r->box, name->name);
+  }
+  return 0;
+}
+
 static int32_t reader_open(struct reader *r, const char *path, struct hd_fault *fault) {
   char copy[PATH_MAX];
   const struct hd_lua_limits limits = {.start_instructions_max = 20000000};
@@ -364,19 +377,10 @@ static int32_t reader_open(struct reader *r, const char *path, struct hd_fault *
   if (!r->tree) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", path);
   int32_t err = hd_lua_sandbox_open(&r->box, &limits, fault);
   if (err) return err;
-  lua_State *L = r->box.L;
-  lua_newtable(L);
-  lua_rawsetp(L, LUA_REGISTRYINDEX, &shapes_key);
-  lua_pushlightuserdata(L, r);
-  lua_pushcclosure(L, config_env, 1);
-  hd_lua_sandbox_set(&r->box, "env");
-  lua_pushlightuserdata(L, r);
-  lua_pushcclosure(L, config_include, 1);
-  hd_lua_sandbox_set(&r->box, "include");
-  lua_pushlightuserdata(L, r);
-  lua_pushcclosure(L, config_here, 1);
-  hd_lua_sandbox_set(&r->box, "here");
-  return HADRON_OK;
+  lua_pushcfunction(r->box.L, names_add); // protected: it may run out of memory
+  lua_pushlightuserdata(r->box.L, r);
+  err = hd_lua_sandbox_call(&r->box, 1, 0, limits.start_instructions_max);
+  return err ? hd_fault_set(fault, err, "%s: the configuration's own names could not be made: %s", path, r->box.error) : HADRON_OK;
 }
 
 static void reader_close(struct reader *r) {

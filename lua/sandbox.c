@@ -13,6 +13,7 @@
 #define VARARGS_MAX 1000   // extra arguments of a function
 #define CALLS_MAX 20000    // nested calls: Lua's own limit counts slots, and a million small frames need more memory than a state has
 #define BYTES_PER_STEP 64  // copying that many bytes counts as one instruction
+#define COLLECTED_PER_STEP 16 // bytes of the state, where a refused string makes Lua collect all of it; it asks twice
 #define FROZEN "hadron.frozen"
 static const char frozen_key = 0; // registry: metatable of a script -> its frozen copy
 
@@ -58,6 +59,12 @@ void hd_lua_charge(lua_State *L, uint64_t steps) {
 
 // Copying is work that no instruction counts ("s..s" on long strings), so that bytes are charged here. An allocator cannot raise:
 // it moves the hook to the next instruction. Shrinking must always succeed.
+static void steps_take(struct hd_lua_sandbox *s, uint64_t steps) {
+  if (s->depth == 0) return;
+  s->left -= (int64_t)steps;
+  if (s->left <= 0 && !s->overrun) budget_overrun(s);
+}
+
 static void *sandbox_allocate(void *user, void *block, size_t old_size, size_t size) {
   struct hd_lua_sandbox *s = user;
   size_t had = block ? old_size : 0;
@@ -67,17 +74,17 @@ static void *sandbox_allocate(void *user, void *block, size_t old_size, size_t s
     return NULL;
   }
   if (size > had) {
+    // Why the last allocation was refused: Lua raises LUA_ERRMEM right after it, or lives with it. A refusal makes Lua collect
+    // everything and ask again: that work follows the size of the state, and is charged.
+    s->too_long = s->used + (size - had) <= s->limits.memory_max && !block && old_size == LUA_TSTRING && size > s->limits.string_max + 64u;
+    if (s->too_long) return steps_take(s, s->used / COLLECTED_PER_STEP), NULL;
     if (s->used + (size - had) > s->limits.memory_max) return NULL;
-    if (!block && old_size == LUA_TSTRING && size > s->limits.string_max + 64u) return NULL;
   }
   void *grown = realloc(block, size);
   if (!grown) return size <= had ? block : NULL;
   s->used = s->used - had + size;
   if (s->used > s->peak) s->peak = s->used;
-  if (s->depth > 0 && size > BYTES_PER_STEP * 4) {
-    s->left -= (int64_t)(size / BYTES_PER_STEP);
-    if (s->left <= 0 && !s->overrun) budget_overrun(s);
-  }
+  if (size > BYTES_PER_STEP * 4) steps_take(s, size / BYTES_PER_STEP);
   return grown;
 }
 
@@ -138,9 +145,22 @@ static int base_print(lua_State *L) {
 
 // ---- protected calls: an overrun and a lack of memory go through them
 
+// A string past its limit is an error as any other: the state has not run out of anything. The message on top is replaced.
+void hd_lua_memory_failed(lua_State *L, int status) {
+  struct hd_lua_sandbox *s = hd_lua_sandbox_of(L);
+  if (status != LUA_ERRMEM) return;
+  if (!s->too_long) {
+    s->exhausted = true;
+    return;
+  }
+  if (s->overrun) return;
+  lua_pushfstring(L, "expected strings of at most %d bytes, found a longer one; build it in pieces", (int)s->limits.string_max);
+  lua_replace(L, -2);
+}
+
 static int protected_result(lua_State *L, int status) {
   struct hd_lua_sandbox *s = hd_lua_sandbox_of(L);
-  if (status == LUA_ERRMEM) s->exhausted = true;
+  hd_lua_memory_failed(L, status);
   if (status != LUA_OK && (s->overrun || s->exhausted)) return lua_error(L);
   lua_pushboolean(L, status == LUA_OK);
   lua_insert(L, 1);
@@ -564,8 +584,11 @@ int32_t hd_lua_sandbox_load(struct hd_lua_sandbox *s, const char *name, const ch
 static int32_t call_failed(struct hd_lua_sandbox *s, int status) {
   size_t size = 0;
   const char *text = lua_type(s->L, -1) == LUA_TSTRING ? lua_tolstring(s->L, -1, &size) : NULL;
-  if (status == LUA_ERRMEM) s->exhausted = true;
-  if (text) hd_text_copy(s->error, sizeof s->error, text);
+  bool too_long = status == LUA_ERRMEM && s->too_long; // no new string here: this call is not protected
+  if (status == LUA_ERRMEM && !too_long) s->exhausted = true;
+  if (s->overrun) hd_text_copy(s->error, sizeof s->error, text && !too_long ? text : "the instruction budget is used up");
+  else if (too_long) snprintf(s->error, sizeof s->error, "expected strings of at most %u bytes, found a longer one; build it in pieces", s->limits.string_max);
+  else if (text) hd_text_copy(s->error, sizeof s->error, text);
   else snprintf(s->error, sizeof s->error, "the script raised an error that is a %s, not a text", luaL_typename(s->L, -1));
   hd_text_printable(s->error);
   lua_pop(s->L, 1);
@@ -584,7 +607,7 @@ int32_t hd_lua_sandbox_call(struct hd_lua_sandbox *s, int arguments, int results
   lua_sethook(s->L, NULL, 0, 0);
   if (status == LUA_OK) { // it ended between two instructions after an allocation had used up the budget
     lua_settop(s->L, lua_gettop(s->L) - results);
-    lua_pushliteral(s->L, "the instruction budget is used up");
+    lua_pushnil(s->L);
   }
   return call_failed(s, status);
 }

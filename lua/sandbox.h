@@ -48,6 +48,7 @@ struct hd_lua_sandbox {
   int64_t left;         // of the budget of the call in progress
   uint32_t depth;       // of nested protected calls
   bool overrun;         // the budget is used up: raised again at every instruction until the call has ended
+  bool too_long;        // the last allocation that was refused was of a string past string_max
   bool exhausted;       // memory ran out: the state must be closed
   uint64_t stream;      // of random numbers when the world has none
   char error[HD_LUA_ERROR_SIZE]; // of the last call: "file:line: words"
@@ -75,6 +76,8 @@ int32_t hd_lua_sandbox_call(struct hd_lua_sandbox *s, int arguments, int results
 void hd_lua_charge(lua_State *L, uint64_t steps);
 // As tostring(), without addresses: pushes and returns a string.
 const char *hd_lua_tostring(lua_State *L, int index, size_t *size);
+// After a lua_pcall inside of a call: tells a lack of memory, which ends the state, from a string past its limit, which does not.
+void hd_lua_memory_failed(lua_State *L, int status);
 // Pushes a list {k1, k2, ...} of the keys of the table at `index`: numbers ascending, strings by bytes, then booleans. Raises for others.
 void hd_lua_keys(lua_State *L, int index);
 // The next file name and line of the running Lua function, as luaL_where.

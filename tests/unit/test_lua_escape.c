@@ -69,10 +69,15 @@ static void test_budget(void **state) {
 }
 
 static void test_memory(void **state) {
-  static const char *const rows[] = {"local t, s = {}, ('x'):rep(60000) while true do t[#t + 1] = s .. #t end", "local s = 'x' while true do s = s .. s end",
-                                     "pcall(function() local s = 'x' while true do s = s .. s end end) while true do end"};
+  static const char *const rows[] = {"local t, s = {}, ('x'):rep(60000) while true do t[#t + 1] = s .. #t end",
+                                     "local t, s = {}, ('x'):rep(60000) while true do pcall(function() t[#t + 1] = s .. #t end) end"};
   (void)state;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) expect(rows[i], HADRON_ERR_MEMORY);
+  // A string past its limit is an error; the full collections that it causes are charged.
+  expect("local s = 'x' while true do s = s .. s end", HADRON_ERR_SCRIPT);
+  expect("local ok, words = pcall(function() local s = 'x' while true do s = s .. s end end) assert(not ok and words:find('65536')) assert(#(('x'):rep(30000) .. 'y') == 30001)", HADRON_OK);
+  expect("local s = ('x'):rep(60000) while true do pcall(function() return s .. s end) end", HADRON_ERR_BUDGET);
+  expect("pcall(function() local s = 'x' while true do s = s .. s end end) local t, s = {}, ('x'):rep(60000) while true do t[#t + 1] = s .. #t end", HADRON_ERR_MEMORY);
   expect("('x'):rep(1e9)", HADRON_ERR_SCRIPT);
   expect("local function f() return 1 + f() end f()", HADRON_ERR_SCRIPT); // before its frames use up the memory
   expect("local function f() return 1 + f() end assert(not pcall(f)) assert(not pcall(f))", HADRON_OK);
