@@ -9,7 +9,7 @@
   "cross = { plugin = 'zero_cross', params = { length = 3, band = 0, size = 10 } },\n"                                               \
   "maker = { plugin = 'market_maker', universe = { 'MAA*' } },\n"                                                                     \
   "sma = { params = { fast = 3, slow = 9, size = 7 } },\n"                                                                           \
-  "two = { plugin = 'pairs', universe = { 'MAAA', 'MAAC' }, params = {} },\n"
+  "two = { plugin = 'pairs', universe = { 'MAAA', 'MAAC' }, params = { window = 5, sample = '10ms', entry = 0.5, leave = 0.1, size = 10 } },\n"
 #define VENUES(count) "venues = { memory = { params = { count = " #count ", instruments = 6, quotes = true } }, sim = {} },\n"
 #define HEAD "return { mode = 'backtest', universe = { max = 64 }, account = { cash = '10000000' }, report = { equity_every = '10s' },\n"
 
@@ -20,7 +20,7 @@ static void same_digest_whatever_the_form(void **state) {
   struct session_run first, other;
   session_run_backtest(&first, usual, NULL, false);
   assert_true(first.counts[HADRON_MSG_ORDER] > 1000 && first.counts[HADRON_MSG_EXECUTION] > 500);
-  for (int arm = 1; arm <= 3; arm++) assert_true(first.decisions[arm] > 0);
+  for (int arm = 1; arm <= 4; arm++) assert_true(first.decisions[arm] > 0);
   assert_true(first.executed == first.allocated || first.counts[HADRON_MSG_ALLOCATION] > first.counts[HADRON_MSG_EXECUTION]); // else they crossed
   static const char *const shards[] = {"engine.shards=1", "engine.shards=2", "engine.shards=4", "engine.shards=7"};
   for (int i = 0; i < 4; i++) {
