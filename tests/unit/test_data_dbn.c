@@ -7,6 +7,7 @@
 static struct venue_host *run(const char *files) {
   struct venue_host *h = venue_host_open("replay");
   venue_host_set(h, "files", files);
+  venue_host_set(h, "quotes", "recorded");
   if (venue_host_start(h)) fail_msg("%s", h->fault);
   venue_host_run(h);
   assert_int_equal(h->state, HADRON_VENUE_FINISHED);

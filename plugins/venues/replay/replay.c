@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "adjust.h"
+#include "book.h"
 #include "convert.h"
 #include "hadron/ext/log.h"
 #include "hadron/ext/metrics.h"
@@ -21,7 +22,7 @@ struct replay_params {
   char files[FILES_SIZE];
   char format[32], symbol[HADRON_SYMBOL_SIZE], columns[2048], lean[96];
   char from[40], to[40], timezone[40];
-  char adjust[16], factor_files[SOURCE_PATH_MAX], map_files[SOURCE_PATH_MAX];
+  char quotes[16], adjust[16], factor_files[SOURCE_PATH_MAX], map_files[SOURCE_PATH_MAX];
   int64_t period_ns;
   struct hadron_quantity size;
   int64_t verify;
@@ -36,11 +37,13 @@ struct replay {
   struct symbols symbols;
   struct files files;
   struct merge merge;
+  struct books books;
+  enum quotes_mode quotes;
   enum adjust_mode adjust;
   int64_t adjust_ns;                    // the next corporate action of any listing
   bool open, finished;
   uint64_t batches, given, bad_told, adjusted;
-  int64_t *ticks_cell, *bad_cell, *gaps_cell; // metrics, or &unseen
+  int64_t *ticks_cell, *bad_cell, *gaps_cell, *quotes_cell, *crossed_cell, *unknown_cell; // metrics, or &unseen
   int64_t unseen;
   struct fault fault;
 };
@@ -48,6 +51,11 @@ struct replay {
 static const struct hadron_metric metric_ticks = {"replay_ticks", "Ticks given to the host", "ticks", HADRON_METRIC_COUNTER, 0};
 static const struct hadron_metric metric_bad = {"replay_bad_rows", "Rows that could not be read", "rows", HADRON_METRIC_COUNTER, 0};
 static const struct hadron_metric metric_gaps = {"replay_gaps", "Gaps in the recorded sequences", "gaps", HADRON_METRIC_COUNTER, 0};
+static const struct hadron_metric metric_quotes = {"replay_derived_quotes", "Quotes derived from book changes", "quotes", HADRON_METRIC_COUNTER, 0};
+static const struct hadron_metric metric_crossed = {"replay_crossed_books", "Messages that left a followed book locked or crossed", "messages",
+                                                    HADRON_METRIC_COUNTER, 0};
+static const struct hadron_metric metric_unknown = {"replay_unknown_orders", "Changes of orders that a followed book does not have", "changes",
+                                                    HADRON_METRIC_COUNTER, 0};
 
 static void replay_log(const struct replay *p, uint32_t level, const char *id, const char *text) {
   if (p->log) p->log->write(p->host->instance, level, id, text);
@@ -86,6 +94,9 @@ static int32_t replay_create(const struct hadron_host *host, const struct hadron
   p->ticks_cell = replay_metric(p, &metric_ticks);
   p->bad_cell = replay_metric(p, &metric_bad);
   p->gaps_cell = replay_metric(p, &metric_gaps);
+  p->quotes_cell = replay_metric(p, &metric_quotes);
+  p->crossed_cell = replay_metric(p, &metric_crossed);
+  p->unknown_cell = replay_metric(p, &metric_unknown);
   options_init(&p->setup.options);
   p->setup.symbols = &p->symbols;
   p->setup.venue = context->venue;
@@ -99,7 +110,10 @@ static int32_t replay_create(const struct hadron_host *host, const struct hadron
 }
 
 static void replay_shut(struct replay *p) {
-  if (p->open) merge_close(&p->merge);
+  if (p->open) {
+    merge_close(&p->merge);
+    books_fini(&p->books);
+  }
   p->open = false;
   files_fini(&p->files);
 }
@@ -118,9 +132,19 @@ static int32_t replay_failed(struct replay *p) {
   return p->fault.code;
 }
 
+// A text that is one of a few; "" is the first.
+static int32_t replay_choice(struct replay *p, const char *where, const char *value, const char *const names[3], const char *expected, uint32_t *out) {
+  for (uint32_t i = 0; i < 3; i++) {
+    if (strcmp(value[0] ? value : names[0], names[i]) != 0) continue;
+    *out = i;
+    return HADRON_OK;
+  }
+  return fault_set(&p->fault, HADRON_ERR_CONFIG, "cannot use the parameter", where, expected, value, "correct it");
+}
+
 // Texts of the parameters into options; checked together.
 static int32_t replay_options(struct replay *p) {
-  static const char *const modes[] = {"none", "split", "full"};
+  static const char *const adjust_modes[] = {"none", "split", "full"}, *const quotes_modes[] = {"auto", "recorded", "book"};
   const struct replay_params *q = &p->params;
   const struct {
     const char *name, *value;
@@ -134,15 +158,16 @@ static int32_t replay_options(struct replay *p) {
   p->setup.options.period_ns = q->period_ns;
   p->setup.options.size = q->size;
   p->setup.options.verify = q->verify != 0;
-  for (size_t i = 0; i < 3; i++)
-    if (strcmp(q->adjust[0] ? q->adjust : "none", modes[i]) == 0) {
-      p->adjust = (enum adjust_mode)i;
-      if (i > 0 && q->factor_files[0] == '\0')
-        return fault_set(&p->fault, HADRON_ERR_CONFIG, "cannot adjust", "parameter `factor_files`", "the folder of the factor files", "nothing",
-                         "set `factor_files` or adjust = \"none\"");
-      return HADRON_OK;
-    }
-  return fault_set(&p->fault, HADRON_ERR_CONFIG, "cannot adjust", "parameter `adjust`", "none, split or full", q->adjust, "correct it");
+  uint32_t adjust = 0, quotes = 0;
+  int32_t result = replay_choice(p, "`quotes`", q->quotes, quotes_modes, "auto, recorded or book", &quotes);
+  if (!result) result = replay_choice(p, "`adjust`", q->adjust, adjust_modes, "none, split or full", &adjust);
+  if (result) return result;
+  p->quotes = (enum quotes_mode)quotes;
+  p->adjust = (enum adjust_mode)adjust;
+  if (adjust > 0 && q->factor_files[0] == '\0')
+    return fault_set(&p->fault, HADRON_ERR_CONFIG, "cannot adjust", "parameter `factor_files`", "the folder of the factor files", "nothing",
+                     "set `factor_files` or adjust = \"none\"");
+  return HADRON_OK;
 }
 
 static int32_t replay_changed(void *self) {
@@ -181,6 +206,7 @@ static int32_t replay_start(void *self) {
   if (!result) result = files_expand(&p->files, p->params.files, &p->fault);
   if (!result) {
     p->open = true;
+    books_init(&p->books, p->quotes, &p->fault);
     result = merge_open(&p->merge, &p->files, &p->setup, &p->fault);
   }
   if (!result) result = replay_adjust_load(p);
@@ -233,6 +259,9 @@ static void replay_progress(struct replay *p) {
   merge_progress(&p->merge, &done, &total);
   merge_counts(&p->merge, &counts);
   *p->gaps_cell = (int64_t)counts.gaps;
+  *p->quotes_cell = (int64_t)p->books.made;
+  *p->crossed_cell = (int64_t)p->books.crossed;
+  *p->unknown_cell = (int64_t)p->books.unknown;
   p->venue->progress(p->host->instance, done, total);
 }
 
@@ -248,7 +277,7 @@ static int64_t replay_end(struct replay *p, int32_t result) {
     p->venue->status(p->host->instance, HADRON_VENUE_DOWN, p->fault.text);
   } else {
     snprintf(text, sizeof text, "%llu ticks from %llu rows; %llu bad rows, %llu ticks left out, %llu gaps, %llu corporate actions",
-             (unsigned long long)p->given, (unsigned long long)c.rows, (unsigned long long)c.bad, (unsigned long long)c.ignored,
+             (unsigned long long)p->given, (unsigned long long)c.rows, (unsigned long long)c.bad, (unsigned long long)(c.ignored + p->books.dropped),
              (unsigned long long)c.gaps, (unsigned long long)p->adjusted);
     p->venue->status(p->host->instance, HADRON_VENUE_FINISHED, text);
   }
@@ -261,12 +290,12 @@ static int64_t replay_poll(void *self, int64_t now_ns) {
   const struct hadron_tick *ticks;
   uint32_t count;
   if (p->finished || !p->open) return INT64_MAX;
-  int32_t result = merge_next(&p->merge, MERGE_BATCH, &ticks, &count);
+  int32_t result = books_next(&p->books, &p->merge, &ticks, &count);
   if (result) return replay_end(p, result);
   if (ticks[count - 1].recv_ns >= p->adjust_ns || ticks[0].recv_ns >= p->adjust_ns) count = replay_adjust_cut(p, ticks, count);
   uint32_t taken = p->venue->ticks(p->host->instance, ticks, count);
   if (taken > count) taken = count;
-  merge_take(&p->merge, taken);
+  books_take(&p->books, &p->merge, taken);
   p->given += taken;
   *p->ticks_cell += taken;
   if (++p->batches % PROGRESS_EVERY == 0) replay_progress(p);
@@ -286,6 +315,7 @@ static const struct hadron_param params[] = {
     TEXT("to", "leaves out ticks at or after this time", "", to),
     TEXT("timezone", "CSV: of times without an offset: UTC, +hh:mm, America/New_York", "", timezone),
     TEXT("lean", "LEAN: asset/market/resolution where the path does not say it", "", lean),
+    TEXT("quotes", "recorded, book (derived from book changes) or auto (derived where orders are recorded and quotes are not)", "auto", quotes),
     TEXT("adjust", "none, split or full: corporate actions of LEAN factor files", "none", adjust),
     TEXT("factor_files", "LEAN: folder of the factor files", "", factor_files),
     TEXT("map_files", "LEAN: folder of the map files", "", map_files),
