@@ -417,10 +417,27 @@ void hd_pipeline_decisions(struct hd_pipeline *p, const struct hadron_decision *
   if (live) hd_coordinator_merge(&p->coordinator, stamped, live, now_ns);
 }
 
+// What a venue holds for us against what the books say it should: a difference is for a person. With orders open the two may differ
+// for a moment and for good reason.
+static void compare_position(struct hd_pipeline *p, const struct hadron_venue_report *report) {
+  if (report->listing == 0 || report->listing > p->instruments.listing_count) return;
+  uint32_t instrument = p->instruments.listings[report->listing].instrument;
+  struct hadron_quantity buy, sell;
+  hd_gateway_working(p->gateway, 0, instrument, true, &buy, &sell);
+  int64_t ours = hd_portfolio_position(&p->portfolio, 0, instrument)->quantity.e8;
+  if (ours == report->quantity.e8 || buy.e8 != 0 || sell.e8 != 0) return;
+  char text[160], theirs[32], books[32];
+  hd_decimal_format(theirs, sizeof theirs, report->quantity.e8, HADRON_QUANTITY_SCALE, 0);
+  hd_decimal_format(books, sizeof books, ours, HADRON_QUANTITY_SCALE, 0);
+  snprintf(text, sizeof text, "the venue holds %s, the books say %s: find out why before trading on", theirs, books);
+  alert(p, 3, HADRON_ERR_CORRUPT, 0, instrument, report->venue, text);
+}
+
 void hd_pipeline_report(struct hd_pipeline *p, const struct hadron_venue_report *report, int64_t now_ns) {
   p->now_ns = now_ns;
   record(p, HADRON_MSG_VENUE_REPORT, report, sizeof *report, now_ns, HD_RECORD_RESERVED);
-  hd_gateway_report(p->gateway, report, now_ns);
+  if (report->change == HADRON_CHANGE_POSITION) compare_position(p, report);
+  else hd_gateway_report(p->gateway, report, now_ns);
 }
 
 void hd_pipeline_venue_status(struct hd_pipeline *p, uint16_t venue, uint32_t state, const char *words, int64_t now_ns) {

@@ -472,6 +472,19 @@ static int32_t open_threads(struct hd_live *live, struct hd_fault *fault) {
   return code ? code : start_thread(&live->trade_thread, &live->trade_running, trade_main, live, "hd-trade", fault);
 }
 
+// Before the first order: what does each venue think of our orders, fills and positions? It is not READY until it has said so, and risk
+// denies orders to a venue that is not.
+static int32_t reconcile_venues(struct hd_session *session, struct hd_fault *fault) {
+  for (uint32_t i = 0; i < session->venue_count; i++) {
+    struct hd_venue *v = &session->venues[i];
+    if (!hd_venue_is(v, HADRON_VENUE_RECONCILES) || !hd_venue_is(v, HADRON_VENUE_ORDERS)) continue;
+    int32_t code = v->api->reconcile(v->self, session->runner.now_ns);
+    if (code) return hd_instance_fault(v->instance, code, "reconcile failed", fault);
+    if (v->next_ns > session->runner.now_ns) v->next_ns = session->runner.now_ns;
+  }
+  return HADRON_OK;
+}
+
 int32_t hd_live_open(struct hd_live *live, struct hd_session *session, uv_loop_t *loop, int64_t duration_ns, struct hd_fault *fault) {
   memset(live, 0, sizeof *live);
   live->session = session;
@@ -487,7 +500,8 @@ int32_t hd_live_open(struct hd_live *live, struct hd_session *session, uv_loop_t
   uv_poll_init(loop, &live->outside, session->runner.io.set);
   uv_poll_start(&live->outside, UV_READABLE, on_outside);
   uv_prepare_start(&live->prepare, on_prepare);
-  int32_t code = live->threads ? open_threads(live, fault) : HADRON_OK;
+  int32_t code = reconcile_venues(session, fault);
+  if (!code && live->threads) code = open_threads(live, fault);
   if (!code && session->journal) code = start_thread(&live->journal_thread, &live->journal_running, journal_main, live, "hd-journal", fault);
   live->services = calloc(session->service_count + 1, sizeof *live->services);
   if (!live->services) return hd_fault_set(fault, HADRON_ERR_MEMORY, "services: out of memory");

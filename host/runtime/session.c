@@ -170,6 +170,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if ((code = write_session(s, false, fault))) return code;
   if ((code = hd_session_start_venues(s, fault))) return code;
   if ((code = hd_session_strategies(s, fault))) return code;
+  if ((code = hd_session_subscribe(s, fault))) return code;
   if ((code = write_instruments(s))) return hd_fault_set(fault, code, "instrument definitions were not written: %s", hadron_error_text(code));
   return s->options.services ? hd_session_start_services(s, fault) : HADRON_OK;
 }

@@ -11,6 +11,8 @@ int32_t hd_session_load(struct hd_session *s, const struct hd_config_plugin *c, 
 // session_venue.c: instruments of the config, venue plugins, where orders go; then their start, which resolves listings.
 int32_t hd_session_venues(struct hd_session *s, struct hd_fault *fault);
 int32_t hd_session_start_venues(struct hd_session *s, struct hd_fault *fault);
+// Once strategies are there: tells each venue which of its listings are wanted.
+int32_t hd_session_subscribe(struct hd_session *s, struct hd_fault *fault);
 
 // session_strategy.c: allocator, arms, shards, instances.
 int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault);

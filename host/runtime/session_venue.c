@@ -144,3 +144,25 @@ int32_t hd_session_start_venues(struct hd_session *s, struct hd_fault *fault) {
   if (s->runner.follower) s->pipeline.follower = (struct hd_follower){s->runner.follower, follower_tick};
   return HADRON_OK;
 }
+
+static int32_t subscribe_venue(struct hd_session *s, struct hd_venue *v, uint32_t *handles, struct hd_fault *fault) {
+  const struct hd_instruments *t = &s->pipeline.instruments;
+  uint32_t count = 0;
+  for (uint32_t handle = 1; handle <= t->listing_count; handle++) {
+    uint32_t instrument = t->listings[handle].instrument;
+    if (t->listings[handle].venue != v->number || !hd_engine_wants(s->pipeline.engines[t->rows[instrument].shard], instrument)) continue;
+    handles[count++] = handle;
+  }
+  int32_t code = v->api->subscribe(v->self, handles, count);
+  return code ? hd_instance_fault(v->instance, code, "subscribe failed", fault) : HADRON_OK;
+}
+
+int32_t hd_session_subscribe(struct hd_session *s, struct hd_fault *fault) {
+  uint32_t *handles = calloc(s->pipeline.instruments.listing_count + 1, sizeof *handles);
+  if (!handles) return hd_fault_set(fault, HADRON_ERR_MEMORY, "subscriptions: out of memory");
+  int32_t code = HADRON_OK;
+  for (uint32_t i = 0; !code && i < s->venue_count; i++)
+    if (s->venues[i].api->subscribe) code = subscribe_venue(s, &s->venues[i], handles, fault);
+  free(handles);
+  return code;
+}

@@ -40,9 +40,10 @@ static uint32_t take_ticks(struct hadron_instance *instance, const struct hadron
   return count;
 }
 
-static const char *const changes[] = {"POSITION", "DENY",     "QUEUE",         "SEND",     "SEND_FAIL",      "LOSE",   "CANCEL",
+static const char *const changes[] = {"INVALID", "DENY",     "QUEUE",         "SEND",     "SEND_FAIL",      "LOSE",   "CANCEL",
                                       "REPLACE",  "ACCEPT",   "REJECT",        "FILL",     "CANCELED",       "CANCEL_REJECT",
-                                      "REPLACED", "REPLACE_REJECT", "EXPIRE",  "ABSENT",   "TRIGGER",        "BUST"};
+                                      "REPLACED", "REPLACE_REJECT", "EXPIRE",  "ABSENT",   "TRIGGER",        "BUST",
+                                      "POSITION"};
 
 static void say(struct sim_host *h, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static void say(struct sim_host *h, const char *format, ...) {

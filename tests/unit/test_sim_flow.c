@@ -280,7 +280,8 @@ static void our_orders_stand_in_the_same_queue(void **state) {
     assert_int_equal(h->api->reconcile(h->self, INT64_MAX), HADRON_OK);
     sim_host_poll(h);
     if (w.position != 0) {
-      assert_int_equal(h->last_report.quantity.e8, w.position < 0 ? -w.position : w.position);
+      assert_int_equal(h->last_report.change, HADRON_CHANGE_POSITION);
+      assert_int_equal(h->last_report.quantity.e8, w.position);
       assert_int_equal(h->last_report.side, w.position > 0 ? HADRON_SIDE_BUY : HADRON_SIDE_SELL);
     }
     sim_host_close(h);

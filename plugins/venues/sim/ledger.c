@@ -255,7 +255,8 @@ void sim_reconcile(struct sim *s, int64_t since_ns) {
   for (uint32_t i = 0; i < s->market_count; i++) {
     const struct sim_market *m = &s->markets[i];
     if (m->position == 0) continue;
-    struct sim_report r = {.quantity = m->position < 0 ? -m->position : m->position,
+    struct sim_report r = {.change = HADRON_CHANGE_POSITION,
+                           .quantity = m->position,
                            .cumulative = -1,
                            .venue_ns = s->at_ns,
                            .side = m->position > 0 ? HADRON_SIDE_BUY : HADRON_SIDE_SELL,

@@ -203,6 +203,7 @@ enum hadron_order_change {
   HADRON_CHANGE_ABSENT = 16,  // venue, asked by client order id: never heard of it
   HADRON_CHANGE_TRIGGER = 17, // a stop has triggered; the order now works
   HADRON_CHANGE_BUST = 18,    // venue: an execution was taken back
+  HADRON_CHANGE_POSITION = 19, // venue, answering reconcile: what it holds in an instrument; of no order
 };
 
 enum hadron_liquidity {

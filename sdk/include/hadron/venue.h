@@ -87,7 +87,8 @@ struct hadron_venue_api {
   // @since 1.0
   int32_t (*query)(void *self, const struct hadron_order *order);
 
-  // Reports all open orders, then all fills since since_ns, then all positions, each with flag 1, then status READY. NULL
+  // Reports all open orders (ACCEPT), then all fills since since_ns, then all positions (POSITION, one report per listing that is not
+  // flat), each with flag 1, then status READY. The host asks before the first order of a live session. NULL
   // without RECONCILES. [io & active] [nonblocking]
   // @since 1.0
   int32_t (*reconcile)(void *self, int64_t since_ns);
@@ -96,6 +97,13 @@ struct hadron_venue_api {
   // @own   tick  borrowed(call): after normalize, the canonical instrument
   // @since 1.0
   void (*on_tick)(void *self, const struct hadron_tick *tick);
+
+  // Tells which of its listings some strategy wants, once they are known: after start, before the first poll. A venue that is not told,
+  // or whose entry is NULL, streams all that it resolved. [io & active]
+  // @own   handles  borrowed(call), ascending, [0 .. count)
+  // @err   HADRON_ERR_*  the venue cannot stream them: the session does not begin; say why by `fail`
+  // @since 1.0
+  int32_t (*subscribe)(void *self, const uint32_t *handles, uint32_t count);
 };
 
 // A listing that a venue knows. Zero fields are not known to the venue: the universe or the defaults hold.
