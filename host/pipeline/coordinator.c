@@ -271,7 +271,9 @@ static int part_largest(const struct hd_coordinator *c, const struct hadron_leg 
 }
 
 static void part_begin(const struct hadron_leg *leg, struct part *part) {
-  *part = (struct part){.left = leg->share_count == 64 ? UINT64_MAX : (UINT64_C(1) << leg->share_count) - 1, .number = UINT32_MAX};
+  // Not the shares: part_next counts them anew, and they are most of a part.
+  part->left = leg->share_count == 64 ? UINT64_MAX : (UINT64_C(1) << leg->share_count) - 1;
+  part->number = UINT32_MAX;
 }
 
 // Takes the next order out of a leg: the largest shares first, as many arms as an order holds. False: the leg is done.

@@ -217,6 +217,12 @@ void hd_engine_tick(struct hd_engine *e, const struct hadron_tick *tick) {
   if (row->bar_count) hd_engine_bars_tick(e, row, tick);
 }
 
+bool hd_engine_hears(struct hd_engine *e, uint32_t arm, uint32_t instrument) {
+  if (!(e->rows[instrument].triggers & (HADRON_ON_ORDER | HADRON_ON_EXECUTION))) return false;
+  const struct hd_subscription *s = hd_engine_subscription(e, arm, instrument);
+  return s && s->triggers & (HADRON_ON_ORDER | HADRON_ON_EXECUTION);
+}
+
 void hd_engine_view(struct hd_engine *e, uint32_t arm, uint32_t instrument, const struct hd_arm_view *view) {
   struct hd_subscription *s = hd_engine_subscription(e, arm, instrument);
   if (s) s->view = *view;

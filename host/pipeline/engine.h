@@ -93,6 +93,8 @@ static inline bool hd_due_before(struct hd_due a, struct hd_due b) {
 void hd_engine_allocation(struct hd_engine *e, const struct hadron_allocation *allocation, const struct hd_arm_view *view);
 void hd_engine_order_event(struct hd_engine *e, uint32_t arm, const struct hadron_order_event *event,
                            const struct hd_arm_view *view);
+// Does the arm's subscription on the instrument ask for order events or executions? [shard]
+bool hd_engine_hears(struct hd_engine *e, uint32_t arm, uint32_t instrument);
 // A view has changed without either: a split, a recovery. [shard]
 void hd_engine_view(struct hd_engine *e, uint32_t arm, uint32_t instrument, const struct hd_arm_view *view);
 

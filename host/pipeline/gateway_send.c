@@ -21,14 +21,23 @@ void hd_gateway_alert(struct hd_gateway *g, uint32_t severity, int32_t code, uin
   g->listener.alert(g->listener.self, severity, code, instrument, venue, text);
 }
 
-// The order as it goes out: a stop that the host has held goes as what it became.
+// A stop that the host has held goes out as what it became.
+static bool stop_became(const struct hd_order *o) { return o->held == HD_HOLD_TRIGGERED || o->held == HD_HOLD_SENT; }
+
+static uint8_t sent_type(const struct hd_order *o) {
+  if (!stop_became(o)) return o->request.order_type;
+  HD_ASSERT(o->request.order_type == HADRON_ORDER_STOP || o->request.order_type == HADRON_ORDER_STOP_LIMIT);
+  return o->request.order_type == HADRON_ORDER_STOP ? HADRON_ORDER_MARKET : HADRON_ORDER_LIMIT;
+}
+
+static struct hadron_price sent_stop(const struct hd_order *o) { return stop_became(o) ? (struct hadron_price){0} : o->request.stop; }
+
+// The order as it goes out.
 void hd_order_sent_as(const struct hd_order *o, struct hadron_order *out) {
   *out = o->request;
   memcpy(out->venue_order_id, o->venue_order_id, sizeof out->venue_order_id);
-  if (o->held != HD_HOLD_TRIGGERED && o->held != HD_HOLD_SENT) return;
-  HD_ASSERT(out->order_type == HADRON_ORDER_STOP || out->order_type == HADRON_ORDER_STOP_LIMIT);
-  out->order_type = out->order_type == HADRON_ORDER_STOP ? HADRON_ORDER_MARKET : HADRON_ORDER_LIMIT;
-  out->stop.nanos = 0;
+  out->order_type = sent_type(o);
+  out->stop = sent_stop(o);
 }
 
 enum hadron_order_state hd_order_where(const struct hd_order *o, enum hadron_order_change change) {
@@ -52,35 +61,34 @@ static uint32_t record_flags(enum hadron_order_change change) {
 
 static void event_fill(struct hd_gateway *g, const struct hd_order *o, enum hadron_order_change change, uint8_t to, const struct hd_cause *cause,
                        int64_t now_ns, struct hadron_order_event *e) {
-  struct hadron_order sent;
-  hd_order_sent_as(o, &sent);
+  const struct hadron_order *request = &o->request;
   *e = (struct hadron_order_event){
-      .trace = sent.trace,
-      .cause = sent.cause,
+      .trace = request->trace,
+      .cause = request->cause,
       .id = g->event_id + 1,
-      .intent = sent.intent,
+      .intent = request->intent,
       .time_ns = now_ns,
       .venue_ns = cause->venue_ns,
-      .client_order_id = sent.client_order_id,
-      .limit = sent.limit,
-      .stop = sent.stop,
+      .client_order_id = request->client_order_id,
+      .limit = request->limit,
+      .stop = sent_stop(o),
       .average = o->average,
-      .quantity = sent.quantity,
+      .quantity = request->quantity,
       .filled = o->filled,
       .actual = cause->actual,
       .bound = cause->bound,
-      .instrument = sent.instrument,
-      .arm = sent.arm,
-      .venue = sent.venue,
+      .instrument = request->instrument,
+      .arm = request->arm,
+      .venue = request->venue,
       .reason = cause->reason,
       .from = o->state,
       .to = to,
       .change = (uint8_t)change,
-      .side = sent.side,
-      .order_type = sent.order_type,
-      .time_in_force = sent.time_in_force,
-      .flags = sent.flags,
-      .slot = sent.slot,
+      .side = request->side,
+      .order_type = sent_type(o),
+      .time_in_force = request->time_in_force,
+      .flags = request->flags,
+      .slot = request->slot,
   };
   memcpy(e->venue_order_id, o->venue_order_id, sizeof e->venue_order_id);
   memcpy(e->text, cause->text, sizeof e->text);
