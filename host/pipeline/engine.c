@@ -133,9 +133,13 @@ void hd_engine_result(struct hd_engine *e, struct hd_engine_instance *instance, 
   e->listener.fault(e->listener.self, instance, code, fence);
 }
 
+// At most one sample a second: a logarithm per tick, and even the division for its price, would cost more than the rest.
+static bool sample_due(const struct hd_engine_row *row, const struct hadron_tick *tick) {
+  return tick->event_ns - row->sample_ns >= 1000000000;
+}
+
 static void sample_volatility(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick, double price) {
   int64_t elapsed = tick->event_ns - row->sample_ns;
-  if (elapsed < 1000000000) return; // at most one sample a second: a logarithm per tick would cost more than the rest
   if (row->sample_price > 0) {
     double r = log(price / row->sample_price), seconds = (double)elapsed * 1e-9;
     double decay = e->options.volatility_decay, sample = r * r / seconds;
@@ -160,14 +164,14 @@ static void update_market(struct hd_engine *e, struct hd_engine_row *row, const 
     m->last = tick->value.trade.price;
     m->last_size = tick->value.trade.quantity;
     row->traded = true;
-    sample_volatility(e, row, tick, hadron_price_double(m->last));
+    if (sample_due(row, tick)) sample_volatility(e, row, tick, hadron_price_double(m->last));
     break;
   case HADRON_TICK_QUOTE:
     m->bid = tick->value.quote.bid;
     m->ask = tick->value.quote.ask;
     m->bid_size = tick->value.quote.bid_size;
     m->ask_size = tick->value.quote.ask_size;
-    if (!row->traded && m->bid.nanos > 0 && m->ask.nanos > 0)
+    if (!row->traded && m->bid.nanos > 0 && m->ask.nanos > 0 && sample_due(row, tick))
       sample_volatility(e, row, tick, (hadron_price_double(m->bid) + hadron_price_double(m->ask)) / 2);
     break;
   case HADRON_TICK_STATUS:

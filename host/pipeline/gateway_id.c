@@ -87,6 +87,7 @@ void hd_gateway_order_id(const struct hd_gateway *g, const struct hadron_intent 
     out->hex[2 * i] = hex[digest[i] >> 4];
     out->hex[2 * i + 1] = hex[digest[i] & 15];
   }
+  hd_ids_prefetch(g, out); // the set of used ids outgrows the cache, and risk asks next
   memcpy(cache->text, text, size);
   cache->size = size;
   cache->id = *out;

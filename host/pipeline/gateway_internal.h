@@ -97,6 +97,7 @@ void hd_table_due(struct hd_gateway *g, struct hd_order *o);        // after ask
 bool hd_table_room(struct hd_gateway *g);                           // for one more order and its id
 void hd_ids_add(struct hd_gateway *g, const struct hadron_client_order_id *id);
 bool hd_ids_has(const struct hd_gateway *g, const struct hadron_client_order_id *id);
+void hd_ids_prefetch(const struct hd_gateway *g, const struct hadron_client_order_id *id); // it will be asked for soon
 void hd_ids_day(struct hd_gateway *g, int64_t now_ns);
 static inline void hd_order_pin(struct hd_order *o) { o->pins++; }
 static inline void hd_order_unpin(struct hd_order *o) {

@@ -237,9 +237,13 @@ static struct hd_id_cell cell_of(const struct hadron_client_order_id *id) {
   return (struct hd_id_cell){.high = digits_pack(id->hex) << 32 | digits_pack(id->hex + 8), .low = (uint32_t)digits_pack(id->hex + 16)};
 }
 
+static uint32_t id_first(const struct hd_gateway *g, const struct hd_id_cell *cell) {
+  return (uint32_t)hd_random_mix(cell->high ^ cell->low) & g->id_mask;
+}
+
 static struct hd_id_cell *id_place(const struct hd_gateway *g, const struct hd_id_cell *cell) {
   struct hd_id_cell *cells = g->ids + g->id_mask + 1;
-  uint32_t i = (uint32_t)hd_random_mix(cell->high ^ cell->low) & g->id_mask;
+  uint32_t i = id_first(g, cell);
   while (cells[i].day == g->id_day && (cells[i].high != cell->high || cells[i].low != cell->low)) i = (i + 1) & g->id_mask;
   return &cells[i];
 }
@@ -259,6 +263,11 @@ static void ids_grow(struct hd_gateway *g) {
   g->id_mask = size * 2 - 1;
   for (uint32_t i = 0; i < size; i++)
     if (old[i].day == g->id_day) *id_place(g, &old[i]) = old[i];
+}
+
+void hd_ids_prefetch(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
+  struct hd_id_cell cell = cell_of(id);
+  __builtin_prefetch(g->ids + g->id_mask + 1 + id_first(g, &cell));
 }
 
 bool hd_ids_has(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
