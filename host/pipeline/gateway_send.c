@@ -59,39 +59,40 @@ static uint32_t record_flags(enum hadron_order_change change) {
   return to_come ? 0 : HD_RECORD_RESERVED;
 }
 
+// Sets every field: clearing the event first would cost as much as filling it.
 static void event_fill(struct hd_gateway *g, const struct hd_order *o, enum hadron_order_change change, uint8_t to, const struct hd_cause *cause,
                        int64_t now_ns, struct hadron_order_event *e) {
   const struct hadron_order *request = &o->request;
-  *e = (struct hadron_order_event){
-      .trace = request->trace,
-      .cause = request->cause,
-      .id = g->event_id + 1,
-      .intent = request->intent,
-      .time_ns = now_ns,
-      .venue_ns = cause->venue_ns,
-      .client_order_id = request->client_order_id,
-      .limit = request->limit,
-      .stop = sent_stop(o),
-      .average = o->average,
-      .quantity = request->quantity,
-      .filled = o->filled,
-      .actual = cause->actual,
-      .bound = cause->bound,
-      .instrument = request->instrument,
-      .arm = request->arm,
-      .venue = request->venue,
-      .reason = cause->reason,
-      .from = o->state,
-      .to = to,
-      .change = (uint8_t)change,
-      .side = request->side,
-      .order_type = sent_type(o),
-      .time_in_force = request->time_in_force,
-      .flags = request->flags,
-      .slot = request->slot,
-  };
+  e->trace = request->trace;
+  e->cause = request->cause;
+  e->id = g->event_id + 1;
+  e->intent = request->intent;
+  e->time_ns = now_ns;
+  e->venue_ns = cause->venue_ns;
+  e->client_order_id = request->client_order_id;
+  e->limit = request->limit;
+  e->stop = sent_stop(o);
+  e->average = o->average;
+  e->quantity = request->quantity;
+  e->filled = o->filled;
+  e->actual = cause->actual;
+  e->bound = cause->bound;
+  e->instrument = request->instrument;
+  e->arm = request->arm;
+  e->venue = request->venue;
+  e->reason = cause->reason;
+  e->from = o->state;
+  e->to = to;
+  e->change = (uint8_t)change;
+  e->side = request->side;
+  e->order_type = sent_type(o);
+  e->time_in_force = request->time_in_force;
+  e->flags = request->flags;
+  e->slot = request->slot;
+  e->pad = 0;
   memcpy(e->venue_order_id, o->venue_order_id, sizeof e->venue_order_id);
-  memcpy(e->text, cause->text, sizeof e->text);
+  if (cause->text[0]) memcpy(e->text, cause->text, sizeof e->text);
+  else memset(e->text, 0, sizeof e->text); // most say nothing; reading what was cleared just now would wait for it
 }
 
 static void count_end(struct hd_gateway *g, uint8_t from, uint8_t to) {

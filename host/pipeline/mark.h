@@ -4,6 +4,7 @@
 #define HD_PIPELINE_MARK_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -19,6 +20,8 @@ struct hd_mark {
 
 #define HD_MARK_WORDS 7
 _Static_assert(sizeof(struct hd_mark) == HD_MARK_WORDS * sizeof(uint64_t), "a mark is copied in words");
+_Static_assert(offsetof(struct hd_mark, state) == 48 && offsetof(struct hd_mark, volatility) == 52 && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+               "the last word is the state and above it the volatility");
 
 struct hd_mark_cell {
   _Alignas(64) _Atomic uint64_t version; // odd while being written
@@ -41,13 +44,17 @@ struct hd_marks {
 static inline void hd_mark_write(struct hd_mark_cell *cell, const struct hd_mark *mark) {
   uint64_t version = atomic_load_explicit(&cell->version, memory_order_relaxed);
   atomic_store_explicit(&cell->version, version + 1, memory_order_relaxed);
-  // Word by word from a mark that was just put together: copying it in wider pieces would wait for the stores of its fields.
+  // Word by word from a mark that was just put together: copying it in wider pieces would wait for the stores of its fields. So would
+  // reading the last word, which is two fields, as one.
 #pragma GCC unroll 8
-  for (int i = 0; i < HD_MARK_WORDS; i++) {
+  for (int i = 0; i < HD_MARK_WORDS - 1; i++) {
     uint64_t word;
     memcpy(&word, (const char *)mark + (size_t)i * sizeof word, sizeof word);
     atomic_store_explicit(&cell->words[i], word, memory_order_release);
   }
+  uint32_t volatility;
+  memcpy(&volatility, &mark->volatility, sizeof volatility);
+  atomic_store_explicit(&cell->words[HD_MARK_WORDS - 1], (uint64_t)volatility << 32 | mark->state, memory_order_release);
   atomic_store_explicit(&cell->version, version + 2, memory_order_release);
 }
 
