@@ -122,13 +122,21 @@ static void on_drive(uv_timer_t *timer) {
     assert_int_equal(where.ticks, 0);
     hd_replay_step(&d->replay, 1);
     break;
-  case 1:
+  case 1: // a busy machine may ring before the replay had its turn
+    if (where.ticks < 1) {
+      d->step = 1;
+      break;
+    }
     assert_int_equal(where.ticks, 1);
     assert_true(where.paused);
     d->start_ns = where.now_ns;
     hd_replay_step(&d->replay, 999);
     break;
   case 2:
+    if (where.ticks < 1000) {
+      d->step = 2;
+      break;
+    }
     assert_int_equal(where.ticks, 1000);
     assert_int_equal(hd_replay_seek(&d->replay, d->start_ns), HADRON_ERR_RANGE);
     hd_replay_speed(&d->replay, 1e-6);
