@@ -98,7 +98,8 @@ static void desk_mark(struct desk *d, double price, int64_t now_ns) {
 static struct hadron_intent intent_of(struct desk *d, uint32_t arm, uint8_t side, double quantity, int64_t now_ns) {
   static uint64_t key;
   (void)d;
-  return (struct hadron_intent){.trace = {{1}}, .id = ++key, .key = key, .time_ns = now_ns, .quantity = test_quantity(quantity), .instrument = 1,
+  key++;
+  return (struct hadron_intent){.trace = {{1}}, .id = key, .key = key, .time_ns = now_ns, .quantity = test_quantity(quantity), .instrument = 1,
                                 .arm = arm, .venue = 1, .kind = HADRON_INTENT_NEW, .side = side, .order_type = HADRON_ORDER_MARKET,
                                 .time_in_force = HADRON_TIF_IOC};
 }
