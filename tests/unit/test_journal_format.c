@@ -65,6 +65,7 @@ static const struct {
     {HADRON_MSG_ADJUSTMENT, sizeof(struct hadron_adjustment), false},
     {HADRON_MSG_EQUITY, sizeof(struct hadron_equity), false},
     {HADRON_MSG_VENUE_REPORT, sizeof(struct hadron_venue_report), false},
+    {HADRON_MSG_SWAP, sizeof(struct hadron_swap), false},
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 

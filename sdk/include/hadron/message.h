@@ -31,6 +31,7 @@ enum hadron_template {
   HADRON_MSG_ADJUSTMENT = 18,
   HADRON_MSG_EQUITY = 19,
   HADRON_MSG_VENUE_REPORT = 20,
+  HADRON_MSG_SWAP = 21,
 };
 
 // SBE message header, 8 bytes, in front of every message in the journal and on the wire.
@@ -346,6 +347,33 @@ struct hadron_arm_definition {
   char version[HADRON_VERSION_SIZE];
 };
 HADRON_SIZE(hadron_arm_definition, 152);
+
+enum hadron_swap_stage {
+  HADRON_SWAP_INVALID = 0,
+  HADRON_SWAP_COMMIT = 1,  // the change has taken effect: who recovers goes by this record alone
+  HADRON_SWAP_FIRST = 2,   // told afterwards: the first tick that the new one saw, and the pause
+};
+
+// A change of the version in a seat, or of a venue, allocator or service. Arm definitions of every seat that it changed follow the COMMIT.
+struct hadron_swap {
+  int64_t time_ns;
+  int64_t pause_ns;        // FIRST: how long the owning thread handled nothing; 0 on a virtual clock
+  uint64_t last_sequence;  // of the last tick that the old one saw; 0: none
+  uint64_t first_sequence; // FIRST: of the first that the new one saw
+  uint32_t revision;       // of the deployment
+  uint32_t arm;            // the seat; venues: the venue's number
+  uint32_t other;          // the seat that the old one went to; 0: it has left
+  uint32_t state_size;     // bytes handed over; 0: none
+  uint8_t stage;           // enum hadron_swap_stage
+  uint8_t kind;            // enum hadron_plugin_kind
+  uint8_t pad[6];
+  uint8_t from_digest[32]; // SHA-256 of the artifacts; from: zero where there was none
+  uint8_t digest[32];
+  char name[HADRON_NAME_SIZE]; // of the deployment
+  char from_version[HADRON_VERSION_SIZE];
+  char version[HADRON_VERSION_SIZE];
+};
+HADRON_SIZE(hadron_swap, 248);
 
 struct hadron_session {
   struct hadron_trace session; // seed of all trace ids
