@@ -1,12 +1,17 @@
 #include <libpq-fe.h>
 #include <math.h>
 
+#include "base/assert.h"
 #include "base/banned.h"
 #include "base/text.h"
 #include "registry/database_internal.h"
 
 #define WAIT_TEXT_SIZE 16
 #define MIGRATION_LOCK "4842" // the recorder's: one program at a time makes the tables
+#define WRITER_LOCK "4843"    // one writing transaction at a time, as SQLite has it
+
+// Object ids of pg_type that never change (src/include/catalog/pg_type.dat).
+enum { TYPE_BOOL = 16, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23, TYPE_FLOAT4 = 700, TYPE_FLOAT8 = 701, TYPE_UUID = 2950 };
 
 static int32_t link_fail(PGconn *db, const char *what, struct hd_fault *fault) {
   const char *words = PQerrorMessage(db);
@@ -25,8 +30,14 @@ static int32_t link_script(void *link, const char *sql, struct hd_fault *fault) 
 // Without this libpq writes the server's notices to standard error, across the screen.
 static void notice_drop(void *self, const char *text) { (void)self, (void)text; }
 
+static int32_t link_settle(PGconn *db, struct hd_fault *fault) {
+  char sql[128];
+  snprintf(sql, sizeof sql, "SET client_min_messages = warning; SET client_encoding = 'UTF8'; SET statement_timeout = %d", HD_DATABASE_WAIT_MS);
+  return link_script(db, sql, fault);
+}
+
 static int32_t link_open(void **link, const char *url, struct hd_fault *fault) {
-  char wait[WAIT_TEXT_SIZE], sql[128];
+  char wait[WAIT_TEXT_SIZE];
   snprintf(wait, sizeof wait, "%d", HD_DATABASE_WAIT_MS / 1000);
   const char *keys[] = {"connect_timeout", "dbname", "fallback_application_name", NULL}, *values[] = {wait, url, "hadron", NULL};
   PGconn *db = PQconnectdbParams(keys, values, 1);
@@ -34,32 +45,90 @@ static int32_t link_open(void **link, const char *url, struct hd_fault *fault) {
   if (!db) return hd_fault_set(fault, HADRON_ERR_MEMORY, "database: out of memory");
   if (PQstatus(db) != CONNECTION_OK) return link_fail(db, "connecting", fault);
   PQsetNoticeProcessor(db, notice_drop, NULL);
-  snprintf(sql, sizeof sql, "SET client_min_messages = warning; SET client_encoding = 'UTF8'; SET statement_timeout = %d", HD_DATABASE_WAIT_MS);
-  return link_script(db, sql, fault);
+  return link_settle(db, fault);
 }
 
 static void link_close(void *link) { PQfinish(link); }
 
 // The value as text; NULL: SQL's NULL. room: for numbers.
-static const char *value_text(const struct hd_value *v, char room[40]) {
+static const char *value_text(const struct hd_sql_value *v, char room[40]) {
   switch (v->kind) {
-  case HD_VALUE_INTEGER: snprintf(room, 40, "%lld", (long long)v->as.integer); return room;
-  case HD_VALUE_REAL: snprintf(room, 40, "%.17g", v->as.real); return isfinite(v->as.real) ? room : NULL;
-  case HD_VALUE_TEXT: return v->as.text;
-  case HD_VALUE_UUID: hd_hex_format(room, v->as.uuid, 16); return room;
+  case HD_SQL_KIND_INTEGER: snprintf(room, 40, "%lld", (long long)v->as.integer); return room;
+  case HD_SQL_KIND_REAL: snprintf(room, 40, "%.17g", v->as.real); return isfinite(v->as.real) ? room : NULL;
+  case HD_SQL_KIND_TEXT: return v->as.text;
+  case HD_SQL_KIND_UUID: hd_hex_format(room, v->as.uuid, 16); return room;
   default: return NULL;
   }
 }
 
-static int32_t link_run(void *link, const char *sql, const struct hd_value *values, uint32_t count, char first[HD_DATABASE_TEXT],
-                        struct hd_fault *fault) {
+// "3f2a0000-…": hex digits with dashes anywhere.
+static bool uuid_parse(uint8_t to[16], const char *text) {
+  char digits[33];
+  size_t n = 0;
+  for (; *text && n < 32; text++)
+    if (*text != '-') digits[n++] = *text;
+  digits[n] = 0;
+  return n == 32 && hd_hex_parse(to, digits, 16);
+}
+
+// libpq gives text; the column's type says what it stands for.
+static struct hd_sql_value value_read(PGresult *r, int row, int column, uint8_t room[16]) {
+  struct hd_sql_value v = HD_SQL_NULL;
+  if (PQgetisnull(r, row, column)) return v;
+  const char *text = PQgetvalue(r, row, column);
+  switch (PQftype(r, column)) {
+  case TYPE_BOOL: return (struct hd_sql_value)HD_SQL_INTEGER(*text == 't');
+  case TYPE_INT2: case TYPE_INT4: case TYPE_INT8: return (struct hd_sql_value)HD_SQL_INTEGER(strtoll(text, NULL, 10));
+  case TYPE_FLOAT4: case TYPE_FLOAT8: return (struct hd_sql_value)HD_SQL_REAL(strtod(text, NULL));
+  case TYPE_UUID: return uuid_parse(room, text) ? (struct hd_sql_value){HD_SQL_KIND_UUID, {.uuid = room}} : v;
+  default: return (struct hd_sql_value)HD_SQL_TEXT(text);
+  }
+}
+
+static int32_t rows_give(PGresult *r, hd_row_fn take, void *user, struct hd_fault *fault) {
+  struct hd_sql_value values[HD_DATABASE_COLUMNS_MAX];
+  uint8_t rooms[HD_DATABASE_COLUMNS_MAX][16];
+  int rows = PQntuples(r), columns = PQnfields(r);
+  HD_ASSERT(columns <= HD_DATABASE_COLUMNS_MAX);
+  int32_t code = HADRON_OK;
+  for (int row = 0; row < rows && !code; row++) {
+    for (int i = 0; i < columns; i++) values[i] = value_read(r, row, i, rooms[i]);
+    code = take(user, &(struct hd_row){values, (uint32_t)columns}, fault);
+  }
+  return code;
+}
+
+static int32_t link_run(void *link, const char *sql, const struct hd_sql_value *values, uint32_t count, hd_row_fn take, void *user,
+                        uint64_t *changed, struct hd_fault *fault) {
   char rooms[HD_DATABASE_VALUES_MAX][40];
   const char *texts[HD_DATABASE_VALUES_MAX];
   for (uint32_t i = 0; i < count; i++) texts[i] = value_text(&values[i], rooms[i]);
   PGresult *r = PQexecParams(link, sql, (int)count, NULL, texts, NULL, NULL, 0);
-  if (first) hd_text_copy(first, HD_DATABASE_TEXT, PQntuples(r) > 0 ? PQgetvalue(r, 0, 0) : "");
-  return result_end(link, r, sql, fault);
+  ExecStatusType status = PQresultStatus(r);
+  *changed = strncmp(PQcmdStatus(r), "SELECT", 6) != 0 ? strtoull(PQcmdTuples(r), NULL, 10) : 0;
+  int32_t code = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? HADRON_OK : link_fail(link, sql, fault);
+  if (!code && take) code = rows_give(r, take, user, fault);
+  PQclear(r);
+  return code;
 }
 
-const struct hd_database_api hd_database_postgres = {.dialect = "postgresql", .begin_migration = "BEGIN; SELECT pg_advisory_xact_lock(" MIGRATION_LOCK ")",
-                                                     .open = link_open, .close = link_close, .script = link_script, .run = link_run};
+// COMMIT of a transaction that failed before answers "ROLLBACK" and calls it a success.
+static int32_t link_commit(void *link, struct hd_fault *fault) {
+  PGresult *r = PQexec(link, "COMMIT");
+  bool done = PQresultStatus(r) == PGRES_COMMAND_OK && strcmp(PQcmdStatus(r), "COMMIT") == 0;
+  int32_t code = done ? HADRON_OK : PQresultStatus(r) == PGRES_COMMAND_OK
+    ? hd_fault_set(fault, HADRON_ERR_DATABASE, "COMMIT: a statement of the transaction had failed, so the server rolled it back") : link_fail(link, "COMMIT", fault);
+  PQclear(r);
+  return code;
+}
+
+static int32_t link_renew(void *link, struct hd_fault *fault) {
+  if (PQstatus(link) == CONNECTION_OK) return HADRON_OK;
+  PQreset(link);
+  return PQstatus(link) == CONNECTION_OK ? link_settle(link, fault) : link_fail(link, "connecting again", fault);
+}
+
+const struct hd_database_api hd_database_postgres = {
+  .dialect = "postgresql", .shared = true, .begin_migration = "BEGIN; SELECT pg_advisory_xact_lock(" MIGRATION_LOCK ")",
+  .begin = "BEGIN; SELECT pg_advisory_xact_lock(" WRITER_LOCK ")", .open = link_open, .close = link_close, .script = link_script,
+  .run = link_run, .commit = link_commit, .renew = link_renew};

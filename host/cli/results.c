@@ -18,18 +18,18 @@ static void run_name(const char *path, char name[HADRON_NAME_SIZE]) {
   if (dot && dot != name) *dot = 0;
 }
 
-static struct hd_value integer(int64_t v) { return (struct hd_value){HD_VALUE_INTEGER, {.integer = v}}; }
-static struct hd_value count(uint64_t v) { return integer((int64_t)v); }
-static struct hd_value real(double v) { return (struct hd_value){HD_VALUE_REAL, {.real = v}}; }
-static struct hd_value text(const char *v) { return (struct hd_value){HD_VALUE_TEXT, {.text = v}}; }
+static struct hd_sql_value integer(int64_t v) { return (struct hd_sql_value){HD_SQL_KIND_INTEGER, {.integer = v}}; }
+static struct hd_sql_value count(uint64_t v) { return integer((int64_t)v); }
+static struct hd_sql_value real(double v) { return (struct hd_sql_value){HD_SQL_KIND_REAL, {.real = v}}; }
+static struct hd_sql_value text(const char *v) { return (struct hd_sql_value){HD_SQL_KIND_TEXT, {.text = v}}; }
 
 static int32_t row_insert(struct hd_database *d, const struct hd_report *r, const char *name, const char *config, const char *json,
                           struct hd_fault *fault) {
   const struct hd_report_counts *c = &r->counts;
   const struct hd_report_book *b = &r->books[0];
   const struct hd_report_figures *f = &b->figures;
-  const struct hd_value journal = {r->has_journal ? HD_VALUE_UUID : HD_VALUE_NULL, {.uuid = r->journal}};
-  const struct hd_value values[VALUES] = {
+  const struct hd_sql_value journal = {r->has_journal ? HD_SQL_KIND_UUID : HD_SQL_KIND_NULL, {.uuid = r->journal}};
+  const struct hd_sql_value values[VALUES] = {
       integer(hd_clock_wall_ns()), text(name), text(config), text(r->digest), journal, integer(r->from_ns), integer(r->to_ns),
       count(c->ticks), count(c->rejected_ticks), count(c->decisions), count(c->intents), count(c->orders), count(c->executions), count(b->trades),
       integer(b->money.pnl), integer(b->money.fees), integer(b->money.drawdown), real(f->total_return), real(f->sharpe), real(f->sortino),
