@@ -3,15 +3,21 @@
 #ifndef HD_REGISTRY_DEPLOYMENT_H
 #define HD_REGISTRY_DEPLOYMENT_H
 
+#include <jansson.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
+#include "base/fault.h"
 #include "hadron/plugin.h"
 #include "hadron/types.h"
 
 #define HD_DEPLOYMENT_ARMS_MAX 8   // versions side by side; more: the deployment is refused
 #define HD_DEPLOYMENT_PARAMS_MAX 16 // parameters that differ from the configuration's, per arm
 #define HD_DEPLOYMENT_TEXT 256
+
+// The numbers of enum hd_role, which rooms above the pipeline use.
+enum hd_deployment_role { HD_DEPLOYMENT_LIVE = 1, HD_DEPLOYMENT_CANARY = 2, HD_DEPLOYMENT_SHADOW = 3 };
 
 enum hd_split {
   HD_SPLIT_CAPITAL = 1,    // every trading arm trades all instruments with its weight
@@ -74,5 +80,63 @@ struct hd_deployment {
   struct hd_budget budget;
   struct hd_deployment_arm arms[HD_DEPLOYMENT_ARMS_MAX]; // exactly one LIVE, first
 };
+
+// ---- its form (deployment_form.c): one table of fields reads it, writes it and shows what differs --------------------------------------
+
+// All defaults: a strategy, enabled, split by capital, nothing on arrival, ten minutes warm, no gate, no guard, no budget, no arms.
+void hd_deployment_init(struct hd_deployment *d, const char *name, const char *plugin);
+
+// Tells every mistake with the path of its field: "arms[2].weight". [any]
+typedef void hd_deployment_wrong(void *user, const char *path, const char *text);
+// Reads what deployment_json wrote, or what a file said; an arm without a digest has zeros there. Returns how many mistakes there were;
+// out is complete only if there were none. revision is not read.
+uint32_t hd_deployment_read(const json_t *json, struct hd_deployment *out, hd_deployment_wrong *wrong, void *user);
+// What reading checks between fields: arms, roles, weights. Returns how many mistakes there were.
+uint32_t hd_deployment_check(const struct hd_deployment *d, hd_deployment_wrong *wrong, void *user);
+// The same with the first mistake as the fault: HADRON_ERR_ARGUMENT.
+int32_t hd_deployment_parse(const char *text, struct hd_deployment *out, struct hd_fault *fault);
+int32_t hd_deployment_good(const struct hd_deployment *d, struct hd_fault *fault);
+json_t *hd_deployment_json(const struct hd_deployment *d); // a new reference; NULL: out of memory
+char *hd_deployment_text(const struct hd_deployment *d);   // the same as compact text, to be freed; NULL: out of memory
+
+// What makes `to` of `from`, a line for each difference: "live 1.0.0 -> 1.1.0", "+ shadow 1.2.0", "warm: 10m -> 5m". Returns how many.
+typedef void hd_deployment_line(void *user, const char *text);
+uint32_t hd_deployment_diff(const struct hd_deployment *from, const struct hd_deployment *to, hd_deployment_line *line, void *user);
+
+const char *hd_role_name(uint32_t role);
+// Its place among the arms; HD_DEPLOYMENT_ARMS_MAX: there is no such version.
+uint32_t hd_deployment_find(const struct hd_deployment *d, const char *version);
+
+// ---- a file of `hadron deploy` (deployment_file.c) ----------------------------------------------------------------------------------------
+
+struct hd_deployment_error {
+  int line; // 0: not known
+  char text[512];
+};
+// A Lua file that returns the table. All mistakes at once; returns how many (at most `max` are kept). [control]
+uint32_t hd_deployment_load(const char *path, struct hd_deployment *out, struct hd_deployment_error *errors, uint32_t max);
+
+// ---- what commands make of it (deployment_plan.c) -----------------------------------------------------------------------------------------
+// Each takes a deployment that is good and leaves one that is good, or is not touched. New arms have no digest yet. HADRON_ERR_STATE: words
+// say why this cannot be; HADRON_ERR_NOT_FOUND: no such arm.
+
+struct hd_deployment_share {
+  char version[HADRON_VERSION_SIZE];
+  double weight; // of a shadow: 0
+};
+
+// `version` alone trades from now on, with all of the capital; shadows of other versions stay. Enables.
+int32_t hd_deployment_promote(struct hd_deployment *d, const char *version, struct hd_fault *fault);
+// version NULL: the deployment as it is; else as promote.
+int32_t hd_deployment_enable(struct hd_deployment *d, const char *version, struct hd_fault *fault);
+// version NULL: the whole deployment; else that arm, which must not be the live one.
+int32_t hd_deployment_disable(struct hd_deployment *d, const char *version, struct hd_fault *fault);
+// Side by side: the version that is live stays so if it is among them, else the first is.
+int32_t hd_deployment_ab(struct hd_deployment *d, const struct hd_deployment_share *shares, uint32_t count, uint32_t split,
+                         const struct hd_deployment_share *shadows, uint32_t shadow_count, struct hd_fault *fault);
+// What d->arrival says about a version that is new. false: nothing to do.
+bool hd_deployment_arrive(struct hd_deployment *d, const char *version);
+// The arm whose guard spoke: a canary goes; a live one is replaced by `heir`, the version before it.
+int32_t hd_deployment_demote(struct hd_deployment *d, const char *version, const char *heir, struct hd_fault *fault);
 
 #endif
