@@ -18,6 +18,7 @@
 #define HD_SHARDS_MAX 64          // engine.shards; more: the config is refused
 #define HD_BAR_KINDS_MAX 8        // distinct bar requests per instrument; more: bars() says FULL
 #define HD_TIMERS_MAX 1024        // timers per shard; more: at() says FULL
+#define HD_START_TIMERS_MAX 64    // timers that an instance may set before it has its place; more: at() says FULL
 #define HD_ORDERS_MAX 65536       // orders known at once [gateway.orders_max]; full: risk denies with ORDER_TABLE; closed ones leave oldest first
 #define HD_TICK_DECISIONS_MAX 64  // decisions per tick and shard; more: decide() says FULL, counted
 #define HD_SHARES_MAX 16          // arms that share one order; more: the allocator's smallest shares become orders of their own

@@ -61,42 +61,25 @@ static void row_seed(struct hd_engine *e, uint32_t instrument) {
   if (market->state == HADRON_MARKET_INVALID) market->state = HADRON_MARKET_OPEN;
 }
 
-// Subscriptions of an instrument lie side by side, in the order of the instances: by arm, then as they were added.
+// The first layout is one like any other.
 int32_t hd_engine_seal(struct hd_engine *e) {
+  struct hd_engine_layout *layout;
   HD_ASSERT(!e->sealed);
-  for (uint32_t i = 0; i < e->instance_count; i++)
-    for (uint32_t k = 0; k < e->instances[i]->instrument_count; k++) {
-      e->rows[e->instances[i]->instruments[k]].count++;
-      e->subscription_count++;
-    }
-  e->subscriptions = calloc(e->subscription_count + 1, sizeof *e->subscriptions);
-  if (!e->subscriptions) return HADRON_ERR_MEMORY;
-  uint32_t next = 0;
-  for (uint32_t id = 1; id <= e->instruments->max; id++) {
-    e->rows[id].first = next;
-    next += e->rows[id].count;
-    e->rows[id].count = 0;
-    if (id <= e->instruments->count) row_seed(e, id);
-  }
-  for (uint32_t i = 0; i < e->instance_count; i++) {
-    struct hd_engine_instance *instance = e->instances[i];
-    for (uint32_t k = 0; k < instance->instrument_count; k++) {
-      struct hd_engine_row *row = &e->rows[instance->instruments[k]];
-      struct hd_subscription *s = &e->subscriptions[row->first + row->count++];
-      *s = (struct hd_subscription){.instance = instance, .triggers = instance->api->triggers};
-      row->triggers |= s->triggers;
-    }
-  }
+  for (uint32_t id = 1; id <= e->instruments->count; id++) row_seed(e, id);
+  int32_t code = hd_engine_layout_create(e, NULL, 0, NULL, 0, &layout);
+  if (code) return code;
+  hd_engine_layout_install(layout);
+  hd_engine_layout_destroy(layout);
   e->sealed = true;
-  return hd_engine_bars_seal(e);
+  return HADRON_OK;
 }
 
-bool hd_engine_wants(const struct hd_engine *e, uint32_t instrument) { return e->rows[instrument].count > 0; }
+bool hd_engine_wants(const struct hd_engine *e, uint32_t instrument) { return e->rows[instrument].at.count > 0; }
 
 struct hd_subscription *hd_engine_subscription(struct hd_engine *e, uint32_t arm, uint32_t instrument) {
   struct hd_engine_row *row = &e->rows[instrument];
-  for (uint32_t i = 0; i < row->count; i++) {
-    struct hd_subscription *s = &e->subscriptions[row->first + i];
+  for (uint32_t i = 0; i < row->at.count; i++) {
+    struct hd_subscription *s = &e->subscriptions[row->at.first + i];
     if (s->instance->arm == arm) return s;
   }
   return NULL;
@@ -213,16 +196,16 @@ void hd_engine_tick(struct hd_engine *e, const struct hadron_tick *tick) {
   update_market(e, row, tick);
   publish_mark(e, row, tick);
   uint32_t trigger = 1u << (tick->kind - 1);
-  if (row->triggers & trigger)
-    for (uint32_t i = 0; i < row->count; i++) {
-      struct hd_subscription *s = &e->subscriptions[row->first + i];
+  if (row->at.triggers & trigger)
+    for (uint32_t i = 0; i < row->at.count; i++) {
+      struct hd_subscription *s = &e->subscriptions[row->at.first + i];
       if (s->triggers & trigger) call_tick(e, row, s, tick);
     }
-  if (row->bar_count) hd_engine_bars_tick(e, row, tick);
+  if (row->at.bar_count) hd_engine_bars_tick(e, row, tick);
 }
 
 bool hd_engine_hears(struct hd_engine *e, uint32_t arm, uint32_t instrument) {
-  if (!(e->rows[instrument].triggers & (HADRON_ON_ORDER | HADRON_ON_EXECUTION))) return false;
+  if (!(e->rows[instrument].at.triggers & (HADRON_ON_ORDER | HADRON_ON_EXECUTION))) return false;
   const struct hd_subscription *s = hd_engine_subscription(e, arm, instrument);
   return s && s->triggers & (HADRON_ON_ORDER | HADRON_ON_EXECUTION);
 }
@@ -274,7 +257,9 @@ const char *hd_engine_name(const struct hd_engine_instance *instance, uint32_t i
   return hd_engine_owns(instance, instrument) ? instance->engine->instruments->rows[instrument].name : NULL;
 }
 
-int64_t hd_engine_now(const struct hd_engine_instance *instance) { return instance->engine->now_ns; }
+int64_t hd_engine_now(const struct hd_engine_instance *instance) {
+  return instance->wishes ? instance->wishes->now_ns : instance->engine->now_ns;
+}
 
 static bool decision_valid(const struct hadron_decision *d) {
   if (d->kind == HADRON_DECISION_INVALID || d->kind > HADRON_DECISION_WORK) return false;
@@ -289,6 +274,7 @@ static bool decision_valid(const struct hadron_decision *d) {
 
 int32_t hd_engine_decide(struct hd_engine_instance *instance, const struct hadron_decision *decision) {
   struct hd_engine *e = instance->engine;
+  if (instance->wishes) return HADRON_ERR_STATE; // who has no seat decides nothing
   if (!decision_valid(decision) || !hd_engine_owns(instance, decision->instrument)) {
     instance->refused++;
     e->counts.refused++;
@@ -316,7 +302,7 @@ int32_t hd_engine_decide(struct hd_engine_instance *instance, const struct hadro
 }
 
 const struct hadron_market *hd_engine_market(struct hd_engine_instance *instance, uint32_t instrument) {
-  if (!hd_engine_owns(instance, instrument)) return NULL;
+  if (instance->wishes || !hd_engine_owns(instance, instrument)) return NULL; // the market is the shard's
   struct hd_subscription *s = hd_engine_subscription(instance->engine, instance->arm, instrument);
   return s ? hd_engine_patch(&instance->engine->rows[instrument], s) : NULL;
 }

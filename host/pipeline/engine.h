@@ -16,22 +16,38 @@
 
 struct hd_engine;
 
-// One strategy instance as the engine sees it. The owner (runtime) fills the first part and keeps the struct until the engine ends.
+// What an instance asked for while it had no seat yet (a new version is made beside the running one). [control]
+struct hd_engine_wishes {
+  int64_t now_ns;                        // its time until it sits
+  uint32_t timer_count;
+  uint32_t pad;
+  struct {
+    int64_t due_ns;
+    uint64_t id;
+  } timers[HD_START_TIMERS_MAX];
+};
+
+// A seat: an arm's place in the engine, with the strategy instance that sits there. The owner (runtime) keeps the struct until the
+// engine ends or the seat is taken out. What comes before `instruments` is the occupant's and moves with it from seat to seat.
 struct hd_engine_instance {
-  const struct hadron_strategy_api *api; // static
+  const struct hadron_strategy_api *api; // static; the owner fills these three
   void *self;
   int32_t (*on_timer)(void *self, uint64_t id, int64_t due_ns, const struct hadron_market *market); // NULL: no timers
+  struct hd_histogram *latency;          // ns per callback; NULL: not measured; borrowed
+  uint64_t calls, errors;                // callbacks; those that failed
+  uint32_t fenced;                       // 1: no more calls
+  uint32_t errors_in_row;
+  uint64_t refused;                      // decisions that were out of range or too many
+  struct hd_engine_wishes *wishes;       // not NULL: it has no seat yet; borrowed
+  uint32_t timers;                       // of it that run
+  uint32_t bar_count;
+  struct hadron_bar_request bars[HD_BAR_KINDS_MAX];
+  // The seat's; the owner fills the first three.
   const uint32_t *instruments;           // its universe, ascending; borrowed(until the engine ends)
   uint32_t instrument_count;
   uint32_t arm;
-  // Engine's own.
   struct hd_engine *engine;
-  struct hadron_bar_request bars[HD_BAR_KINDS_MAX];
-  uint32_t bar_count;
-  uint32_t fenced;                       // 1: no more calls
-  uint32_t errors_in_row;
-  uint64_t calls, errors, refused;       // callbacks; those that failed; decisions that were out of range or too many
-  struct hd_histogram *latency;          // ns per callback; NULL: not measured; borrowed
+  const struct hd_engine_instance *next; // for a layout: whose occupant will sit here; NULL: it stays. Cleared by install
 };
 
 // What an arm holds and works in an instrument: the arm's fields of hadron_market.
@@ -76,6 +92,24 @@ void hd_engine_destroy(struct hd_engine *e);
 int32_t hd_engine_add(struct hd_engine *e, struct hd_engine_instance *instance);
 // All instances are added and started: builds the subscription table. [control]
 int32_t hd_engine_seal(struct hd_engine *e);
+
+// Another layout of seats while the engine runs: built beside it, put in its place between two ticks.
+//
+//   create   [control]  the seats that are there, without `drop`, with `add`; each with the triggers and bars of who will sit there
+//   install  [shard]    copies views, running bars and timers over; allocates nothing
+//   destroy  [control]  the layout that was not installed, or what was in its place
+struct hd_engine_layout;
+int32_t hd_engine_layout_create(struct hd_engine *e, struct hd_engine_instance *const *add, uint32_t add_count,
+                                struct hd_engine_instance *const *drop, uint32_t drop_count, struct hd_engine_layout **out);
+void hd_engine_layout_install(struct hd_engine_layout *layout);
+void hd_engine_layout_destroy(struct hd_engine_layout *layout); // NULL is fine
+
+// Exchanges the occupants of two seats, timers included; either may be a place beside the engine. Who had wishes and sits now gets
+// its timers: HADRON_ERR_FULL if there is no room for them, and nothing has changed. [shard, between two ticks]
+int32_t hd_engine_exchange(struct hd_engine_instance *a, struct hd_engine_instance *b);
+// Takes the timers of an occupant that has lost its seat out of the engine. [shard, between two ticks]
+void hd_engine_leave(struct hd_engine_instance *instance);
+
 // Do any instances want ticks of the instrument? [control, after seal]
 bool hd_engine_wants(const struct hd_engine *e, uint32_t instrument);
 

@@ -7,53 +7,11 @@
 int32_t hd_engine_bars(struct hd_engine_instance *instance, const struct hadron_bar_request *request) {
   if (request->kind == HADRON_BAR_INVALID || request->kind > HADRON_BAR_VOLUME || request->interval <= 0)
     return HADRON_ERR_ARGUMENT;
-  if (instance->engine->sealed) return HADRON_ERR_STATE;
+  if (instance->engine->sealed && !instance->wishes) return HADRON_ERR_STATE;
   for (uint32_t i = 0; i < instance->bar_count; i++)
     if (instance->bars[i].kind == request->kind && instance->bars[i].interval == request->interval) return HADRON_OK;
   if (instance->bar_count == HD_BAR_KINDS_MAX) return HADRON_ERR_FULL;
   instance->bars[instance->bar_count++] = *request;
-  return HADRON_OK;
-}
-
-// The builder of a row for a request, shared by all who ask for the same; -1 if there is no room. Called while the rows' builders
-// are laid out one row after the other, so that those of a row lie side by side.
-static int builder_for(struct hd_engine *e, struct hd_engine_row *row, uint32_t id, const struct hadron_bar_request *request) {
-  for (uint32_t i = 0; i < row->bar_count; i++) {
-    const struct hadron_bar *bar = &e->builders[row->bar_first + i].bar;
-    if (bar->kind == request->kind && bar->interval == request->interval) return (int)i;
-  }
-  if (row->bar_count == HD_BAR_KINDS_MAX) return -1;
-  struct hd_bar_builder *b = &e->builders[row->bar_first + row->bar_count];
-  b->bar = (struct hadron_bar){.instrument = id, .kind = (uint8_t)request->kind, .interval = request->interval};
-  return (int)row->bar_count++;
-}
-
-int32_t hd_engine_bars_seal(struct hd_engine *e) {
-  uint32_t room = 0;
-  for (uint32_t i = 0; i < e->instance_count; i++) room += e->instances[i]->bar_count * e->instances[i]->instrument_count;
-  e->builders = calloc(room + 1, sizeof *e->builders);
-  if (!e->builders) return HADRON_ERR_MEMORY;
-  uint32_t time_bars = 0;
-  for (uint32_t id = 1; id <= e->instruments->max; id++) {
-    struct hd_engine_row *row = &e->rows[id];
-    row->bar_first = e->builder_count;
-    for (uint32_t i = 0; i < row->count; i++) {
-      struct hd_subscription *s = &e->subscriptions[row->first + i];
-      for (uint32_t k = 0; (s->triggers & HADRON_ON_BAR) && k < s->instance->bar_count; k++) {
-        int builder = builder_for(e, row, id, &s->instance->bars[k]);
-        if (builder < 0) return HADRON_ERR_FULL;
-        s->bars |= 1u << builder;
-        time_bars += s->instance->bars[k].kind == HADRON_BAR_TIME;
-      }
-    }
-    e->builder_count += row->bar_count;
-  }
-  // Each time bar may wait in the heap once; room for all of them, so that the tick path never grows it.
-  uint32_t due_room = HD_TIMERS_MAX + time_bars;
-  void *grown = realloc(e->due, due_room * sizeof *e->due);
-  if (!grown) return HADRON_ERR_MEMORY;
-  e->due = grown;
-  e->due_room = due_room;
   return HADRON_OK;
 }
 
@@ -70,7 +28,7 @@ static void bar_open(struct hd_engine *e, struct hd_bar_builder *b, uint32_t ind
   bar->close_ns = bar->open_ns + bar->interval;
   struct hd_due_item item = {.due = {bar->close_ns, bar->instrument}, .class = HD_DUE_BAR, .instrument = bar->instrument, .builder = index};
   int32_t code = hd_engine_due_push(e, &item);
-  HD_ASSERT(code == HADRON_OK); // hd_engine_bars_seal made the room
+  HD_ASSERT(code == HADRON_OK); // the layout made the room
 }
 
 static void bar_add(struct hd_bar_builder *b, const struct hadron_tick *tick, int64_t nanos, int64_t e8) {
@@ -103,9 +61,9 @@ void hd_engine_bar_close(struct hd_engine *e, struct hd_engine_row *row, uint32_
   bar.vwap = bar_vwap(b);
   b->bar.ticks = 0;
   e->counts.bars++;
-  uint32_t bit = 1u << (builder - row->bar_first);
-  for (uint32_t i = 0; i < row->count; i++) {
-    struct hd_subscription *s = &e->subscriptions[row->first + i];
+  uint32_t bit = 1u << (builder - row->at.bar_first);
+  for (uint32_t i = 0; i < row->at.count; i++) {
+    struct hd_subscription *s = &e->subscriptions[row->at.first + i];
     if ((s->bars & bit) && !s->instance->fenced)
       hd_engine_result(e, s->instance, s->instance->api->on_bar(s->instance->self, &bar, hd_engine_patch(row, s)));
   }
@@ -120,8 +78,8 @@ void hd_engine_bars_tick(struct hd_engine *e, struct hd_engine_row *row, const s
     nanos = tick->value.quote.bid.nanos + (tick->value.quote.ask.nanos - tick->value.quote.bid.nanos) / 2;
   }
   if (nanos == 0) return;
-  for (uint32_t i = 0; i < row->bar_count; i++) {
-    uint32_t index = row->bar_first + i;
+  for (uint32_t i = 0; i < row->at.bar_count; i++) {
+    uint32_t index = row->at.bar_first + i;
     struct hd_bar_builder *b = &e->builders[index];
     // A venue whose clock runs ahead of ours ends the bar by its tick, before our clock does.
     if (b->bar.kind == HADRON_BAR_TIME && b->bar.ticks > 0 && tick->event_ns >= b->bar.close_ns) {

@@ -19,6 +19,7 @@ int32_t hd_engine_due_push(struct hd_engine *e, const struct hd_due_item *item) 
   uint32_t at = e->due_count++;
   struct hd_due_item added = *item;
   added.due.order = order_of(&added);
+  if (added.instance) added.instance->timers++;
   while (at > 0 && item_before(&added, &e->due[(at - 1) / 2])) {
     e->due[at] = e->due[(at - 1) / 2];
     at = (at - 1) / 2;
@@ -29,6 +30,7 @@ int32_t hd_engine_due_push(struct hd_engine *e, const struct hd_due_item *item) 
 
 static void due_remove(struct hd_engine *e, uint32_t at) {
   HD_ASSERT(at < e->due_count);
+  if (e->due[at].instance) e->due[at].instance->timers--;
   struct hd_due_item last = e->due[--e->due_count];
   if (at == e->due_count) return;
   while (at > 0 && item_before(&last, &e->due[(at - 1) / 2])) {
@@ -66,7 +68,7 @@ bool hd_engine_fire(struct hd_engine *e, int64_t now_ns) {
   if (item.class == HD_DUE_BAR) {
     // Decisions on a close carry the time of the close, not of the tick that let the clock pass it.
     hd_engine_begin(e, e->builders[item.builder].bar.sequence, item.due.due_ns);
-    fired.id = item.builder - row->bar_first;
+    fired.id = item.builder - row->at.bar_first;
     e->listener.fired(e->listener.self, &fired);
     hd_engine_bar_close(e, row, item.builder);
     return true;
@@ -81,8 +83,36 @@ bool hd_engine_fire(struct hd_engine *e, int64_t now_ns) {
   return true;
 }
 
+// After items have changed their order or their number: the heap is made anew, in linear time.
+void hd_engine_due_restore(struct hd_engine *e) {
+  for (uint32_t i = 0; i < e->due_count; i++) e->due[i].due.order = order_of(&e->due[i]);
+  for (uint32_t root = e->due_count / 2; root-- > 0;) {
+    struct hd_due_item item = e->due[root];
+    uint32_t at = root;
+    for (uint32_t child; (child = 2 * at + 1) < e->due_count; at = child) {
+      if (child + 1 < e->due_count && item_before(&e->due[child + 1], &e->due[child])) child++;
+      if (!item_before(&e->due[child], &item)) break;
+      e->due[at] = e->due[child];
+    }
+    e->due[at] = item;
+  }
+}
+
+static bool wish_cancel(struct hd_engine_wishes *w, uint64_t id) {
+  for (uint32_t i = 0; i < w->timer_count; i++)
+    if (w->timers[i].id == id) {
+      w->timers[i] = w->timers[--w->timer_count];
+      return true;
+    }
+  return false;
+}
+
 void hd_engine_timer_cancel(struct hd_engine_instance *instance, uint64_t id) {
   struct hd_engine *e = instance->engine;
+  if (instance->wishes) {
+    wish_cancel(instance->wishes, id);
+    return;
+  }
   for (uint32_t i = 0; i < e->due_count; i++)
     if (e->due[i].class == HD_DUE_TIMER && e->due[i].instance == instance && e->due[i].id == id) {
       due_remove(e, i);
@@ -93,6 +123,13 @@ void hd_engine_timer_cancel(struct hd_engine_instance *instance, uint64_t id) {
 int32_t hd_engine_timer_at(struct hd_engine_instance *instance, int64_t due_ns, uint64_t id) {
   if (!instance->on_timer) return HADRON_ERR_STATE;
   hd_engine_timer_cancel(instance, id);
+  struct hd_engine_wishes *w = instance->wishes;
+  if (w) {
+    if (w->timer_count == HD_START_TIMERS_MAX) return HADRON_ERR_FULL;
+    w->timers[w->timer_count].due_ns = due_ns;
+    w->timers[w->timer_count++].id = id;
+    return HADRON_OK;
+  }
   struct hd_due_item item = {.due = {due_ns, 0}, .class = HD_DUE_TIMER, .instrument = instance->instruments[0], .instance = instance, .id = id};
   return hd_engine_due_push(instance->engine, &item);
 }

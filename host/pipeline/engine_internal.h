@@ -1,4 +1,5 @@
-// Inside of the engine: shared by engine.c (ticks and calls), engine_bar.c (bars) and engine_due.c (timers).
+// Inside of the engine: shared by engine.c (ticks and calls), engine_layout.c (who sits where), engine_bar.c
+// (bars) and engine_due.c (timers).
 #ifndef HD_PIPELINE_ENGINE_INTERNAL_H
 #define HD_PIPELINE_ENGINE_INTERNAL_H
 
@@ -19,11 +20,16 @@ struct hd_bar_builder {
   int64_t progress;         // ticks, or 1e-8 units, so far
 };
 
-struct hd_engine_row {
-  struct hadron_market market; // the arm's fields are those of the last call
+// Where a row's subscriptions and bars lie; a layout changes these.
+struct hd_engine_span {
   uint32_t first, count;       // subscriptions
   uint32_t triggers;           // union of theirs
   uint32_t bar_first, bar_count;
+};
+
+struct hd_engine_row {
+  struct hadron_market market; // the arm's fields are those of the last call
+  struct hd_engine_span at;
   bool traded;                 // a trade was seen: bars are of trades, not of mids
   bool turbulent;
   int64_t sample_ns;           // when the last volatility sample was taken
@@ -72,12 +78,12 @@ const struct hadron_market *hd_engine_patch(struct hd_engine_row *row, const str
 void hd_engine_result(struct hd_engine *e, struct hd_engine_instance *instance, int32_t code);
 
 // engine_bar.c
-int32_t hd_engine_bars_seal(struct hd_engine *e);
 void hd_engine_bars_tick(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick);
 void hd_engine_bar_close(struct hd_engine *e, struct hd_engine_row *row, uint32_t builder);
 
 // engine_due.c
 int32_t hd_engine_due_push(struct hd_engine *e, const struct hd_due_item *item);
 void hd_engine_due_forget(struct hd_engine *e, uint32_t builder);
+void hd_engine_due_restore(struct hd_engine *e);
 
 #endif
