@@ -244,8 +244,9 @@ static void take_book(struct hd_report *r, const struct hd_session *s, uint32_t 
       .win_average = from->wins ? (int64_t)hadron_divide_round(from->gain.micros, (int64_t)from->wins) : 0,
       .loss_average = from->losses ? (int64_t)hadron_divide_round(from->loss.micros, (int64_t)from->losses) : 0};
   if (arm == 0 || arm > s->arm_count) return;
-  book->errors = atomic_load(&s->arms[arm - 1].faults);
-  book->fenced = atomic_load(&s->arms[arm - 1].fenced);
+  const struct hd_occupant *o = s->arms[arm - 1].occupant;
+  book->errors = o ? atomic_load(&o->faults) : 0;
+  book->fenced = o ? atomic_load(&o->fenced) : 0;
 }
 
 // The sum has no allocations of its own: those of the live books are its trades.

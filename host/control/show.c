@@ -89,14 +89,16 @@ static json_t *strategy_rows(const struct hd_control *c) {
   json_t *rows = json_array();
   for (uint32_t i = 0; i < s->arm_count; i++) {
     const struct hd_session_arm *arm = &s->arms[i];
+    if (!arm->occupant) continue;
     const struct hd_book *b = &c->view.books[arm->id];
     json_t *row = book_object(b);
     struct hd_histogram latency = {0};
-    for (uint32_t shard = 0; shard < s->pipeline.options.shards; shard++) hd_histogram_merge(&latency, &arm->latency[shard]);
-    json_object_update_new(row, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", arm->config->base.name, "plugin", arm->plugin->manifest.name,
-                                          "version", arm->plugin->manifest.version, "role", roles[arm->config->role & 3], "instances", count(arm->instance_count),
-                                          "wins", count(b->wins), "losses", count(b->losses), "errors", count(atomic_load(&arm->faults)), "fenced",
-                                          count(atomic_load(&arm->fenced)), "latency", histogram_object(arm->config->base.name, &latency)));
+    const struct hd_occupant *o = arm->occupant;
+    for (uint32_t shard = 0; shard < s->pipeline.options.shards; shard++) hd_histogram_merge(&latency, &o->latency[shard]);
+    json_object_update_new(row, json_pack("{s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:o}", "name", arm->config->base.name, "plugin", o->plugin->manifest.name,
+                                          "version", o->plugin->manifest.version, "role", roles[arm->role & 3], "instances", count(o->instance_count),
+                                          "wins", count(b->wins), "losses", count(b->losses), "errors", count(atomic_load(&o->faults)), "fenced",
+                                          count(atomic_load(&o->fenced)), "latency", histogram_object(arm->config->base.name, &latency)));
     json_array_append_new(rows, row);
   }
   return rows;

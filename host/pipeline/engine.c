@@ -173,7 +173,11 @@ static void publish_mark(struct hd_engine *e, const struct hd_engine_row *row, c
 
 static void call_tick(struct hd_engine *e, struct hd_engine_row *row, struct hd_subscription *s, const struct hadron_tick *tick) {
   struct hd_engine_instance *instance = s->instance;
-  if (__builtin_expect(instance->fenced, 0)) return;
+  if (__builtin_expect(instance->fenced | instance->fresh, 0)) {
+    if (instance->fenced) return;
+    instance->fresh = 0;
+    if (e->listener.first) e->listener.first(e->listener.self, instance, tick->sequence);
+  }
   const struct hadron_market *market = hd_engine_patch(row, s);
   if (instance->latency && e->options.measure_every && (e->measure_at++ & (e->options.measure_every - 1)) == 0) {
     uint64_t start = hd_cycles();

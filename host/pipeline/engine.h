@@ -36,7 +36,9 @@ struct hd_engine_instance {
   struct hd_histogram *latency;          // ns per callback; NULL: not measured; borrowed
   uint64_t calls, errors;                // callbacks; those that failed
   uint32_t fenced;                       // 1: no more calls
+  uint32_t fresh;                        // 1: has just sat down: its first tick is told to the listener
   uint32_t errors_in_row;
+  uint32_t pad;
   uint64_t refused;                      // decisions that were out of range or too many
   struct hd_engine_wishes *wishes;       // not NULL: it has no seat yet; borrowed
   uint32_t timers;                       // of it that run
@@ -60,6 +62,8 @@ struct hd_engine_listener {
   void *self;
   // A callback failed. fenced: the instance gets no more ticks. [shard]
   void (*fault)(void *self, struct hd_engine_instance *instance, int32_t code, bool fenced);
+  // The first tick after an instance has sat down as `fresh`. May be NULL. [shard]
+  void (*first)(void *self, struct hd_engine_instance *instance, uint64_t sequence);
   // Volatility went above or fell below the threshold of the router's rules. [shard]
   void (*turbulent)(void *self, uint32_t instrument, bool on);
   // A timer or a time bar is about to fire. [shard]

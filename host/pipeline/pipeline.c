@@ -167,6 +167,11 @@ static void on_fault(void *self, struct hd_engine_instance *instance, int32_t co
   p->listener.fault(p->listener.self, instance, code, fenced);
 }
 
+static void on_first(void *self, struct hd_engine_instance *instance, uint64_t sequence) {
+  struct hd_pipeline *p = self;
+  if (p->listener.first) p->listener.first(p->listener.self, instance, sequence);
+}
+
 static void on_turbulent(void *self, uint32_t instrument, bool on) {
   hd_router_fact(&((struct hd_pipeline *)self)->router, instrument, HD_FACT_VOLATILE, on);
 }
@@ -179,7 +184,7 @@ static void on_fired(void *self, const struct hadron_timer_fired *timer) {
 // ---- building ------------------------------------------------------------------------------------------------------------------
 
 static int32_t init_shards(struct hd_pipeline *p) {
-  const struct hd_engine_listener listener = {p, on_fault, on_turbulent, on_fired};
+  const struct hd_engine_listener listener = {p, on_fault, on_first, on_turbulent, on_fired};
   p->engines = calloc(p->options.shards, sizeof(struct hd_engine *));
   p->feedback = aligned_alloc(64, p->options.shards * sizeof *p->feedback);
   if (!p->engines || !p->feedback) return HADRON_ERR_MEMORY;

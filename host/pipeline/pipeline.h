@@ -48,6 +48,8 @@ struct hd_pipeline_listener {
   void (*alert)(void *self, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue, const char *text);
   // An instance's callback failed. [shard]
   void (*fault)(void *self, struct hd_engine_instance *instance, int32_t code, bool fenced);
+  // The first tick that an instance saw in a new seat. [shard]; may be NULL
+  void (*first)(void *self, struct hd_engine_instance *instance, uint64_t sequence);
   // A sample of the portfolio was recorded. [trade]; may be NULL
   void (*equity)(void *self, const struct hadron_equity *equity);
   // Takes decisions from [shard] to [trade]; NULL: they are handled at once, by the same thread.

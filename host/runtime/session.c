@@ -49,15 +49,25 @@ static void on_fault(void *self, struct hd_engine_instance *ei, int32_t code, bo
   struct hd_session *s = self;
   HD_ASSERT(ei->arm > 0 && ei->arm <= s->arm_count);
   struct hd_session_arm *arm = &s->arms[ei->arm - 1];
-  struct hadron_instance *instance = &arm->instances[ei - arm->engine_instances];
-  atomic_fetch_add_explicit(&arm->faults, 1, memory_order_relaxed);
+  struct hadron_instance *instance = &arm->occupant->instances[ei - arm->seats];
+  atomic_fetch_add_explicit(&arm->occupant->faults, 1, memory_order_relaxed);
   instance->errors++;
-  if (fenced) atomic_fetch_add_explicit(&arm->fenced, 1, memory_order_relaxed);
+  if (fenced) atomic_fetch_add_explicit(&arm->occupant->fenced, 1, memory_order_relaxed);
   // One line per kind of trouble is enough: the first errors, then powers of two.
   if (!fenced && (ei->errors & (ei->errors - 1)) != 0) return;
   hd_log(HADRON_LOG_ERROR, fenced ? "STRATEGY_FENCED" : "STRATEGY_ERROR", "%s: %s%s%s (error %llu)%s", instance->name,
          hadron_error_text(code), *hd_instance_words(instance) ? ": " : "", hd_instance_words(instance), (unsigned long long)ei->errors,
          fenced ? "; it gets no more ticks, its positions stay" : "");
+}
+
+// One record tells where the new version began, whichever of its instances was first.
+static void on_first(void *self, struct hd_engine_instance *ei, uint64_t sequence) {
+  struct hd_session *s = self;
+  struct hd_session_arm *arm = &s->arms[ei->arm - 1];
+  if (atomic_exchange(&arm->swap_told, true)) return;
+  arm->swap.stage = HADRON_SWAP_FIRST;
+  arm->swap.first_sequence = sequence;
+  sink_write(s, HADRON_MSG_SWAP, &arm->swap, sizeof arm->swap, NULL, 0, hd_engine_now(ei), HD_RECORD_RESERVED);
 }
 
 // ---- plugins ---------------------------------------------------------------------------------------------------------------------
@@ -108,9 +118,11 @@ static int32_t open_journal(struct hd_session *s, struct hd_fault *fault) {
 
 static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
   const struct hd_config *c = s->config;
+  s->arm_max = c->strategy_count ? c->strategy_count : 1;
+  if (s->options.versions) s->arm_max = s->arm_max * 3 + 16 < HD_ARMS_MAX ? s->arm_max * 3 + 16 : HD_ARMS_MAX;
   struct hd_pipeline_options o = {
       .mode = c->mode, .shards = c->shards, .lane_ticks = c->lane_ticks, .instruments_max = c->universe_max,
-      .arm_max = c->strategy_count ? c->strategy_count : 1, .session = s->trace_seed, .open_universe = c->universe_open,
+      .arm_max = s->arm_max, .session = s->trace_seed, .open_universe = c->universe_open,
       .record_ticks = c->journal_ticks && s->journal, .record_rejects = c->journal_rejects, .cash = c->cash, .normalize = c->normalize,
       .limits = c->limits, .gateway = c->gateway, .equity_every_ns = c->equity_every_ns,
       .measure_every = c->measure_every,
@@ -119,7 +131,7 @@ static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
   const struct hd_record_sink sink = {s, sink_write};
   const struct hd_venue_port port = {&s->runner, hd_runner_port.submit, hd_runner_port.cancel, hd_runner_port.replace,
                                      hd_runner_port.query, hd_runner_port.features, hd_runner_port.state};
-  const struct hd_pipeline_listener listener = {.self = s, .alert = on_alert, .fault = on_fault};
+  const struct hd_pipeline_listener listener = {.self = s, .alert = on_alert, .fault = on_fault, .first = on_first};
   int32_t code = hd_pipeline_init(&s->pipeline, &o, &sink, &port, &listener, fault);
   if (!code) code = hd_router_rules(&s->pipeline.router, &c->lanes);
   return code;

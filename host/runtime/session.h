@@ -8,6 +8,7 @@
 #include "journal/capability.h"
 #include "journal/digest.h"
 #include "journal/journal.h"
+#include "registry/deployment.h"
 #include "runtime/config.h"
 #include "runtime/runner.h"
 
@@ -15,19 +16,34 @@
 
 struct hd_live;
 
-// One deployment arm: a strategy plugin and its instances, one per instrument or one for its whole universe.
-struct hd_session_arm {
+// A loaded version with its instances, one per instrument of a seat or one for its whole universe. It moves from seat to seat.
+struct hd_occupant {
   const struct hd_plugin *plugin;              // static
-  const struct hd_config_strategy *config;     // borrowed
-  uint32_t id;
-  uint32_t *instruments;                       // its universe, ascending; owned
-  uint32_t instrument_count;
-  uint32_t instance_count;
   struct hadron_instance *instances;           // owned
-  struct hd_engine_instance *engine_instances; // owned; same order
+  uint32_t instance_count;
+  uint32_t param_count;                        // what a deployment has put on top of the configuration's
+  struct hd_deployment_param *params;          // owned
   struct hd_histogram *latency;                // [shard]: ns per callback of its instances; one writing thread each; owned
   _Atomic uint64_t faults;
   _Atomic uint32_t fenced;                     // instances that get no more ticks
+};
+
+// A seat: one arm of a deployment, with its book, its universe and its role, and the version that occupies it.
+struct hd_session_arm {
+  const struct hd_config_strategy *config;     // borrowed; the same for all seats of a deployment
+  uint32_t id;
+  uint32_t home;                               // id of the deployment's live seat
+  uint32_t role;                               // enum hd_role; 0: nobody sits here
+  uint32_t revision;                           // of the deployment that put its occupant here
+  double weight;
+  int64_t warm_until_ns;                       // a replaced version stays on until then; 0: it is no such one
+  uint32_t *instruments;                       // its universe, ascending; owned
+  uint32_t instrument_count;
+  uint32_t seat_count;
+  struct hd_engine_instance *seats;            // owned; in the order of the occupant's instances
+  struct hd_occupant *occupant;                // owned; NULL: nobody
+  struct hadron_swap swap;                     // the last change of occupant
+  _Atomic bool swap_told;                      // its first tick is in the journal
 };
 
 struct hd_session_service {
@@ -43,6 +59,7 @@ struct hd_session_options {
   bool services;       // start services
   bool digest;         // keep the digest: one thread only
   bool is_virtual;     // the clock moves with the ticks
+  bool versions;       // seats may be opened while it runs: room is kept for them
   const char *orders_to; // overrides config->orders_to; NULL: as configured
   // What the reports are made of: called with every record after it was written, from the first one on; NULL: nobody.
   void *observer;
@@ -59,8 +76,8 @@ struct hd_session {
   uint32_t venue_count;
   struct hd_venue *orders_to;           // takes all orders (paper, backtest); NULL: the venue of the strategy, or of the instrument
   struct hadron_instance allocator;
-  struct hd_session_arm *arms;          // [0 .. arm_count): ids 1 ..
-  uint32_t arm_count;
+  struct hd_session_arm *arms;          // [0 .. arm_count): ids 1 ..; rows never move
+  uint32_t arm_count, arm_max;
   struct hd_session_service *services;
   uint32_t service_count;
   struct hd_journal *journal;           // NULL: none

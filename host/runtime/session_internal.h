@@ -18,6 +18,18 @@ int32_t hd_session_subscribe(struct hd_session *s, struct hd_fault *fault);
 int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault);
 void hd_session_free_strategies(struct hd_session *s);
 
+// occupant.c: seats and who sits there.
+static inline uint32_t hd_plugin_scope(const struct hd_plugin *plugin) { return ((const struct hadron_strategy_api *)plugin->api)->scope; }
+// Makes the seats of an arm, for instances of its occupant's scope, empty and on their shards. [control]
+int32_t hd_seats_make(struct hd_session *s, struct hd_session_arm *arm, struct hd_fault *fault);
+// as: what the deployment puts on top of the configuration's parameters; may be NULL. NULL: no memory.
+struct hd_occupant *hd_occupant_create(const struct hd_plugin *plugin, const struct hd_deployment_arm *as, uint32_t shards);
+// Makes the instances and gives them their parameters; places[i]: the seat of instance i, or a place beside the engine. [any]
+int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm, struct hd_engine_instance *places, struct hd_occupant *o,
+                         struct hd_fault *fault);
+int32_t hd_occupant_start(struct hd_occupant *o, struct hd_fault *fault);
+void hd_occupant_destroy(struct hd_occupant *o); // NULL is fine
+
 // session_service.c
 int32_t hd_session_start_services(struct hd_session *s, struct hd_fault *fault);
 void hd_session_stop_services(struct hd_session *s);

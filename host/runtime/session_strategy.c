@@ -47,9 +47,7 @@ static int32_t choose_universe(struct hd_session *s, struct hd_session_arm *arm,
                       s->config->path, arm->config->base.line, arm->config->base.name, t->count);
 }
 
-static bool is_universe(const struct hd_session_arm *arm) {
-  return ((const struct hadron_strategy_api *)arm->plugin->api)->scope == HADRON_SCOPE_UNIVERSE;
-}
+static bool is_universe(const struct hd_session_arm *arm) { return hd_plugin_scope(arm->occupant->plugin) == HADRON_SCOPE_UNIVERSE; }
 
 // Instruments that share a strategy of universe scope share a shard, and so do theirs: union-find, smallest id as the root.
 static uint32_t group_root(uint32_t *groups, uint32_t id) {
@@ -75,32 +73,6 @@ static int32_t assign_shards(struct hd_session *s) {
 
 // ---- arms ------------------------------------------------------------------------------------------------------------------------
 
-static int32_t make_instance(struct hd_session *s, struct hd_session_arm *arm, uint32_t index, struct hd_fault *fault) {
-  struct hadron_instance *instance = &arm->instances[index];
-  struct hd_engine_instance *ei = &arm->engine_instances[index];
-  bool universe = is_universe(arm);
-  *ei = (struct hd_engine_instance){.api = arm->plugin->api, .on_timer = arm->plugin->timer ? arm->plugin->timer->on_timer : NULL,
-                                    .instruments = universe ? arm->instruments : &arm->instruments[index],
-                                    .instrument_count = universe ? arm->instrument_count : 1, .arm = arm->id};
-  char name[HD_INSTANCE_NAME_SIZE], owner[HD_INSTANCE_NAME_SIZE];
-  uint32_t first = ei->instruments[0], shard = s->pipeline.instruments.rows[first].shard;
-  ei->latency = &arm->latency[shard];
-  snprintf(name, sizeof name, universe ? "%s" : "%s/%s", arm->config->base.name, s->pipeline.instruments.rows[first].name);
-  snprintf(owner, sizeof owner, "%s.shard%u", arm->config->base.name, shard);
-  const struct hd_instance_options options = {.plugin = arm->plugin, .capabilities = hd_strategy_capabilities, .owner = ei,
-                                              .now = hd_strategy_now, .metrics = s->metrics, .name = name, .metric_owner = owner,
-                                              .seed = hd_random_mix(s->config->seed) ^ ((uint64_t)arm->id << 32 | first), .arm = arm->id};
-  const struct hadron_strategy_context context = {sizeof context, arm->id, ei->instruments, ei->instrument_count, 0};
-  int32_t code = hd_engine_add(s->pipeline.engines[shard], ei);
-  if (code) return hd_fault_set(fault, code, "%s: %s", name, hadron_error_text(code));
-  code = hd_instance_init(instance, &options, fault);
-  if (!code) code = hd_instance_create_strategy(instance, &context, fault);
-  if (!code) code = hd_params_apply(instance, arm->config->base.params, arm->config->base.param_count, fault);
-  ei->self = instance->self;
-  if (!code) code = hd_instance_start(instance, fault);
-  return code ? hd_fault_prefix(fault, "%s:%d: ", s->config->path, arm->config->base.line) : HADRON_OK;
-}
-
 static uint16_t order_venue(const struct hd_session *s, const char *name) {
   if (s->orders_to) return s->orders_to->number;
   for (uint32_t i = 0; *name && i < s->venue_count; i++)
@@ -114,36 +86,36 @@ static int32_t open_arm(struct hd_session *s, struct hd_session_arm *arm, struct
   hd_text_copy(row.name, sizeof row.name, c->base.name);
   if (*c->venue && !row.venue)
     return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: strategy %s: venue: there is no venue \"%s\" in `venues`", s->config->path, c->base.line, row.name, c->venue);
+  const struct hd_plugin *plugin = arm->occupant->plugin;
   int32_t code = hd_pipeline_arm(&s->pipeline, &row, c->cash.micros ? c->cash : share, arm->instruments, arm->instrument_count,
-                                 arm->plugin->digest, arm->plugin->manifest.version);
+                                 plugin->digest, plugin->manifest.version);
   if (code) return hd_fault_set(fault, code, "%s:%d: strategy %s: %s", s->config->path, c->base.line, row.name, hadron_error_text(code));
   s->pipeline.risk.strategy[arm->id] = c->risk;
-  uint32_t count = is_universe(arm) ? 1 : arm->instrument_count;
-  arm->instances = calloc(count, sizeof *arm->instances);
-  arm->engine_instances = calloc(count, sizeof *arm->engine_instances);
-  arm->latency = calloc(s->config->shards, sizeof *arm->latency);
-  if (!arm->instances || !arm->engine_instances || !arm->latency)
-    return hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of %s: out of memory", count, row.name);
-  for (; arm->instance_count < count; arm->instance_count++)
-    if ((code = make_instance(s, arm, arm->instance_count, fault))) {
-      arm->instance_count++; // half-built: to be destroyed with the others
-      return code;
-    }
-  return HADRON_OK;
+  if ((code = hd_seats_make(s, arm, fault))) return code;
+  for (uint32_t i = 0; !code && i < arm->seat_count; i++) code = hd_engine_add(arm->seats[i].engine, &arm->seats[i]);
+  if (code) return hd_fault_set(fault, code, "%s: %s", row.name, hadron_error_text(code));
+  code = hd_occupant_fill(s, arm, arm->seats, arm->occupant, fault);
+  if (!code) code = hd_occupant_start(arm->occupant, fault);
+  return code ? hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->base.line) : HADRON_OK;
 }
 
 int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault) {
   const struct hd_config *c = s->config;
   int32_t code = make_allocator(s, fault);
   if (code) return code;
-  s->arms = calloc(c->strategy_count + 1, sizeof *s->arms);
+  s->arms = calloc(s->arm_max + 1, sizeof *s->arms);
   if (!s->arms) return hd_fault_set(fault, HADRON_ERR_MEMORY, "arms: out of memory");
   for (uint32_t i = 0; i < c->strategy_count; i++) {
     if (!c->strategies[i].base.enabled) continue;
     struct hd_session_arm *arm = &s->arms[s->arm_count++];
+    const struct hd_plugin *plugin;
     arm->config = &c->strategies[i];
-    arm->id = s->arm_count;
-    if ((code = hd_session_load(s, &arm->config->base, HADRON_KIND_STRATEGY, &arm->plugin, fault))) return code;
+    arm->id = arm->home = s->arm_count;
+    arm->role = arm->config->role;
+    arm->weight = arm->config->weight;
+    if ((code = hd_session_load(s, &arm->config->base, HADRON_KIND_STRATEGY, &plugin, fault))) return code;
+    if (!(arm->occupant = hd_occupant_create(plugin, NULL, s->config->shards)))
+      return hd_fault_set(fault, HADRON_ERR_MEMORY, "strategy %s: out of memory", arm->config->base.name);
     if ((code = choose_universe(s, arm, fault))) return code;
   }
   if ((code = assign_shards(s))) return hd_fault_set(fault, code, "shards: out of memory");
@@ -157,11 +129,9 @@ int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault) {
 void hd_session_free_strategies(struct hd_session *s) {
   for (uint32_t a = 0; a < s->arm_count; a++) {
     struct hd_session_arm *arm = &s->arms[a];
-    for (uint32_t i = 0; i < arm->instance_count; i++) hd_instance_fini(&arm->instances[i]);
-    free(arm->instances);
-    free(arm->engine_instances);
+    hd_occupant_destroy(arm->occupant);
+    free(arm->seats);
     free(arm->instruments);
-    free(arm->latency);
   }
   free(s->arms);
   s->arms = NULL;
@@ -169,25 +139,25 @@ void hd_session_free_strategies(struct hd_session *s) {
 }
 
 // One prepared change per instance: a commit leaves the old values in its change, so that committing it once more brings them back.
-static int32_t change_all(struct hd_session_arm *arm, struct hd_params_change **changes, struct hd_fault *fault) {
-  for (uint32_t i = 0; i < arm->instance_count; i++) {
-    int32_t code = hd_params_commit(changes[i], &arm->instances[i], fault);
+static int32_t change_all(struct hd_occupant *o, struct hd_params_change **changes, struct hd_fault *fault) {
+  for (uint32_t i = 0; i < o->instance_count; i++) {
+    int32_t code = hd_params_commit(changes[i], &o->instances[i], fault);
     if (!code) continue;
     struct hd_fault back;
-    while (i-- > 0) hd_params_commit(changes[i], &arm->instances[i], &back); // the values that were good before are good again
+    while (i-- > 0) hd_params_commit(changes[i], &o->instances[i], &back); // the values that were good before are good again
     return code;
   }
   return HADRON_OK;
 }
 
-static int32_t arm_params(struct hd_session_arm *arm, const struct hd_param_value *values, uint32_t count, struct hd_fault *fault) {
-  struct hd_params_change **changes = calloc(arm->instance_count + 1, sizeof(struct hd_params_change *));
-  if (!changes) return hd_fault_set(fault, HADRON_ERR_MEMORY, "parameters of %u instances: out of memory", arm->instance_count);
+static int32_t occupant_params(struct hd_occupant *o, const struct hd_param_value *values, uint32_t count, struct hd_fault *fault) {
+  struct hd_params_change **changes = calloc(o->instance_count + 1, sizeof(struct hd_params_change *));
+  if (!changes) return hd_fault_set(fault, HADRON_ERR_MEMORY, "parameters of %u instances: out of memory", o->instance_count);
   int32_t code = HADRON_OK;
-  for (uint32_t i = 0; !code && i < arm->instance_count; i++)
-    code = hd_params_prepare_live(arm->plugin, values, count, &changes[i], fault);
-  if (!code) code = change_all(arm, changes, fault);
-  for (uint32_t i = 0; i < arm->instance_count; i++)
+  for (uint32_t i = 0; !code && i < o->instance_count; i++)
+    code = hd_params_prepare_live(o->plugin, values, count, &changes[i], fault);
+  if (!code) code = change_all(o, changes, fault);
+  for (uint32_t i = 0; i < o->instance_count; i++)
     if (changes[i]) hd_params_free(changes[i]);
   free(changes);
   return code;
@@ -196,6 +166,7 @@ static int32_t arm_params(struct hd_session_arm *arm, const struct hd_param_valu
 int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count,
                           struct hd_fault *fault) {
   for (uint32_t a = 0; a < s->arm_count; a++)
-    if (strcmp(s->arms[a].config->base.name, strategy) == 0) return arm_params(&s->arms[a], values, count, fault);
+    if (s->arms[a].occupant && strcmp(s->arms[a].config->base.name, strategy) == 0)
+      return occupant_params(s->arms[a].occupant, values, count, fault);
   return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "strategy \"%s\" is not running; `hadron status` lists those that are", strategy);
 }

@@ -11,12 +11,12 @@ static const char text[] = "mode = 'backtest', journal = { enabled = false }, un
                            "strategies = { market_maker = { params = { size = '10', position_max = '100' } } }\n";
 
 static void expect_all(struct hd_session_arm *arm, const char *name, const char *expected) {
-  const struct hadron_params *params = arm->plugin->params;
+  const struct hadron_params *params = arm->occupant->plugin->params;
   for (uint32_t k = 0; k < params->count; k++) {
     if (strcmp(params->params[k].name, name) != 0) continue;
-    for (uint32_t i = 0; i < arm->instance_count; i++) {
+    for (uint32_t i = 0; i < arm->occupant->instance_count; i++) {
       char found[64];
-      hd_param_format(arm->plugin, &arm->instances[i], k, found, sizeof found);
+      hd_param_format(arm->occupant->plugin, &arm->occupant->instances[i], k, found, sizeof found);
       assert_string_equal(found, expected);
     }
     return;
@@ -36,7 +36,7 @@ static void all_or_none(void **state) {
   const struct hd_session_options options = {.is_virtual = true};
   bench_session_open(&b, text, &options);
   struct hd_session_arm *arm = &b.session.arms[0];
-  assert_int_equal(arm->instance_count, 4);
+  assert_int_equal(arm->occupant->instance_count, 4);
   expect_all(arm, "size", "10");
   assert_int_equal(change(&b, "size", "20", &fault), HADRON_OK);
   expect_all(arm, "size", "20");
@@ -49,8 +49,8 @@ static void all_or_none(void **state) {
   const struct hd_param_value ten[] = {{"size", "10", NULL}};
   struct hd_params_change *first_three;
   for (uint32_t i = 0; i < 3; i++) {
-    assert_int_equal(hd_params_prepare_live(arm->plugin, ten, 1, &first_three, &fault), HADRON_OK);
-    assert_int_equal(hd_params_commit(first_three, &arm->instances[i], &fault), HADRON_OK);
+    assert_int_equal(hd_params_prepare_live(arm->occupant->plugin, ten, 1, &first_three, &fault), HADRON_OK);
+    assert_int_equal(hd_params_commit(first_three, &arm->occupant->instances[i], &fault), HADRON_OK);
     hd_params_free(first_three);
   }
   const struct hd_param_value narrow[] = {{"position_max", "25", NULL}};

@@ -94,8 +94,8 @@ static void bad_scripts_are_fenced_alone(void **state) {
     hd_replay_init(&replay, &run.session, &(struct hd_replay_options){0});
     if (hd_replay_run(&replay, &fault)) fail_msg("%s", fault.text);
     hd_replay_fini(&replay);
-    assert_int_equal(atomic_load(&run.session.arms[1].fenced), 1);
-    assert_int_equal(atomic_load(&run.session.arms[0].fenced), 0);
+    assert_int_equal(atomic_load(&run.session.arms[1].occupant->fenced), 1);
+    assert_int_equal(atomic_load(&run.session.arms[0].occupant->fenced), 0);
     session_run_identity(&run);
     session_run_close(&run);
     assert_int_equal(run.decisions[1], alone.decisions[1]);

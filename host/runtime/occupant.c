@@ -1,0 +1,99 @@
+// Seats and who sits there: a version with its instances, made for a seat or beside it.
+#include "base/banned.h"
+#include "base/text.h"
+#include "runtime/session_internal.h"
+
+int32_t hd_seats_make(struct hd_session *s, struct hd_session_arm *arm, struct hd_fault *fault) {
+  bool universe = hd_plugin_scope(arm->occupant->plugin) == HADRON_SCOPE_UNIVERSE;
+  arm->seat_count = universe ? 1 : arm->instrument_count;
+  arm->seats = calloc(arm->seat_count, sizeof *arm->seats);
+  if (!arm->seats) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%u seats of %s: out of memory", arm->seat_count, arm->config->base.name);
+  for (uint32_t i = 0; i < arm->seat_count; i++) {
+    struct hd_engine_instance *seat = &arm->seats[i];
+    seat->instruments = universe ? arm->instruments : &arm->instruments[i];
+    seat->instrument_count = universe ? arm->instrument_count : 1;
+    seat->arm = arm->id;
+    seat->engine = s->pipeline.engines[s->pipeline.instruments.rows[seat->instruments[0]].shard];
+  }
+  return HADRON_OK;
+}
+
+struct hd_occupant *hd_occupant_create(const struct hd_plugin *plugin, const struct hd_deployment_arm *as, uint32_t shards) {
+  struct hd_occupant *o = calloc(1, sizeof *o);
+  if (!o) return NULL;
+  o->plugin = plugin;
+  o->param_count = as ? as->param_count : 0;
+  o->latency = calloc(shards, sizeof *o->latency);
+  o->params = calloc(o->param_count + 1, sizeof *o->params);
+  if (!o->latency || !o->params) {
+    hd_occupant_destroy(o);
+    return NULL;
+  }
+  if (as) memcpy(o->params, as->params, o->param_count * sizeof *o->params);
+  return o;
+}
+
+void hd_occupant_destroy(struct hd_occupant *o) {
+  if (!o) return;
+  for (uint32_t i = 0; i < o->instance_count; i++) hd_instance_fini(&o->instances[i]);
+  free(o->instances);
+  free(o->params);
+  free(o->latency);
+  free(o);
+}
+
+// The configuration's parameters with those of the deployment on top. out: room for all of both.
+static uint32_t all_params(const struct hd_config_plugin *base, const struct hd_occupant *o, struct hd_param_value *out) {
+  uint32_t count = base->param_count;
+  memcpy(out, base->params, count * sizeof *out);
+  for (uint32_t i = 0; i < o->param_count; i++) {
+    uint32_t at = 0;
+    while (at < count && strcmp(out[at].name, o->params[i].name) != 0) at++;
+    out[at] = (struct hd_param_value){o->params[i].name, o->params[i].text, "deployment"};
+    count += at == count;
+  }
+  return count;
+}
+
+static int32_t fill_one(struct hd_session *s, const struct hd_session_arm *arm, struct hd_engine_instance *place, struct hd_occupant *o,
+                        struct hadron_instance *instance, const struct hd_param_value *params, uint32_t param_count, struct hd_fault *fault) {
+  const struct hd_plugin *plugin = o->plugin;
+  uint32_t first = place->instruments[0], shard = s->pipeline.instruments.rows[first].shard;
+  char name[HD_INSTANCE_NAME_SIZE], owner[HD_INSTANCE_NAME_SIZE];
+  snprintf(name, sizeof name, hd_plugin_scope(plugin) == HADRON_SCOPE_UNIVERSE ? "%s" : "%s/%s", arm->config->base.name,
+           s->pipeline.instruments.rows[first].name);
+  snprintf(owner, sizeof owner, "%s.shard%u", arm->config->base.name, shard);
+  place->api = plugin->api;
+  place->on_timer = plugin->timer ? plugin->timer->on_timer : NULL;
+  place->latency = &o->latency[shard];
+  const struct hd_instance_options options = {.plugin = plugin, .capabilities = hd_strategy_capabilities, .owner = place,
+                                              .now = hd_strategy_now, .metrics = s->metrics, .name = name, .metric_owner = owner,
+                                              .seed = hd_random_mix(s->config->seed) ^ ((uint64_t)arm->id << 32 | first), .arm = arm->id};
+  const struct hadron_strategy_context context = {sizeof context, arm->id, place->instruments, place->instrument_count, 0};
+  int32_t code = hd_instance_init(instance, &options, fault);
+  if (!code) code = hd_instance_create_strategy(instance, &context, fault);
+  if (!code) code = hd_params_apply(instance, params, param_count, fault);
+  place->self = instance->self;
+  return code;
+}
+
+int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm, struct hd_engine_instance *places, struct hd_occupant *o,
+                         struct hd_fault *fault) {
+  const struct hd_config_plugin *base = &arm->config->base;
+  struct hd_param_value *params = calloc(base->param_count + o->param_count + 1, sizeof *params);
+  o->instances = calloc(arm->seat_count, sizeof *o->instances);
+  int32_t code = HADRON_OK;
+  if (!params || !o->instances)
+    code = hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of %s: out of memory", arm->seat_count, base->name);
+  uint32_t count = code ? 0 : all_params(base, o, params);
+  for (; !code && o->instance_count < arm->seat_count; o->instance_count++) // a half-built one is destroyed with the others
+    code = fill_one(s, arm, &places[o->instance_count], o, &o->instances[o->instance_count], params, count, fault);
+  free(params);
+  return code;
+}
+
+int32_t hd_occupant_start(struct hd_occupant *o, struct hd_fault *fault) {
+  int32_t code = HADRON_OK;
+  for (uint32_t i = 0; !code && i < o->instance_count; i++) code = hd_instance_start(&o->instances[i], fault);
+  return code;
+}
