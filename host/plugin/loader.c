@@ -30,6 +30,7 @@ static struct {
 struct content {
   unsigned char *bytes; // owned; a NUL follows the last byte
   size_t size;
+  int sealed;           // a memory file with these bytes that nobody can change, borrowed(call); 0: none
 };
 
 static int32_t io_fault(struct hd_fault *fault, const char *path, const char *what, int error) {
@@ -46,7 +47,7 @@ static int32_t read_all(int fd, const char *path, struct content *c, struct hd_f
   unsigned char *bytes = malloc(size + 1);
   if (bytes == NULL) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: no memory for its %zu bytes", path, size);
   while (used < size) {
-    ssize_t n = read(fd, bytes + used, size - used);
+    ssize_t n = pread(fd, bytes + used, size - used, (off_t)used);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
       int error = errno;
@@ -57,7 +58,7 @@ static int32_t read_all(int fd, const char *path, struct content *c, struct hd_f
     used += (size_t)n;
   }
   bytes[used] = 0;
-  *c = (struct content){bytes, used};
+  *c = (struct content){bytes, used, 0};
   return HADRON_OK;
 }
 
@@ -82,14 +83,24 @@ static bool write_whole(int fd, const unsigned char *bytes, size_t size) {
   return true;
 }
 
+#define SEALS (F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL)
+
+static bool is_sealed(int fd) {
+  int seals = fcntl(fd, F_GET_SEALS);
+  return seals >= 0 && (seals & SEALS) == SEALS;
+}
+
 static int32_t seal_copy(const struct hd_plugin *p, const struct content *c, int *out, struct hd_fault *fault) {
+  if (c->sealed > 0) {
+    *out = fcntl(c->sealed, F_DUPFD_CLOEXEC, 3);
+    return *out < 0 ? io_fault(fault, p->path, "keeping the sealed file open", errno) : HADRON_OK;
+  }
   char name[HADRON_NAME_SIZE + 16];
   snprintf(name, sizeof name, "hadron:%s", p->manifest.name);
   int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_EXEC);
   if (fd < 0 && errno == EINVAL) fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
   if (fd < 0) return io_fault(fault, p->path, "making a private copy (memfd_create)", errno);
-  const int seals = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL;
-  if (!write_whole(fd, c->bytes, c->size) || fcntl(fd, F_ADD_SEALS, seals) != 0) {
+  if (!write_whole(fd, c->bytes, c->size) || fcntl(fd, F_ADD_SEALS, SEALS) != 0) {
     int error = errno;
     close(fd);
     return io_fault(fault, p->path, "writing and sealing the private copy", error);
@@ -189,23 +200,49 @@ static int32_t open_content(const char *path, struct content *c, const uint8_t d
   return HADRON_OK;
 }
 
+// Frees the content.
+static int32_t open_once(const char *path, struct content *c, const uint8_t digest[32], const struct hd_plugin_language *lua, const struct hd_plugin **out,
+                         struct hd_fault *fault) {
+  int32_t err = HADRON_OK;
+  pthread_mutex_lock(&plugins.mutex);
+  struct hd_plugin *p = find_by_digest(digest);
+  if (p == NULL) {
+    err = open_content(path, c, digest, lua, &p, fault);
+    if (!err) p->next = plugins.first, plugins.first = p;
+  }
+  pthread_mutex_unlock(&plugins.mutex);
+  free(c->bytes);
+  if (err) return err;
+  *out = p;
+  return HADRON_OK;
+}
+
 int32_t hd_plugin_open(const char *path, const struct hd_plugin_language *lua, const struct hd_plugin **out, struct hd_fault *fault) {
   struct content content = {0};
   uint8_t digest[32];
   int32_t err = read_file(path, &content, fault);
   if (err) return err;
   hd_sha256(content.bytes, content.size, digest);
-  pthread_mutex_lock(&plugins.mutex);
-  struct hd_plugin *p = find_by_digest(digest);
-  if (p == NULL) {
-    err = open_content(path, &content, digest, lua, &p, fault);
-    if (!err) p->next = plugins.first, plugins.first = p;
-  }
-  pthread_mutex_unlock(&plugins.mutex);
-  free(content.bytes);
+  return open_once(path, &content, digest, lua, out, fault);
+}
+
+int32_t hd_plugin_open_digest(int fd, const char *path, const uint8_t expected[32], const struct hd_plugin_language *lua, const struct hd_plugin **out,
+                              struct hd_fault *fault) {
+  struct content content = {0};
+  uint8_t digest[32];
+  char want[65], found[65];
+  bool sealed = is_sealed(fd); // asked before the bytes are read: what is hashed is what runs
+  int32_t err = read_all(fd, path, &content, fault);
   if (err) return err;
-  *out = p;
-  return HADRON_OK;
+  hd_sha256(content.bytes, content.size, digest);
+  if (memcmp(digest, expected, 32) != 0) {
+    free(content.bytes);
+    hd_hex_format(want, expected, 32);
+    hd_hex_format(found, digest, 32);
+    return hd_fault_set(fault, HADRON_ERR_CORRUPT, "%s: SHA-256: expected %s, found %s; the file was damaged or exchanged: fetch the artifact again", path, want, found);
+  }
+  content.sealed = sealed ? fd : 0;
+  return open_once(path, &content, digest, lua, out, fault);
 }
 
 int32_t hd_plugin_expect_kind(const struct hd_plugin *p, uint32_t expected, struct hd_fault *fault) {

@@ -58,6 +58,12 @@ struct hd_plugin_language {
 // Errors, each with words: those of the manifest; HADRON_ERR_IO, HADRON_ERR_ABI, HADRON_ERR_CAPABILITY, HADRON_ERR_PLUGIN.
 int32_t hd_plugin_open(const char *path, const struct hd_plugin_language *lua, const struct hd_plugin **out, struct hd_fault *fault);
 
+// The same for bytes that were chosen by their digest: `fd` is read from its beginning, wherever it stands, and stays the caller's; `path`
+// is for messages, and its suffix tells a script. A memory file with all seals is loaded as it is, anything else is copied first.
+// HADRON_ERR_CORRUPT, before any of it is run, if the bytes have another digest.
+int32_t hd_plugin_open_digest(int fd, const char *path, const uint8_t digest[32], const struct hd_plugin_language *lua,
+                              const struct hd_plugin **out, struct hd_fault *fault);
+
 // Refuses a plugin of another kind with words: `found` is what was opened, `expected` an enum hadron_plugin_kind.
 int32_t hd_plugin_expect_kind(const struct hd_plugin *plugin, uint32_t expected, struct hd_fault *fault);
 
