@@ -8,6 +8,7 @@
 #include "base/banned.h"
 #include "base/text.h"
 #include "cli/commands.h"
+#include "plugin/probe.h"
 
 // One row per command, in the order in which a newcomer meets them.
 const struct hd_command hd_commands[] = {
@@ -63,7 +64,9 @@ static int unknown(const char *word) {
 }
 
 int hd_cli_main(int argc, char **argv) {
+  if (hd_cli_is_rehearsal(argc, argv)) hd_cli_rehearse();
   signal(SIGPIPE, SIG_IGN);
+  hd_probe_program("/proc/self/exe");
   if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
     print_overview(argc < 2 ? stderr : stdout);
     return argc < 2 ? HD_EXIT_USAGE : HD_EXIT_OK;

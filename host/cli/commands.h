@@ -2,6 +2,8 @@
 #ifndef HD_CLI_COMMANDS_H
 #define HD_CLI_COMMANDS_H
 
+#include <stdbool.h>
+
 #define HD_COMMANDS(X) X(run) X(backtest) X(replay) X(status) X(positions) X(orders) X(kill) X(release) X(set) X(inspect) X(generate) X(convert) X(validate) X(doctor)
 
 #define HD_COMMAND_DECLARE(name)        \
@@ -9,5 +11,9 @@
   int hd_##name##_command(int argc, char **argv);
 HD_COMMANDS(HD_COMMAND_DECLARE)
 #undef HD_COMMAND_DECLARE
+
+// The child of a probe (plugin/probe.h): no command of the table, and its `run` does not come back.
+bool hd_cli_is_rehearsal(int argc, char **argv);
+_Noreturn void hd_cli_rehearse(void);
 
 #endif

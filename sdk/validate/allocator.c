@@ -94,15 +94,24 @@ static void check_merges(struct trial *t, struct hadron_instance *instance) {
   else trial_pass(t, "input_const", "the input is left alone");
 }
 
-void validate_allocator(struct trial *t) {
+static int32_t open_allocator(struct hadron_instance *instance, struct trial *t, struct hd_fault *fault) {
   struct hd_instance_options o = {.plugin = t->plugin, .owner = t, .now = fixed_now, .metrics = hd_metrics_create(256), .name = t->plugin->manifest.name, .seed = t->options->seed};
+  int32_t err = hd_instance_init(instance, &o, fault);
+  trial_step(t, "create");
+  return err ? err : hd_instance_create_allocator(instance, fault);
+}
+
+struct hadron_instance *validate_allocator_open(struct trial *t, int32_t *err, struct hd_fault *fault) {
+  struct hadron_instance *instance = calloc(1, sizeof *instance);
+  if (instance != NULL) *err = open_allocator(instance, t, fault);
+  return instance;
+}
+
+void validate_allocator(struct trial *t) {
   struct hadron_instance instance;
   struct hd_fault fault = {0};
   for (int i = 0; i < 2; i++) {
-    int32_t err = hd_instance_init(&instance, &o, &fault);
-    trial_step(t, "create");
-    if (!err) err = hd_instance_create_allocator(&instance, &fault);
-    if (err) {
+    if (open_allocator(&instance, t, &fault)) {
       trial_fail(t, "create_destroy", "%s", fault.text);
       return;
     }

@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/assert.h"
 #include "base/banned.h"
 #include "base/hash.h"
 #include "hadron/ext/features.h"
@@ -11,9 +12,18 @@
 
 static struct market *market_of(struct hadron_instance *instance) { return instance->owner; }
 
+static const struct hd_probe_instrument made_up[MARKET_INSTRUMENTS] = {{1, 0, "ALPHA", {CENT}, {HADRON_QUANTITY_SCALE}},
+                                                                       {2, 0, "BETA", {CENT}, {HADRON_QUANTITY_SCALE}},
+                                                                       {3, 0, "GAMMA", {CENT}, {HADRON_QUANTITY_SCALE}}};
+
 static int place_of(const struct market *m, uint32_t instrument) {
-  for (uint32_t i = 0; i < m->count; i++)
-    if (m->instruments[i] == instrument) return (int)i;
+  uint32_t low = 0, high = m->count;
+  while (low < high) {
+    uint32_t middle = (low + high) / 2;
+    if (m->instruments[middle] == instrument) return (int)middle;
+    if (m->instruments[middle] < instrument) low = middle + 1;
+    else high = middle;
+  }
   return -1;
 }
 
@@ -57,9 +67,9 @@ static const struct hadron_market *host_market(struct hadron_instance *instance,
 }
 
 static const char *host_name(struct hadron_instance *instance, uint32_t instrument) {
-  static const char *const names[MARKET_INSTRUMENTS] = {"ALPHA", "BETA", "GAMMA"};
-  int i = place_of(market_of(instance), instrument);
-  return i < 0 ? NULL : names[i];
+  const struct market *m = market_of(instance);
+  int i = place_of(m, instrument);
+  return i < 0 ? NULL : m->definitions[i].name;
 }
 
 static int32_t host_bars(struct hadron_instance *instance, const struct hadron_bar_request *r) {
@@ -122,27 +132,40 @@ static const struct hd_capability *required_alone(const struct hd_plugin *plugin
   return rows;
 }
 
-int32_t market_open(struct market *m, struct trial *t, uint64_t seed, bool optional, struct hd_fault *fault) {
-  const struct hadron_strategy_api *api = t->plugin->api;
+static int32_t make_universe(struct market *m, const struct market_setup *setup) {
+  const struct hadron_strategy_api *api = m->trial->plugin->api;
+  m->definitions = setup->instrument_count > 0 ? setup->instruments : made_up;
+  uint32_t count = setup->instrument_count > 0 ? setup->instrument_count : MARKET_INSTRUMENTS;
+  if (api->scope != HADRON_SCOPE_UNIVERSE) count = 1;
+  m->instruments = calloc(count, sizeof *m->instruments);
+  m->views = calloc(count, sizeof *m->views);
+  m->turns = calloc(count, sizeof *m->turns);
+  if (m->instruments == NULL || m->views == NULL || m->turns == NULL) return HADRON_ERR_MEMORY;
+  m->count = count;
+  for (uint32_t i = 0; i < count; i++) {
+    const struct hd_probe_instrument *d = &m->definitions[i];
+    m->instruments[i] = d->id;
+    m->views[i] = (struct hadron_market){.instrument = d->id, .increment = d->increment, .lot = d->lot, .state = HADRON_MARKET_OPEN};
+  }
+  return HADRON_OK;
+}
+
+int32_t market_open(struct market *m, struct trial *t, const struct market_setup *setup, struct hd_fault *fault) {
   static struct hd_metrics *metrics; // one registry for the child; it dies with it
   if (metrics == NULL) metrics = hd_metrics_create(256);
   memset(m, 0, sizeof *m);
   m->trial = t;
   m->now_ns = MARKET_START_NS;
   m->step_ns = 250000000;
-  hd_random_init(&m->random, seed);
-  m->count = api->scope == HADRON_SCOPE_UNIVERSE ? MARKET_INSTRUMENTS : 1;
-  for (uint32_t i = 0; i < m->count; i++) {
-    m->instruments[i] = 1 + i;
-    m->views[i] = (struct hadron_market){.instrument = 1 + i, .increment = {CENT}, .lot = {HADRON_QUANTITY_SCALE}, .state = HADRON_MARKET_OPEN};
-  }
+  hd_random_init(&m->random, setup->seed);
+  if (make_universe(m, setup)) return hd_fault_set(fault, HADRON_ERR_MEMORY, "the scripted market: out of memory");
   struct hd_instance_options o = {.plugin = t->plugin,
-                                  .capabilities = optional ? everything : required_alone(t->plugin),
+                                  .capabilities = setup->optional ? everything : required_alone(t->plugin),
                                   .owner = m,
                                   .now = host_now,
                                   .metrics = metrics,
                                   .name = t->plugin->manifest.name,
-                                  .seed = seed,
+                                  .seed = setup->seed,
                                   .arm = 1};
   int32_t err = hd_instance_init(&m->instance, &o, fault);
   if (err) return err;
@@ -151,9 +174,25 @@ int32_t market_open(struct market *m, struct trial *t, uint64_t seed, bool optio
   return hd_instance_create_strategy(&m->instance, &context, fault);
 }
 
+void market_follow(struct market *m, const struct market *from) {
+  struct market own = *m;
+  HD_ASSERT(m->count == from->count);
+  *m = *from;
+  m->instance = own.instance;
+  m->instance.random = from->instance.random; // the host's, too: the stream goes on
+  m->instruments = own.instruments, m->views = own.views, m->turns = own.turns;
+  memcpy(m->views, from->views, m->count * sizeof *m->views);
+  memcpy(m->turns, from->turns, m->count * sizeof *m->turns);
+  m->measured = false;
+}
+
 void market_close(struct market *m) {
   trial_step(m->trial, "destroy");
   hd_instance_fini(&m->instance);
+  free(m->instruments);
+  free(m->views);
+  free(m->turns);
+  m->instruments = NULL, m->views = NULL, m->turns = NULL;
 }
 
 // ---- playing
@@ -207,40 +246,52 @@ static void fire_timers(struct market *m) {
 }
 
 static struct hadron_tick next_tick(struct market *m, uint32_t i) {
-  struct hadron_market *v = &m->views[i];
-  uint64_t turn = m->sequence / m->count, noise = hd_random_next(&m->random);
+  const struct hadron_market *v = &m->views[i];
+  uint64_t turn = m->turns[i], noise = hd_random_next(&m->random);
+  int64_t grid = v->increment.nanos, lot = v->lot.e8;
   // A slow triangle with noise on it: strategies of any taste find a crossing.
   int64_t phase = (int64_t)(turn % 240), wave = phase < 120 ? phase : 240 - phase;
-  int64_t price = (10000 + 500 * (int64_t)i + 4 * wave + (int64_t)(noise % 31) - 15) * CENT;
+  int64_t price = (10000 + 500 * (int64_t)i + 4 * wave + (int64_t)(noise % 31) - 15) * grid;
   struct hadron_tick tick = {.event_ns = m->now_ns, .recv_ns = m->now_ns, .sequence = m->sequence, .instrument = v->instrument, .venue = 1};
   if (turn % 997 == 500 || turn % 997 == 510) {
     tick.kind = HADRON_TICK_STATUS;
-    tick.value.status.state = v->state = turn % 997 == 500 ? HADRON_MARKET_HALTED : HADRON_MARKET_OPEN;
+    tick.value.status.state = turn % 997 == 500 ? HADRON_MARKET_HALTED : HADRON_MARKET_OPEN;
   } else if (turn % 3 == 1) {
+    struct hadron_quantity size = {(int64_t)(1 + noise % 9) * lot};
     tick.kind = HADRON_TICK_QUOTE;
-    v->bid.nanos = price - CENT, v->ask.nanos = price + CENT, v->bid_size.e8 = v->ask_size.e8 = (int64_t)(1 + noise % 9) * HADRON_QUANTITY_SCALE;
-    tick.value.quote = (struct hadron_quote){v->bid, v->ask, v->bid_size, v->ask_size};
+    tick.value.quote = (struct hadron_quote){{price - grid}, {price + grid}, size, size};
   } else if (turn % 3 == 2) {
     tick.kind = HADRON_TICK_BOOK;
-    tick.value.book = (struct hadron_book_change){.price = {price - CENT}, .quantity = {HADRON_QUANTITY_SCALE}, .side = HADRON_SIDE_BUY, .action = HADRON_BOOK_SET};
+    tick.value.book = (struct hadron_book_change){.price = {price - grid}, .quantity = {lot}, .side = HADRON_SIDE_BUY, .action = HADRON_BOOK_SET};
   } else {
     tick.kind = HADRON_TICK_TRADE;
-    v->last.nanos = price, v->last_size.e8 = (int64_t)(1 + noise % 5) * HADRON_QUANTITY_SCALE;
-    tick.value.trade = (struct hadron_trade){.price = v->last, .quantity = v->last_size, .trade_id = m->sequence, .aggressor = noise & 64 ? HADRON_SIDE_BUY : HADRON_SIDE_SELL};
+    tick.value.trade = (struct hadron_trade){.price = {price}, .quantity = {(int64_t)(1 + noise % 5) * lot}, .trade_id = m->sequence, .aggressor = noise & 64 ? HADRON_SIDE_BUY : HADRON_SIDE_SELL};
   }
-  v->sequence = m->sequence, v->event_ns = m->now_ns;
-  v->volatility = turn > 20 ? 0.0005 : 0;
   return tick;
+}
+
+static void update_view(struct market *m, uint32_t i, const struct hadron_tick *tick) {
+  struct hadron_market *v = &m->views[i];
+  if (tick->kind == HADRON_TICK_STATUS) {
+    v->state = (uint8_t)tick->value.status.state;
+  } else if (tick->kind == HADRON_TICK_QUOTE) {
+    const struct hadron_quote *q = &tick->value.quote;
+    v->bid = q->bid, v->ask = q->ask, v->bid_size = q->bid_size, v->ask_size = q->ask_size;
+  } else if (tick->kind == HADRON_TICK_TRADE) {
+    v->last = tick->value.trade.price, v->last_size = tick->value.trade.quantity;
+  }
+  v->sequence = tick->sequence, v->event_ns = tick->event_ns;
+  v->volatility = m->turns[i] > 20 ? 0.0005 : 0;
 }
 
 static void play_bars(struct market *m, uint32_t i) {
   struct hadron_market *v = &m->views[i];
-  if ((m->sequence / m->count) % 20 != 19 || (api_of(m)->triggers & HADRON_ON_BAR) == 0) return;
+  if (m->turns[i] % 20 != 19 || v->last.nanos == 0 || (api_of(m)->triggers & HADRON_ON_BAR) == 0) return;
   for (uint32_t b = 0; b < m->bar_count; b++) {
     int64_t interval = m->bars[b].interval, length = m->bars[b].kind == HADRON_BAR_TIME ? interval : 20 * m->step_ns;
     int64_t close_ns = m->now_ns - (m->bars[b].kind == HADRON_BAR_TIME ? m->now_ns % interval : 0);
     struct hadron_bar bar = {.open_ns = close_ns - length, .close_ns = close_ns, .sequence = m->sequence, .instrument = v->instrument, .venue = 1, .kind = (uint8_t)m->bars[b].kind,
-                             .open = v->last, .high = {v->last.nanos + 3 * CENT}, .low = {v->last.nanos - 3 * CENT}, .close = v->last, .volume = {20 * HADRON_QUANTITY_SCALE},
+                             .open = v->last, .high = {v->last.nanos + 3 * v->increment.nanos}, .low = {v->last.nanos - 3 * v->increment.nanos}, .close = v->last, .volume = {20 * v->lot.e8},
                              .vwap = v->last, .interval = interval, .ticks = 20};
     CALL(m, CALLBACK_BAR, api_of(m)->on_bar(m->instance.self, &bar, v));
   }
@@ -248,7 +299,17 @@ static void play_bars(struct market *m, uint32_t i) {
 
 static uint32_t trigger_of(uint8_t kind) {
   static const uint32_t triggers[] = {0, HADRON_ON_TRADE, HADRON_ON_QUOTE, HADRON_ON_BOOK, HADRON_ON_STATUS};
-  return triggers[kind];
+  return kind < sizeof triggers / sizeof *triggers ? triggers[kind] : 0;
+}
+
+// One tick with all that comes with it; the timers that were due before it have fired.
+static void play(struct market *m, uint32_t i, const struct hadron_tick *tick) {
+  update_view(m, i, tick);
+  fill_pending(m);
+  if ((api_of(m)->triggers & trigger_of(tick->kind)) != 0) CALL(m, CALLBACK_TICK, api_of(m)->on_tick(m->instance.self, tick, &m->views[i]));
+  play_bars(m, i);
+  m->turns[i]++;
+  m->sequence++;
 }
 
 void market_play(struct market *m, uint32_t ticks) {
@@ -257,9 +318,14 @@ void market_play(struct market *m, uint32_t ticks) {
     m->now_ns += m->step_ns / m->count;
     fire_timers(m);
     struct hadron_tick tick = next_tick(m, i);
-    fill_pending(m);
-    if ((api_of(m)->triggers & trigger_of(tick.kind)) != 0) CALL(m, CALLBACK_TICK, api_of(m)->on_tick(m->instance.self, &tick, &m->views[i]));
-    play_bars(m, i);
-    m->sequence++;
+    play(m, i, &tick);
   }
+}
+
+void market_take(struct market *m, const struct hadron_tick *tick) {
+  int i = place_of(m, tick->instrument);
+  if (i < 0) return;
+  if (m->sequence == 0 || tick->recv_ns > m->now_ns) m->now_ns = tick->recv_ns;
+  fire_timers(m);
+  play(m, (uint32_t)i, tick);
 }

@@ -69,6 +69,13 @@ static int32_t open_reader(struct reader *r, struct trial *t, struct hd_fault *f
   return err ? err : hd_instance_create_service(&r->instance, fault);
 }
 
+struct hadron_instance *validate_service_open(struct trial *t, int32_t *err, struct hd_fault *fault) {
+  struct reader *r = calloc(1, sizeof *r);
+  if (r == NULL) return NULL;
+  *err = open_reader(r, t, fault);
+  return &r->instance;
+}
+
 static void close_reader(struct reader *r) {
   trial_step(r->trial, "destroy");
   hd_instance_fini(&r->instance);

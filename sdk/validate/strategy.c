@@ -10,7 +10,7 @@ static struct market *make(struct trial *t, uint64_t seed, bool started, const c
   struct market *m = calloc(1, sizeof *m);
   struct hd_fault fault = {0};
   if (m == NULL) return NULL;
-  int32_t err = market_open(m, t, seed, true, &fault);
+  int32_t err = market_open(m, t, &(struct market_setup){.seed = seed, .optional = true}, &fault);
   bool ready = err == HADRON_OK;
   if (!ready) trial_fail(t, check, "%s", fault.text);
   else if (!trial_params(t, &m->instance)) ready = false;
@@ -36,7 +36,7 @@ static void check_half_built(struct trial *t) {
   for (int optional = 0; optional < 2; optional++) {
     struct market *m = calloc(1, sizeof *m);
     if (m == NULL) return;
-    int32_t err = market_open(m, t, t->options->seed, optional, &fault);
+    int32_t err = market_open(m, t, &(struct market_setup){.seed = t->options->seed, .optional = optional}, &fault);
     market_close(m); // without parameters, without start
     free(m);
     const char *name = optional ? "create_destroy" : "required_alone";
@@ -110,11 +110,7 @@ static struct market *take_over(struct trial *t, const struct market *from, cons
     drop(m);
     return NULL;
   }
-  struct hadron_instance instance = m->instance;
-  *m = *from;
-  m->instance = instance;
-  m->instance.random = from->instance.random; // the host's, too: the stream goes on
-  m->measured = false;
+  market_follow(m, from);
   return m;
 }
 
@@ -144,7 +140,7 @@ static void check_hostile_states(struct trial *t, const struct saved *good) {
     for (uint32_t flips = i % 2 ? 0 : 1 + (uint32_t)hd_random_below(&r, 4); size > 0 && flips > 0; flips--)
       bytes[hd_random_below(&r, size)] = (unsigned char)(hd_random_next(&r) & 0xff);
     trial_step(t, "load of a damaged state");
-    t->call = (uint64_t)i + 1;
+    t->at->call = (uint64_t)i + 1;
     if (table->load(m->instance.self, table->schema, bytes, size) == HADRON_OK && ++taken)
       if (hd_instance_start(&m->instance, NULL) == HADRON_OK) market_play(m, 50); // what it took, it must be able to live with
     drop(m);

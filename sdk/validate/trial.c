@@ -28,13 +28,15 @@ NOTE(trial_fail, HD_CHECK_FAIL)
 NOTE(trial_skip, HD_CHECK_SKIP)
 
 void trial_step(struct trial *t, const char *step) {
-  hd_text_copy(t->step, sizeof t->step, step);
-  t->call = 1;
+  char name[sizeof t->at->step];
+  snprintf(name, sizeof name, "%s%s", t->prefix ? t->prefix : "", step);
+  memcpy(t->at->step, name, sizeof name); // at once: the parent reads it when this process is gone
+  t->at->call = 1;
 }
 
 uint64_t trial_begin(struct trial *t, enum callback which) {
-  if (strcmp(t->step, callback_names[which]) != 0) hd_text_copy(t->step, sizeof t->step, callback_names[which]);
-  t->call = t->cost[which].count + 1;
+  if (strcmp(t->at->step, callback_names[which]) != 0) hd_text_copy(t->at->step, sizeof t->at->step, callback_names[which]);
+  t->at->call = t->cost[which].count + 1;
   t->allocations[which] -= t->watched.allocations; // wraps, and back when the call has ended
   watch_start(&t->watched);
   return hd_cycles();
@@ -48,6 +50,14 @@ void trial_end(struct trial *t, enum callback which, uint64_t begun, int32_t cod
   if (code == HADRON_OK) return;
   t->errors[which]++;
   t->last_error[which] = code;
+  t->failed = *t->at;
+  t->failed_code = code;
+}
+
+uint64_t trial_errors(const struct trial *t) {
+  uint64_t sum = 0;
+  for (int i = 0; i < CALLBACK_COUNT; i++) sum += t->errors[i];
+  return sum;
 }
 
 bool trial_params(struct trial *t, struct hadron_instance *instance) {

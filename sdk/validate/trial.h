@@ -8,6 +8,7 @@
 
 #include "base/histogram.h"
 #include "plugin/instance.h"
+#include "plugin/probe_wire.h"
 #include "sdk/validate/validate.h"
 
 // What the plugin itself calls from the C library while a callback runs.
@@ -30,15 +31,18 @@ enum callback {
 
 struct trial {
   struct hd_validation report;
-  char step[64];        // "on_tick", "destroy", ...: what is being called
-  uint64_t call;        // which call of it, from 1
+  struct hd_probe_place place; // where it stands
   atomic_bool finished; // the child has come to its end
   // The child's own.
+  struct hd_probe_place *at; // `place`, or where else the parent looks
+  const char *prefix;        // "second ": in front of a step's name; NULL: nothing
   const struct hd_validate_options *options;
   const struct hd_plugin *plugin;
   struct hd_histogram cost[CALLBACK_COUNT];
   uint64_t errors[CALLBACK_COUNT];
   int32_t last_error[CALLBACK_COUNT];
+  struct hd_probe_place failed;              // the last callback that failed
+  int32_t failed_code;
   uint64_t allocations[CALLBACK_COUNT];
   struct watch_counts watched;
 };
@@ -52,6 +56,9 @@ void trial_step(struct trial *t, const char *step); // begins something that may
 uint64_t trial_begin(struct trial *t, enum callback which);
 void trial_end(struct trial *t, enum callback which, uint64_t begun, int32_t code);
 
+// Its callbacks that failed so far.
+uint64_t trial_errors(const struct trial *t);
+
 // Parameters onto a created instance. False: the report has the reason and there is no going on.
 bool trial_params(struct trial *t, struct hadron_instance *instance);
 // Checks of the callbacks' conduct: errors, and, where they must not block, what they called.
@@ -62,6 +69,11 @@ void trial_conduct(struct trial *t, bool nonblocking);
 bool watch_install(void *handle);
 void watch_start(struct watch_counts *counts); // counts calls until watch_stop
 void watch_stop(void);
+
+// One instance of a plugin that is no strategy, created and nothing more; to be dropped also if it failed (NULL: no memory).
+struct hadron_instance *validate_venue_open(struct trial *t, int32_t *err, struct hd_fault *fault);
+struct hadron_instance *validate_allocator_open(struct trial *t, int32_t *err, struct hd_fault *fault);
+struct hadron_instance *validate_service_open(struct trial *t, int32_t *err, struct hd_fault *fault);
 
 // The checks of each kind; the plugin is loaded.
 void validate_strategy(struct trial *t);

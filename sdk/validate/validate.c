@@ -44,6 +44,7 @@ _Noreturn static void child(struct trial *t, const char *path, const struct hd_v
   hd_log_level(HADRON_LOG_ERROR + 1); // the report is what counts
   hd_cycles_calibrate();
   t->options = options;
+  t->at = &t->place;
   run_trial(t, path);
   t->finished = true;
   _exit(0); // no destructors: the plugin's may crash too, and have said nothing yet
@@ -107,15 +108,15 @@ static void take_report(struct trial *t, struct hd_validation *out) {
 
 static void note_end(struct trial *t, int status, bool late, int64_t timeout_ns) {
   char how[96], length[32];
-  t->step[sizeof t->step - 1] = 0;
-  hd_text_printable(t->step);
+  t->place.step[sizeof t->place.step - 1] = 0;
+  hd_text_printable(t->place.step);
   if (late) {
     hd_duration_format(length, sizeof length, timeout_ns);
-    trial_fail(t, "returns", "%s, call %llu, did not come back within %s: callbacks must return", t->step, (unsigned long long)t->call, length);
+    trial_fail(t, "returns", "%s, call %llu, did not come back within %s: callbacks must return", t->place.step, (unsigned long long)t->place.call, length);
   } else if (t->finished && WIFEXITED(status) && WEXITSTATUS(status) == 0) {
     trial_pass(t, "survives", "the plugin came to its end without a crash");
   } else {
-    trial_fail(t, "survives", "the plugin crashed in %s, call %llu: %s", t->step, (unsigned long long)t->call, how_it_ended(status, how, sizeof how));
+    trial_fail(t, "survives", "the plugin crashed in %s, call %llu: %s", t->place.step, (unsigned long long)t->place.call, how_it_ended(status, how, sizeof how));
   }
 }
 

@@ -1,6 +1,7 @@
 // What is asked of a venue: made and thrown away at any point; started, polled on a clock of the host's, stopped twice; its ticks
 // and reports are within their ranges and of listings that it resolved; where it takes orders, every order gets an answer.
 #include "base/banned.h"
+#include "hadron/ext/io.h"
 #include "sdk/validate/trial.h"
 
 #define LISTINGS_MAX 4096
@@ -104,7 +105,16 @@ static int64_t host_now(void *owner) { return ((struct exchange *)owner)->now_ns
 static const struct hadron_venue_host venue_table = {.struct_size = sizeof venue_table, .resolve = host_resolve, .ticks = host_ticks, .report = host_report, .status = host_status,
                                                      .adjust = host_adjust, .progress = host_progress, .fail = hd_instance_fail, .instrument = host_instrument,
                                                      .definition = host_definition};
-static const struct hd_capability everything[] = {{"hadron.venue/1", &venue_table}, {NULL, NULL}};
+
+// The script has a clock of its own, and the host's table says what that means: nothing outside is waited for.
+static int32_t io_watch(struct hadron_instance *instance, int32_t fd, uint32_t events) {
+  (void)instance, (void)fd, (void)events;
+  return HADRON_ERR_UNSUPPORTED;
+}
+static void io_unwatch(struct hadron_instance *instance, int32_t fd) { (void)instance, (void)fd; }
+static void io_wake(struct hadron_instance *instance) { (void)instance; }
+static const struct hadron_io io_table = {sizeof io_table, 0, io_watch, io_unwatch, io_wake};
+static const struct hd_capability everything[] = {{"hadron.venue/1", &venue_table}, {HADRON_CAP_IO, &io_table}, {NULL, NULL}};
 
 static int32_t open_exchange(struct exchange *x, struct trial *t, struct hd_fault *fault) {
   memset(x, 0, sizeof *x);
@@ -117,6 +127,13 @@ static int32_t open_exchange(struct exchange *x, struct trial *t, struct hd_faul
   struct hadron_venue_context context = {sizeof context, 1, 0, t->plugin->manifest.name};
   trial_step(t, "create");
   return hd_instance_create_venue(&x->instance, &context, fault);
+}
+
+struct hadron_instance *validate_venue_open(struct trial *t, int32_t *err, struct hd_fault *fault) {
+  struct exchange *x = calloc(1, sizeof *x);
+  if (x == NULL) return NULL;
+  *err = open_exchange(x, t, fault);
+  return &x->instance;
 }
 
 static void close_exchange(struct exchange *x) {

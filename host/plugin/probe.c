@@ -1,0 +1,358 @@
+#include "plugin/probe.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mman.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/banned.h"
+#include "base/clock.h"
+#include "base/text.h"
+#include "plugin/probe_wire.h"
+
+// Descriptors are given to the child from numbers above those that it will know them by.
+#define FD_ABOVE 16
+
+static char program[PATH_MAX];
+
+void hd_probe_program(const char *path) { hd_text_copy(program, sizeof program, path); }
+
+struct probe {
+  const struct hd_probe_request *request;
+  const char *name;       // the file's, for messages
+  int64_t timeout_ns;
+  int artifact, wire, report_fd, output, nothing; // descriptors; -1: not open
+  struct hd_probe_report *report;
+  pid_t pid;
+};
+
+static int32_t io_fault(const struct probe *p, const char *what, int error, struct hd_fault *fault) {
+  return hd_fault_set(fault, error == ENOMEM ? HADRON_ERR_MEMORY : HADRON_ERR_IO, "probe of %s: %s: %s", p->name, what, strerror(error));
+}
+
+// ---- the program
+
+static bool runnable(char to[PATH_MAX], const char *folder, const char *rest) {
+  int n = snprintf(to, PATH_MAX, "%s/%s", folder, rest);
+  return n > 0 && n < PATH_MAX && access(to, X_OK) == 0;
+}
+
+static int32_t find_program(const struct probe *p, char to[PATH_MAX], struct hd_fault *fault) {
+  const char *told = program[0] ? program : getenv("HADRON_PROGRAM");
+  if (told != NULL && told[0]) return hd_text_copy(to, PATH_MAX, told) ? HADRON_OK : io_fault(p, "the program's path", ENAMETOOLONG, fault);
+  char folder[PATH_MAX / 2];
+  ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
+  if (n > 0) {
+    folder[n] = 0;
+    char *slash = strrchr(folder, '/');
+    if (slash != NULL) *slash = 0;
+    if (runnable(to, folder, "hadron") || runnable(to, folder, "../hadron")) return HADRON_OK;
+  }
+  return hd_fault_set(fault, HADRON_ERR_DEPENDENCY, "probe of %s: expected the program hadron in %s or the folder above, found none; name it in the environment's HADRON_PROGRAM", p->name,
+                      n > 0 ? folder : "the folder of this program");
+}
+
+// ---- the request
+
+static uint64_t place_part(uint64_t *end, uint64_t size) {
+  uint64_t at = (*end + 63) / 64 * 64;
+  *end = at + size;
+  return at;
+}
+
+static int32_t check_request(const struct probe *p, struct hd_fault *fault) {
+  const struct hd_probe_request *q = p->request;
+  const struct {
+    const char *what;
+    uint64_t found, most;
+  } rows[] = {{"parameters", q->param_count, HD_PARAMS_MAX}, {"instruments", q->instrument_count, HD_INSTRUMENTS_MAX},
+              {"ticks", q->ticks ? q->tick_count : 0, HD_PROBE_TICKS_MAX}, {"bytes of state", q->state ? q->state_size : 0, HD_PROBE_STATE_MAX}};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+    if (rows[i].found > rows[i].most)
+      return hd_fault_set(fault, HADRON_ERR_RANGE, "probe of %s: expected at most %llu %s, found %llu", p->name, (unsigned long long)rows[i].most, rows[i].what, (unsigned long long)rows[i].found);
+  for (uint32_t i = 0; i < q->instrument_count; i++)
+    if (q->instruments[i].id <= (i > 0 ? q->instruments[i - 1].id : 0))
+      return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "probe of %s: expected instruments in ascending order from 1 on, found %u in place %u", p->name, q->instruments[i].id, i);
+  return HADRON_OK;
+}
+
+static struct hd_probe_wire lay_out(const struct probe *p) {
+  const struct hd_probe_request *q = p->request;
+  uint64_t end = sizeof(struct hd_probe_wire);
+  struct hd_probe_wire w = {.magic = HD_PROBE_MAGIC,
+                            .size = sizeof w,
+                            .build = HD_VERSION,
+                            .parent = getpid(),
+                            .param_count = q->param_count,
+                            .instrument_count = q->instrument_count,
+                            .tick_count = q->ticks || q->tick_count ? q->tick_count : HD_PROBE_TICKS,
+                            .given_ticks = q->ticks != NULL,
+                            .state_size = q->state ? q->state_size : 0,
+                            .seed = q->seed,
+                            .errors_max = q->errors_max,
+                            .memory_max = q->memory_max ? q->memory_max : HD_PROBE_MEMORY_MAX,
+                            .timeout_ns = p->timeout_ns};
+  memcpy(w.digest, q->digest, sizeof w.digest);
+  hd_text_copy(w.path, sizeof w.path, q->path);
+  w.params_at = place_part(&end, q->param_count * sizeof(struct hd_probe_param));
+  w.instruments_at = place_part(&end, q->instrument_count * sizeof *q->instruments);
+  w.ticks_at = place_part(&end, w.given_ticks ? q->tick_count * sizeof *q->ticks : 0);
+  w.state_at = place_part(&end, w.state_size);
+  w.total = end + 64; // a part of no bytes has a place too
+  return w;
+}
+
+static int32_t write_params(const struct probe *p, struct hd_probe_param *rows, struct hd_fault *fault) {
+  for (uint32_t i = 0; i < p->request->param_count; i++) {
+    const struct hd_param_value *v = &p->request->params[i];
+    if (!hd_text_copy(rows[i].name, sizeof rows[i].name, v->name) || !hd_text_copy(rows[i].text, sizeof rows[i].text, v->text))
+      return hd_fault_set(fault, HADRON_ERR_RANGE, "probe of %s: parameter %.63s: expected a name of at most 63 and a text of at most %d bytes", p->name, v->name, HD_PROBE_PARAM_SIZE - 1);
+    hd_text_copy(rows[i].place, sizeof rows[i].place, v->place ? v->place : "");
+  }
+  return HADRON_OK;
+}
+
+static void copy_part(unsigned char *base, uint64_t at, const void *from, size_t size) {
+  if (size > 0) memcpy(base + at, from, size);
+}
+
+static int32_t write_request(struct probe *p, struct hd_fault *fault) {
+  const struct hd_probe_request *q = p->request;
+  struct hd_probe_wire w = lay_out(p);
+  p->wire = memfd_create("hadron-probe-request", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  if (p->wire < 0 || ftruncate(p->wire, (off_t)w.total) != 0) return io_fault(p, "memory for the request", errno, fault);
+  unsigned char *base = mmap(NULL, w.total, PROT_READ | PROT_WRITE, MAP_SHARED, p->wire, 0);
+  if (base == MAP_FAILED) return io_fault(p, "memory for the request", errno, fault);
+  memcpy(base, &w, sizeof w);
+  copy_part(base, w.instruments_at, q->instruments, q->instrument_count * sizeof *q->instruments);
+  copy_part(base, w.ticks_at, q->ticks, w.given_ticks ? q->tick_count * sizeof *q->ticks : 0);
+  copy_part(base, w.state_at, q->state, w.state_size);
+  int32_t err = write_params(p, (struct hd_probe_param *)(base + w.params_at), fault);
+  munmap(base, w.total);
+  if (!err && fcntl(p->wire, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL) != 0) return io_fault(p, "sealing the request", errno, fault);
+  return err;
+}
+
+static int32_t make_report(struct probe *p, struct hd_fault *fault) {
+  p->report_fd = memfd_create("hadron-probe-report", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  // Neither side may cut it: a mapped page that is gone is a SIGBUS.
+  if (p->report_fd < 0 || ftruncate(p->report_fd, (off_t)sizeof *p->report) != 0 || fcntl(p->report_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+    return io_fault(p, "memory for the report", errno, fault);
+  void *at = mmap(NULL, sizeof *p->report, PROT_READ | PROT_WRITE, MAP_SHARED, p->report_fd, 0);
+  if (at == MAP_FAILED) return io_fault(p, "memory for the report", errno, fault);
+  p->report = at;
+  p->output = memfd_create("hadron-probe-output", MFD_CLOEXEC);
+  p->nothing = open("/dev/null", O_RDWR | O_CLOEXEC);
+  return p->output < 0 || p->nothing < 0 ? io_fault(p, "the child's output", errno, fault) : HADRON_OK;
+}
+
+// ---- the child
+
+static int move_up(int *fd) {
+  int above = fcntl(*fd, F_DUPFD_CLOEXEC, FD_ABOVE);
+  if (above < 0) return errno;
+  close(*fd);
+  *fd = above;
+  return 0;
+}
+
+static int set_files(struct probe *p, posix_spawn_file_actions_t *files) {
+  const struct {
+    int from, to;
+  } rows[] = {{p->nothing, STDIN_FILENO},          {p->output, STDOUT_FILENO},       {p->output, STDERR_FILENO},
+              {p->artifact, HD_PROBE_FD_ARTIFACT}, {p->wire, HD_PROBE_FD_REQUEST}, {p->report_fd, HD_PROBE_FD_REPORT}};
+  int error = 0;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows && !error; i++) error = posix_spawn_file_actions_adddup2(files, rows[i].from, rows[i].to);
+  return error ? error : posix_spawn_file_actions_addclosefrom_np(files, HD_PROBE_FD_END);
+}
+
+// A group of its own, no signal blocked or handled, whatever the calling thread has.
+static int set_attributes(posix_spawnattr_t *a) {
+  sigset_t none, all;
+  sigemptyset(&none);
+  sigfillset(&all);
+  int error = posix_spawnattr_setflags(a, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+  if (!error) error = posix_spawnattr_setpgroup(a, 0);
+  if (!error) error = posix_spawnattr_setsigmask(a, &none);
+  return error ? error : posix_spawnattr_setsigdefault(a, &all);
+}
+
+// What the child gets of the environment: where the libraries are, and what a sanitizer was told.
+static void pick_environment(char **to, size_t room) {
+  static const char *const names[] = {"LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "LSAN_OPTIONS="};
+  size_t used = 0;
+  for (char **e = environ; *e != NULL; e++)
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+      if (strncmp(*e, names[i], strlen(names[i])) == 0 && used + 1 < room) to[used++] = *e;
+  to[used] = NULL;
+}
+
+static int32_t start_child(struct probe *p, struct hd_fault *fault) {
+  char path[PATH_MAX];
+  int32_t err = find_program(p, path, fault);
+  if (err) return err;
+  char *arguments[] = {(char[]){"hadron"}, (char[]){HD_PROBE_WORD}, NULL}, *environment[8];
+  pick_environment(environment, sizeof environment / sizeof *environment);
+  posix_spawn_file_actions_t files;
+  posix_spawnattr_t attributes;
+  int *const fds[] = {&p->wire, &p->report_fd, &p->output, &p->nothing};
+  int error = 0;
+  p->artifact = fcntl(p->request->fd, F_DUPFD_CLOEXEC, FD_ABOVE);
+  if (p->artifact < 0) return io_fault(p, "the artifact's descriptor", errno, fault);
+  for (size_t i = 0; i < sizeof fds / sizeof *fds && !error; i++) error = move_up(fds[i]);
+  if (error) return io_fault(p, "descriptors for the child", error, fault);
+  if (posix_spawn_file_actions_init(&files) != 0) return io_fault(p, "starting the child", ENOMEM, fault);
+  if (posix_spawnattr_init(&attributes) != 0) {
+    posix_spawn_file_actions_destroy(&files);
+    return io_fault(p, "starting the child", ENOMEM, fault);
+  }
+  error = set_files(p, &files);
+  if (!error) error = set_attributes(&attributes);
+  if (!error) error = posix_spawn(&p->pid, path, &files, &attributes, arguments, environment);
+  posix_spawnattr_destroy(&attributes);
+  posix_spawn_file_actions_destroy(&files);
+  if (error) return hd_fault_set(fault, HADRON_ERR_IO, "probe of %s: running %s: %s", p->name, path, strerror(error));
+  return HADRON_OK;
+}
+
+// Waits for the child and ends what is left of its group. late: its time was up.
+static int wait_for(const struct probe *p, bool *late) {
+  int64_t end = hd_clock_monotonic_ns() + p->timeout_ns;
+  int fd = pidfd_open(p->pid, 0), status = 0;
+  *late = fd < 0; // no way to wait for a time: better none than for ever
+  while (fd >= 0) {
+    int64_t left_ms = (end - hd_clock_monotonic_ns() + 999999) / 1000000;
+    struct pollfd one = {.fd = fd, .events = POLLIN};
+    int n = left_ms > 0 ? poll(&one, 1, left_ms > 1000000 ? 1000000 : (int)left_ms) : 0;
+    if (n < 0 && errno == EINTR) continue;
+    *late = n == 0 && left_ms <= 0;
+    if (n != 0 || *late) break;
+  }
+  if (fd >= 0) close(fd);
+  // The child is not reaped yet: its group's number is nobody else's.
+  kill(-p->pid, SIGKILL);
+  kill(p->pid, SIGKILL); // also if it left its group
+  while (waitpid(p->pid, &status, 0) < 0 && errno == EINTR) {}
+  return status;
+}
+
+// ---- the answer
+
+// The last line that the child printed: what an assert, a sanitizer or the C library said before the end.
+static void last_words(const struct probe *p, char *to, size_t size) {
+  char tail[512];
+  off_t end = lseek(p->output, 0, SEEK_END), from = end > (off_t)sizeof tail - 1 ? end - ((off_t)sizeof tail - 1) : 0;
+  ssize_t n = end > 0 ? pread(p->output, tail, (size_t)(end - from), from) : 0;
+  to[0] = 0;
+  if (n <= 0) return;
+  tail[n] = 0;
+  for (size_t i = 0; i < (size_t)n; i++)
+    if (tail[i] == 0) tail[i] = '?';
+  while (n > 0 && (tail[n - 1] == '\n' || tail[n - 1] == ' ')) tail[--n] = 0;
+  char *line = strrchr(tail, '\n');
+  hd_text_printable(line ? line + 1 : tail);
+  if (n > 0) snprintf(to, size, "; its last words: %s", line ? line + 1 : tail);
+}
+
+// "on_tick 17", "create".
+static void format_step(const struct hd_probe_place *place, char *to, size_t size) {
+  char step[sizeof place->step];
+  memcpy(step, place->step, sizeof step);
+  step[sizeof step - 1] = 0;
+  hd_text_printable(step);
+  if (step[0] == 0) snprintf(to, size, "beginning");
+  else if (strncmp(step, "on_", 3) == 0) snprintf(to, size, "%s %llu", step, (unsigned long long)place->call);
+  else snprintf(to, size, "%s", step);
+}
+
+// The child may have written anything anywhere.
+static void make_printable_lines(char *text, size_t size) {
+  text[size - 1] = 0;
+  for (char *line = text; line != NULL;) {
+    char *end = strchr(line, '\n');
+    if (end != NULL) *end = 0;
+    hd_text_printable(line);
+    if (end != NULL) *end++ = '\n';
+    line = end;
+  }
+}
+
+static int32_t take_fault(const struct probe *p, const char *step, struct hd_fault *fault) {
+  struct hd_fault said;
+  memcpy(&said, &p->report->fault, sizeof said);
+  make_printable_lines(said.text, sizeof said.text);
+  if (said.code >= 0 || strcmp(hadron_error_name(said.code), "UNKNOWN") == 0) said.code = HADRON_ERR_PLUGIN;
+  return hd_fault_set(fault, said.code, "probe of %s: %s: %.900s", p->name, step, said.text);
+}
+
+static int32_t judge(const struct probe *p, int status, bool late, struct hd_fault *fault) {
+  char step[96], words[600], length[32];
+  format_step(&p->report->place, step, sizeof step);
+  last_words(p, words, sizeof words);
+  if (late) {
+    hd_duration_format(length, sizeof length, p->timeout_ns);
+    return hd_fault_set(fault, HADRON_ERR_TIMEOUT, "probe of %s: %s did not come back: the child was killed after %s%s", p->name, step, length, words);
+  }
+  if (WIFSIGNALED(status))
+    return hd_fault_set(fault, HADRON_ERR_PLUGIN, "probe of %s: %s: killed by signal %d (%s)%s", p->name, step, WTERMSIG(status), strsignal(WTERMSIG(status)), words);
+  if (!p->report->finished || WEXITSTATUS(status) != 0)
+    return hd_fault_set(fault, HADRON_ERR_PLUGIN, "probe of %s: %s: it ended the process with exit code %d%s", p->name, step, WEXITSTATUS(status), words);
+  return p->report->fault.code != HADRON_OK ? take_fault(p, step, fault) : HADRON_OK;
+}
+
+static void take_result(const struct probe *p, int64_t wall_ns, struct hd_probe_result *out) {
+  struct hd_probe_result r;
+  struct hadron_manifest *m = &r.manifest;
+  memcpy(&r, &p->report->result, sizeof r);
+  char *const texts[] = {m->name, m->version, m->description, m->requires_};
+  const size_t sizes[] = {sizeof m->name, sizeof m->version, sizeof m->description, sizeof m->requires_};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    texts[i][sizes[i] - 1] = 0;
+    hd_text_printable(texts[i]);
+  }
+  if (r.bar_count > HD_BAR_KINDS_MAX) r.bar_count = HD_BAR_KINDS_MAX;
+  unsigned char flag;
+  memcpy(&flag, &p->report->result.complete, 1); // a bool that is neither 0 nor 1 must not be read as one
+  flag = flag != 0;
+  memcpy(&r.complete, &flag, 1);
+  char step[96];
+  format_step(&p->report->place, step, sizeof step);
+  hd_text_copy(r.step, sizeof r.step, step);
+  r.wall_ns = wall_ns;
+  *out = r;
+}
+
+static void close_all(struct probe *p) {
+  const int fds[] = {p->artifact, p->wire, p->report_fd, p->output, p->nothing};
+  for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
+    if (fds[i] >= 0) close(fds[i]);
+  if (p->report != NULL) munmap(p->report, sizeof *p->report);
+}
+
+int32_t hd_probe(const struct hd_probe_request *request, struct hd_probe_result *out, struct hd_fault *fault) {
+  HD_ASSERT(request->path != NULL && (request->param_count == 0 || request->params != NULL));
+  struct probe p = {.request = request, .artifact = -1, .wire = -1, .report_fd = -1, .output = -1, .nothing = -1};
+  const char *slash = strrchr(request->path, '/');
+  p.name = slash ? slash + 1 : request->path;
+  p.timeout_ns = request->timeout_ns > 0 ? request->timeout_ns : HD_PROBE_TIMEOUT_NS;
+  int64_t begun = hd_clock_monotonic_ns();
+  bool late = false;
+  int32_t err = check_request(&p, fault);
+  if (!err) err = write_request(&p, fault);
+  if (!err) err = make_report(&p, fault);
+  if (!err) err = start_child(&p, fault);
+  if (!err) {
+    int status = wait_for(&p, &late);
+    err = judge(&p, status, late, fault);
+  }
+  if (!err) take_result(&p, hd_clock_monotonic_ns() - begun, out);
+  close_all(&p);
+  return err;
+}
