@@ -70,6 +70,13 @@ const struct hd_config_key hd_config_keys[] = {
     {"sample.duration", HD_KEY_DURATION, AT(sample_duration_ns), 0, 1000000000, INT64_MAX, "1d", NULL, false, "of the sample, from `start`"},
     {"sample.seed", HD_KEY_U64, AT(sample_seed), 0, 1, INT64_MAX, "1", NULL, false, "of the sample; the same seed, the same ticks"},
 
+    {"registry.enabled", HD_KEY_BOOL, AT(registry), 0, 0, 0, "true", NULL, false, "`hadron run` keeps versions and deployments; backtest and replay only if a plugin is named with its version"},
+    {"registry.url", HD_KEY_TEXT, AT(registry_url), sizeof((struct hd_config *)0)->registry_url, 0, 0, "", NULL, false, "database of versions and deployments: sqlite:PATH or postgresql://...; empty: sqlite, data_dir/registry.db"},
+    {"registry.store", HD_KEY_TEXT, AT(registry_store), sizeof((struct hd_config *)0)->registry_store, 0, 0, "", NULL, false, "directory of the artifacts; empty: data_dir/artifacts"},
+    {"registry.policy", HD_KEY_CHOICE, AT(registry_policy), 0, 0, 0, "warn", "off warn require", false, "plugins without a good signature: taken, taken with a warning, refused"},
+    {"registry.drop", HD_KEY_TEXT, AT(registry_drop), sizeof((struct hd_config *)0)->registry_drop, 0, 0, "", NULL, false, "drop folder; empty: data_dir/plugins; none: there is none"},
+    {"registry.keys", HD_KEY_TEXT, AT(registry_keys), sizeof((struct hd_config *)0)->registry_keys, 0, 0, "", NULL, false, "directory of trusted public keys; empty: data_dir/keys"},
+
     {"report.equity_every", HD_KEY_DURATION, AT(equity_every_ns), 0, 1000000, INT64_MAX, "1d", NULL, false, "samples of the books, for the statistics"},
     {"report.periods_per_year", HD_KEY_REAL, AT(periods_per_year), 0, 0, 1e9, "0", NULL, false, "of those samples; 0: 252 for days, else by the calendar"},
     {"report.risk_free", HD_KEY_REAL, AT(risk_free), 0, -1, 10, "0", NULL, false, "per year"},
@@ -85,6 +92,20 @@ const struct hd_config_key hd_config_strategy_keys[] = {
     {"size", HD_KEY_QUANTITY, STRATEGY_AT(size), 0, 0, INT64_MAX, "0", NULL, false, "of decisions that leave the size to the allocator"},
     {"role", HD_KEY_CHOICE, STRATEGY_AT(role), 0, 0, 0, "live", "live canary shadow", false, "shadow: decided and logged, not traded"},
     {"venue", HD_KEY_TEXT, STRATEGY_AT(venue), HADRON_NAME_SIZE, 0, 0, "", NULL, false, "where its orders go; empty: the instrument's own"},
+    {"deployment.split", HD_KEY_CHOICE, STRATEGY_AT(split), 0, 0, 0, "capital", "capital instrument", false, "how versions that trade side by side share: each all instruments with its weight, or each its own"},
+    {"deployment.arrival", HD_KEY_CHOICE, STRATEGY_AT(arrival), 0, 0, 0, "nothing", "nothing shadow canary live", false, "what a new version does when it arrives, by the drop folder or `hadron registry add`"},
+    {"deployment.canary_weight", HD_KEY_REAL, STRATEGY_AT(canary_weight), 0, 0, 1, "0.1", NULL, false, "part of the capital that a version gets which arrives as a canary"},
+    {"deployment.warm", HD_KEY_DURATION, STRATEGY_AT(warm_ns), 0, 0, INT64_C(604800000000000), "10m", NULL, false, "how long a replaced version stays on, ready to be rolled back to; 0s: not at all"},
+    {"deployment.gate", HD_KEY_U32, STRATEGY_AT(gate_sessions), 0, 0, 1000, "0", NULL, false, "recorded sessions that a version replays before it may trade; 0: none"},
+    {"deployment.guard.errors", HD_KEY_U64, STRATEGY_AT(guard.errors_max), 0, 0, INT64_MAX, "0", NULL, false, "failed callbacks after which a version is demoted; 0: not watched"},
+    {"deployment.guard.latency_p99", HD_KEY_DURATION, STRATEGY_AT(guard.latency_p99_max_ns), 0, 0, INT64_MAX, "0s", NULL, false, "time of a callback above which it is; 0s: not watched"},
+    {"deployment.guard.drawdown", HD_KEY_MONEY, STRATEGY_AT(guard.drawdown_max), 0, 0, INT64_MAX, "0", NULL, false, "loss from its own peak above which it is; 0: not watched"},
+    {"deployment.governor.time", HD_KEY_DURATION, STRATEGY_AT(budget.time_max_ns), 0, 0, INT64_MAX, "0s", NULL, false, "budget of a callback: time; 0s: none"},
+    {"deployment.governor.allocations", HD_KEY_U64, STRATEGY_AT(budget.allocations_max), 0, 0, INT64_MAX, "0", NULL, false, "budget of a callback: allocations; 0: none"},
+    {"deployment.governor.errors", HD_KEY_U64, STRATEGY_AT(budget.errors_max), 0, 0, INT64_MAX, "0", NULL, false, "callbacks that may fail in a row; 0: engine.errors_max alone"},
+    {"deployment.governor.watchdog", HD_KEY_DURATION, STRATEGY_AT(budget.watchdog_ns), 0, 0, INT64_MAX, "0s", NULL, false, "a callback that is not back by then stops the host, with its name; 0s: none"},
+    {"deployment.governor.over", HD_KEY_U32, STRATEGY_AT(budget.over_max), 0, 0, UINT32_MAX, "0", NULL, false, "callbacks over budget before anything is done"},
+    {"deployment.governor.action", HD_KEY_CHOICE, STRATEGY_AT(budget.action), 0, 0, 0, "warn", "warn fence disable", false, "what is done then"},
 };
 const uint32_t hd_config_strategy_key_count = sizeof hd_config_strategy_keys / sizeof *hd_config_strategy_keys;
 

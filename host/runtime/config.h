@@ -8,6 +8,7 @@
 
 #include "pipeline/pipeline.h"
 #include "plugin/params.h"
+#include "registry/deployment.h"
 
 struct hd_config_source; // config.c: the tree that the file was read into, and the text of what was made of it
 
@@ -36,6 +37,13 @@ struct hd_config_strategy {
   uint32_t role;                    // 1 live, 2 canary, 3 shadow
   char venue[HADRON_NAME_SIZE];     // where its orders go; "": the instrument's own
   struct hd_limits risk;            // all zero: none of its own
+  // What its deployment begins with; from then on the registry's revision rules.
+  uint32_t split, arrival;          // enum hd_split, enum hd_arrival
+  double canary_weight;
+  int64_t warm_ns;
+  uint32_t gate_sessions;
+  struct hd_guard guard;
+  struct hd_budget budget;
 };
 
 struct hd_config_symbol {
@@ -97,6 +105,13 @@ struct hd_config {
   char sample_names[1024];          // theirs, ',' between; "": SIM00, ...
   int64_t sample_duration_ns;
   uint64_t sample_seed;
+  // registry
+  char registry_url[512];           // of its database; "": data_dir/registry.db
+  char registry_store[512];         // directory of its artifacts; "": data_dir/artifacts
+  char registry_drop[512];          // drop folder; "": data_dir/plugins; "none": none
+  char registry_keys[512];          // directory of trusted public keys; "": data_dir/keys
+  uint32_t registry_policy;         // enum hd_registry_policy
+  bool registry;                    // false: versions are not kept
   // control
   char control[512];                // path of the control socket; "": data_dir/hadron.sock
   // source

@@ -386,6 +386,20 @@ static const char **read_names(struct hd_config_reader *r, const struct hd_value
   return names;
 }
 
+// The keys below `deployment` were read with the others; here what is none of them is told.
+static void read_policy(struct hd_config_reader *r, const struct hd_value *section, const char *name) {
+  static const char *const groups[] = {"deployment", "deployment.guard", "deployment.governor"};
+  const struct hd_value *deployment = NULL;
+  for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
+    char shown[256];
+    snprintf(shown, sizeof shown, "strategies.%s.%s", name, groups[i]);
+    const char *dot = strchr(groups[i], '.');
+    const struct hd_value *table = table_of(r, dot ? deployment : section, dot ? dot + 1 : groups[i], shown, HD_VALUE_MAP);
+    check_unknown(r, hd_config_strategy_keys, hd_config_strategy_key_count, NULL, groups[i], table, shown);
+    if (!dot) deployment = table;
+  }
+}
+
 static void read_strategies(struct hd_config_reader *r, const struct hd_value *root) {
   struct hd_config *c = r->config;
   const struct hd_value *table = table_of(r, root, "strategies", "strategies", HD_VALUE_MAP);
@@ -398,6 +412,7 @@ static void read_strategies(struct hd_config_reader *r, const struct hd_value *r
     read_plugin(r, &s->base, section, "strategies", names[i], hd_config_strategy_keys, hd_config_strategy_key_count, s, strategy_more);
     snprintf(shown, sizeof shown, "strategies.%s.universe", names[i]);
     s->universe = read_names(r, table_of(r, section, "universe", shown, HD_VALUE_LIST), shown, &s->universe_count);
+    read_policy(r, section, names[i]);
     snprintf(shown, sizeof shown, "strategies.%s.risk", names[i]);
     read_limits(r, table_of(r, section, "risk", shown, HD_VALUE_MAP), shown, section->line, HD_SCOPE_STRATEGY, &s->risk);
   }
@@ -490,7 +505,7 @@ static void read_rules(struct hd_config_reader *r, const struct hd_value *root) 
 static const char *const top_more[] = {"venues", "strategies", "services", "allocator", "risk", NULL};
 static const struct { const char *name; const char *more[3]; } groups[] = {
     {"engine", {NULL}}, {"account", {NULL}}, {"universe", {"instruments", NULL}}, {"normalize", {NULL}}, {"router", {"rules", "correlated", NULL}},
-    {"gateway", {NULL}}, {"lua", {NULL}}, {"journal", {NULL}}, {"sample", {NULL}}, {"report", {NULL}}};
+    {"gateway", {NULL}}, {"lua", {NULL}}, {"journal", {NULL}}, {"sample", {NULL}}, {"registry", {NULL}}, {"report", {NULL}}};
 
 static void read_all(struct hd_config_reader *r) {
   struct hd_config *c = r->config;

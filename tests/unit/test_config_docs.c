@@ -85,7 +85,8 @@ static void page(void) {
       "Each is a table of its own, with the plugin's parameters in `params`. Without an `allocator` it is `net`.\n\n");
   put_keys(hd_config_plugin_keys, hd_config_plugin_key_count, false);
   put("\n## strategies.NAME\n\n"
-      "Also `params`; `universe`, a list of names or globs (`{ \"BTC*\" }`; without it: all instruments); and `risk`, limits of its own.\n\n");
+      "Also `params`; `universe`, a list of names or globs (`{ \"BTC*\" }`; without it: all instruments); and `risk`, limits of its own.\n"
+      "`deployment` is what the first revision of its deployment begins with ([versions](versions.md)).\n\n");
   put_keys(hd_config_strategy_keys, hd_config_strategy_key_count, false);
   put("\n## universe.instruments\n\n"
       "A list of tables. Also `symbols`, what venues call it (`symbols = { binance = \"BTCUSDT\" }`; without it: its name everywhere);\n"

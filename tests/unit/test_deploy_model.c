@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "registry/deployment.h"
+#include "runtime/config.h"
 #include "support/directory.h"
 
 #define ERRORS 32
@@ -134,6 +135,36 @@ static void all_mistakes_at_once(void **state) {
   n = load(&d, "return { name = 'a', plugin = 'b',\n split = env('HADRON_TEST_SECRET'), arms = { { version = '1.0.0' } } }");
   expect_error(n, 2, "not shown");
   assert_null(strstr(errors[0].text, "s3cr3t"));
+}
+
+// A configuration says the same for the first revision, in its own way.
+static void a_configuration(void **state) {
+  (void)state;
+  static struct hd_config_error wrong[HD_CONFIG_ERRORS_MAX];
+  struct hd_config c;
+  static const char good[] = "return { venues = { sim = {} }, registry = { policy = 'require', drop = 'none' }, strategies = { a = {}, b = { deployment = { arrival = 'canary',\n"
+                             "warm = '5m', guard = { drawdown = '10.5' }, governor = { action = 'disable' } } } } }";
+  test_file_write(path, good, strlen(good));
+  assert_int_equal(hd_config_load(&c, path, NULL, 0, wrong), 0);
+  assert_true(c.registry);
+  assert_int_equal(c.registry_policy, 3);
+  assert_int_equal(c.strategies[0].arrival, HD_ARRIVAL_NOTHING);
+  assert_int_equal(c.strategies[0].warm_ns, INT64_C(600000000000));
+  assert_int_equal(c.strategies[1].arrival, HD_ARRIVAL_CANARY);
+  assert_int_equal(c.strategies[1].warm_ns, INT64_C(300000000000));
+  assert_int_equal(c.strategies[1].guard.drawdown_max.micros, 10500000);
+  assert_int_equal(c.strategies[1].budget.action, HD_BUDGET_DISABLE);
+  hd_config_fini(&c);
+  static const char bad[] = "return { venues = { sim = {} },\n registry = { polcy = 1 },\n strategies = { a = { deployment = {\n arival = 1,\n guard = { error = 1 },\n governor = 5 } } } }";
+  test_file_write(path, bad, strlen(bad));
+  assert_int_equal(hd_config_load(&c, path, NULL, 0, wrong), 4);
+  static const char *const words[] = {"registry.polcy: there is no such key", "strategies.a.deployment.arival: there is no such key; did you mean \"arrival\"",
+                                      "strategies.a.deployment.guard.error: there is no such key", "strategies.a.deployment.governor: expected a table"};
+  for (int i = 0; i < 4; i++) {
+    assert_non_null(strstr(wrong[i].text, words[i]));
+    assert_int_equal(wrong[i].line, i == 0 ? 2 : 3 + i);
+  }
+  hd_config_fini(&c);
 }
 
 // ---- JSON ------------------------------------------------------------------------------------------------------------------------------
@@ -381,7 +412,7 @@ static void any_commands(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(a_whole_file), cmocka_unit_test(all_mistakes_at_once), cmocka_unit_test(what_is_written_is_read),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(a_whole_file), cmocka_unit_test(all_mistakes_at_once), cmocka_unit_test(a_configuration), cmocka_unit_test(what_is_written_is_read),
                                      cmocka_unit_test(differences_are_told), cmocka_unit_test(promoting), cmocka_unit_test(side_by_side),
                                      cmocka_unit_test(enabling_and_disabling), cmocka_unit_test(arriving_and_being_demoted), cmocka_unit_test(any_commands)};
   return cmocka_run_group_tests(tests, setup, teardown);
