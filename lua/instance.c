@@ -69,7 +69,7 @@ static int32_t group_open(struct hd_lua_group **out, const struct hd_lua_script 
   lua_pushcfunction(g->box.L, group_build);
   err = hd_lua_sandbox_call(&g->box, 0, 0, script->limits.start_instructions_max);
   if (err) hd_fault_set(fault, err, "%s", g->box.error);
-  else err = hd_lua_sandbox_load(&g->box, script->plugin->path, script->plugin->source, script->plugin->source_size, fault);
+  else err = hd_lua_sandbox_load_metered(&g->box, script->plugin->path, script->plugin->source, script->plugin->source_size, fault);
   if (!err) {
     lua_pushcfunction(g->box.L, chunk_keep);
     lua_insert(g->box.L, -2);
@@ -140,14 +140,13 @@ static inline void call_begin(struct hd_lua_instance *i, enum hd_lua_callback ca
   i->group->current = i;
 }
 
-static inline void call_view(struct hd_lua_instance *i, enum hd_lua_view view, const void *shown) {
-  i->group->shown[view] = shown;
+static inline void view_push(struct hd_lua_instance *i, enum hd_lua_view view) {
   lua_rawgeti(i->group->box.L, LUA_REGISTRYINDEX, i->group->views[view]);
 }
 
-static inline int32_t call_end(struct hd_lua_instance *i, int arguments, enum hd_lua_view view, uint64_t budget) {
+static inline int32_t call_end(struct hd_lua_instance *i, enum hd_lua_callback callback, int arguments, enum hd_lua_view view, uint64_t budget) {
   struct hd_lua_group *g = i->group;
-  int32_t err = hd_lua_sandbox_call(&g->box, arguments + 1, 0, budget);
+  int32_t err = hd_lua_sandbox_call_metered(&g->box, i->meters[callback], arguments + 1, 0, budget);
   g->shown[view] = g->shown[HD_LUA_VIEW_MARKET] = NULL;
   if (__builtin_expect(err, 0)) err = call_failed(i, err);
   g->current = NULL;
@@ -176,6 +175,15 @@ static int32_t protected_call(struct hd_lua_instance *i, lua_CFunction function,
 
 // ---- making
 
+static void callback_keep(lua_State *L, struct hd_lua_instance *i, uint32_t k) {
+  lua_Debug function;
+  lua_pushvalue(L, -1);
+  lua_getinfo(L, ">u", &function);
+  i->takes[k] = function.isvararg ? UINT8_MAX : function.nparams ? (uint8_t)(function.nparams - 1) : 0;
+  i->meters[k] = (uint8_t)hd_lua_meter_of(L, -1);
+  i->callbacks[k] = luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 // Runs the text for this instance and keeps its callbacks. What is only declared is dropped, to save its memory.
 static int instance_build(lua_State *L) {
   struct hd_lua_instance *i = lua_touserdata(L, 1);
@@ -185,7 +193,7 @@ static int instance_build(lua_State *L) {
   i->self_pointer = lua_topointer(L, -1);
   for (uint32_t k = 0; k < HD_LUA_CALLBACKS; k++) {
     lua_pushstring(L, hd_lua_callbacks[k].name);
-    if (lua_rawget(L, -2) == LUA_TFUNCTION) i->callbacks[k] = luaL_ref(L, LUA_REGISTRYINDEX);
+    if (lua_rawget(L, -2) == LUA_TFUNCTION) callback_keep(L, i, k);
     else lua_pop(L, 1);
     if ((i->callbacks[k] != LUA_NOREF) != ((i->script->present >> k) & 1)) hd_lua_raise(L, "%s: a script must declare the same callbacks every time it is run", hd_lua_callbacks[k].name);
   }
@@ -270,7 +278,7 @@ static int32_t instance_start(void *self) {
   }
   if (has(i, HD_LUA_START)) {
     call_begin(i, HD_LUA_START);
-    int32_t err = call_end(i, 0, HD_LUA_VIEW_MARKET, i->script->limits.start_instructions_max);
+    int32_t err = call_end(i, HD_LUA_START, 0, HD_LUA_VIEW_MARKET, i->script->limits.start_instructions_max);
     if (err) return err;
   }
   i->active = true;
@@ -279,49 +287,61 @@ static int32_t instance_start(void *self) {
 
 // ---- the engine's callbacks
 
+// Pushes the first `count` values of a tick for the callback.
+static inline void tick_push(struct hd_lua_instance *i, enum hd_lua_callback callback, const struct hadron_tick *tick, int count) {
+  lua_State *L = i->group->box.L;
+  switch (callback) {
+  case HD_LUA_TRADE:
+    if (count > 0) lua_pushinteger(L, tick->value.trade.price.nanos);
+    if (count > 1) lua_pushinteger(L, tick->value.trade.quantity.e8);
+    break;
+  case HD_LUA_QUOTE:
+    for (int k = 0; k < count && k < 4; k++) lua_pushinteger(L, tick->value.raw[k]);
+    break;
+  case HD_LUA_BOOK:
+    if (count > 0) lua_rawgeti(L, LUA_REGISTRYINDEX, i->group->sides[tick->value.book.side <= HADRON_SIDE_SELL ? tick->value.book.side : 0]);
+    if (count > 1) lua_pushinteger(L, tick->value.book.price.nanos);
+    if (count > 2) lua_pushinteger(L, tick->value.book.quantity.e8);
+    if (count > 3) view_push(i, HD_LUA_VIEW_TICK);
+    break;
+  case HD_LUA_STATUS:
+    if (count > 0) lua_rawgeti(L, LUA_REGISTRYINDEX, i->group->states[tick->value.status.state <= HADRON_MARKET_AUCTION ? tick->value.status.state : 0]);
+    break;
+  default:
+    if (count > 0) view_push(i, HD_LUA_VIEW_TICK);
+    break;
+  }
+}
+
 static int32_t instance_tick(void *self, const struct hadron_tick *tick, const struct hadron_market *market) {
   static const enum hd_lua_callback by_kind[] = {HD_LUA_TICK, HD_LUA_TRADE, HD_LUA_QUOTE, HD_LUA_BOOK, HD_LUA_STATUS};
+  static const uint8_t values[HD_LUA_CALLBACKS] = {[HD_LUA_TICK] = 1, [HD_LUA_TRADE] = 2, [HD_LUA_QUOTE] = 4, [HD_LUA_BOOK] = 4, [HD_LUA_STATUS] = 1};
   struct hd_lua_instance *i = self;
-  lua_State *L = i->group->box.L;
   enum hd_lua_callback callback = by_kind[tick->kind <= HADRON_TICK_STATUS ? tick->kind : 0];
-  int arguments = 2;
   if (fenced(i)) return fenced(i);
   if (!has(i, callback)) callback = HD_LUA_TICK;
   if (!has(i, callback)) return HADRON_OK;
+  int arguments = i->takes[callback], most = values[callback];
   call_begin(i, callback);
-  switch (callback) {
-  case HD_LUA_TRADE:
-    lua_pushinteger(L, tick->value.trade.price.nanos);
-    lua_pushinteger(L, tick->value.trade.quantity.e8);
-    arguments = 3;
-    break;
-  case HD_LUA_QUOTE:
-    for (int k = 0; k < 4; k++) lua_pushinteger(L, tick->value.raw[k]);
-    arguments = 5;
-    break;
-  case HD_LUA_BOOK:
-    lua_rawgeti(L, LUA_REGISTRYINDEX, i->group->sides[tick->value.book.side <= HADRON_SIDE_SELL ? tick->value.book.side : 0]);
-    lua_pushinteger(L, tick->value.book.price.nanos);
-    lua_pushinteger(L, tick->value.book.quantity.e8);
-    call_view(i, HD_LUA_VIEW_TICK, tick);
-    arguments = 5;
-    break;
-  case HD_LUA_STATUS:
-    lua_rawgeti(L, LUA_REGISTRYINDEX, i->group->states[tick->value.status.state <= HADRON_MARKET_AUCTION ? tick->value.status.state : 0]);
-    break;
-  default: call_view(i, HD_LUA_VIEW_TICK, tick); break;
+  i->group->shown[HD_LUA_VIEW_TICK] = tick;
+  i->group->shown[HD_LUA_VIEW_MARKET] = market;
+  tick_push(i, callback, tick, arguments);
+  if (arguments > most) {
+    view_push(i, HD_LUA_VIEW_MARKET);
+    arguments = most + 1;
   }
-  call_view(i, HD_LUA_VIEW_MARKET, market);
-  return call_end(i, arguments, HD_LUA_VIEW_TICK, i->script->limits.instructions_max);
+  return call_end(i, callback, arguments, HD_LUA_VIEW_TICK, i->script->limits.instructions_max);
 }
 
 static int32_t view_call(struct hd_lua_instance *i, enum hd_lua_callback callback, enum hd_lua_view view, const void *shown, const struct hadron_market *market) {
   if (fenced(i)) return fenced(i);
   if (!has(i, callback)) return HADRON_OK;
   call_begin(i, callback);
-  call_view(i, view, shown);
-  call_view(i, HD_LUA_VIEW_MARKET, market);
-  return call_end(i, 2, view, i->script->limits.instructions_max);
+  i->group->shown[view] = shown;
+  i->group->shown[HD_LUA_VIEW_MARKET] = market;
+  view_push(i, view);
+  view_push(i, HD_LUA_VIEW_MARKET);
+  return call_end(i, callback, 2, view, i->script->limits.instructions_max);
 }
 
 static int32_t instance_bar(void *self, const struct hadron_bar *bar, const struct hadron_market *market) {
@@ -344,8 +364,9 @@ static int32_t instance_timer(void *self, uint64_t id, int64_t due_ns, const str
   call_begin(i, HD_LUA_TIMER);
   lua_pushinteger(L, (lua_Integer)id);
   lua_pushinteger(L, due_ns);
-  call_view(i, HD_LUA_VIEW_MARKET, market);
-  return call_end(i, 3, HD_LUA_VIEW_TICK, i->script->limits.instructions_max);
+  i->group->shown[HD_LUA_VIEW_MARKET] = market;
+  view_push(i, HD_LUA_VIEW_MARKET);
+  return call_end(i, HD_LUA_TIMER, 3, HD_LUA_VIEW_TICK, i->script->limits.instructions_max);
 }
 
 const struct hadron_strategy_api hd_lua_strategy_api = {.struct_size = sizeof hd_lua_strategy_api, .create = instance_create, .destroy = instance_destroy,

@@ -9,8 +9,6 @@
 #include "base/text.h"
 #include "hadron/ext/log.h"
 
-#define HOOK_PERIOD 1000   // instructions between two looks at the budget
-#define VARARGS_MAX 1000   // extra arguments of a function
 #define CALLS_MAX 20000    // nested calls: Lua's own limit counts slots, and a million small frames need more memory than a state has
 #define BYTES_PER_STEP 64  // copying that many bytes counts as one instruction
 #define COLLECTED_PER_STEP 16 // bytes of the state, where a refused string makes Lua collect all of it; it asks twice
@@ -32,15 +30,25 @@ _Noreturn static void budget_raise(lua_State *L) {
   __builtin_unreachable();
 }
 
+void hd_lua_overrun(lua_State *L) {
+  struct hd_lua_sandbox *s = hd_lua_sandbox_of(L);
+  if (!s->overrun) budget_overrun(s);
+  budget_raise(L);
+}
+
+void hd_lua_depth_check(lua_State *L) {
+  lua_Debug deep;
+  if (lua_getstack(L, CALLS_MAX, &deep)) luaL_error(L, "stack overflow: expected at most %d nested calls, found more; does a function call itself without end?", CALLS_MAX);
+}
+
 static void budget_hook(lua_State *L, lua_Debug *ar) {
   struct hd_lua_sandbox *s = hd_lua_sandbox_of(L);
   if (!s->overrun) {
     // One instruction copies all extra arguments: f(1, ...) over and over would be quadratic.
-    bool many = lua_getlocal(L, ar, -VARARGS_MAX) != NULL;
-    s->left -= HOOK_PERIOD;
+    bool many = lua_getlocal(L, ar, -HD_LUA_VARARGS_MAX) != NULL;
+    s->left -= HD_LUA_PERIOD;
     if (s->left > 0 && !many) {
-      lua_Debug deep;
-      if (lua_getstack(L, CALLS_MAX, &deep)) luaL_error(L, "stack overflow: expected at most %d nested calls, found more; does a function call itself without end?", CALLS_MAX);
+      hd_lua_depth_check(L);
       return;
     }
     budget_overrun(s);
@@ -52,9 +60,7 @@ void hd_lua_charge(lua_State *L, uint64_t steps) {
   struct hd_lua_sandbox *s = hd_lua_sandbox_of(L);
   if (steps > INT64_MAX / 2) steps = INT64_MAX / 2;
   s->left -= (int64_t)steps;
-  if (s->left > 0) return;
-  if (!s->overrun) budget_overrun(s);
-  budget_raise(L);
+  if (s->left <= 0) hd_lua_overrun(L);
 }
 
 // Copying is work that no instruction counts ("s..s" on long strings), so that bytes are charged here. An allocator cannot raise:
@@ -219,6 +225,10 @@ static void metatable_freeze(lua_State *L, int index) {
   }
   lua_pop(L, 1);
   metatable_check(L, index);
+  lua_pushliteral(L, "__call"); // a table here would be called in its turn: Lua follows such a chain without end, and without a hook
+  int call = lua_rawget(L, index);
+  if (call != LUA_TNIL && call != LUA_TFUNCTION) hd_lua_raise(L, "setmetatable: __call: expected a function, found a %s", luaL_typename(L, -1));
+  lua_pop(L, 1);
   lua_createtable(L, 0, 4);
   for (size_t i = 0; i < sizeof metafields / sizeof *metafields; i++) {
     lua_pushstring(L, metafields[i]);
@@ -566,17 +576,23 @@ static int load_protected(lua_State *L) {
   return 1;
 }
 
-int32_t hd_lua_sandbox_load(struct hd_lua_sandbox *s, const char *name, const char *text, size_t size, struct hd_fault *fault) {
+int32_t hd_lua_text_check(const char *name, const char *text, size_t size, struct hd_fault *fault) {
   const char *bad = memchr(text, 0x1b, size);
   if (bad) return hd_fault_set(fault, HADRON_ERR_SCRIPT, "%s: expected Lua text, found byte 0x1b at offset %zu, which begins precompiled code; use the source", name, (size_t)(bad - text));
   bad = memchr(text, 0, size);
   if (bad) return hd_fault_set(fault, HADRON_ERR_SCRIPT, "%s: expected Lua text, found a NUL byte at offset %zu; save it as plain text", name, (size_t)(bad - text));
   int line = close_line(text, size);
   if (line) return hd_fault_set(fault, HADRON_ERR_SCRIPT, "%s:%d: expected no attribute <close>, found one; finish what is open at the end of the block instead", name, line);
+  return HADRON_OK;
+}
+
+int32_t hd_lua_sandbox_load(struct hd_lua_sandbox *s, const char *name, const char *text, size_t size, struct hd_fault *fault) {
+  int32_t err = hd_lua_text_check(name, text, size, fault);
+  if (err) return err;
   struct load_call call = {name, text, size};
   lua_pushcfunction(s->L, load_protected);
   lua_pushlightuserdata(s->L, &call);
-  int32_t err = hd_lua_sandbox_call(s, 1, 1, s->limits.start_instructions_max);
+  err = hd_lua_sandbox_call(s, 1, 1, s->limits.start_instructions_max);
   return err ? hd_fault_set(fault, err, "%s", s->error) : HADRON_OK;
 }
 
@@ -595,19 +611,22 @@ static int32_t call_failed(struct hd_lua_sandbox *s, int status) {
   return s->exhausted ? HADRON_ERR_MEMORY : s->overrun ? HADRON_ERR_BUDGET : HADRON_ERR_SCRIPT;
 }
 
-int32_t hd_lua_sandbox_call(struct hd_lua_sandbox *s, int arguments, int results, uint64_t instructions) {
-  HD_ASSERT(s->L != NULL && s->depth == 0);
-  s->left = instructions < INT64_MAX ? (int64_t)instructions : INT64_MAX;
-  s->overrun = false;
-  s->depth = 1;
-  lua_sethook(s->L, budget_hook, LUA_MASKCOUNT, HOOK_PERIOD);
-  int status = lua_pcall(s->L, arguments, results, 0);
+int32_t hd_lua_sandbox_ended(struct hd_lua_sandbox *s, int status, int results) {
   s->depth = 0;
-  if (status == LUA_OK && !s->overrun) return HADRON_OK;
   lua_sethook(s->L, NULL, 0, 0);
+  if (status == LUA_OK && !s->overrun) return HADRON_OK;
   if (status == LUA_OK) { // it ended between two instructions after an allocation had used up the budget
     lua_settop(s->L, lua_gettop(s->L) - results);
     lua_pushnil(s->L);
   }
   return call_failed(s, status);
+}
+
+int32_t hd_lua_sandbox_call(struct hd_lua_sandbox *s, int arguments, int results, uint64_t instructions) {
+  HD_ASSERT(s->L != NULL && s->depth == 0);
+  s->left = instructions < INT64_MAX ? (int64_t)instructions : INT64_MAX;
+  s->overrun = s->metered = false;
+  s->depth = 1;
+  lua_sethook(s->L, budget_hook, LUA_MASKCOUNT, HD_LUA_PERIOD);
+  return hd_lua_sandbox_ended(s, lua_pcall(s->L, arguments, results, 0), results);
 }

@@ -19,7 +19,7 @@
 // 0 in a field: the default.
 struct hd_lua_limits {
   uint64_t memory_max;             // bytes of one Lua state
-  uint64_t instructions_max;       // per callback; C functions charge for their steps, allocations for their bytes
+  uint64_t instructions_max;       // per callback: steps, about one per instruction; C functions charge for their steps, allocations for their bytes
   uint64_t start_instructions_max; // running a text from the top, and on_start, save and load
   uint32_t string_max;             // bytes of one string
 };
@@ -50,6 +50,9 @@ struct hd_lua_sandbox {
   bool overrun;         // the budget is used up: raised again at every instruction until the call has ended
   bool too_long;        // the last allocation that was refused was of a string past string_max
   bool exhausted;       // memory ran out: the state must be closed
+  bool metered;         // the call in progress is watched by its text's meter, not by the hook
+  int meter;            // registry: the function whose first upvalue is the meter's counter; 0: none yet
+  int64_t slice;        // steps that the counter was last given
   uint64_t stream;      // of random numbers when the world has none
   char error[HD_LUA_ERROR_SIZE]; // of the last call: "file:line: words"
 };
@@ -71,6 +74,27 @@ int32_t hd_lua_sandbox_load(struct hd_lua_sandbox *s, const char *name, const ch
 // Calls what lies on the stack, as lua_pcall does, within `instructions`. On failure nothing is pushed and `error` has the words.
 // HADRON_ERR_SCRIPT, HADRON_ERR_BUDGET, HADRON_ERR_MEMORY.
 int32_t hd_lua_sandbox_call(struct hd_lua_sandbox *s, int arguments, int results, uint64_t instructions);
+
+// metered.c. As hd_lua_sandbox_load, for a text whose functions are called often: it is given a meter (lua/meter.h), where it can be.
+int32_t hd_lua_sandbox_load_metered(struct hd_lua_sandbox *s, const char *name, const char *text, size_t size, struct hd_fault *fault);
+// The same inside of a protected call: pushes the function or raises.
+struct hd_lua_text {
+  const char *name, *text, *woven; // woven: by hd_meter_weave; NULL: it cannot be
+  size_t size, woven_size;
+};
+void hd_lua_metered_push(lua_State *L, const struct hd_lua_text *text);
+// What hd_lua_sandbox_call_metered must know of the function at `index`; 0: it has no meter.
+int hd_lua_meter_of(lua_State *L, int index);
+// As hd_lua_sandbox_call, for a function that keeps count itself; with meter 0 under the hook.
+int32_t hd_lua_sandbox_call_metered(struct hd_lua_sandbox *s, int meter, int arguments, int results, uint64_t instructions);
+
+// Inside of the box: the budget is used up; nested calls are too many; how a protected call ended.
+_Noreturn void hd_lua_overrun(lua_State *L);
+void hd_lua_depth_check(lua_State *L);
+int32_t hd_lua_sandbox_ended(struct hd_lua_sandbox *s, int status, int results);
+int32_t hd_lua_text_check(const char *name, const char *text, size_t size, struct hd_fault *fault);
+#define HD_LUA_PERIOD 1000       // instructions or steps between two looks at the budget
+#define HD_LUA_VARARGS_MAX 1000  // extra arguments of a function
 
 // For C functions that scripts call: takes `steps` from the budget; does not return if there are not that many.
 void hd_lua_charge(lua_State *L, uint64_t steps);

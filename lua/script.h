@@ -66,6 +66,8 @@ struct hd_lua_instance {
   const void *self_pointer;  // identity of the script's table
   int self_ref;              // registry
   int callbacks[HD_LUA_CALLBACKS]; // registry; LUA_NOREF
+  uint8_t meters[HD_LUA_CALLBACKS]; // hd_lua_meter_of
+  uint8_t takes[HD_LUA_CALLBACKS];  // arguments besides self that the function declares: Lua would drop the others
   int32_t fenced;            // code that all calls return; 0: none
   uint32_t instrument;       // the first
   uint32_t instrument_count;

@@ -1,5 +1,8 @@
 // hadron.ta: the text of lua/lib/ta.lua, and what it needs of the host.
+#include <pthread.h>
+
 #include "base/banned.h"
+#include "lua/meter.h"
 #include "lua/script.h"
 
 #define BPS 10000
@@ -43,8 +46,18 @@ static int ta_bless(lua_State *L) {
   return 1;
 }
 
+static struct hd_lua_text ta_text = {.name = "hadron.ta"};
+static pthread_once_t ta_once = PTHREAD_ONCE_INIT;
+
+static void ta_weave(void) {
+  ta_text.text = hd_lua_ta_text;
+  ta_text.size = strlen(hd_lua_ta_text);
+  ta_text.woven = hd_meter_weave(ta_text.text, ta_text.size, &ta_text.woven_size);
+}
+
 void hd_lua_ta_push(lua_State *L) {
-  if (luaL_loadbufferx(L, hd_lua_ta_text, strlen(hd_lua_ta_text), "=hadron.ta", "t") != LUA_OK) lua_error(L);
+  pthread_once(&ta_once, ta_weave);
+  hd_lua_metered_push(L, &ta_text);
   lua_pushcfunction(L, ta_seal);
   lua_pushcfunction(L, ta_bless);
   lua_pushcfunction(L, ta_size_by_risk);

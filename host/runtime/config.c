@@ -55,7 +55,7 @@ const struct hd_config_key hd_config_keys[] = {
     {"gateway.orders_to", HD_KEY_TEXT, AT(orders_to), sizeof((struct hd_config *)0)->orders_to, 0, 0, "", NULL, false, "venue that takes all orders; empty: paper and backtest: the first that can; live: the instrument's own"},
 
     {"lua.memory_max", HD_KEY_BYTES, AT(lua_memory_max), 0, 65536, INT64_MAX, "32MiB", NULL, false, "memory of one script's state"},
-    {"lua.instructions_max", HD_KEY_U64, AT(lua_instructions_max), 0, 1000, INT64_MAX, "200000", NULL, false, "instructions of one callback"},
+    {"lua.instructions_max", HD_KEY_U64, AT(lua_instructions_max), 0, 1000, INT64_MAX, "200000", NULL, false, "steps of one callback, about one per instruction"},
 
     {"journal.enabled", HD_KEY_BOOL, AT(journal), 0, 0, 0, "true", NULL, false, "write the journal in data_dir/journal"},
     {"journal.ticks", HD_KEY_BOOL, AT(journal_ticks), 0, 0, 0, "true", NULL, false, "with the ticks as processed"},

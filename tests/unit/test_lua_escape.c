@@ -1,25 +1,29 @@
 // Promise: a script cannot leave its box. Names that reach the system are not there; metatables, globals and library tables cannot be
 // turned against the host or another instance; endless loops, patterns, recursion and allocations end within their budget, also inside
-// of pcall; and the host goes on, the state too unless its memory is gone.
+// of pcall; and the host goes on, the state too unless its memory is gone. Every text runs twice: under the hook, and with its meter.
 #include "lua/sandbox.h"
 #include "support/test.h"
 
 static const struct hd_lua_limits limits = {.memory_max = 64u << 20, .start_instructions_max = 2000000};
 
-static int32_t run(struct hd_lua_sandbox *s, const char *text) {
+static int32_t run(struct hd_lua_sandbox *s, const char *text, bool metered) {
   struct hd_fault fault = {0};
   int32_t err = hd_lua_sandbox_open(s, &limits, &fault);
   assert_int_equal(err, 0);
-  err = hd_lua_sandbox_load(s, "test.lua", text, strlen(text), &fault);
+  err = metered ? hd_lua_sandbox_load_metered(s, "test.lua", text, strlen(text), &fault) : hd_lua_sandbox_load(s, "test.lua", text, strlen(text), &fault);
   if (err) return err;
-  return hd_lua_sandbox_call(s, 0, 0, limits.start_instructions_max);
+  int meter = hd_lua_meter_of(s->L, -1);
+  if (!metered) assert_int_equal(meter, 0);
+  return hd_lua_sandbox_call_metered(s, meter, 0, 0, limits.start_instructions_max);
 }
 
 static void expect(const char *text, int32_t code) {
-  struct hd_lua_sandbox s;
-  int32_t err = run(&s, text);
-  if (err != code) fail_msg("expected %d, found %d (%s) for: %s", code, err, s.error, text);
-  hd_lua_sandbox_close(&s);
+  for (int metered = 0; metered < 2; metered++) {
+    struct hd_lua_sandbox s;
+    int32_t err = run(&s, text, metered);
+    if (err != code) fail_msg("expected %d, found %d (%s) %s for: %s", code, err, s.error, metered ? "by the meter" : "by the hook", text);
+    hd_lua_sandbox_close(&s);
+  }
 }
 
 static void test_names(void **state) {
@@ -45,7 +49,7 @@ static void test_tampering(void **state) {
       "x = 1", "math.floor = nil", "string.rep = nil", "table.sort = 1", "_ENV.y = 2", "rawset(math, 'floor', 1)", "rawset(_ENV, 'x', 1)",
       "setmetatable(math, {})", "setmetatable(_ENV, {})", "setmetatable({}, { __gc = print })", "setmetatable({}, { __mode = 'k' })",
       "setmetatable({}, { __close = print })", "setmetatable({}, { __metatable = 1 })", "table.insert(math, 1)", "string.format('%p', {})",
-      "getmetatable('').__index.rep = nil", "('x').rep.y = 1", "math.random(2, 1)", "local t = setmetatable({}, { __len = function() return 1 << 60 end }) table.concat(t)",
+      "getmetatable('').__index.rep = nil", "local t, mt = {}, {} mt.__call = t setmetatable(t, mt) t()", "('x').rep.y = 1", "math.random(2, 1)", "local t = setmetatable({}, { __len = function() return 1 << 60 end }) table.concat(t)",
       "for k in pairs({ [{}] = 1 }) do end", "table.unpack({}, 1, 1e8)", "string.byte(('x'):rep(1000), 1, -1)"};
   (void)state;
   for (size_t i = 0; i < sizeof good / sizeof *good; i++) expect(good[i], 0);
@@ -95,7 +99,7 @@ static void test_bytecode(void **state) {
     struct hd_lua_sandbox s;
     if (i % 2) text[0] = 0x1b;
     for (int k = i % 2; k < 64; k++) text[k] = (char)(1 + hd_random_below(&r, 255));
-    run(&s, text);
+    run(&s, text, i / 2 % 2);
     hd_lua_sandbox_close(&s);
   }
 }
@@ -105,7 +109,7 @@ static void test_usable(void **state) {
   struct hd_lua_sandbox s;
   struct hd_fault fault = {0};
   (void)state;
-  assert_int_equal(run(&s, "while true do end"), HADRON_ERR_BUDGET);
+  assert_int_equal(run(&s, "while true do end", false), HADRON_ERR_BUDGET);
   for (int i = 0; i < 3; i++) {
     const char *text = i == 1 ? "error({})" : "local t = {} for i = 1, 1000 do t[i] = i end assert(#t == 1000)";
     assert_int_equal(hd_lua_sandbox_load(&s, "again.lua", text, strlen(text), &fault), 0);
