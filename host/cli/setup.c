@@ -34,8 +34,9 @@ bool hd_setup_data(struct hd_setup *s, const char *const *files, uint32_t count)
   char *list = calloc(1, size);
   if (!list) return false;
   for (uint32_t i = 0, at = 0; i < count; i++) at += (uint32_t)snprintf(list + at, size - at, "%s%s", i ? "\n" : "", files[i]);
-  bool added = hd_setup_setf(s, "venues.replay.params.files=%s", list);
+  bool added = hd_setup_setf(s, "venues.replay.plugin=replay") && hd_setup_setf(s, "venues.replay.params.files=%s", list);
   free(list);
+  s->data = true;
   return added;
 }
 
@@ -49,6 +50,21 @@ void hd_setup_plugins(struct hd_config *c) {
   snprintf(c->plugin_path, sizeof c->plugin_path, "%.400s/plugins:%.400s/../lib/hadron/plugins:%.160s/plugins", directory, directory, c->data_dir);
 }
 
+// The simulated venues that make a market of their own follow the recorded one from now on. True: there were some.
+static bool markets_still(struct hd_setup *s) {
+  bool some = false;
+  for (uint32_t i = 0; i < s->config.venue_count; i++) {
+    const struct hd_config_plugin *v = &s->config.venues[i];
+    for (uint32_t k = 0; k < v->param_count; k++) {
+      if (!v->enabled || strcmp(v->plugin, "sim") != 0 || strcmp(v->params[k].name, "flow") != 0 || strcmp(v->params[k].text, "none") == 0) continue;
+      if (!hd_setup_setf(s, "venues.%s.params.flow=none", v->name)) return false;
+      fprintf(stderr, "Venue %s makes no market of its own: the ticks are those of --data\n", v->name);
+      some = true;
+    }
+  }
+  return some;
+}
+
 int hd_setup_load(struct hd_setup *s, const char *command) {
   static struct hd_config_error errors[HD_CONFIG_ERRORS_MAX];
   uint32_t count = hd_config_load(&s->config, s->path, s->sets, s->set_count, errors);
@@ -59,6 +75,13 @@ int hd_setup_load(struct hd_setup *s, const char *command) {
   if (count) {
     fprintf(stderr, "hadron %s: %u error%s in the configuration\n", command, count, count == 1 ? "" : "s");
     return HD_EXIT_CONFIG;
+  }
+  if (s->data) {
+    s->data = false;
+    if (markets_still(s)) {
+      hd_config_fini(&s->config);
+      return hd_setup_load(s, command);
+    }
   }
   if (!s->config.plugin_path[0]) hd_setup_plugins(&s->config);
   if (!s->config.control[0]) snprintf(s->config.control, sizeof s->config.control, "%.490s/hadron.sock", s->config.data_dir);

@@ -366,12 +366,42 @@ static const char *const plugin_more[] = {"params", NULL};
 static const char *const strategy_more[] = {"params", "universe", "risk", NULL};
 static const char *const instrument_more[] = {"symbols", "risk", NULL};
 
+// "--set SECTION.NAME.plugin=..." makes a section that the file does not have: `--data` brings its own venue that way. NULL: it does not.
+static const char *section_made(struct hd_config_reader *r, const struct hd_config_set *set, const char *section, const struct hd_value *table) {
+  size_t length = strlen(section);
+  if (strncmp(set->path, section, length) != 0 || set->path[length] != '.') return NULL;
+  const char *name = set->path + length + 1, *dot = strchr(name, '.');
+  if (!dot || strcmp(dot, ".plugin") != 0) return NULL;
+  char *made = keep(r, (size_t)(dot - name) + 1);
+  memcpy(made, name, (size_t)(dot - name));
+  return table && hd_value_get(table, made) ? NULL : made;
+}
+
+// The names of the file and those that are made, ascending.
+static const char **plugin_names(struct hd_config_reader *r, const struct hd_value *table, const char *section, uint32_t *count) {
+  uint32_t written;
+  const char **from = sorted_names(r, table, &written), **names = keep(r, (written + r->source->set_count + 1) * sizeof *names);
+  memcpy(names, from, written * sizeof *names);
+  *count = written;
+  for (uint32_t i = 0; i < r->source->set_count; i++) {
+    const char *made = section_made(r, &r->source->sets[i], section, table);
+    for (uint32_t k = written; made && k < *count; k++)
+      if (strcmp(names[k], made) == 0) made = NULL; // set twice
+    if (made) names[(*count)++] = made;
+  }
+  qsort(names, *count, sizeof *names, by_name);
+  return names;
+}
+
 static struct hd_config_plugin *read_plugins(struct hd_config_reader *r, const struct hd_value *root, const char *section, uint32_t *count) {
+  static const struct hd_value nothing = {.kind = HD_VALUE_MAP};
   const struct hd_value *table = table_of(r, root, section, section, HD_VALUE_MAP);
-  const char **names = sorted_names(r, table, count);
+  const char **names = plugin_names(r, table, section, count);
   struct hd_config_plugin *rows = keep(r, (*count + 1) * sizeof *rows);
-  for (uint32_t i = 0; i < *count; i++)
-    read_plugin(r, &rows[i], hd_value_get(table, names[i]), section, names[i], hd_config_plugin_keys, hd_config_plugin_key_count, &rows[i], plugin_more);
+  for (uint32_t i = 0; i < *count; i++) {
+    const struct hd_value *written = table ? hd_value_get(table, names[i]) : NULL;
+    read_plugin(r, &rows[i], written ? written : &nothing, section, names[i], hd_config_plugin_keys, hd_config_plugin_key_count, &rows[i], plugin_more);
+  }
   return rows;
 }
 

@@ -254,6 +254,13 @@ static void set_goes_over_the_file(void **state) {
   assert_int_equal(load(&c, "return { venues = { sim = {} }, seed = 'x' }", (const char *const[]){"seed=5", NULL}), 0);
   assert_int_equal(c.seed, 5);
   hd_config_fini(&c);
+  // A venue that the file does not have: --data brings its own.
+  assert_int_equal(load(&c, base, (const char *const[]){"venues.tape.plugin=replay", "venues.tape.plugin=replay", "venues.tape.params.files=x.csv", NULL}), 0);
+  assert_int_equal(c.venue_count, 2);
+  assert_string_equal(c.venues[1].name, "tape");
+  assert_string_equal(c.venues[1].plugin, "replay");
+  assert_string_equal(c.venues[1].params[0].text, "x.csv");
+  hd_config_fini(&c);
   static const struct mistake mistakes[] = {{0, {"--set engine.shard: there is no such key"}}, {0, {"--set engine: expected key=value"}},
                                             {0, {"--set =5: expected key=value"}}, {0, {"--set : expected key=value"}},
                                             {0, {"--set strategies.none.params.x: there is no such key"}}, {0, {"--set seed: expected an integer, found \"many\""}}};

@@ -1,6 +1,7 @@
 #include "options.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 void options_init(struct reader_options *o) {
@@ -61,7 +62,7 @@ int32_t options_set(struct reader_options *o, const char *name, const char *valu
   for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
     if (strcmp(name, texts[i].name) != 0) continue;
     if (texts[i].to == o->format && !format_known(value))
-      return options_refused(fault, name, value, "auto, hdt, dbn, lean, binance or csv");
+      return options_refused(fault, name, value, "auto, hdt, journal, dbn, lean, binance or csv");
     if (strlen(value) >= texts[i].size) return options_refused(fault, name, value, "a shorter text");
     text_copy(texts[i].to, texts[i].size, value, strlen(value));
     return HADRON_OK;
@@ -81,6 +82,11 @@ int32_t options_set(struct reader_options *o, const char *name, const char *valu
     struct scan s = {value, value + strlen(value)};
     return scan_decimal(&s, 8, &o->size.e8) && scan_done(&s) && o->size.e8 > 0 && o->size.e8 <= SIZE_MAX_E8 ? HADRON_OK
                                                                               : options_refused(fault, name, value, "a quantity above 0");
+  }
+  if (strcmp(name, "session") == 0) {
+    char *end;
+    o->session = strtoll(value, &end, 10);
+    return *value && !*end ? HADRON_OK : options_refused(fault, name, value, "a whole number: 0 all, 2 the second, -1 the last");
   }
   if (strcmp(name, "verify") == 0) {
     o->verify = strcmp(value, "0") != 0 && strcmp(value, "false") != 0;
@@ -107,7 +113,7 @@ int32_t options_lines(struct reader_options *o, const char *lines, struct fault 
     result = options_set(o, line, equals + 1, fault);
     if (result == HADRON_ERR_NOT_FOUND)
       return options_refused(fault, "options", line,
-                             "format, symbol, columns, lean, map_files, from, to, timezone, period, size or verify");
+                             "format, symbol, columns, lean, map_files, from, to, timezone, period, size, session or verify");
   }
   return result;
 }

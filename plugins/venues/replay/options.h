@@ -6,6 +6,7 @@
 #include "reader.h"
 
 #define PERIOD_MAX (366 * DAY_NS)
+#define SESSIONS_MAX 1000000
 #define SIZE_MAX_E8 INT64_C(100000000000000000) // a thousand million units
 
 // The defaults: everything, format by the file.

@@ -1,5 +1,7 @@
 #include "reader.h"
 
+#include "journal.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +13,7 @@
 #define PROBE 8192u // bytes that a format may look at
 
 // Order matters: the first that knows the file reads it. CSV comes last, for any text may be CSV.
-static const struct format *const formats[] = {&format_hdt, &format_dbn, &format_lean, &format_binance, &format_csv};
+static const struct format *const formats[] = {&format_hdt, &format_journal, &format_dbn, &format_lean, &format_binance, &format_csv};
 #define FORMATS (uint32_t)(sizeof formats / sizeof *formats)
 
 const struct format *const *reader_formats(uint32_t *count) {
@@ -76,10 +78,21 @@ static const struct format *format_named(const char *name) {
   return NULL;
 }
 
+// A journal is the one recording that is a directory.
+static int32_t reader_probe_directory(struct reader *r) {
+  char path[SOURCE_PATH_MAX];
+  if (!journal_found(r->path, path))
+    return reader_fault(r, HADRON_ERR_UNSUPPORTED, "a file, or a directory with a journal (data_dir or data_dir/journal)", "a directory with other things",
+                        "name the files, or give a glob");
+  r->format = &format_journal;
+  return HADRON_OK;
+}
+
 // Looks at the packed bytes, for formats that read the file by themselves.
 static int32_t reader_probe_raw(struct reader *r) {
   uint8_t head[64];
   struct stat status;
+  if (stat(r->path, &status) == 0 && S_ISDIR(status.st_mode)) return reader_probe_directory(r);
   int fd = open(r->path, O_RDONLY | O_CLOEXEC);
   if (fd < 0 || fstat(fd, &status) != 0 || !S_ISREG(status.st_mode)) {
     int32_t result = reader_fault(r, HADRON_ERR_IO, "a readable regular file", fd < 0 ? strerror(errno) : "something else",
@@ -115,7 +128,7 @@ static int32_t reader_probe(struct reader *r) {
   text_copy(found + 1 + n, sizeof found - n - 1, "\"...", 4);
   for (size_t i = 1; i <= n; i++)
     if ((unsigned char)found[i] < 0x20 || (unsigned char)found[i] > 0x7e) found[i] = '?';
-  return reader_fault(r, HADRON_ERR_UNSUPPORTED, "a LEAN zip, DBN, Binance capture, native .hdt or CSV with a known header", found,
+  return reader_fault(r, HADRON_ERR_UNSUPPORTED, "a LEAN zip, DBN, Binance capture, native .hdt, a journal or CSV with a known header", found,
                       "name the format, and for CSV the columns (columns = {\"time=0\", \"price=1\", ...})");
 }
 

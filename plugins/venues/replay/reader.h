@@ -40,7 +40,8 @@ struct reader_options {
   int64_t from_ns, to_ns; // by receive time: from <= t < to
   int64_t period_ns;   // of CSV bars; 0: by the file
   struct hadron_quantity size; // of CSV prices without one
-  bool verify;         // native files: check the checksums
+  bool verify;         // native files and journals: check the checksums
+  int64_t session;     // journals: 0 all, n > 0 the nth that is kept, n < 0 counted from the last
 };
 
 struct reader_setup {
@@ -125,6 +126,6 @@ int32_t reader_fault(struct reader *r, int32_t code, const char *expected, const
 // For formats: handle of a symbol (SYMBOL_UNWANTED if the host does not want it) and its entry.
 int32_t reader_resolve(struct reader *r, const char *symbol, size_t size, uint32_t asset, struct symbol **out);
 
-extern const struct format format_lean, format_hdt, format_dbn, format_binance, format_csv;
+extern const struct format format_lean, format_hdt, format_dbn, format_binance, format_csv, format_journal;
 
 #endif

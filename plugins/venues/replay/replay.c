@@ -26,6 +26,7 @@ struct replay_params {
   int64_t period_ns;
   struct hadron_quantity size;
   int64_t verify;
+  int64_t session;
 };
 
 struct replay {
@@ -158,6 +159,7 @@ static int32_t replay_options(struct replay *p) {
   p->setup.options.period_ns = q->period_ns;
   p->setup.options.size = q->size;
   p->setup.options.verify = q->verify != 0;
+  p->setup.options.session = q->session;
   uint32_t adjust = 0, quotes = 0;
   int32_t result = replay_choice(p, "`quotes`", q->quotes, quotes_modes, "auto, recorded or book", &quotes);
   if (!result) result = replay_choice(p, "`adjust`", q->adjust, adjust_modes, "none, split or full", &adjust);
@@ -308,7 +310,7 @@ static int64_t replay_poll(void *self, int64_t now_ns) {
 
 static const struct hadron_param params[] = {
     TEXT("files", "paths or globs of recordings", NULL, files),
-    TEXT("format", "auto, hdt, dbn, lean, binance or csv", "auto", format),
+    TEXT("format", "auto, hdt, journal, dbn, lean, binance or csv", "auto", format),
     TEXT("columns", "CSV: role=column, a header's name or a number from 0", "", columns),
     TEXT("symbol", "takes the place of the symbol in the files", "", symbol),
     TEXT("from", "leaves out ticks before this time", "", from),
@@ -321,7 +323,8 @@ static const struct hadron_param params[] = {
     TEXT("map_files", "LEAN: folder of the map files", "", map_files),
     {"period", "CSV: length of a bar; 0: by the file", "ns", "0s", HADRON_PARAM_DURATION, FIELD(period_ns), 8, 0, 0, PERIOD_MAX, 0, 0},
     {"size", "CSV: quantity of trades that come without one", "", "1", HADRON_PARAM_QUANTITY, FIELD(size), 8, 0, 1, SIZE_MAX_E8, 0, 0},
-    {"verify", "native files: check the checksums", "", "true", HADRON_PARAM_BOOL, FIELD(verify), 8, 0, 0, 1, 0, 0},
+    {"verify", "native files and journals: check the checksums", "", "true", HADRON_PARAM_BOOL, FIELD(verify), 8, 0, 0, 1, 0, 0},
+    {"session", "journal: 0 all, 2 the second that is kept, -1 the last", "", "0", HADRON_PARAM_INTEGER, FIELD(session), 8, 0, -SESSIONS_MAX, SESSIONS_MAX, 0, 0},
 };
 
 static const struct hadron_params params_table = {sizeof params_table, sizeof params / sizeof *params, params, replay_changed};
