@@ -1,7 +1,7 @@
 // The probe: everything risky about a plugin is tried in a throw-away child process before the host does it itself. The child is a
 // fresh copy of the program (an exec, never a bare fork: threads, locks and descriptors of the host are not in it) that may gain no
-// privileges, has limits of memory, processor time, descriptors and file size, an empty environment, and dies with the thread that
-// asked. It checks the digest, loads, creates, sets parameters, loads state, starts, plays ticks, saves, loads what was saved into a
+// privileges, start no process, signal none but itself, reach no network; it has limits of memory, processor time, descriptors and file
+// size, an empty environment, and dies with the thread that asked. It checks the digest, loads, creates, sets parameters, loads state, starts, plays ticks, saves, loads what was saved into a
 // second instance, and destroys both. Where it stands is in memory that it shares with the parent, so that a crash has a place.
 //
 // Strategies go the whole way. Venues, allocators and services are loaded, created, given their parameters and destroyed: their start

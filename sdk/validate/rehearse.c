@@ -1,11 +1,7 @@
 #include "sdk/validate/rehearse.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -15,10 +11,9 @@
 #include "base/text.h"
 #include "plugin/state.h"
 #include "sdk/validate/market.h"
+#include "sdk/validate/wall.h"
 
-#define DESCRIPTORS_MAX 64
 #define EXIT_REPORT 120 // there is no memory to report into
-#define EXIT_ORPHAN 121
 
 struct rehearsal {
   const struct hd_probe_wire *request;
@@ -30,34 +25,6 @@ struct rehearsal {
 };
 
 static const void *part(const struct rehearsal *r, uint64_t at) { return (const unsigned char *)r->request + at; }
-
-// ---- the walls around the child
-
-static bool limit(int what, uint64_t value) {
-  struct rlimit now, l = {(rlim_t)value, (rlim_t)value};
-  if (getrlimit(what, &now) == 0 && now.rlim_max < l.rlim_max) l.rlim_cur = l.rlim_max = now.rlim_max; // never wider than the parent's
-  return setrlimit(what, &l) == 0;
-}
-
-static uint64_t artifact_size(void) {
-  struct stat st;
-  return fstat(HD_PROBE_FD_ARTIFACT, &st) == 0 && st.st_size > 0 ? (uint64_t)st.st_size : 0;
-}
-
-static int32_t wall_in(const struct hd_probe_wire *w, struct hd_fault *fault) {
-  uint64_t seconds = (uint64_t)w->timeout_ns / 1000000000 + 2, file = artifact_size();
-  // A file may only grow to what a private copy of the artifact takes. A thread or a process of its own: none, where the user is not root.
-  // A core of 1 byte is none, and unlike 0 it is also heard where a program collects them.
-  bool ok = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 && prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && limit(RLIMIT_CORE, 1) &&
-            limit(RLIMIT_CPU, seconds) && limit(RLIMIT_NOFILE, DESCRIPTORS_MAX) && limit(RLIMIT_NPROC, 0) && limit(RLIMIT_MEMLOCK, 0) && limit(RLIMIT_MSGQUEUE, 0) &&
-            limit(RLIMIT_FSIZE, file > HD_PROBE_OUTPUT_MAX ? file : HD_PROBE_OUTPUT_MAX);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) // they map terabytes
-  ok = ok && limit(RLIMIT_AS, w->memory_max);
-#endif
-  if (!ok) return hd_fault_set(fault, HADRON_ERR_IO, "limiting the child process: %s", strerror(errno));
-  if (getppid() != w->parent) _exit(EXIT_ORPHAN); // the parent was gone before its death could be heard of
-  return HADRON_OK;
-}
 
 // ---- what all kinds go through
 
@@ -231,7 +198,7 @@ static void take_params(struct rehearsal *r) {
 static int32_t run(struct rehearsal *r, struct hd_fault *fault) {
   trial_step(&r->trial, "begin");
   int32_t err = map_request(r, fault);
-  if (!err) err = wall_in(r->request, fault);
+  if (!err) err = hd_wall_in(r->request, fault);
   if (err) return err;
   take_params(r);
   err = load(r, fault);

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -61,33 +62,10 @@ static uint32_t open_descriptors(void) {
   return count;
 }
 
-// Is any process of this machine one of a probe? Children of children too: they carry the program's arguments.
-static bool children_left(void) {
-  bool found = false;
-  DIR *d = opendir("/proc");
-  assert_non_null(d);
-  for (struct dirent *e; (e = readdir(d)) != NULL;) {
-    char path[64], stat[512];
-    if (e->d_name[0] < '0' || e->d_name[0] > '9') continue;
-    snprintf(path, sizeof path, "/proc/%.16s/stat", e->d_name);
-    FILE *f = fopen(path, "re");
-    if (f == NULL) continue;
-    char *line = fgets(stat, sizeof stat, f);
-    fclose(f);
-    int parent = 0, group = 0;
-    char *end = line ? strrchr(stat, ')') : NULL;
-    if (end == NULL || sscanf(end + 1, " %*c %d %d", &parent, &group) != 2) continue;
-    if (parent == getpid()) found = true;
-  }
-  closedir(d);
-  return found;
-}
-
 static void nothing_is_left(uint32_t descriptors) {
   errno = 0;
   assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
   assert_int_equal(errno, ECHILD);
-  assert_false(children_left());
   assert_int_equal(open_descriptors(), descriptors);
 }
 
@@ -140,6 +118,12 @@ static void a_good_strategy_passes(void **state) {
   assert_int_equal(again.decisions, r.decisions);
   assert_true(r.tick_ns_p50 > 0 && r.tick_ns_max >= r.tick_ns_p50 && r.load_ns > 0 && r.save_ns > 0 && r.wall_ns >= r.load_ns);
   assert_string_equal(r.step, "second destroy");
+  int64_t best = r.wall_ns;
+  for (int i = 0; i < 5; i++) {
+    r = probe(&q);
+    if (r.wall_ns < best) best = r.wall_ns;
+  }
+  print_message("a probe with %u ticks: %lld us, of which loading %lld us\n", HD_PROBE_TICKS, (long long)best / 1000, (long long)r.load_ns / 1000);
   close(a.fd);
 }
 
@@ -217,6 +201,13 @@ static void it_returns_an_error(void **state) {
     if (steps[i].code != 0) run_step(i, "error", steps[i].code, "");
   run_step(1, "error", HADRON_ERR_DEPENDENCY, "strategy misbehave: create failed: a needed program or library is missing: no licence");
   run_step(5, "error", HADRON_ERR_RANGE, "strategy misbehave: the callback failed: value out of range: the tick is bad");
+}
+
+// Processes that would leave the group and outlive it: none comes into being, root or not.
+static void it_breeds(void **state) {
+  (void)state;
+  for (size_t i = 0; i < STEPS; i++)
+    if (steps[i].code != 0) run_step(i, "fork", steps[i].code, "");
 }
 
 // Eight at once: any thread may ask.
@@ -349,8 +340,10 @@ static void files_and_scripts(void **state) {
 }
 
 int main(void) {
+  // Whoever outlives a child becomes ours, so that waiting finds it.
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return 1;
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(a_good_strategy_passes), cmocka_unit_test(every_kind_passes), cmocka_unit_test(it_ends_the_process), cmocka_unit_test(it_returns_an_error),
+      cmocka_unit_test(a_good_strategy_passes), cmocka_unit_test(every_kind_passes), cmocka_unit_test(it_ends_the_process), cmocka_unit_test(it_returns_an_error), cmocka_unit_test(it_breeds),
       cmocka_unit_test(it_hangs),               cmocka_unit_test(states),            cmocka_unit_test(requests),            cmocka_unit_test(given_ticks),
       cmocka_unit_test(files_and_scripts),
   };
