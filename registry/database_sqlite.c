@@ -35,6 +35,16 @@ static void value_bind(sqlite3_stmt *q, int i, const struct hd_sql_value *v) {
   }
 }
 
+// $2 is a name to SQLite, and names get their places as they appear: the digits say which value is meant.
+static void values_bind(sqlite3_stmt *q, const struct hd_sql_value *values, uint32_t count) {
+  for (int i = 1, n = sqlite3_bind_parameter_count(q); i <= n; i++) {
+    const char *name = sqlite3_bind_parameter_name(q, i);
+    unsigned long number = name && *name == '$' ? strtoul(name + 1, NULL, 10) : 0;
+    HD_ASSERT(number >= 1 && number <= count);
+    value_bind(q, i, &values[number - 1]);
+  }
+}
+
 static void value_read(sqlite3_stmt *q, int i, struct hd_sql_value *v) {
   *v = (struct hd_sql_value)HD_SQL_NULL;
   switch (sqlite3_column_type(q, i)) {
@@ -61,7 +71,7 @@ static int32_t link_run(void *link, const char *sql, const struct hd_sql_value *
   sqlite3_stmt *q = NULL;
   int before = sqlite3_total_changes(link);
   if (sqlite3_prepare_v2(link, sql, -1, &q, NULL) != SQLITE_OK) return link_fail(link, sql, fault);
-  for (uint32_t i = 0; i < count; i++) value_bind(q, (int)i + 1, &values[i]);
+  values_bind(q, values, count);
   int step;
   int32_t code = HADRON_OK;
   while ((step = sqlite3_step(q)) == SQLITE_ROW && !code)

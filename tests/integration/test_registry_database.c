@@ -68,6 +68,12 @@ static void rows(struct hd_database *d, const char *uuid_type) {
   assert_int_equal(seen.rows, 0);
   must(hd_database_run(d, "UPDATE t SET d = 1 WHERE f < 3", NULL, 0, &fault), &fault);
   assert_int_equal(hd_database_changed(d), 3);
+  // Parameters by their numbers, in any order, more than once.
+  const struct hd_sql_value v[] = {HD_SQL_INTEGER(4), HD_SQL_TEXT("four"), HD_SQL_INTEGER(40)};
+  must(hd_database_run(d, "UPDATE t SET d = $3, c = $2 WHERE f = $1 AND $1 = 4", v, 3, &fault), &fault);
+  assert_int_equal(hd_database_changed(d), 1);
+  must(hd_database_run(d, "UPDATE t SET c = 'it''s \xc3\xa9 \\ \"' WHERE c = 'four' AND d = 40", NULL, 0, &fault), &fault);
+  assert_int_equal(hd_database_changed(d), 1);
 }
 
 static void transactions(struct hd_database *d, const char *url) {
