@@ -78,6 +78,7 @@ void hd_runner_reported(struct hd_runner *r, struct hd_venue *v, const struct ha
   *slot = *report;
   slot->venue = v->number;
   hd_ring_publish(&r->reports);
+  r->touched = true;
 }
 
 void hd_runner_adjust(struct hd_runner *r, struct hd_venue *v, const struct hadron_adjustment *adjustment) {
@@ -171,7 +172,9 @@ void hd_runner_advance(struct hd_runner *r, int64_t t_ns) {
   r->now_ns = t_ns;
 }
 
-bool hd_runner_tick(struct hd_runner *r, const struct hadron_tick *tick) {
+// What the runner knows from one tick of a batch to the next: before this time nothing is due, unless a strategy asks for a timer, which
+// the engines are asked. 0: not known.
+static bool runner_tick(struct hd_runner *r, const struct hadron_tick *tick, int64_t *quiet_ns) {
   int64_t t_ns = tick->recv_ns > r->now_ns ? tick->recv_ns : r->now_ns;
   if (__builtin_expect(r->first_ns == 0, 0)) {
     r->first_ns = t_ns;
@@ -181,10 +184,12 @@ bool hd_runner_tick(struct hd_runner *r, const struct hadron_tick *tick) {
     r->held = true;
     return false;
   }
-  if (hd_runner_due(r) <= t_ns) hd_runner_advance(r, t_ns);
+  struct hd_pipeline *p = r->pipeline;
+  bool known = t_ns < *quiet_ns && t_ns < hd_pipeline_due(p) && !atomic_load_explicit(&r->io.woken, memory_order_relaxed);
+  if (__builtin_expect(!known, 0) && hd_runner_due(r) <= t_ns) hd_runner_advance(r, t_ns);
   r->now_ns = t_ns;
   r->ticks++;
-  struct hd_pipeline *p = r->pipeline;
+  int32_t code = HADRON_ERR_AGAIN;
   if (__builtin_expect(hd_gateway_count(p->gateway)->open > 0, 0)) {
     // Fills that this tick makes are known before strategies see it: they are the older news.
     hd_pipeline_offer(p, tick, t_ns);
@@ -192,9 +197,26 @@ bool hd_runner_tick(struct hd_runner *r, const struct hadron_tick *tick) {
     settle_reports(r);
     hd_pipeline_settle(p, t_ns);
   } else {
-    hd_pipeline_handle(p, tick, t_ns);
+    code = hd_pipeline_handle(p, tick, t_ns);
   }
-  if (hd_pipeline_unsettled(p) || hd_ring_size(&r->reports) > 0 || r->touched) hd_runner_settle(r);
+  if (hd_pipeline_unsettled(p) || r->touched) {
+    hd_runner_settle(r);
+    code = HADRON_ERR_AGAIN;
+  }
   p->started = 0;
+  // A tick that was refused does not count for the next sample of the books, which may come to be due by the one after it.
+  if (__builtin_expect(code != HADRON_OK || !known, 0)) *quiet_ns = code == HADRON_OK ? hd_runner_due(r) : 0;
   return true;
+}
+
+bool hd_runner_tick(struct hd_runner *r, const struct hadron_tick *tick) {
+  int64_t quiet_ns = 0;
+  return runner_tick(r, tick, &quiet_ns);
+}
+
+uint32_t hd_runner_ticks(struct hd_runner *r, const struct hadron_tick *ticks, uint32_t count) {
+  uint32_t taken = 0;
+  for (int64_t quiet_ns = 0; taken < count && runner_tick(r, &ticks[taken], &quiet_ns); taken++)
+    __builtin_prefetch(&ticks[taken + 9]); // may lie beyond the end: a hint, not a read
+  return taken;
 }

@@ -29,7 +29,7 @@ struct hd_runner {
   int64_t tick_limit_ns;         // replay: ticks from here on are not taken yet (pause, step, seek, speed); INT64_MAX: none
   uint64_t tick_limit;           // replay: nor are ticks beyond this number; UINT64_MAX: none
   bool stop;                     // take no more ticks
-  bool touched;                  // a venue was given a command and not polled since
+  bool touched;                  // a venue was given a command and not polled since, or has reported
   bool held;                     // a tick was not taken, for one of these reasons
   // Live with threads: the pipeline's trading side is another thread's. NULL: it is this one's.
   void *other;
@@ -47,6 +47,8 @@ extern const struct hd_venue_port hd_runner_port;
 void hd_runner_advance(struct hd_runner *r, int64_t t_ns);
 // One tick at its receive time (never before the clock). False: not taken (tick_limit).
 bool hd_runner_tick(struct hd_runner *r, const struct hadron_tick *tick);
+// A run of ticks of one source, ascending by time: what is due is not asked anew for each of them. Returns how many were taken.
+uint32_t hd_runner_ticks(struct hd_runner *r, const struct hadron_tick *ticks, uint32_t count);
 // What was reported and queued, until nothing is left to do at this time.
 void hd_runner_settle(struct hd_runner *r);
 // What a venue said while it was called; handled by the next settle. A corporate action is handled at once: a recorded source says it

@@ -96,11 +96,6 @@ static int32_t choose_order_venue(struct hd_session *s, struct hd_fault *fault) 
   return HADRON_OK;
 }
 
-static void follower_tick(void *self, const struct hadron_tick *tick) {
-  struct hd_venue *v = self;
-  v->api->on_tick(v->self, tick);
-}
-
 int32_t hd_session_venues(struct hd_session *s, struct hd_fault *fault) {
   const struct hd_config *c = s->config;
   s->venues = calloc(c->venue_count + 1, sizeof *s->venues);
@@ -141,7 +136,8 @@ int32_t hd_session_start_venues(struct hd_session *s, struct hd_fault *fault) {
     int32_t code = list_at_order_venue(s, fault);
     if (code) return code;
   }
-  if (s->runner.follower) s->pipeline.follower = (struct hd_follower){s->runner.follower, follower_tick};
+  const struct hd_venue *follower = s->runner.follower;
+  if (follower) s->pipeline.follower = (struct hd_follower){follower->self, follower->api->on_tick};
   return HADRON_OK;
 }
 

@@ -29,10 +29,7 @@ static uint32_t venue_ticks(struct hadron_instance *instance, const struct hadro
   struct hd_venue *v = venue_of(instance);
   uint32_t taken = 0;
   if (hd_venue_is(v, HADRON_VENUE_RECORDED) && v->runner->recorded == 1 && v->runner->inline_ticks) {
-    while (taken < count && hd_runner_tick(v->runner, &ticks[taken])) {
-      taken++;
-      __builtin_prefetch(&ticks[taken + 8]); // may lie beyond the end: a hint, not a read
-    }
+    taken = hd_runner_ticks(v->runner, ticks, count);
   } else if (queue_grow(v, count)) {
     memcpy(v->queue + v->queue_count, ticks, count * sizeof *ticks);
     v->queue_count += count;
