@@ -164,14 +164,10 @@ static void market_fill(struct hd_coordinator *c, uint32_t instrument, const str
   const struct hd_instrument *row = &c->instruments->rows[instrument];
   const struct hd_position *position = hd_portfolio_position(c->portfolio, 0, instrument);
   c->market = (struct hadron_market){.sequence = mark->sequence, .event_ns = mark->event_ns, .last = mark->last, .bid = mark->bid,
-      .ask = mark->ask, .position = position->quantity, .increment = row->increment, .lot = row->lot,
+      .ask = mark->ask, .position = position->quantity, .average_entry = position->average_entry, .increment = row->increment, .lot = row->lot,
       .volatility = (double)mark->volatility, .instrument = instrument,
       .state = (uint8_t)(mark->state ? mark->state : HADRON_MARKET_OPEN)};
   hd_gateway_working(c->gateway, 0, instrument, true, &c->market.working_buy, &c->market.working_sell);
-  hadron_int128 units = (hadron_int128)position->quantity.e8 * row->multiplier.e8 / HADRON_QUANTITY_SCALE;
-  hadron_int128 quanta = (hadron_int128)HADRON_QUANTITY_SCALE * (HADRON_PRICE_SCALE / HADRON_MONEY_SCALE);
-  if (units < 0) c->market.average_entry.nanos = clamp(hadron_divide_round(-(hadron_int128)position->cost.micros * quanta, -units));
-  if (units > 0) c->market.average_entry.nanos = clamp(hadron_divide_round((hadron_int128)position->cost.micros * quanta, units));
 }
 
 static bool leg_valid(const struct hd_coordinator *c, const struct hadron_leg *leg) {

@@ -121,7 +121,7 @@ static bool sample_due(const struct hd_engine_row *row, const struct hadron_tick
   return tick->event_ns - row->sample_ns >= 1000000000;
 }
 
-static void sample_volatility(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick, double price) {
+__attribute__((noinline)) static void sample_volatility(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick, double price) {
   int64_t elapsed = tick->event_ns - row->sample_ns;
   if (row->sample_price > 0) {
     double r = log(price / row->sample_price), seconds = (double)elapsed * 1e-9;

@@ -125,7 +125,7 @@ static struct hd_order *next_triggered(const struct hd_gateway *g, uint32_t inst
   return NULL;
 }
 
-void hd_gateway_mark(struct hd_gateway *g, uint32_t instrument, int64_t now_ns) {
+__attribute__((noinline)) void hd_gateway_mark(struct hd_gateway *g, uint32_t instrument, int64_t now_ns) {
   HD_ASSERT(instrument <= g->instrument_max && instrument < g->marks->max + 1);
   struct hd_mark mark = hd_mark_read(g->marks, instrument);
   struct hd_order *o;

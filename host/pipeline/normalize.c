@@ -105,7 +105,7 @@ static uint32_t check_trade(struct hd_normalize *n, struct hd_listing_check *che
   return check_outlier(n, &check->outliers[HADRON_TICK_TRADE], far_away(trade->price.nanos, check->trade_nanos, n->options.outlier_bps));
 }
 
-static uint32_t check_quote(struct hd_normalize *n, struct hd_listing_check *check, const struct hd_instrument *row,
+__attribute__((noinline)) static uint32_t check_quote(struct hd_normalize *n, struct hd_listing_check *check, const struct hd_instrument *row,
                             const struct hadron_tick *t) {
   const struct hadron_quote *q = &t->value.quote;
   bool bid = q->bid.nanos != 0, ask = q->ask.nanos != 0;
@@ -120,7 +120,7 @@ static uint32_t check_quote(struct hd_normalize *n, struct hd_listing_check *che
                                                                   (ask && far_away(q->ask.nanos, check->ask_nanos, n->options.outlier_bps)));
 }
 
-static uint32_t check_book(const struct hd_normalize *n, const struct hd_instrument *row, const struct hadron_tick *t) {
+__attribute__((noinline)) static uint32_t check_book(const struct hd_normalize *n, const struct hd_instrument *row, const struct hadron_tick *t) {
   const struct hadron_book_change *b = &t->value.book;
   if (b->action == HADRON_BOOK_CLEAR) return HADRON_TICK_ACCEPTED;
   if (b->action == HADRON_BOOK_INVALID || b->action > HADRON_BOOK_CLEAR) return HADRON_TICK_REASON_BAD_SIDE;
@@ -156,7 +156,7 @@ static void remember(struct hd_listing_check *check, const struct hadron_tick *t
   }
 }
 
-static uint32_t refuse(struct hd_normalize *n, uint32_t reason) {
+__attribute__((noinline)) static uint32_t refuse(struct hd_normalize *n, uint32_t reason) {
   HD_ASSERT(reason > 0 && reason < HADRON_TICK_REASON_COUNT);
   n->refused[reason]++;
   return reason;

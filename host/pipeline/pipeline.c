@@ -45,16 +45,8 @@ static uint64_t stage_begin(const struct hd_pipeline *p) { return p->started ? h
 // ---- what the gateway, the coordinator and the engines tell -----------------------------------------------------------------------
 
 static struct hd_arm_view view_of(const struct hd_pipeline *p, uint32_t arm, uint32_t instrument) {
-  struct hd_arm_view view = {0};
   const struct hd_position *position = hd_portfolio_position(&p->portfolio, arm, instrument);
-  view.position = position->quantity;
-  if (position->quantity.e8 != 0) {
-    // cost / (quantity x multiplier), in 1e-9 units: micros x 1000 x 1e8 x 1e8 / (e8 x e8)
-    __int128 units = (__int128)position->quantity.e8 * p->instruments.rows[instrument].multiplier.e8;
-    __int128 value = (__int128)position->cost.micros * 1000 * HADRON_QUANTITY_SCALE;
-    units /= HADRON_QUANTITY_SCALE;
-    if (units != 0) view.average_entry.nanos = (int64_t)(units < 0 ? hadron_divide_round(-value, -units) : hadron_divide_round(value, units));
-  }
+  struct hd_arm_view view = {.position = position->quantity, .average_entry = position->average_entry};
   hd_gateway_working(p->gateway, arm, instrument, true, &view.working_buy, &view.working_sell);
   return view;
 }
@@ -92,9 +84,12 @@ static void feedback_send(struct hd_pipeline *p, uint32_t kind, uint32_t arm, ui
 }
 
 static void fact_position(struct hd_pipeline *p, uint32_t instrument) {
-  struct hadron_quantity buy, sell;
-  hd_gateway_working(p->gateway, 0, instrument, true, &buy, &sell);
-  bool held = hd_portfolio_holds(&p->portfolio, instrument) || buy.e8 != 0 || sell.e8 != 0;
+  bool held = hd_portfolio_holds(&p->portfolio, instrument);
+  if (!held) {
+    struct hadron_quantity buy, sell;
+    hd_gateway_working(p->gateway, 0, instrument, true, &buy, &sell);
+    held = buy.e8 != 0 || sell.e8 != 0;
+  }
   hd_router_fact(&p->router, instrument, HD_FACT_POSITION, held);
 }
 
@@ -298,7 +293,7 @@ static int64_t align_up(int64_t ns, int64_t step) { return ns - ns % step + step
 
 // ---- ticks ---------------------------------------------------------------------------------------------------------------------
 
-static void reject(struct hd_pipeline *p, const struct hadron_tick *raw, uint32_t reason, int64_t now_ns) {
+__attribute__((noinline)) static void reject(struct hd_pipeline *p, const struct hadron_tick *raw, uint32_t reason, int64_t now_ns) {
   p->tick_rejects++;
   if (!p->options.record_rejects) return;
   struct hadron_tick_reject r = {*raw, reason, 0};
@@ -323,7 +318,7 @@ int32_t hd_pipeline_offer(struct hd_pipeline *p, const struct hadron_tick *raw, 
 }
 
 // The books follow the market once a second of it, and before every order: a valuation per tick would cost more than the tick.
-static void mark_books(struct hd_pipeline *p, int64_t now_ns) {
+__attribute__((noinline)) static void mark_books(struct hd_pipeline *p, int64_t now_ns) {
   hd_portfolio_mark_all(&p->portfolio);
   hd_risk_equity(&p->risk, now_ns);
   p->next_mark_ns = align_up(now_ns, 1000000000);

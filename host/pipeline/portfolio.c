@@ -163,10 +163,22 @@ static void holder_update(struct hd_portfolio *p, uint32_t arm, uint32_t instrum
   if (holding->books == 0) holding->split_stale.nanos = 0;
 }
 
+// cost / (quantity x multiplier), in 1e-9 units: micros x 1000 x 1e8 x 1e8 / (e8 x e8). Kept with the position, because it is asked for
+// with every event of an order and changes with few.
+static struct hadron_price average_entry(const struct hd_portfolio *p, const struct hd_position *position) {
+  const hadron_int128 quanta = (hadron_int128)HADRON_QUANTITY_SCALE * (HADRON_PRICE_SCALE / HADRON_MONEY_SCALE);
+  hadron_int128 units = (hadron_int128)position->quantity.e8 * p->instruments->rows[position->instrument].multiplier.e8 / HADRON_QUANTITY_SCALE;
+  if (units == 0) return (struct hadron_price){0};
+  hadron_int128 value = position->cost.micros * quanta, nanos = hadron_divide_round(units < 0 ? -value : value, units < 0 ? -units : units);
+  return (struct hadron_price){nanos > INT64_MAX ? INT64_MAX : nanos < -INT64_MAX ? -INT64_MAX : (int64_t)nanos};
+}
+
 static void stage_store(struct hd_portfolio *p, const struct hd_portfolio_stage *s) {
   uint32_t arm = s->book.arm, instrument = s->position.instrument;
   p->books[arm] = s->book;
-  *book_position(&p->books[arm], instrument) = s->position;
+  struct hd_position *position = book_position(&p->books[arm], instrument);
+  *position = s->position;
+  position->average_entry = average_entry(p, position);
   if (arm) holder_update(p, arm, instrument, s->position.quantity.e8 != 0);
 }
 

@@ -25,6 +25,7 @@ struct hd_position {
   struct hadron_money fees;
   struct hadron_money dividends;
   struct hadron_money unrealized;   // at the last mark; cost + unrealized is what the position is worth, signed
+  struct hadron_price average_entry; // cost per unit, of a unit of the price; 0: flat
   uint64_t bought_e8, sold_e8;      // turnover in units
 };
 
