@@ -242,7 +242,10 @@ void hd_sha256_final(struct hd_sha256 *h, uint8_t digest[32]) {
   memset(h->block + held, 0, 56 - held);
   for (int i = 0; i < 8; i++) h->block[56 + i] = (uint8_t)(bits >> (56 - 8 * i));
   sha_blocks(h->state, h->block, 1);
-  for (int i = 0; i < 32; i++) digest[i] = (uint8_t)(h->state[i / 4] >> (24 - 8 * (i % 4)));
+  for (int i = 0; i < 8; i++) {
+    uint32_t word = __builtin_bswap32(h->state[i]); // the hosts that this runs on are little-endian
+    memcpy(digest + 4 * i, &word, sizeof word);
+  }
 }
 
 void hd_sha256(const void *bytes, size_t size, uint8_t digest[32]) {

@@ -59,7 +59,7 @@ int32_t hd_gateway_create(const struct hd_gateway_options *options, const struct
     hd_gateway_destroy(g);
     return err;
   }
-  g->id_cache->day = INT64_MIN;
+  g->id_cache->day = g->id_cache->key.day = INT64_MIN;
   for (uint32_t i = 1; i <= g->options.orders_max; i++) {
     g->orders[i].previous = i - 1;
     g->orders[i].next = i < g->options.orders_max ? i + 1 : 0;
@@ -328,7 +328,12 @@ int32_t hd_gateway_intent(struct hd_gateway *g, const struct hadron_intent *inte
 
 bool hd_gateway_seen(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
   HD_ASSERT(g != NULL && id != NULL);
-  return hd_ids_has(g, id) || hd_map_get(&g->by_id, id->hex, NULL);
+  struct hd_id_cache *cache = g->id_cache;
+  bool last = hd_id_same(id, &cache->id);
+  if (last && cache->unused) return false;
+  bool seen = hd_ids_has(g, id) || hd_map_get(&g->by_id, id->hex, NULL);
+  if (last) cache->unused = !seen;
+  return seen;
 }
 
 const struct hd_order *hd_gateway_order(const struct hd_gateway *g, const struct hadron_client_order_id *id) { return hd_table_find(g, id); }
@@ -382,6 +387,8 @@ static int64_t working_of(const struct hd_gateway *g, const struct hd_order *o, 
 void hd_gateway_working(const struct hd_gateway *g, uint32_t arm, uint32_t instrument, bool slots, struct hadron_quantity *buy,
                         struct hadron_quantity *sell) {
   HD_ASSERT(instrument <= g->instrument_max);
+  buy->e8 = sell->e8 = 0;
+  if (g->instrument_head[instrument] == 0) return;
   hadron_int128 sums[2] = {0, 0};
   for (uint32_t at = g->instrument_head[instrument]; at; at = g->orders[at].next_of_instrument) {
     const struct hd_order *o = &g->orders[at];

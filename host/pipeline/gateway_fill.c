@@ -30,7 +30,6 @@ static void memory_forget(struct hd_gateway *g) {
 }
 
 static struct hd_execution_memory *memory_add(struct hd_gateway *g, const struct hd_order *o, const struct hadron_venue_report *r) {
-  HD_ASSERT(memory_find(g, r) == NULL);
   while (g->execution_next - g->execution_first >= g->options.executions_max ||
          (g->execution_next > g->execution_first && g->part_next + HD_SHARES_MAX - memory_at(g, g->execution_first)->part_first > g->part_size))
     memory_forget(g);

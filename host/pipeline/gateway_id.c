@@ -1,9 +1,11 @@
 // Client order ids. On the way from tick to order, so the text is built digit by digit into one buffer and hashed once; the id is
-// asked for twice in a row (has it been used? then: send it), so the last one is kept with its text.
+// asked for twice in a row (has it been used? then: send it), so the last one is kept with what it was made of.
 #include "base/banned.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "pipeline/gateway_internal.h"
+
+#define TEXT_SIZE 256
 
 static const char pairs[] = "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748495051525354555657585960"
                             "616263646566676869707172737475767778798081828384858687888990919293949596979899";
@@ -38,8 +40,7 @@ static char *put_text(char *to, const char *text, size_t bound) {
   return to + size;
 }
 
-static char *put_date(struct hd_id_cache *cache, char *to, int64_t now_ns) {
-  int64_t day = now_ns / HD_DAY_NS - (now_ns % HD_DAY_NS < 0);
+static char *put_date(struct hd_id_cache *cache, char *to, int64_t day) {
   if (day != cache->day) {
     char text[40];
     hd_time_format(text, sizeof text, day * HD_DAY_NS, 0);
@@ -50,8 +51,7 @@ static char *put_date(struct hd_id_cache *cache, char *to, int64_t now_ns) {
   return to + sizeof cache->date;
 }
 
-static size_t id_text(const struct hd_gateway *g, const struct hadron_intent *intent, const char *strategy, int64_t now_ns,
-                      char text[HD_ID_TEXT_SIZE]) {
+static size_t id_text(const struct hd_gateway *g, const struct hadron_intent *intent, const char *strategy, int64_t day, char text[TEXT_SIZE]) {
   const char *symbol = intent->instrument <= g->instruments->count ? g->instruments->rows[intent->instrument].name : "";
   char *to = put_text(text, symbol, HADRON_SYMBOL_SIZE);
   to = put_text(to, intent->side == HADRON_SIDE_BUY ? "|BUY|" : "|SELL|", 6);
@@ -61,12 +61,12 @@ static size_t id_text(const struct hd_gateway *g, const struct hadron_intent *in
   *to++ = '|';
   to = put_text(to, strategy, HADRON_NAME_SIZE);
   *to++ = '|';
-  to = put_date(g->id_cache, to, now_ns);
+  to = put_date(g->id_cache, to, day);
   if (intent->key != 0) {
     *to++ = '|';
     to = put_unsigned(to, intent->key);
   }
-  HD_ASSERT((size_t)(to - text) < HD_ID_TEXT_SIZE);
+  HD_ASSERT((size_t)(to - text) < TEXT_SIZE);
   return (size_t)(to - text);
 }
 
@@ -74,21 +74,22 @@ void hd_gateway_order_id(const struct hd_gateway *g, const struct hadron_intent 
                          struct hadron_client_order_id *out) {
   HD_ASSERT(g != NULL && strategy != NULL);
   struct hd_id_cache *cache = g->id_cache;
-  char text[HD_ID_TEXT_SIZE];
-  size_t size = id_text(g, intent, strategy, now_ns, text);
-  if (size == cache->size && memcmp(text, cache->text, size) == 0) {
+  const struct hd_id_key key = {intent->instrument, intent->side, intent->quantity.e8, intent->limit.nanos,
+                                now_ns / HD_DAY_NS - (now_ns % HD_DAY_NS < 0), intent->key};
+  if (memcmp(&key, &cache->key, sizeof key) == 0 && strncmp(strategy, cache->strategy, sizeof cache->strategy) == 0) {
     *out = cache->id;
     return;
   }
+  char text[TEXT_SIZE];
   uint8_t digest[32];
-  hd_sha256(text, size, digest);
+  hd_sha256(text, id_text(g, intent, strategy, key.day, text), digest);
   static const char hex[] = "0123456789abcdef";
   for (int i = 0; i < 12; i++) {
     out->hex[2 * i] = hex[digest[i] >> 4];
     out->hex[2 * i + 1] = hex[digest[i] & 15];
   }
-  hd_ids_prefetch(g, out); // the set of used ids outgrows the cache, and risk asks next
-  memcpy(cache->text, text, size);
-  cache->size = size;
-  cache->id = *out;
+  cache->key = key;
+  if (intent->instrument > g->instruments->count) cache->key.day = INT64_MIN; // not there yet: it may get a name
+  hd_text_copy(cache->strategy, sizeof cache->strategy, strategy);
+  hd_ids_ask(g, out); // the set of used ids outgrows the cache, and risk asks next
 }

@@ -36,11 +36,17 @@ struct hd_id_cell { // one used id; free unless `day` is the set's
 };
 
 #define HD_IDS_FIRST 65536u // cells of the set of used ids at the start of a day, if it may hold more
-#define HD_ID_TEXT_SIZE 256
+struct hd_id_key { // what an id is made of, beside the strategy's name; no padding
+  uint32_t instrument, side;
+  int64_t quantity, limit, day;
+  uint64_t key;
+};
 struct hd_id_cache { // the last id: risk and gateway ask for the same one, one after the other
-  size_t size;
-  char text[HD_ID_TEXT_SIZE];
+  struct hd_id_key key;
+  char strategy[HADRON_NAME_SIZE];
   struct hadron_client_order_id id;
+  struct hd_id_cell cell; // of that id
+  bool unused;            // it was looked for and not found, and none was taken since
   int64_t day;
   char date[10];
 };
@@ -97,7 +103,7 @@ void hd_table_due(struct hd_gateway *g, struct hd_order *o);        // after ask
 bool hd_table_room(struct hd_gateway *g);                           // for one more order and its id
 void hd_ids_add(struct hd_gateway *g, const struct hadron_client_order_id *id);
 bool hd_ids_has(const struct hd_gateway *g, const struct hadron_client_order_id *id);
-void hd_ids_prefetch(const struct hd_gateway *g, const struct hadron_client_order_id *id); // it will be asked for soon
+void hd_ids_ask(const struct hd_gateway *g, const struct hadron_client_order_id *id); // makes it the last id: it will be asked for soon
 void hd_ids_day(struct hd_gateway *g, int64_t now_ns);
 static inline void hd_order_pin(struct hd_order *o) { o->pins++; }
 static inline void hd_order_unpin(struct hd_order *o) {

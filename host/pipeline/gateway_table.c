@@ -150,6 +150,7 @@ struct hd_order *hd_table_take(struct hd_gateway *g, const struct hadron_order *
   o->ask_ns = o->expire_at_ns = INT64_MAX;
   int32_t err = hd_map_put(&g->by_id, request->client_order_id.hex, hd_table_index(g, o));
   HD_ASSERT(err == HADRON_OK); // the caller has asked whether the id is used
+  g->id_cache->unused = false;
   list_push(g, o, HD_LIST_OPEN);
   instrument_push(g, o);
   g->counts.open++;
@@ -233,8 +234,12 @@ static uint64_t digits_pack(const char *hex) {
   return (x | x >> 16) & UINT64_C(0xffffffff);
 }
 
-static struct hd_id_cell cell_of(const struct hadron_client_order_id *id) {
+static struct hd_id_cell cell_make(const struct hadron_client_order_id *id) {
   return (struct hd_id_cell){.high = digits_pack(id->hex) << 32 | digits_pack(id->hex + 8), .low = (uint32_t)digits_pack(id->hex + 16)};
+}
+
+static struct hd_id_cell cell_of(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
+  return hd_id_same(id, &g->id_cache->id) ? g->id_cache->cell : cell_make(id);
 }
 
 static uint32_t id_first(const struct hd_gateway *g, const struct hd_id_cell *cell) {
@@ -265,20 +270,24 @@ static void ids_grow(struct hd_gateway *g) {
     if (old[i].day == g->id_day) *id_place(g, &old[i]) = old[i];
 }
 
-void hd_ids_prefetch(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
-  struct hd_id_cell cell = cell_of(id);
-  __builtin_prefetch(g->ids + g->id_mask + 1 + id_first(g, &cell));
+void hd_ids_ask(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
+  struct hd_id_cache *cache = g->id_cache;
+  cache->id = *id;
+  cache->cell = cell_make(id);
+  cache->unused = false;
+  __builtin_prefetch(g->ids + g->id_mask + 1 + id_first(g, &cache->cell));
 }
 
 bool hd_ids_has(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
   HD_ASSERT(g->id_day != 0);
-  struct hd_id_cell cell = cell_of(id);
+  struct hd_id_cell cell = cell_of(g, id);
   return id_place(g, &cell)->day == g->id_day;
 }
 
 void hd_ids_add(struct hd_gateway *g, const struct hadron_client_order_id *id) {
   HD_ASSERT(g->id_day != 0 && g->id_count < g->options.ids_max);
-  struct hd_id_cell cell = cell_of(id), *at = id_place(g, &cell);
+  struct hd_id_cell cell = cell_of(g, id), *at = id_place(g, &cell);
+  g->id_cache->unused = false;
   if (at->day == g->id_day) return;
   cell.day = g->id_day;
   *at = cell;
