@@ -21,6 +21,7 @@ const struct hd_command hd_commands[] = {
     {"kill", "[REASON] [--json]", "stop all trading now: cancel everything, deny new orders", hd_kill_help, hd_kill_command},
     {"release", "[REASON] [--json]", "allow trading again after a kill", hd_release_help, hd_release_command},
     {"set", "KEY=VALUE... [--json]", "change limits, rules or parameters while it runs", hd_set_help, hd_set_command},
+    {"ab report", "NAME... [--journal DIR] [--from TIME] [--to TIME] [--baseline VERSION] [--alpha A] [--json]", "what the versions of a deployment did, and what to do", hd_ab_report_help, hd_ab_report_command},
     {"data inspect", "FILE... [--option key=value]... [--json]", "say what a data file holds", hd_inspect_help, hd_inspect_command},
     {"data generate", "OUT [--instruments N] [--duration 1d] [--seed N] [--set key=value]...", "make a seeded sample of market data", hd_generate_help, hd_generate_command},
     {"data convert", "OUT FILE... [--option key=value]...", "write recordings as one native tick file", hd_convert_help, hd_convert_command},

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "cli/locale.h"
 #include "cli/report.h"
+#include "cli/spark.h"
 
 #define COLUMNS 80
 #define LABEL 14      // columns of the labels at the left, with their indent
@@ -99,13 +100,6 @@ static void list_end(struct list *l) { fputs("\n", l->to); }
 
 // ---- the drawn series ------------------------------------------------------------------------------------------------------------
 
-// level: 0 nothing, 1 .. 8.
-static void block_print(FILE *to, int level, bool utf8) {
-  static const char ascii[] = " _.-:=+*#";
-  if (!utf8 || level == 0) fputc(level ? ascii[level] : ' ', to);
-  else fprintf(to, "\xe2\x96%c", 0x80 + level); // U+2580 + level: lower blocks of one to eight eighths
-}
-
 static double value_at(const struct hd_report_book *b, size_t i) { return (double)(i ? b->samples[i - 1].equity : b->money.cash); }
 
 // Fills one value per column: the last equity in it, and the deepest fall below the highest equity so far.
@@ -134,7 +128,7 @@ static void print_curve(const struct hd_report *r, FILE *to) {
   int columns = columns_fill(b, equity, fall);
   double low = (double)b->money.equity_low, high = (double)b->money.equity_high, deepest = -b->figures.max_drawdown;
   fprintf(to, "  %-*s", LABEL - 2, "Equity");
-  for (int c = 0; c < columns; c++) block_print(to, high > low ? 1 + (int)((equity[c] - low) / (high - low) * 7 + 0.5) : 1, utf8);
+  for (int c = 0; c < columns; c++) hd_spark_block(to, high > low ? 1 + (int)((equity[c] - low) / (high - low) * 7 + 0.5) : 1, utf8);
   fprintf(to, "\n%*s%s to %s %s", LABEL, "", money_text(t[0], b->money.cash), money_text(t[1], b->money.equity), r->currency);
   fprintf(to, "\n%*slowest %s, highest %s\n", LABEL, "", money_text(t[2], b->money.equity_low), money_text(t[3], b->money.equity_high));
   fprintf(to, "  %-*s", LABEL - 2, "Drawdown");
@@ -143,7 +137,7 @@ static void print_curve(const struct hd_report *r, FILE *to) {
     return;
   }
   while (columns > 0 && fall[columns - 1] <= 0) columns--; // no blanks at the end of a line
-  for (int c = 0; c < columns; c++) block_print(to, fall[c] > 0 ? 1 + (int)(fall[c] / deepest * 7 + 0.5) : 0, utf8);
+  for (int c = 0; c < columns; c++) hd_spark_block(to, fall[c] > 0 ? 1 + (int)(fall[c] / deepest * 7 + 0.5) : 0, utf8);
   fprintf(to, "\n%*s%s, %s %s", LABEL, "", number_text(t[0], b->figures.max_drawdown, HD_REPORT_PERCENT), money_text(t[1], -b->money.drawdown), r->currency);
   fprintf(to, "\n%*sfrom %s to %s, ", LABEL, "", time_text(r, t[0], b->peak_ns), time_text(r, t[1], b->trough_ns));
   if (b->recovery_ns) fprintf(to, "recovered %s\n\n", time_text(r, t[2], b->recovery_ns));
