@@ -197,6 +197,7 @@ void hd_engine_tick(struct hd_engine *e, const struct hadron_tick *tick) {
   if (__builtin_expect(row->market.instrument == 0, 0)) row_seed(e, tick->instrument); // joined after the seal
   hd_engine_begin(e, tick->sequence, tick->recv_ns);
   e->counts.ticks++;
+  e->last = tick->sequence;
   update_market(e, row, tick);
   publish_mark(e, row, tick);
   uint32_t trigger = 1u << (tick->kind - 1);

@@ -111,8 +111,14 @@ void hd_engine_layout_destroy(struct hd_engine_layout *layout); // NULL is fine
 // Exchanges the occupants of two seats, timers included; either may be a place beside the engine. Who had wishes and sits now gets
 // its timers: HADRON_ERR_FULL if there is no room for them, and nothing has changed. [shard, between two ticks]
 int32_t hd_engine_exchange(struct hd_engine_instance *a, struct hd_engine_instance *b);
-// Takes the timers of an occupant that has lost its seat out of the engine. [shard, between two ticks]
-void hd_engine_leave(struct hd_engine_instance *instance);
+// Sequence of the last tick that the engine handled; and for how many more timers there is room. [shard]
+uint64_t hd_engine_last(const struct hd_engine *e);
+uint32_t hd_engine_timer_room(const struct hd_engine *e);
+// Takes the timers of an occupant that has lost its seat out of the engine; what it asks for from now on (while it is destroyed) ends
+// in `wishes`. [shard, between two ticks]
+void hd_engine_leave(struct hd_engine_instance *instance, struct hd_engine_wishes *wishes);
+// Nobody is there any more. [control]
+void hd_engine_vacate(struct hd_engine_instance *instance);
 
 // Do any instances want ticks of the instrument? [control, after seal]
 bool hd_engine_wants(const struct hd_engine *e, uint32_t instrument);

@@ -62,6 +62,7 @@ struct hd_engine {
   struct hd_due_item *due;     // binary heap, smallest first
   uint32_t due_count, due_room;
   bool sealed;
+  uint64_t last;               // sequence of the last tick
   // Of the call in progress.
   uint64_t cause;
   int64_t now_ns;

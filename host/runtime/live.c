@@ -188,6 +188,19 @@ static void shard_rest(struct hd_live *live) {
   atomic_fetch_sub(&live->resting, 1);
 }
 
+// The trading thread may be waiting for room in this shard's ring: what is in there waits elsewhere.
+static void wait_in_meeting(void *user) {
+  stash_feedback(user);
+  sched_yield();
+}
+
+static void shard_meet(struct hd_live_shard *s) {
+  uint64_t number = atomic_load_explicit(&s->live->meetings, memory_order_acquire);
+  if (number == s->met) return;
+  s->met = number;
+  hd_meeting_attend(s->live->meeting, s->index, wait_in_meeting, s);
+}
+
 static void *shard_main(void *argument) {
   struct hd_live_shard *s = argument;
   struct hd_pipeline *p = &s->live->session->pipeline;
@@ -198,6 +211,7 @@ static void *shard_main(void *argument) {
     uint32_t hold = atomic_load_explicit(&s->live->hold, memory_order_acquire);
     if (hold == HOLD_ALL) shard_rest(s->live);
     if (hold != HOLD_NONE) continue;
+    shard_meet(s);
     int64_t now_ns = hd_clock_wall_ns();
     while (hd_pipeline_fire(p, s->index, now_ns)) any = true;
     for (int i = 0; i < 64 && hd_pipeline_step(p, s->index); i++) any = true;
@@ -285,6 +299,13 @@ static void *trade_main(void *argument) {
   return NULL;
 }
 
+// What this thread empties while it waits for others.
+static void serve(struct hd_live *live) {
+  take_commands(live); // who is waited for may be waiting for room in the ring that this thread empties
+  pass_reports(live);
+  sched_yield();
+}
+
 void hd_live_call(struct hd_live *live, void (*function)(void *argument), void *argument) {
   if (!live->threads) {
     function(argument);
@@ -295,9 +316,16 @@ void hd_live_call(struct hd_live *live, void (*function)(void *argument), void *
   atomic_store(&live->call, &call);
   while (!atomic_load(&call.done)) {
     hd_bell_ring(&live->trade_bell);
-    take_commands(live); // the call may be waiting for room in the ring that this thread empties
-    pass_reports(live);
-    sched_yield();
+    serve(live);
+  }
+}
+
+void hd_live_meet(struct hd_live *live, struct hd_meeting *m) {
+  live->meeting = m;
+  atomic_fetch_add_explicit(&live->meetings, 1, memory_order_release);
+  while (atomic_load(&m->left) < m->shards) {
+    for (uint32_t i = 0; i < m->shards; i++) hd_bell_ring(&live->shards[i].bell);
+    serve(live);
   }
 }
 

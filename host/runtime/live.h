@@ -13,6 +13,7 @@
 #include <uv.h>
 
 #include "runtime/bell.h"
+#include "runtime/meeting.h"
 #include "runtime/session.h"
 
 struct hd_live;
@@ -26,6 +27,7 @@ struct hd_live_shard {
   struct hd_ring decisions;   // of struct hd_live_decision, to the trading thread
   uint64_t waits;             // times that it had to wait for room
   _Atomic bool quiet;         // it takes no more ticks
+  uint64_t met;               // number of the last meeting that it attended
   struct hd_feedback *stash;  // feedback that was taken out of the ring while it waited for room: the trading thread may be waiting too; owned
   uint32_t stash_at, stash_count, stash_room;
   struct hadron_decision batch[HD_TICK_DECISIONS_MAX]; // [trade]: decisions of one cause, until the last has come
@@ -55,6 +57,8 @@ struct hd_live {
   _Atomic bool trade_done;      // it has ended
   _Atomic uint32_t hold;        // what the shards are asked to leave alone (live.c)
   _Atomic uint32_t resting;     // shards that do nothing at all
+  struct hd_meeting *meeting;   // that the shards are called to; written before its number
+  _Atomic uint64_t meetings;    // how many there were
   struct hd_live_shard *shards; // owned
   struct hd_live_service *services;
   pthread_t trade_thread, journal_thread;
@@ -82,6 +86,9 @@ void hd_live_report(struct hd_live *live, const struct hadron_venue_report *repo
 
 // Calls `function` where the trading side may be touched, and waits for it. [io]
 void hd_live_call(struct hd_live *live, void (*function)(void *argument), void *argument);
+
+// Calls the shards to a meeting and waits for its end; trading goes on. [io]
+void hd_live_meet(struct hd_live *live, struct hd_meeting *m);
 
 // The same while the shards rest as well: for what strategies or engines read. [io]
 void hd_live_quiet(struct hd_live *live, void (*function)(void *argument), void *argument);

@@ -67,6 +67,7 @@ static void on_first(void *self, struct hd_engine_instance *ei, uint64_t sequenc
   if (atomic_exchange(&arm->swap_told, true)) return;
   arm->swap.stage = HADRON_SWAP_FIRST;
   arm->swap.first_sequence = sequence;
+  arm->swap.pause_ns = s->options.is_virtual ? 0 : atomic_load(&arm->swap_pause_ns);
   sink_write(s, HADRON_MSG_SWAP, &arm->swap, sizeof arm->swap, NULL, 0, hd_engine_now(ei), HD_RECORD_RESERVED);
 }
 

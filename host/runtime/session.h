@@ -42,8 +42,10 @@ struct hd_session_arm {
   uint32_t seat_count;
   struct hd_engine_instance *seats;            // owned; in the order of the occupant's instances
   struct hd_occupant *occupant;                // owned; NULL: nobody
+  bool changing;                               // a change of the deployment is under way; of the home seat
   struct hadron_swap swap;                     // the last change of occupant
   _Atomic bool swap_told;                      // its first tick is in the journal
+  _Atomic int64_t swap_pause_ns;
 };
 
 struct hd_session_service {
