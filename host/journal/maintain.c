@@ -15,8 +15,9 @@
 #define HASH_STEP (UINT64_C(4) << 20)     // hashed per call, so that a call stays short
 #define PAGE UINT64_C(4096)
 
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 // Linux 5.14; an older kernel says EINVAL and faults pages one by one
+#ifndef MADV_POPULATE_WRITE // Linux 5.14; an older kernel says EINVAL and faults pages one by one
+#define MADV_POPULATE_READ 22
+#define MADV_POPULATE_WRITE 23
 #endif
 
 static uint64_t segment_used(struct hd_segment *s) {
@@ -24,11 +25,13 @@ static uint64_t segment_used(struct hd_segment *s) {
   return used < s->capacity ? used : s->capacity;
 }
 
-static void segment_window(struct hd_segment *s) {
+// Mapping for writing makes a page dirty. With fsync the next flush would write it, empty as it is, and protect it again before a
+// record gets there: twice the bytes in two places for every group. There the pages are mapped for reading alone.
+static void segment_window(const struct hd_journal *j, struct hd_segment *s) {
   uint64_t used = segment_used(s), ahead = (used + WINDOW_AHEAD) & ~(PAGE - 1);
   if (ahead > s->capacity) ahead = s->capacity;
   if (ahead > s->populated) {
-    madvise(s->base + s->populated, ahead - s->populated, MADV_POPULATE_WRITE);
+    madvise(s->base + s->populated, ahead - s->populated, j->durability == HD_JOURNAL_FSYNC ? MADV_POPULATE_READ : MADV_POPULATE_WRITE);
     s->populated = ahead;
   }
   if (used < WINDOW_BEHIND) return;
@@ -64,7 +67,7 @@ static int32_t journal_prepare_locked(struct hd_journal *j, struct hd_fault *fau
     return rc;
   }
   hd_segment_bounds(s, j->reserve_bytes);
-  segment_window(s);
+  segment_window(j, s);
   s->all_next = j->all;
   j->all = s;
   atomic_store_explicit(&j->prepared, s, memory_order_release);
@@ -128,7 +131,7 @@ int32_t hd_journal_maintain(struct hd_journal *j, struct hd_fault *fault) {
   if (!fault) fault = &own;
   int32_t rc = hd_journal_prepare(j, fault);
   struct hd_segment *s = atomic_load_explicit(&j->current, memory_order_acquire);
-  segment_window(s);
+  segment_window(j, s);
   pthread_mutex_lock(&j->work);
   int32_t named = hd_journal_settle_name(j, fault);
   pthread_mutex_unlock(&j->work);
