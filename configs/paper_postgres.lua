@@ -33,7 +33,7 @@ return {
 
   services = {
     -- A batch is a transaction: at most so many rows, at most so old.
-    recorder = { params = { url = url, batch_rows = 32768, flush_interval = "250ms" } },
+    recorder = { params = { url = url, flush_interval = "250ms" } },
   },
 
   journal = { keep = "4GiB" }, -- room for a database that is away for a while

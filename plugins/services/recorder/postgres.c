@@ -335,12 +335,10 @@ static struct buffer *buffer_of(struct store *s, enum table_number table, const 
 // Opens the batch's transaction and makes sure that the place is where we believe it is, and stays there.
 static int32_t batch_begin(struct store *s) {
   if (s->begun) return HADRON_OK;
-  char journal[16];
-  snprintf(journal, sizeof journal, "%d", s->place.journal);
+  char sql[128];
+  snprintf(sql, sizeof sql, "BEGIN; SELECT position FROM recorder_cursor WHERE journal = %d FOR UPDATE", s->place.journal);
   PGresult *r = NULL;
-  int32_t rc = link_query(s, "BEGIN", NULL, "begin");
-  if (rc == HADRON_OK)
-    rc = link_query_params(s, "SELECT position FROM recorder_cursor WHERE journal = $1 FOR UPDATE", 1, (const char *[]){journal}, &r, "locking the cursor");
+  int32_t rc = link_query(s, sql, &r, "locking the cursor");
   if (rc != HADRON_OK) return rc;
   bool ours = PQntuples(r) == 1 && (uint64_t)strtoll(PQgetvalue(r, 0, 0), NULL, 10) == s->place.position;
   PQclear(r);
@@ -378,7 +376,8 @@ static int32_t copy_end(struct store *s, struct buffer *b, const char *target) {
 
 static void day_target(char target[96], int64_t day) { snprintf(target, 96, "hadron_ticks_%08d", day_number(day)); }
 
-// Hands what the first day's buffer holds to libpq, which sends as much as the socket takes and keeps the rest.
+// Hands what the first day's buffer holds to libpq, which sends as much as the socket takes and keeps the rest. What it still keeps of
+// the last time goes first: while it is sent the server has enough to do, and libpq moves all that it keeps after every partial send.
 static int32_t stream_push(struct store *s) {
   struct buffer *b = &s->ticks[0];
   char target[96];
@@ -391,6 +390,8 @@ static int32_t stream_push(struct store *s) {
     if (rc != HADRON_OK) return rc;
     s->streaming = true;
   }
+  rc = link_flush(s, target);
+  if (rc != HADRON_OK) return rc;
   if (PQputCopyData(s->db, (const char *)b->bytes, (int)b->size) != 1 || PQflush(s->db) < 0) return store_fail(s, target);
   b->size = 0;
   return HADRON_OK;
@@ -479,21 +480,19 @@ static int32_t stream_days(struct store *s) {
 }
 
 static int32_t postgres_commit(struct store *s, const struct store_place *from, uint64_t position, uint64_t records) {
-  char journal[16], first[24], behind[24], count[24];
+  char journal[16], first[24], behind[24], sql[256];
   snprintf(journal, sizeof journal, "%d", from->journal);
   snprintf(first, sizeof first, "%llu", (unsigned long long)from->position);
   snprintf(behind, sizeof behind, "%llu", (unsigned long long)position);
-  snprintf(count, sizeof count, "%llu", (unsigned long long)records);
+  snprintf(sql, sizeof sql, "UPDATE recorder_cursor SET position = %llu, records = %llu WHERE journal = %d; COMMIT", (unsigned long long)position,
+           (unsigned long long)records, from->journal);
   int32_t rc = HADRON_OK;
   // Before the transaction, where it has not begun; a running COPY must end before anything else can be asked.
   for (uint32_t d = 0; d < s->days && rc == HADRON_OK && !s->begun; d++) rc = postgres_day(s, s->ticks[d].day);
   if (rc == HADRON_OK) rc = s->begun ? stream_days(s) : batch_begin(s);
   if (rc == HADRON_OK) rc = ticks_write(s);
   if (rc == HADRON_OK) rc = tables_write(s, (const char *const[]){journal, first, behind});
-  if (rc == HADRON_OK)
-    rc = link_query_params(s, "UPDATE recorder_cursor SET position = $1, records = $2 WHERE journal = $3", 3,
-                           (const char *[]){behind, count, journal}, NULL, "moving the cursor");
-  if (rc == HADRON_OK) rc = link_query(s, "COMMIT", NULL, "commit");
+  if (rc == HADRON_OK) rc = link_query(s, sql, NULL, "moving the cursor and commit"); // the first that fails ends both
   if (rc != HADRON_OK) return rc;
   s->begun = false;
   s->place = (struct store_place){from->journal, position, records};

@@ -61,7 +61,7 @@ struct recorder {
 static const struct hadron_param params_rows[] = {
     PARAM("url", "where to write: sqlite:PATH or postgresql://...; passwords as libpq takes them (PGPASSWORD, ~/.pgpass)", "",
           "sqlite:hadron.sqlite", HADRON_PARAM_TEXT, url, 0, 1, 0),
-    PARAM("batch_rows", "records in one transaction, at most", "records", "32768", HADRON_PARAM_INTEGER, batch_rows, 1, 1, 1000000),
+    PARAM("batch_rows", "records in one transaction, at most", "records", "131072", HADRON_PARAM_INTEGER, batch_rows, 1, 1, 1000000),
     PARAM("flush_interval", "how old a batch may get before it is written", "", "250ms", HADRON_PARAM_DURATION, flush_ns, 1, 0, INT64_C(60000000000)),
     PARAM("snapshot_interval", "one row per instrument and interval in market_snapshots; 0s: none", "", "1m", HADRON_PARAM_DURATION, snapshot_ns, 0, 0,
           INT64_MAX),
