@@ -136,7 +136,7 @@ int32_t hd_deployment_ab(struct hd_deployment *d, const struct hd_deployment_sha
                          const struct hd_deployment_share *shadows, uint32_t shadow_count, struct hd_fault *fault);
 // What d->arrival says about a version that is new. false: nothing to do.
 bool hd_deployment_arrive(struct hd_deployment *d, const char *version);
-// The arm whose guard spoke: a canary goes; a live one is replaced by `heir`, the version before it.
+// The arm whose guard spoke: a canary becomes a shadow; a live one is replaced by `heir`, the version before it.
 int32_t hd_deployment_demote(struct hd_deployment *d, const char *version, const char *heir, struct hd_fault *fault);
 
 #endif

@@ -515,8 +515,13 @@ static void differ_arm(struct differ *k, const struct hd_deployment_arm *from, c
   differ_params(k, from, to);
 }
 
+// One live version that is new for one that goes: one line for the two.
+static bool takes_over(const struct hd_deployment *from, const struct hd_deployment *to) {
+  return from->arm_count && to->arm_count && !arm_like(to, &from->arms[0]) && !arm_like(from, &to->arms[0]);
+}
+
 static void differ_gone(struct differ *k, const struct hd_deployment *from, const struct hd_deployment *to, char sign) {
-  for (uint32_t i = 0; i < from->arm_count; i++) {
+  for (uint32_t i = takes_over(from, to); i < from->arm_count; i++) {
     const struct hd_deployment_arm *arm = &from->arms[i];
     if (arm_like(to, arm)) continue;
     if (arm->role == HD_DEPLOYMENT_SHADOW) differs(k, "%c %s %s", sign, hd_role_name(arm->role), arm->version);
@@ -531,6 +536,11 @@ uint32_t hd_deployment_diff(const struct hd_deployment *from, const struct hd_de
     value_text(&fields[i], from, a, sizeof a);
     value_text(&fields[i], to, b, sizeof b);
     if (strcmp(a, b) != 0) differs(&k, "%s: %s -> %s", fields[i].path, a, b);
+  }
+  if (takes_over(from, to)) {
+    differs(&k, "live: %s -> %s", from->arms[0].version, to->arms[0].version);
+    if (from->arms[0].weight != to->arms[0].weight) differs(&k, "%s: weight %g -> %g", to->arms[0].version, from->arms[0].weight, to->arms[0].weight);
+    differ_params(&k, &from->arms[0], &to->arms[0]);
   }
   differ_gone(&k, from, to, '-');
   differ_gone(&k, to, from, '+');

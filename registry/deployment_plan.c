@@ -148,7 +148,12 @@ bool hd_deployment_arrive(struct hd_deployment *d, const char *version) {
 int32_t hd_deployment_demote(struct hd_deployment *d, const char *version, const char *heir, struct hd_fault *fault) {
   uint32_t index = hd_deployment_find(d, version);
   if (index >= d->arm_count) return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "deployment %s: no arm runs %s", d->name, version);
-  if (index > 0) return hd_deployment_disable(d, version, fault);
+  if (index > 0) { // it goes on, watched and without trading
+    if (d->arms[index].role == HD_DEPLOYMENT_CANARY) d->arms[0].weight += d->arms[index].weight;
+    d->arms[index].role = HD_DEPLOYMENT_SHADOW;
+    d->arms[index].weight = 0;
+    return HADRON_OK;
+  }
   if (!heir) return hd_fault_set(fault, HADRON_ERR_STATE, "deployment %s: %s is live and there is no version before it", d->name, version);
   return hd_deployment_promote(d, heir, fault);
 }

@@ -95,7 +95,7 @@ static int run(struct backtest *b) {
   struct hd_report *report = NULL;
   int32_t code = hd_report_create(&b->setup.config, &report);
   if (code) return hd_cli_fail("backtest", HD_EXIT_FAILED, &(struct hd_fault){code, "the report: out of memory"});
-  const struct hd_session_options options = {.journal = b->journal, .services = b->journal, .digest = true, .is_virtual = true,
+  const struct hd_session_options options = {.journal = b->journal, .services = b->journal, .digest = true, .is_virtual = true, .registry = b->setup.registry,
                                              .observer = report, .observe = hd_report_observe};
   code = b->journal ? hd_setup_directory(&b->setup.config, &fault) : HADRON_OK;
   if (!code) code = hd_session_open(&session, &b->setup.config, &options, &fault);
@@ -134,6 +134,7 @@ int hd_backtest_command(int argc, char **argv) {
   hd_log_level(HADRON_LOG_WARN);
   code = hd_setup_load(&b.setup, "backtest");
   if (!code) code = hd_sample_if_needed(&b.setup, "backtest");
+  if (!code) code = hd_setup_registry(&b.setup, "backtest");
   if (!code) code = run(&b);
   hd_setup_fini(&b.setup);
   return code;

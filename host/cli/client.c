@@ -19,14 +19,14 @@ bool hd_client_path(const struct hd_client_target *target, char *to, size_t size
   return n > 0 && (size_t)n < size;
 }
 
-static int connect_to(const char *path, struct hd_fault *fault) {
+static int connect_to(const char *path, int wait_s, struct hd_fault *fault) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (!hd_text_copy(address.sun_path, sizeof address.sun_path, path)) {
     hd_fault_set(fault, HADRON_ERR_ARGUMENT, "control socket %s: expected at most %zu bytes", path, sizeof address.sun_path - 1);
     return -1;
   }
   int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const struct timeval wait = {WAIT_S, 0};
+  const struct timeval wait = {wait_s, 0};
   if (fd >= 0 && setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait) == 0 && setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof wait) == 0 &&
       connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
     return fd;
@@ -52,7 +52,7 @@ static int32_t send_all(int fd, const char *text, size_t size, struct hd_fault *
 }
 
 // Reads up to the newline. NULL: why is in the fault.
-static char *receive_line(int fd, struct hd_fault *fault) {
+static char *receive_line(int fd, int wait_s, struct hd_fault *fault) {
   char *line = NULL;
   size_t used = 0, room = 0;
   for (;;) {
@@ -65,7 +65,7 @@ static char *receive_line(int fd, struct hd_fault *fault) {
     ssize_t n = recv(fd, line + used, room - used, 0);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) {
-      if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) hd_fault_set(fault, HADRON_ERR_TIMEOUT, "the host has not answered for %d s", WAIT_S);
+      if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) hd_fault_set(fault, HADRON_ERR_TIMEOUT, "the host has not answered for %d s", wait_s);
       else hd_fault_set(fault, HADRON_ERR_CLOSED, "the host hung up without an answer: it is stopping, or does not take commands from this user");
       free(line);
       return NULL;
@@ -100,16 +100,25 @@ static json_t *open_answer(const char *line, struct hd_fault *fault) {
   return result;
 }
 
-json_t *hd_client_ask(const char *path, json_t *request, struct hd_fault *fault) {
+json_t *hd_client_ask(const char *path, json_t *request, struct hd_fault *fault) { return hd_client_ask_for(path, request, WAIT_S, fault); }
+
+bool hd_client_there(const char *path) {
+  struct hd_fault fault = {0};
+  int fd = connect_to(path, WAIT_S, &fault);
+  if (fd >= 0) close(fd);
+  return fd >= 0 || fault.code != HADRON_ERR_CLOSED;
+}
+
+json_t *hd_client_ask_for(const char *path, json_t *request, int wait_s, struct hd_fault *fault) {
   char *text = json_dumps(request, JSON_COMPACT), *line = NULL;
   json_t *result = NULL;
   json_decref(request);
-  int fd = text ? connect_to(path, fault) : -1;
+  int fd = text ? connect_to(path, wait_s, fault) : -1;
   if (!text) hd_fault_set(fault, HADRON_ERR_ARGUMENT, "the request is not text in UTF-8");
   size_t size = text ? strlen(text) : 0;
   if (fd >= 0) {
     text[size] = '\n'; // its NUL is not sent
-    if (!send_all(fd, text, size + 1, fault)) line = receive_line(fd, fault);
+    if (!send_all(fd, text, size + 1, fault)) line = receive_line(fd, wait_s, fault);
     close(fd);
   }
   if (line) result = open_answer(line, fault);

@@ -19,5 +19,9 @@ bool hd_client_path(const struct hd_client_target *target, char *to, size_t size
 // Sends a request (the reference is taken) and waits for its answer: a new reference to "result", or NULL with the fault: HADRON_ERR_CLOSED
 // when no host answers there, HADRON_ERR_TIMEOUT, HADRON_ERR_PERMISSION, or what the host said.
 json_t *hd_client_ask(const char *path, json_t *request, struct hd_fault *fault);
+// The same, for an answer that may take longer.
+json_t *hd_client_ask_for(const char *path, json_t *request, int wait_s, struct hd_fault *fault);
+// Does a host listen there? One that does not let this user in counts.
+bool hd_client_there(const char *path);
 
 #endif

@@ -4,7 +4,10 @@
 
 #include <stdbool.h>
 
-#define HD_COMMANDS(X) X(run) X(backtest) X(replay) X(status) X(positions) X(orders) X(kill) X(release) X(set) X(inspect) X(generate) X(convert) X(validate) X(doctor) X(ab_report)
+#define HD_COMMANDS(X)                                                                                                            \
+  X(run) X(backtest) X(replay) X(status) X(positions) X(orders) X(kill) X(release) X(set)                                        \
+  X(deploy) X(enable) X(disable) X(reload) X(ab_report) X(ab) X(promote) X(rollback) X(history)                                  \
+  X(inspect) X(generate) X(convert) X(validate) X(doctor)
 
 #define HD_COMMAND_DECLARE(name)        \
   extern const char hd_##name##_help[]; \

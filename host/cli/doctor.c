@@ -315,7 +315,7 @@ static void first_wrong(void *user, const char *place, const char *text) {
 
 static void check_plugins(struct doctor *d, struct finding *f) {
   if (!configured(d, f)) return;
-  uint32_t count = hd_session_check(&d->setup.config, first_wrong, f);
+  uint32_t count = hd_session_check(&d->setup.config, NULL, true, first_wrong, f);
   if (count == 0) found(f, GOOD, "all load, and take their parameters");
   else advise(f, count > 1 ? "`hadron run --check CONFIG` prints the others too" : "mend that line");
 }

@@ -174,7 +174,7 @@ static int run(struct replay_command *r) {
   uv_loop_init(&loop);
   int32_t code = hd_report_create(&r->setup.config, &report);
   if (code) return hd_cli_fail("replay", HD_EXIT_FAILED, &(struct hd_fault){code, "the report: out of memory"});
-  const struct hd_session_options options = {.digest = true, .is_virtual = true, .observer = report, .observe = hd_report_observe};
+  const struct hd_session_options options = {.digest = true, .is_virtual = true, .registry = r->setup.registry, .observer = report, .observe = hd_report_observe};
   int64_t start_ns = hd_clock_monotonic_ns();
   code = hd_session_open(&session, &r->setup.config, &options, &fault);
   hd_progress_init(&r->progress, "replay", !r->setup.json);
@@ -204,6 +204,7 @@ int hd_replay_command(int argc, char **argv) {
   hd_log_level(HADRON_LOG_WARN);
   code = hd_setup_load(&r.setup, "replay");
   if (!code) code = hd_sample_if_needed(&r.setup, "replay");
+  if (!code) code = hd_setup_registry(&r.setup, "replay");
   if (!code) code = run(&r);
   while (!code && r.back_to_ns) { // back is forward from the beginning: the same ticks give the same state
     r.options.seek_ns = r.back_to_ns;

@@ -12,6 +12,7 @@
 #include "cli/screen.h"
 #include "cli/setup.h"
 #include "control/control.h"
+#include "runtime/session_deploy.h"
 
 const char hd_run_help[] =
     "  --duration D       stop after this long (30s, 5m, 8h)\n"
@@ -20,6 +21,7 @@ const char hd_run_help[] =
     "  --live             orders go to the market; the configuration must say mode = \"live\" as well\n"
     "  --check            load everything, print every problem with its line, start nothing\n"
     "  --set key=value    override a key of the configuration; may be given several times\n"
+    "  --no-registry      plugins are files and no more: no versions, no deployments\n"
     "  --quiet            no table and no lines while it runs\n"
     "  --json             print the summary as one JSON object\n"
     "\nCtrl-C stops cleanly; a second one at once. `hadron status`, `kill`, `set` and others talk to the running host.\n";
@@ -27,7 +29,7 @@ const char hd_run_help[] =
 struct run {
   struct hd_setup setup;
   const char *mode; // of the command line; NULL: the configuration's
-  bool check, quiet;
+  bool check, quiet, no_registry;
   int64_t duration_ns;
   struct hd_session session;
   struct hd_live live;
@@ -49,10 +51,11 @@ static int choose_mode(struct run *r, const char *mode) {
 }
 
 static int parse(struct run *r, int argc, char **argv) {
-  enum { DURATION = 256, DRY_RUN, PAPER, LIVE, CHECK, SET, QUIET, JSON };
+  enum { DURATION = 256, DRY_RUN, PAPER, LIVE, CHECK, SET, QUIET, JSON, NO_REGISTRY };
   static const struct option options[] = {{"duration", required_argument, NULL, DURATION}, {"dry-run", no_argument, NULL, DRY_RUN},
                                           {"paper", no_argument, NULL, PAPER}, {"live", no_argument, NULL, LIVE}, {"check", no_argument, NULL, CHECK},
-                                          {"set", required_argument, NULL, SET}, {"quiet", no_argument, NULL, QUIET}, {"json", no_argument, NULL, JSON}, {0}};
+                                          {"set", required_argument, NULL, SET}, {"quiet", no_argument, NULL, QUIET}, {"json", no_argument, NULL, JSON},
+                                          {"no-registry", no_argument, NULL, NO_REGISTRY}, {0}};
   int code = HD_EXIT_OK;
   optind = 0;
   opterr = 0;
@@ -70,12 +73,14 @@ static int parse(struct run *r, int argc, char **argv) {
       if (!hd_setup_set(&r->setup, optarg)) code = hd_cli_usage("run", "more than %d --set", HD_SETS_MAX);
       break;
     case QUIET: r->quiet = true; break;
+    case NO_REGISTRY: r->no_registry = true; break;
     case JSON: r->setup.json = true; break;
     default: code = hd_cli_usage("run", "unknown or incomplete option \"%s\"", argv[optind - 1]);
     }
   if (code) return code;
   if (optind + 1 != argc) return hd_cli_usage("run", optind == argc ? "expected a configuration" : "expected one configuration");
   r->setup.path = argv[optind];
+  if (r->no_registry && !hd_setup_set(&r->setup, "registry.enabled=false")) return hd_cli_usage("run", "more than %d --set", HD_SETS_MAX);
   // --live alone changes nothing: the configuration has to ask for it too.
   if (r->mode && strcmp(r->mode, "live") != 0 && !hd_setup_setf(&r->setup, "mode=%s", r->mode)) return hd_cli_usage("run", "more than %d --set", HD_SETS_MAX);
   return HD_EXIT_OK;
@@ -104,9 +109,18 @@ static void print_wrong(void *user, const char *place, const char *text) {
   fprintf(stderr, "%s: %s\n", place, text);
 }
 
+// A check looks and leaves nothing behind; a run registers what is new.
+static int open_registry(struct run *r) {
+  struct hd_fault fault = {0};
+  const struct hd_config *c = &r->setup.config;
+  int32_t code = r->check ? HADRON_OK : hd_setup_directory(c, &fault);
+  if (!code && (!r->check || hd_session_registry_there(c))) code = hd_session_registry_open(c, &r->setup.registry, &fault);
+  return code ? hd_cli_fail("run", hd_cli_exit(code), &fault) : HD_EXIT_OK;
+}
+
 static int check_plugins(const struct run *r) {
   const struct hd_config *c = &r->setup.config;
-  uint32_t count = hd_session_check(c, print_wrong, NULL);
+  uint32_t count = hd_session_check(c, r->setup.registry, r->check, print_wrong, NULL);
   if (count) {
     fprintf(stderr, "hadron run: %u error%s in the configuration\n", count, count == 1 ? "" : "s");
     return HD_EXIT_CONFIG;
@@ -234,7 +248,7 @@ static int run_session(struct run *r) {
   if (!code) code = hd_log_start(r->terminal ? log : NULL, HADRON_LOG_INFO, &fault);
   if (code) return hd_cli_fail("run", HD_EXIT_FAILED, &fault);
   hd_cycles_calibrate();
-  const struct hd_session_options options = {.journal = c->journal, .services = true};
+  const struct hd_session_options options = {.journal = c->journal, .services = true, .versions = r->setup.registry != NULL, .registry = r->setup.registry};
   code = hd_session_open(&r->session, &r->setup.config, &options, &fault);
   int exit_code;
   if (code) exit_code = hd_cli_fail("run", hd_cli_exit(code), &fault);
@@ -252,6 +266,7 @@ int hd_run_command(int argc, char **argv) {
   int code = parse(&r, argc, argv);
   if (!code) code = hd_setup_load(&r.setup, "run");
   if (!code && !r.check) code = check_mode(&r);
+  if (!code) code = open_registry(&r);
   if (!code) code = check_plugins(&r);
   if (!code && !r.check) {
     r.terminal = isatty(STDOUT_FILENO) && !r.setup.json && !r.quiet;

@@ -10,6 +10,7 @@
 #include "base/banned.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "runtime/session_deploy.h"
 
 bool hd_setup_set(struct hd_setup *s, const char *assignment) {
   if (s->set_count == HD_SETS_MAX) return false;
@@ -79,13 +80,22 @@ int hd_setup_load(struct hd_setup *s, const char *command) {
   if (s->data) {
     s->data = false;
     if (markets_still(s)) {
-      hd_config_fini(&s->config);
+      hd_registry_close(s->registry);
+  s->registry = NULL;
+  hd_config_fini(&s->config);
       return hd_setup_load(s, command);
     }
   }
   if (!s->config.plugin_path[0]) hd_setup_plugins(&s->config);
   if (!s->config.control[0]) snprintf(s->config.control, sizeof s->config.control, "%.490s/hadron.sock", s->config.data_dir);
   return HD_EXIT_OK;
+}
+
+int hd_setup_registry(struct hd_setup *s, const char *command) {
+  struct hd_fault fault = {0};
+  if (!hd_session_names_versions(&s->config)) return HD_EXIT_OK;
+  int32_t code = hd_session_registry_there(&s->config) ? hd_session_registry_open(&s->config, &s->registry, &fault) : HADRON_OK;
+  return code ? hd_cli_fail(command, hd_cli_exit(code), &fault) : HD_EXIT_OK; // without one the session says which section wants it
 }
 
 int32_t hd_setup_directory(const struct hd_config *config, struct hd_fault *fault) {

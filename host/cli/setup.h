@@ -15,6 +15,7 @@ struct hd_setup {
   uint32_t owned_count;
   bool data;                   // recordings were given: they are the market
   bool json;
+  struct hd_registry *registry; // hd_setup_registry; NULL: none
 };
 
 // Adds a --set; the last one of a key wins. False: too many.
@@ -25,6 +26,8 @@ __attribute__((format(printf, 2, 3))) bool hd_setup_setf(struct hd_setup *s, con
 bool hd_setup_data(struct hd_setup *s, const char *const *files, uint32_t count);
 // Loads; prints every error with file and line; an exit code.
 int hd_setup_load(struct hd_setup *s, const char *command);
+// Opens the registry where a section names a version of it ("sma@1.2.0"); else plugins are files. An exit code.
+int hd_setup_registry(struct hd_setup *s, const char *command);
 // The default plugin path, for commands that work without a configuration.
 void hd_setup_plugins(struct hd_config *c);
 // Makes data_dir and what leads to it.

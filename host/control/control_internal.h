@@ -43,6 +43,7 @@ struct hd_tally {
 };
 
 struct hd_client;
+struct hd_deploying; // deploy.c
 
 struct hd_control {
   struct hd_control_options options;
@@ -59,6 +60,8 @@ struct hd_control {
   bool closing, kill_file_seen;
   bool ended;                      // the threads are gone: everything may be touched from here
   struct hd_client *clients[HD_CONTROL_CLIENTS];
+  struct hd_client *asking;        // whose request is being carried out; NULL: the host's own
+  uint64_t serial;                 // of the last client
   uint32_t client_count;
   uint64_t accepted, refused;      // clients
   uint64_t requests;
@@ -68,6 +71,7 @@ struct hd_control {
   uint64_t *seen;                  // [instrument]: marks written, at the last sample
   uint32_t *busy;                  // [instrument]: marks written per second
   int64_t last_sample_ns;
+  struct hd_deploying *deploying;  // changes of what runs; NULL: no registry
 };
 
 // Calls `function` where the trading side may be touched. HADRON_ERR_CLOSED: the host is stopping.
@@ -80,6 +84,20 @@ int64_t hd_control_now(const struct hd_control *c);
 int32_t hd_control_journal(struct hd_control *c, uint32_t uid, const char *text, struct hd_fault *fault);
 // Kills, and says who. [io]
 int32_t hd_control_kill(struct hd_control *c, const char *why, uint32_t uid, uint32_t *canceled, struct hd_fault *fault);
+
+// A command whose answer takes longer: it returns NULL with HADRON_ERR_AGAIN, and the one who asked waits for hd_control_answer. Nobody
+// may be there any more by then. [inside a command, io]
+uint64_t hd_control_defer(struct hd_control *c); // 0: the host itself asked, nobody waits
+// result: the reference is taken; NULL: `fault` says why. [io]
+void hd_control_answer(struct hd_control *c, uint64_t asker, json_t *result, const struct hd_fault *fault);
+
+// deploy.c: changes of what runs. open: with a registry alone. close: waits for what is under way.
+int32_t hd_deploying_open(struct hd_control *c, struct hd_fault *fault);
+void hd_deploying_close(struct hd_control *c);
+void hd_deploying_tick(struct hd_control *c); // now and then: warm seats whose time is over, drop folder, other hosts
+json_t *hd_deploying_status(struct hd_control *c); // a row for each deployment; NULL: no registry
+json_t *hd_deploying_ask(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault);
+json_t *hd_deploying_history(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault);
 
 // view.c
 int32_t hd_view_init(struct hd_control *c);

@@ -20,8 +20,10 @@ struct hd_client {
   uv_pipe_t pipe;
   uv_write_t write;
   struct hd_control *control;
+  uint64_t serial;
   uint32_t uid;
   bool writing, closing, leaving; // leaving: goes once its answer is written
+  bool waiting;               // for an answer that takes longer
   int64_t heard_ns;           // monotonic: last whole request, or the connect
   char *answer;               // being written; owned
   size_t used;                // of `request`
@@ -75,7 +77,7 @@ static void client_written(uv_write_t *write, int status) {
     return;
   }
   client_work(client);
-  if (!client->writing && !client->closing) uv_read_start((uv_stream_t *)&client->pipe, client_room, client_read);
+  if (!client->writing && !client->waiting && !client->closing) uv_read_start((uv_stream_t *)&client->pipe, client_room, client_read);
 }
 
 static void client_answer(struct hd_client *client, json_t *answer) {
@@ -110,16 +112,39 @@ static void client_request(struct hd_client *client, const char *text, size_t si
   json_error_t wrong;
   client->heard_ns = hd_clock_monotonic_ns();
   json_t *request = json_loadb(text, size, JSON_REJECT_DUPLICATES, &wrong), *result = NULL;
+  client->control->asking = client;
   if (request) result = hd_control_ask(client->control, request, client->uid, &fault);
   else hd_fault_set(&fault, HADRON_ERR_PARSE, "the request is not JSON: column %d: %s", wrong.column, wrong.text);
+  client->control->asking = NULL;
   hd_text_printable(fault.text);
   json_decref(request);
+  if (client->waiting) {
+    uv_read_stop((uv_stream_t *)&client->pipe);
+    return;
+  }
   client_answer(client, result ? json_pack("{s:b, s:o}", "ok", 1, "result", result) : answer_error(&fault));
+}
+
+uint64_t hd_control_defer(struct hd_control *c) {
+  if (!c->asking) return 0;
+  c->asking->waiting = true;
+  return c->asking->serial;
+}
+
+void hd_control_answer(struct hd_control *c, uint64_t asker, json_t *result, const struct hd_fault *fault) {
+  for (uint32_t i = 0; i < c->client_count; i++)
+    if (c->clients[i]->serial == asker && c->clients[i]->waiting) {
+      c->clients[i]->waiting = false;
+      c->clients[i]->heard_ns = hd_clock_monotonic_ns();
+      client_answer(c->clients[i], result ? json_pack("{s:b, s:o}", "ok", 1, "result", result) : answer_error(fault));
+      return;
+    }
+  json_decref(result); // it has gone
 }
 
 // Takes one request, if a whole one is there.
 static void client_work(struct hd_client *client) {
-  while (!client->writing && !client->closing) {
+  while (!client->writing && !client->waiting && !client->closing) {
     char *end = memchr(client->request, '\n', client->used);
     if (!end) break;
     size_t size = (size_t)(end - client->request), blank = strspn(client->request, " \t\r");
@@ -127,7 +152,7 @@ static void client_work(struct hd_client *client) {
     client->used -= size + 1;
     memmove(client->request, end + 1, client->used);
   }
-  if (client->used < sizeof client->request || client->writing || client->closing) return;
+  if (client->used < sizeof client->request || client->writing || client->waiting || client->closing) return;
   struct hd_fault fault;
   hd_fault_set(&fault, HADRON_ERR_RANGE, "the request is longer than %d bytes", HD_CONTROL_REQUEST_MAX - 1);
   client->leaving = true; // where the next request begins nobody can tell
@@ -168,6 +193,7 @@ static void on_connection(uv_stream_t *listener, int status) {
   if (!client) return;
   if (c->client_count == HD_CONTROL_CLIENTS) make_room(c);
   client->control = c;
+  client->serial = ++c->serial;
   client->pipe.data = client;
   client->heard_ns = hd_clock_monotonic_ns();
   uv_pipe_init(c->options.loop, &client->pipe, 0);
@@ -205,6 +231,7 @@ static void on_timer(uv_timer_t *timer) {
   if (now_ns - c->last_sample_ns < SAMPLE_NS) return;
   c->last_sample_ns = now_ns;
   hd_rates_sample(c);
+  hd_deploying_tick(c);
 }
 
 static void on_kill_signal(uv_signal_t *handle, int number) {
@@ -279,6 +306,7 @@ int32_t hd_control_open(const struct hd_control_options *options, struct hd_cont
   int32_t code = hd_view_init(c);
   if (code) hd_fault_set(fault, code, "control: out of memory");
   else if (options->path) code = listen_at(c, fault);
+  if (!code) code = hd_deploying_open(c, fault);
   if (!code) start_watching(c);
   if (code) {
     hd_control_close(c);
@@ -294,6 +322,7 @@ static void handle_closed(uv_handle_t *handle) { control_release(handle->data); 
 void hd_control_close(struct hd_control *c) {
   if (!c || c->closing) return;
   uv_loop_t *loop = c->options.loop;
+  hd_deploying_close(c);
   c->closing = true;
   while (c->client_count > 0) client_close(c->clients[0]);
   if (c->listener.data) uv_close((uv_handle_t *)&c->listener, handle_closed);

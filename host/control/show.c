@@ -99,6 +99,11 @@ static json_t *strategy_rows(const struct hd_control *c) {
                                           "version", o->plugin->manifest.version, "role", roles[arm->role & 3], "instances", count(o->instance_count),
                                           "wins", count(b->wins), "losses", count(b->losses), "errors", count(atomic_load(&o->faults)), "fenced",
                                           count(atomic_load(&o->fenced)), "latency", histogram_object(arm->config->base.name, &latency)));
+    if (s->deployed_count) {
+      int64_t left_ns = arm->warm_until_ns ? arm->warm_until_ns - c->view.now_ns : 0;
+      json_object_update_new(row, json_pack("{s:I, s:f, s:b, s:f}", "revision", (json_int_t)arm->revision, "weight", arm->weight, "warm", arm->warm_until_ns != 0,
+                                            "warm_left_s", left_ns > 0 ? (double)left_ns / 1e9 : 0.0));
+    }
     json_array_append_new(rows, row);
   }
   return rows;
@@ -206,6 +211,8 @@ json_t *hd_show_status(struct hd_control *c, const json_t *request, uint32_t uid
   json_object_set_new(status, "latency", latency_rows(c));
   json_object_set_new(status, "recorder", recorder_object(c));
   json_object_set_new(status, "limits", limit_object(&c->view.limits));
+  json_t *changes = hd_deploying_status(c);
+  if (changes) json_object_set_new(status, "changes", changes);
   return status;
 }
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "lua/runtime.h"
+#include "runtime/session_deploy.h"
 #include "runtime/session_internal.h"
 
 // ---- the record sink: journal, digest, counts ------------------------------------------------------------------------------------
@@ -99,10 +100,10 @@ int32_t hd_session_plugin_path(const struct hd_config *config, const char *plugi
 
 int32_t hd_session_load(struct hd_session *s, const struct hd_config_plugin *c, uint32_t kind, const struct hd_plugin **out,
                         struct hd_fault *fault) {
-  char path[HD_PLUGIN_PATH_SIZE];
-  int32_t code = hd_session_plugin_path(s->config, c->plugin, path, sizeof path, fault);
-  if (!code) code = hd_plugin_open(path, &hd_lua_language, out, fault);
-  if (!code) code = hd_plugin_expect_kind(*out, kind, fault);
+  const struct hd_session_plugins from = {s->config, s->options.registry, !s->options.versions};
+  *out = NULL;
+  int32_t code = hd_session_load_plugin(&from, c, kind, NULL, out, fault);
+  if (!code && !*out) code = hd_fault_set(fault, HADRON_ERR_PERMISSION, "plugin \"%s\" is not in the registry, and registry.policy is require; `hadron registry add` it first", c->plugin);
   return code ? hd_fault_prefix(fault, "%s:%d: %s: ", s->config->path, c->line, c->name) : HADRON_OK;
 }
 
@@ -185,6 +186,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if ((code = hd_session_strategies(s, fault))) return code;
   if ((code = hd_session_subscribe(s, fault))) return code;
   if ((code = write_instruments(s))) return hd_fault_set(fault, code, "instrument definitions were not written: %s", hadron_error_text(code));
+  if ((code = hd_session_deploy(s, fault))) return code;
   return s->options.services ? hd_session_start_services(s, fault) : HADRON_OK;
 }
 

@@ -15,6 +15,8 @@
 #define HD_TEMPLATE_COUNT 32 // templates counted by the sink; more than enum hadron_template has
 
 struct hd_live;
+struct hd_registry;         // registry/registry.h
+struct hd_session_deployed; // session_deploy.h
 
 // A loaded version with its instances, one per instrument of a seat or one for its whole universe. It moves from seat to seat.
 struct hd_occupant {
@@ -62,6 +64,7 @@ struct hd_session_options {
   bool digest;         // keep the digest: one thread only
   bool is_virtual;     // the clock moves with the ticks
   bool versions;       // seats may be opened while it runs: room is kept for them
+  struct hd_registry *registry; // what versions there are; borrowed; NULL: plugins are files and no more
   const char *orders_to; // overrides config->orders_to; NULL: as configured
   // What the reports are made of: called with every record after it was written, from the first one on; NULL: nobody.
   void *observer;
@@ -80,6 +83,8 @@ struct hd_session {
   struct hadron_instance allocator;
   struct hd_session_arm *arms;          // [0 .. arm_count): ids 1 ..; rows never move
   uint32_t arm_count, arm_max;
+  struct hd_session_deployed **deployed; // of the strategies, with a registry; rows never move; owned
+  uint32_t deployed_count;
   struct hd_session_service *services;
   uint32_t service_count;
   struct hd_journal *journal;           // NULL: none
@@ -104,9 +109,9 @@ void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain);
 // Finds a plugin by name in the plugin path, or by file. out: NUL-terminated path. HADRON_ERR_NOT_FOUND names where it was looked for.
 int32_t hd_session_plugin_path(const struct hd_config *config, const char *plugin, char *out, size_t size, struct hd_fault *fault);
 // Loads every plugin and checks its parameters and what sections say of each other, without making or starting anything. Tells every
-// problem with its place ("demo.lua:12"); returns how many there were. [control]
+// problem with its place ("demo.lua:12"); returns how many there were. registry: NULL for none; looks: what is new is not registered. [control]
 typedef void hd_session_wrong(void *user, const char *place, const char *text);
-uint32_t hd_session_check(const struct hd_config *config, hd_session_wrong *wrong, void *user);
+uint32_t hd_session_check(const struct hd_config *config, struct hd_registry *registry, bool looks, hd_session_wrong *wrong, void *user);
 // Changes parameters of a running strategy: all its instances or none. [the owning thread is stopped or is this one]
 int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count,
                           struct hd_fault *fault);

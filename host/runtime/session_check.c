@@ -4,10 +4,12 @@
 
 #include "base/banned.h"
 #include "lua/runtime.h"
+#include "runtime/session_deploy.h"
 #include "runtime/session_internal.h"
 
 struct check {
   const struct hd_config *config;
+  const struct hd_session_plugins *from;
   const struct hd_config_plugin *section;
   hd_session_wrong *wrong;
   void *user;
@@ -35,18 +37,14 @@ static void on_param(void *user, const struct hd_param_value *value, const struc
 
 // Loads the plugin of a section; NULL if it cannot be.
 static const struct hd_plugin *check_plugin(struct check *k, const struct hd_config_plugin *section, uint32_t kind) {
-  char path[HD_PLUGIN_PATH_SIZE];
   struct hd_fault fault;
   const struct hd_plugin *plugin = NULL;
   k->section = section;
-  int32_t code = hd_session_plugin_path(k->config, section->plugin, path, sizeof path, &fault);
-  if (!code) code = hd_plugin_open(path, &hd_lua_language, &plugin, &fault);
-  if (!code) code = hd_plugin_expect_kind(plugin, kind, &fault);
-  if (code) {
+  if (hd_session_load_plugin(k->from, section, kind, NULL, &plugin, &fault)) {
     wrong_at(k, NULL, "%s: %s", section->name, fault.text);
     return NULL;
   }
-  hd_params_check(plugin, section->params, section->param_count, on_param, k);
+  if (plugin) hd_params_check(plugin, section->params, section->param_count, on_param, k);
   return plugin;
 }
 
@@ -73,9 +71,10 @@ static void check_names(struct check *k) {
   if (*c->orders_to && !has_venue(c, c->orders_to)) wrong_at(k, c->path, "gateway.orders_to: there is no venue \"%s\" in `venues`", c->orders_to);
 }
 
-uint32_t hd_session_check(const struct hd_config *config, hd_session_wrong *wrong, void *user) {
+uint32_t hd_session_check(const struct hd_config *config, struct hd_registry *registry, bool looks, hd_session_wrong *wrong, void *user) {
   const struct hd_lua_limits lua = {.memory_max = config->lua_memory_max, .instructions_max = config->lua_instructions_max};
-  struct check k = {.config = config, .wrong = wrong, .user = user};
+  const struct hd_session_plugins from = {config, registry, looks};
+  struct check k = {.config = config, .from = &from, .wrong = wrong, .user = user};
   hd_lua_limits_set(&lua);
   for (uint32_t i = 0; i < config->venue_count; i++)
     if (config->venues[i].enabled) check_plugin(&k, &config->venues[i], HADRON_KIND_VENUE);

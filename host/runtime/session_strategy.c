@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "runtime/session_deploy.h"
 #include "runtime/session_internal.h"
 
 // The allocator lives on [trade]: its time is that of the event being handled there.
@@ -82,7 +83,7 @@ static uint16_t order_venue(const struct hd_session *s, const char *name) {
 
 static int32_t open_arm(struct hd_session *s, struct hd_session_arm *arm, struct hadron_money share, struct hd_fault *fault) {
   const struct hd_config_strategy *c = arm->config;
-  struct hd_arm row = {.id = arm->id, .role = c->role, .weight = c->weight, .venue = order_venue(s, c->venue), .size = c->size};
+  struct hd_arm row = {.id = arm->id, .role = c->role, .weight = arm->weight, .venue = order_venue(s, c->venue), .size = c->size};
   hd_text_copy(row.name, sizeof row.name, c->base.name);
   if (*c->venue && !row.venue)
     return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: strategy %s: venue: there is no venue \"%s\" in `venues`", s->config->path, c->base.line, row.name, c->venue);
@@ -109,12 +110,17 @@ int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault) {
     if (!c->strategies[i].base.enabled) continue;
     struct hd_session_arm *arm = &s->arms[s->arm_count++];
     const struct hd_plugin *plugin;
+    const struct hd_deployment *as;
     arm->config = &c->strategies[i];
     arm->id = arm->home = s->arm_count;
     arm->role = arm->config->role;
     arm->weight = arm->config->weight;
-    if ((code = hd_session_load(s, &arm->config->base, HADRON_KIND_STRATEGY, &plugin, fault))) return code;
-    if (!(arm->occupant = hd_occupant_create(plugin, NULL, s->config->shards)))
+    if ((code = hd_session_strategy(s, arm->config, &plugin, &as, fault))) return code;
+    if (as) {
+      arm->revision = as->revision;
+      arm->weight = as->arms[0].weight;
+    }
+    if (!(arm->occupant = hd_occupant_create(plugin, as ? as->arms : NULL, s->config->shards)))
       return hd_fault_set(fault, HADRON_ERR_MEMORY, "strategy %s: out of memory", arm->config->base.name);
     if ((code = choose_universe(s, arm, fault))) return code;
   }
@@ -136,6 +142,10 @@ void hd_session_free_strategies(struct hd_session *s) {
   free(s->arms);
   s->arms = NULL;
   s->arm_count = 0;
+  for (uint32_t i = 0; i < s->deployed_count; i++) free(s->deployed[i]);
+  free(s->deployed);
+  s->deployed = NULL;
+  s->deployed_count = 0;
 }
 
 // One prepared change per instance: a commit leaves the old values in its change, so that committing it once more brings them back.

@@ -330,7 +330,7 @@ static void secret_parameters_are_not_shown(void **state) {
   snprintf(plugins, sizeof plugins, "plugin_path=%s", getenv("HADRON_PLUGIN_DIR"));
   setenv("HADRON_TEST_SECRET", "s3cr3t-w0rd", 1);
   assert_int_equal(load(&c, "return { venues = { sim = {} }, strategies = { sma = { params = {\n fast = env('HADRON_TEST_SECRET') } } } }", (const char *const[]){plugins, NULL}), 0);
-  assert_int_equal(hd_session_check(&c, keep_wrong, &e), 1);
+  assert_int_equal(hd_session_check(&c, NULL, true, keep_wrong, &e), 1);
   if (strstr(e.text, "s3cr3t") || !strstr(e.text, "parameter fast") || !strstr(e.text, "config.lua:2 (from env)") || !strstr(e.text, "\"<secret>\"")) fail_msg("%s", e.text);
   hd_config_fini(&c);
 }

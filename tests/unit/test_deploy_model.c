@@ -254,6 +254,16 @@ static void differences_are_told(void **state) {
                               "1.0.0: z = the configuration's -> 4\n");
 }
 
+static void a_version_for_another(void **state) {
+  (void)state;
+  static struct hd_deployment a, b;
+  struct lines l = {.at = 0};
+  assert_int_equal(load(&a, "return { name = 'a', plugin = 'b', arms = { { version = '1.0.0', params = { x = 1 } }, { version = '0.9.0', role = 'shadow' } } }"), 0);
+  assert_int_equal(load(&b, "return { name = 'a', plugin = 'b', arms = { { version = '1.1.0', weight = 2 }, { version = '0.9.0', role = 'shadow' } } }"), 0);
+  assert_int_equal(hd_deployment_diff(&a, &b, add_line, &l), 3);
+  assert_string_equal(l.text, "live: 1.0.0 -> 1.1.0\n1.1.0: weight 1 -> 2\n1.1.0: x = 1 -> the configuration's\n");
+}
+
 // ---- what commands make ------------------------------------------------------------------------------------------------------------------
 
 static struct hd_deployment one(const char *version) {
@@ -366,7 +376,8 @@ static void arriving_and_being_demoted(void **state) {
   assert_true(hd_deployment_arrive(&d, "1.4.0"));
   assert_string_equal(arms_text(&d), "live 1.0.0 0.75 fast=5, shadow 1.2.0 0 fast=5, canary 1.4.0 0.25 fast=5");
   assert_int_equal(hd_deployment_demote(&d, "1.4.0", NULL, &fault), HADRON_OK);
-  assert_string_equal(arms_text(&d), "live 1.0.0 1 fast=5, shadow 1.2.0 0 fast=5");
+  assert_string_equal(arms_text(&d), "live 1.0.0 1 fast=5, shadow 1.2.0 0 fast=5, shadow 1.4.0 0 fast=5");
+  assert_int_equal(hd_deployment_disable(&d, "1.4.0", &fault), HADRON_OK);
   d.arrival = HD_ARRIVAL_LIVE;
   assert_true(hd_deployment_arrive(&d, "1.5.0"));
   assert_string_equal(arms_text(&d), "live 1.5.0 1 fast=5, shadow 1.2.0 0 fast=5");
@@ -413,7 +424,7 @@ static void any_commands(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(a_whole_file), cmocka_unit_test(all_mistakes_at_once), cmocka_unit_test(a_configuration), cmocka_unit_test(what_is_written_is_read),
-                                     cmocka_unit_test(differences_are_told), cmocka_unit_test(promoting), cmocka_unit_test(side_by_side),
+                                     cmocka_unit_test(differences_are_told), cmocka_unit_test(a_version_for_another), cmocka_unit_test(promoting), cmocka_unit_test(side_by_side),
                                      cmocka_unit_test(enabling_and_disabling), cmocka_unit_test(arriving_and_being_demoted), cmocka_unit_test(any_commands)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -1,0 +1,347 @@
+// Changes of what runs, asked for by an operator, by a new version that arrives, by a guard or by another host. Each is a task that goes
+// back and forth between the loop and a worker, so that neither the market nor the loop waits for a database or a probe:
+//
+//   [worker]  plan      what comes of it, which artifacts; they are opened; the registry has the revision as `pending`
+//   [io]      create    the change is held against what runs
+//   [worker]  stage     new versions are rehearsed in a child and made
+//   [io]      commit    at a tick boundary; the journal's SWAP record is the moment
+//   [worker]  settle    the revision is `active`, or `failed` with its reason
+//   [io]      answer
+//
+// One task per deployment at a time. The registry is one thread's at a time: workers take the lock.
+#include <pwd.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/banned.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "control/deploy.h"
+#include "runtime/session_deploy.h"
+
+// ---- words ----------------------------------------------------------------------------------------------------------------------------------
+
+static void who_of(uint32_t uid, char *to, size_t size) {
+  struct passwd row, *found = NULL;
+  char room[1024];
+  if (getpwuid_r(uid, &row, room, sizeof room, &found) == 0 && found) snprintf(to, size, "%.40s (uid %u)", found->pw_name, uid);
+  else snprintf(to, size, "uid %u", uid);
+}
+
+static const char *who_text(const struct hd_task *t) { return t->revision.who; }
+
+struct note {
+  struct hd_control *c;
+  const char *text;
+  uint32_t uid;
+  int32_t code;
+  struct hd_fault *fault;
+};
+
+static void note_now(void *argument) {
+  struct note *n = argument;
+  n->code = hd_control_journal(n->c, n->uid, n->text, n->fault);
+}
+
+// What an operator does is journaled before it is done.
+int32_t hd_deploying_note(struct hd_control *c, uint32_t uid, const char *text, struct hd_fault *fault) {
+  struct note n = {c, text, uid, HADRON_OK, fault};
+  int32_t code = hd_control_trade(c, note_now, &n, fault);
+  return code ? code : n.code;
+}
+
+// ---- a task's life --------------------------------------------------------------------------------------------------------------------------
+
+static void task_free(struct hd_task *t) {
+  hd_deployment_request_fini(&t->request);
+  json_decref(t->lines);
+  free(t->base);
+  free(t->want);
+  free(t);
+}
+
+struct hd_task *hd_task_find(const struct hd_deploying *d, const char *name) {
+  struct hd_task *t = d->tasks;
+  while (t && strcmp(t->request.name, name) != 0) t = t->next;
+  return t;
+}
+
+static void task_remove(struct hd_task *t) {
+  struct hd_task **at = &t->d->tasks;
+  while (*at != t) at = &(*at)->next;
+  *at = t->next;
+}
+
+static json_t *task_answer(const struct hd_task *t) {
+  const struct hd_deployment *now = t->unchanged ? t->base : t->want;
+  json_t *arms = json_array();
+  for (uint32_t i = 0; i < now->arm_count; i++)
+    json_array_append_new(arms, json_pack("{s:s, s:s, s:f}", "version", now->arms[i].version, "role", hd_role_name(now->arms[i].role), "weight", now->arms[i].weight));
+  json_t *answer = json_pack("{s:s, s:s, s:s, s:I, s:b, s:b, s:O, s:o, s:b}", "deployment", now->name, "plugin", now->plugin, "command",
+                             hd_deployment_verb_name(t->request.verb), "revision", (json_int_t)now->revision, "changed", !t->unchanged, "enabled", now->enabled,
+                             "changes", t->lines, "arms", arms, "running", 1);
+  if (!answer || t->unchanged) return answer;
+  json_object_update_new(answer, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:f}", "pause_ns", (json_int_t)t->changed.pause_ns, "last_sequence",
+                                           (json_int_t)t->changed.last_sequence, "swapped", (json_int_t)t->changed.swapped, "opened", (json_int_t)t->changed.opened,
+                                           "closed", (json_int_t)t->changed.closed, "state_bytes", (json_int_t)t->changed.state_size, "took_s",
+                                           (double)(hd_clock_monotonic_ns() - t->start_ns) / 1e9));
+  if (t->settle_fault.code) json_object_set_new(answer, "registry", json_string(t->settle_fault.text));
+  return answer;
+}
+
+// What a call left in `fault` counts if it failed, and only then.
+static int32_t task_outcome(struct hd_task *t, int32_t code, const struct hd_fault *fault) {
+  if (code) t->fault = *fault;
+  return code;
+}
+
+// The end of a task: everybody hears, nothing is left. [io]
+static void task_end(struct hd_task *t) {
+  struct hd_control *c = t->d->c;
+  char words[400];
+  hd_change_destroy(t->change);
+  task_remove(t);
+  hd_deployment_request_words(&t->request, words, sizeof words);
+  if (t->fault.code) hd_log_warn("DEPLOY_FAILED", "%s (%s): %s", words, who_text(t), t->fault.text);
+  else if (t->unchanged) hd_log_info("DEPLOY", "%s (%s): nothing to change", words, who_text(t));
+  else hd_log_info("DEPLOY", "%s (%s): revision %u is active; pause %lld ns after tick %llu, %u seats changed, %u opened, %u closed", words, who_text(t),
+                   t->want->revision, (long long)t->changed.pause_ns, (unsigned long long)t->changed.last_sequence, t->changed.swapped, t->changed.opened, t->changed.closed);
+  if (t->settle_fault.code) hd_log_error("DEPLOY_REGISTRY", "%s: the registry could not be told: %s; the journal has it, the next start tells it", words, t->settle_fault.text);
+  if (t->asker) hd_control_answer(c, t->asker, t->fault.code ? NULL : task_answer(t), &t->fault);
+  task_free(t);
+}
+
+// ---- settle [worker] --------------------------------------------------------------------------------------------------------------------------
+
+static void settle_work(uv_work_t *work) {
+  struct hd_task *t = work->data;
+  struct hd_deploying *d = t->d;
+  bool good = t->fault.code == HADRON_OK;
+  struct hd_fault fault = {0};
+  uv_mutex_lock(&d->lock);
+  if (hd_revision_settle(hd_registry_database(d->registry), t->want->name, t->revision.revision, good ? HD_REVISION_ACTIVE : HD_REVISION_FAILED, good ? NULL : t->fault.text,
+                         d->host, hd_clock_wall_ns(), &fault))
+    t->settle_fault = fault;
+  uv_mutex_unlock(&d->lock);
+}
+
+static void settle_done(uv_work_t *work, int status) {
+  (void)status;
+  task_end(work->data);
+}
+
+static void settle(struct hd_task *t) { uv_queue_work(t->d->c->options.loop, &t->work, settle_work, settle_done); }
+
+// ---- stage [worker], commit [io] ----------------------------------------------------------------------------------------------------------------
+
+static void stage_work(uv_work_t *work) {
+  struct hd_task *t = work->data;
+  struct hd_fault fault = {0};
+  task_outcome(t, hd_change_stage(t->change, &fault), &fault);
+}
+
+static bool stopping(struct hd_task *t) {
+  struct hd_control *c = t->d->c;
+  if (!t->d->closing && !c->ended && !(c->options.live && atomic_load(&c->options.live->stop))) return false;
+  hd_fault_set(&t->fault, HADRON_ERR_CLOSED, "the host is stopping");
+  return true;
+}
+
+static void stage_done(uv_work_t *work, int status) {
+  struct hd_task *t = work->data;
+  (void)status;
+  struct hd_fault fault = {0};
+  if (!t->fault.code && !stopping(t) && task_outcome(t, hd_change_commit(t->change, &t->changed, &fault), &fault) == HADRON_OK) t->row->now = *t->want;
+  settle(t);
+}
+
+// ---- plan [worker], create [io] -------------------------------------------------------------------------------------------------------------------
+
+// The configuration's file may be a version that nobody has told the registry of. A file that is refused is what the operator wants to
+// hear of, not that there is nothing new.
+static int32_t look_at_file(struct hd_task *t, struct hd_fault *fault) {
+  const struct hd_registry_add options = {.who = t->revision.who, .keep_rejection = true};
+  if (t->request.verb != HD_VERB_RELOAD || !*t->row->file) return HADRON_OK;
+  return hd_registry_add(t->d->registry, t->row->file, &options, NULL, NULL, fault);
+}
+
+static int32_t open_arms(struct hd_task *t, struct hd_fault *fault) {
+  int32_t code = HADRON_OK;
+  for (uint32_t i = 0; i < t->want->arm_count && !code; i++) code = hd_session_open_artifact(t->d->registry, t->want, i, &t->plugins[i], fault);
+  return code;
+}
+
+static void plan_work(uv_work_t *work) {
+  struct hd_task *t = work->data;
+  struct hd_deploying *d = t->d;
+  struct hd_fault fault = {0};
+  uv_mutex_lock(&d->lock);
+  int32_t code = look_at_file(t, &fault);
+  if (!code) code = hd_deployment_plan(d->registry, &t->request, &t->runs, t->base, t->want, &t->revision.equals, &fault);
+  if (!code) {
+    t->lines = hd_deployment_changes(t->base, t->want);
+    t->unchanged = *t->base->name && json_array_size(t->lines) == 0;
+  }
+  if (!code && !t->unchanged) code = open_arms(t, &fault);
+  if (!code && !t->unchanged) {
+    t->revision.state = HD_REVISION_PENDING;
+    t->revision.time_ns = hd_clock_wall_ns();
+    code = hd_revision_add(hd_registry_database(d->registry), t->want, &t->revision, &fault);
+    t->want->revision = t->revision.revision;
+  }
+  uv_mutex_unlock(&d->lock);
+  task_outcome(t, code, &fault);
+}
+
+static void plan_done(uv_work_t *work, int status) {
+  struct hd_task *t = work->data;
+  struct hd_control *c = t->d->c;
+  struct hd_fault fault = {0};
+  (void)status;
+  if (t->fault.code || t->unchanged) task_end(t); // no revision was made
+  else if (stopping(t) || task_outcome(t, hd_change_create(c->options.session, t->want, t->plugins, &t->change, &fault), &fault)) settle(t);
+  else uv_queue_work(c->options.loop, &t->work, stage_work, stage_done);
+}
+
+// request: moved. Nobody waits for it if asker is 0. [io]
+int32_t hd_task_start(struct hd_control *c, struct hd_deployment_request *request, const char *who, uint64_t asker, struct hd_fault *fault) {
+  struct hd_deploying *d = c->deploying;
+  struct hd_task *t = calloc(1, sizeof *t);
+  if (t) t->base = calloc(1, sizeof *t->base), t->want = calloc(1, sizeof *t->want);
+  if (!t || !t->base || !t->want) {
+    if (t) task_free(t);
+    return hd_fault_set(fault, HADRON_ERR_MEMORY, "deployment %s: out of memory", request->name);
+  }
+  t->d = d;
+  t->asker = asker;
+  t->start_ns = hd_clock_monotonic_ns();
+  t->work.data = t;
+  t->request = *request;
+  memset(request, 0, sizeof *request);
+  t->row = hd_session_deployed(c->options.session, t->request.name);
+  t->runs = t->row->now;
+  hd_text_copy(t->revision.who, sizeof t->revision.who, who);
+  hd_text_copy(t->revision.host, sizeof t->revision.host, d->host);
+  hd_text_copy(t->revision.command, sizeof t->revision.command, hd_deployment_verb_name(t->request.verb));
+  hd_text_copy(t->revision.why, sizeof t->revision.why, t->request.why);
+  t->next = d->tasks;
+  d->tasks = t;
+  uv_queue_work(c->options.loop, &t->work, plan_work, plan_done);
+  return HADRON_OK;
+}
+
+// ---- commands ------------------------------------------------------------------------------------------------------------------------------------
+
+static int32_t check_start(struct hd_control *c, const struct hd_deployment_request *q, struct hd_fault *fault) {
+  if (!c->deploying)
+    return hd_fault_set(fault, HADRON_ERR_STATE, "%s: this host runs without a registry; start it without --no-registry and with registry.enabled = true", hd_deployment_verb_name(q->verb));
+  const struct hd_session_deployed *row = hd_session_deployed(c->options.session, q->name);
+  if (row && row->fixed)
+    return hd_fault_set(fault, HADRON_ERR_STATE, "%s: strategies.%s has a role in the configuration that is not live: it is no deployment; leave `role` out and deploy it as a shadow or canary",
+                        hd_deployment_verb_name(q->verb), q->name);
+  if (!row)
+    return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "%s: this host's configuration has no strategy \"%s\"; a deployment takes its universe, cash and risk from strategies.%s",
+                        hd_deployment_verb_name(q->verb), q->name, q->name);
+  if (hd_task_find(c->deploying, q->name))
+    return hd_fault_set(fault, HADRON_ERR_STATE, "%s: another change of %s is under way; ask again when it is done", hd_deployment_verb_name(q->verb), q->name);
+  return HADRON_OK;
+}
+
+json_t *hd_deploying_ask(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault) {
+  struct hd_deployment_request q;
+  char words[400], who[64];
+  if (hd_deployment_request_init(&q, request, fault)) return NULL;
+  hd_deployment_request_words(&q, words, sizeof words);
+  who_of(uid, who, sizeof who);
+  int32_t code = check_start(c, &q, fault);
+  if (!code) code = hd_deploying_note(c, uid, words, fault);
+  if (!code) code = hd_task_start(c, &q, who, hd_control_defer(c), fault);
+  hd_deployment_request_fini(&q);
+  if (!code) hd_fault_set(fault, HADRON_ERR_AGAIN, "the answer comes later");
+  return NULL;
+}
+
+// ---- history [worker] ------------------------------------------------------------------------------------------------------------------------------
+
+struct look {
+  uv_work_t work;
+  struct hd_deploying *d;
+  uint64_t asker;
+  char name[HADRON_NAME_SIZE];
+  json_t *rows;
+  struct hd_fault fault;
+};
+
+static void look_work(uv_work_t *work) {
+  struct look *l = work->data;
+  uv_mutex_lock(&l->d->lock);
+  l->rows = hd_deployment_history(hd_registry_database(l->d->registry), *l->name ? l->name : NULL, &l->fault);
+  uv_mutex_unlock(&l->d->lock);
+}
+
+static void look_done(uv_work_t *work, int status) {
+  struct look *l = work->data;
+  (void)status;
+  l->d->looks--;
+  hd_control_answer(l->d->c, l->asker, l->rows ? json_pack("{s:o}", "revisions", l->rows) : NULL, &l->fault);
+  free(l);
+}
+
+json_t *hd_deploying_history(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault) {
+  const char *name = hd_request_text(request, "name", "");
+  (void)uid;
+  struct look *l = c->deploying ? calloc(1, sizeof *l) : NULL;
+  if (!c->deploying) hd_fault_set(fault, HADRON_ERR_STATE, "history: this host runs without a registry");
+  else if (!l) hd_fault_set(fault, HADRON_ERR_MEMORY, "history: out of memory");
+  else if (!hd_text_copy(l->name, sizeof l->name, name)) hd_fault_set(fault, HADRON_ERR_ARGUMENT, "history: name: expected the name of a deployment");
+  if (fault->code) {
+    free(l);
+    return NULL;
+  }
+  l->d = c->deploying;
+  l->work.data = l;
+  l->asker = hd_control_defer(c);
+  l->d->looks++;
+  uv_queue_work(c->options.loop, &l->work, look_work, look_done);
+  hd_fault_set(fault, HADRON_ERR_AGAIN, "the answer comes later");
+  return NULL;
+}
+
+// ---- what status shows -----------------------------------------------------------------------------------------------------------------------------
+
+json_t *hd_deploying_status(struct hd_control *c) {
+  if (!c->deploying) return NULL;
+  json_t *rows = json_array();
+  for (const struct hd_task *t = c->deploying->tasks; t; t = t->next)
+    json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:f}", "name", t->request.name, "command", hd_deployment_verb_name(t->request.verb), "who", t->revision.who,
+                                          "since_s", (double)(hd_clock_monotonic_ns() - t->start_ns) / 1e9));
+  return rows;
+}
+
+// ---- life --------------------------------------------------------------------------------------------------------------------------------------------
+
+int32_t hd_deploying_open(struct hd_control *c, struct hd_fault *fault) {
+  struct hd_session *s = c->options.session;
+  if (!s->options.registry || !c->options.live) return HADRON_OK;
+  struct hd_deploying *d = calloc(1, sizeof *d);
+  if (!d || uv_mutex_init(&d->lock)) {
+    free(d);
+    return hd_fault_set(fault, HADRON_ERR_MEMORY, "control: out of memory");
+  }
+  d->c = c;
+  d->registry = s->options.registry;
+  hd_session_host(s->config, d->host, sizeof d->host);
+  c->deploying = d;
+  return HADRON_OK;
+}
+
+void hd_deploying_close(struct hd_control *c) {
+  struct hd_deploying *d = c->deploying;
+  if (!d) return;
+  d->closing = true;
+  while (d->tasks || d->looks) uv_run(c->options.loop, UV_RUN_ONCE); // what is on a worker comes back first
+  uv_mutex_destroy(&d->lock);
+  free(d);
+  c->deploying = NULL;
+}

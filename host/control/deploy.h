@@ -1,0 +1,45 @@
+// What the files of control that change what runs share: deploy.c, arrive.c.
+#ifndef HD_CONTROL_DEPLOY_H
+#define HD_CONTROL_DEPLOY_H
+
+#include "control/control_internal.h"
+#include "registry/deployment_request.h"
+#include "runtime/change.h"
+#include "runtime/session_deploy.h"
+
+struct hd_task {
+  struct hd_task *next;
+  struct hd_deploying *d;
+  uint64_t asker;                      // hd_control_defer; 0: nobody waits
+  int64_t start_ns;                    // monotonic
+  uv_work_t work;
+  struct hd_deployment_request request;
+  struct hd_revision revision;         // who, why; its number once it is stored
+  struct hd_deployment *base, *want;   // owned; what was, what is to be
+  const struct hd_plugin *plugins[HD_DEPLOYMENT_ARMS_MAX]; // of want's arms; static
+  struct hd_session_deployed *row;     // the session's; [io]
+  struct hd_deployment runs;           // what it said when the task began
+  bool unchanged;
+  json_t *lines;                       // what changes
+  struct hd_change *change;
+  struct hd_changed changed;
+  struct hd_fault fault, settle_fault;
+};
+
+struct hd_deploying {
+  struct hd_control *c;
+  struct hd_registry *registry;        // the session's; under `lock` while workers run
+  uv_mutex_t lock;
+  char host[64];
+  bool closing;
+  uint32_t looks;                      // questions on a worker
+  struct hd_task *tasks;               // under way; one per deployment
+};
+
+struct hd_task *hd_task_find(const struct hd_deploying *d, const char *name); // NULL: no change of this deployment is under way
+// Begins a change. request: moved. who: for the history; asker: who waits for the answer, 0: nobody. [io]
+int32_t hd_task_start(struct hd_control *c, struct hd_deployment_request *request, const char *who, uint64_t asker, struct hd_fault *fault);
+// Journals what is about to be done. [io]
+int32_t hd_deploying_note(struct hd_control *c, uint32_t uid, const char *text, struct hd_fault *fault);
+
+#endif
