@@ -69,6 +69,10 @@ static int32_t manifest_check(struct way *w) {
   int32_t code = hd_manifest_read(w->path, w->file->bytes, w->file->size, m, &w->language, w->fault);
   if (!code) code = hd_manifest_check(w->path, m, w->fault);
   if (code) return code;
+  const char *name = w->options->name, *version = w->options->version;
+  if ((name && strcmp(name, m->name) != 0) || (version && strcmp(version, m->version) != 0))
+    return hd_fault_set(w->fault, HADRON_ERR_CORRUPT, "%s: expected %s@%s, found %s@%s in its manifest; it was packed under another name", w->path, name ? name : m->name,
+                        version ? version : m->version, m->name, m->version);
   hd_text_copy(w->claim.name, sizeof w->claim.name, m->name);
   hd_text_copy(w->claim.version, sizeof w->claim.version, m->version);
   w->claim.kind = m->kind;

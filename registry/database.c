@@ -130,6 +130,14 @@ void hd_database_rollback(struct hd_database *d) {
   d->writing = false;
 }
 
+int32_t hd_database_listen(struct hd_database *d, const char *channel, int *fd, struct hd_fault *fault) {
+  *fd = -1;
+  int32_t code = renew(d, fault);
+  return code || !d->api->listen ? code : d->api->listen(d->link, channel, fd, fault);
+}
+
+bool hd_database_heard(struct hd_database *d) { return d->api->heard && d->api->heard(d->link); }
+
 static const struct hd_sql_value *row_value(const struct hd_row *row, uint32_t column) {
   HD_ASSERT(column < row->count);
   return &row->values[column];

@@ -56,6 +56,12 @@ int32_t hd_database_begin(struct hd_database *d, struct hd_fault *fault);
 int32_t hd_database_commit(struct hd_database *d, struct hd_fault *fault);
 void hd_database_rollback(struct hd_database *d); // nothing if there is none
 
+// Asks the server to ring when somebody notifies `channel`; may be asked again, and must be after a connection was made again. fd: the
+// connection's socket, readable when it may have rung; -1: this kind of database has no bell. The socket is the database's.
+int32_t hd_database_listen(struct hd_database *d, const char *channel, int *fd, struct hd_fault *fault);
+// Has it rung since the last time, or was the connection lost?
+bool hd_database_heard(struct hd_database *d);
+
 #define HD_SQL_TEXT(s) {HD_SQL_KIND_TEXT, {.text = (s)}}
 #define HD_SQL_INTEGER(i) {HD_SQL_KIND_INTEGER, {.integer = (i)}}
 #define HD_SQL_REAL(r) {HD_SQL_KIND_REAL, {.real = (r)}}

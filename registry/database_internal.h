@@ -23,6 +23,8 @@ struct hd_database_api {
                  struct hd_fault *fault);
   int32_t (*commit)(void *link, struct hd_fault *fault);
   int32_t (*renew)(void *link, struct hd_fault *fault); // a lost connection; NULL: there is none to lose
+  int32_t (*listen)(void *link, const char *channel, int *fd, struct hd_fault *fault); // NULL, with the next: no bell
+  bool (*heard)(void *link);
 };
 
 extern const struct hd_database_api hd_database_sqlite, hd_database_postgres;

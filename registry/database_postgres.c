@@ -128,7 +128,21 @@ static int32_t link_renew(void *link, struct hd_fault *fault) {
   return PQstatus(link) == CONNECTION_OK ? link_settle(link, fault) : link_fail(link, "connecting again", fault);
 }
 
+static int32_t link_listen(void *link, const char *channel, int *fd, struct hd_fault *fault) {
+  char sql[128];
+  snprintf(sql, sizeof sql, "LISTEN %.63s", channel); // a name of this program, not of a user
+  int32_t code = link_script(link, sql, fault);
+  *fd = PQsocket(link);
+  return code;
+}
+
+static bool link_heard(void *link) {
+  bool heard = PQconsumeInput(link) != 1 || PQstatus(link) != CONNECTION_OK;
+  for (PGnotify *n; (n = PQnotifies(link)) != NULL; PQfreemem(n)) heard = true;
+  return heard;
+}
+
 const struct hd_database_api hd_database_postgres = {
   .dialect = "postgresql", .shared = true, .begin_migration = "BEGIN; SELECT pg_advisory_xact_lock(" MIGRATION_LOCK ")",
   .begin = "BEGIN; SELECT pg_advisory_xact_lock(" WRITER_LOCK ")", .open = link_open, .close = link_close, .script = link_script,
-  .run = link_run, .commit = link_commit, .renew = link_renew};
+  .run = link_run, .commit = link_commit, .renew = link_renew, .listen = link_listen, .heard = link_heard};

@@ -71,6 +71,8 @@ struct hd_version {
   char reason[HD_REGISTRY_TEXT_SIZE]; // of the last change of state
 };
 
+void hd_version_claim(const struct hd_version *v, struct hd_claim *claim); // what a signature of it must say
+
 // version NULL: the newest by semantic version that is registered; a pre-release only if there is nothing else. HADRON_ERR_NOT_FOUND names
 // what there is.
 int32_t hd_registry_find(struct hd_registry *r, const char *name, const char *version, struct hd_version *out, struct hd_fault *fault);
@@ -100,6 +102,7 @@ struct hd_registry_add {
   const char *signature;  // a signature file; NULL: PATH.sig, if there is one
   const char *who;
   const char *source;     // the path for messages and the manifest's language; NULL: path
+  const char *name, *version; // what the manifest must say; NULL: whatever it says
   bool unprobed;          // leave the probe out: for who has just done it, and for archives of versions that were probed
   bool keep_rejection;    // write a refusal into registry_rejections
   int64_t probe_timeout_ns; // 0: the probe's own

@@ -13,7 +13,6 @@ struct hd_registry {
 
 // Writes a row of registry_changes; within a transaction.
 int32_t hd_registry_change(struct hd_registry *r, const char *topic, const char *name, const char *detail, const char *who, struct hd_fault *fault);
-void hd_version_claim(const struct hd_version *v, struct hd_claim *claim);
 // Ends the transaction: commits if code is HADRON_OK, else rolls back. Returns what went wrong first.
 int32_t hd_registry_end(struct hd_registry *r, int32_t code, struct hd_fault *fault);
 // What the policy says of a verdict. HADRON_ERR_PERMISSION. warning: "" or words for HD_REGISTRY_WARN.

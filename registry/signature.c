@@ -120,13 +120,17 @@ int32_t hd_signatures_read(const char *path, struct hd_signatures *out, struct h
   return code;
 }
 
-int32_t hd_signatures_write(const char *path, const struct hd_signatures *s, struct hd_fault *fault) {
-  char text[HD_CLAIM_TEXT_SIZE + HD_SIGNATURES_MAX * (HD_KEY_ID_SIZE + HD_SIGNATURE_SIZE + 32)];
+size_t hd_signatures_format(const struct hd_signatures *s, char text[HD_SIGNATURE_FILE_MAX]) {
   hd_claim_format(&s->claim, text);
   size_t used = strlen(text);
   for (uint32_t i = 0; i < s->count; i++)
-    used += (size_t)snprintf(text + used, sizeof text - used, "key: %s\nsignature: %s\n", s->rows[i].key_id, s->rows[i].text);
-  return hd_file_replace(path, text, used, 0644, fault);
+    used += (size_t)snprintf(text + used, HD_SIGNATURE_FILE_MAX - used, "key: %s\nsignature: %s\n", s->rows[i].key_id, s->rows[i].text);
+  return used;
+}
+
+int32_t hd_signatures_write(const char *path, const struct hd_signatures *s, struct hd_fault *fault) {
+  char text[HD_SIGNATURE_FILE_MAX];
+  return hd_file_replace(path, text, hd_signatures_format(s, text), 0644, fault);
 }
 
 int32_t hd_signatures_add(struct hd_signatures *s, const struct hd_signature *signature, struct hd_fault *fault) {

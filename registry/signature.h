@@ -55,6 +55,7 @@ int32_t hd_claim_compare(const char *path, const struct hd_claim *signed_claim, 
 
 // The text of a signature file. HADRON_ERR_PARSE, with the line.
 int32_t hd_signatures_parse(const char *path, const char *text, size_t size, struct hd_signatures *out, struct hd_fault *fault);
+size_t hd_signatures_format(const struct hd_signatures *signatures, char text[HD_SIGNATURE_FILE_MAX]); // its length
 int32_t hd_signatures_read(const char *path, struct hd_signatures *out, struct hd_fault *fault);
 // Writes the file anew, whole or not at all.
 int32_t hd_signatures_write(const char *path, const struct hd_signatures *signatures, struct hd_fault *fault);

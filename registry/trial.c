@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/banned.h"
+#include "plugin/probe.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10u // Linux 6.3: asked for by name where vm.memfd_noexec forbids it by default
@@ -29,45 +30,51 @@ failed:;
   return -1;
 }
 
-#if __has_include("plugin/probe.h")
-#include "plugin/probe.h"
+static json_t *measured_json(const struct hd_probe_result *p) {
+  return json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "complete", p->complete, "scope", (json_int_t)p->scope, "triggers", (json_int_t)p->triggers,
+                   "state_schema", (json_int_t)p->state_schema, "state_schema_min", (json_int_t)p->state_schema_min, "state_bytes", (json_int_t)p->state_size, "state_bytes_max",
+                   (json_int_t)p->state_size_max, "callbacks", (json_int_t)p->callbacks, "decisions", (json_int_t)p->decisions, "errors", (json_int_t)p->errors, "tick_ns_p50",
+                   (json_int_t)p->tick_ns_p50, "tick_ns_max", (json_int_t)p->tick_ns_max, "load_ns", (json_int_t)p->load_ns);
+}
 
-static int32_t probe(const char *path, int fd, const uint8_t digest[32], int64_t timeout_ns, char **measured, struct hd_fault *fault) {
-  struct hd_probe_request q = {.fd = fd, .path = path, .timeout_ns = timeout_ns, .seed = 1};
-  struct hd_probe_result p;
-  memcpy(q.digest, digest, 32);
-  int32_t code = hd_probe(&q, &p, fault);
-  if (code) return code;
-  json_t *o = json_pack("{s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "complete", p.complete, "scope", (json_int_t)p.scope, "triggers", (json_int_t)p.triggers,
-                        "state_schema", (json_int_t)p.state_schema, "state_schema_min", (json_int_t)p.state_schema_min, "state_bytes", (json_int_t)p.state_size, "state_bytes_max",
-                        (json_int_t)p.state_size_max, "callbacks", (json_int_t)p.callbacks, "decisions", (json_int_t)p.decisions, "errors", (json_int_t)p.errors, "tick_ns_p50",
-                        (json_int_t)p.tick_ns_p50, "tick_ns_max", (json_int_t)p.tick_ns_max, "load_ns", (json_int_t)p.load_ns);
-  *measured = o ? json_dumps(o, JSON_COMPACT) : NULL;
+static const char *type_word(uint32_t type) {
+  static const char *const words[] = {"invalid", "bool", "integer", "real", "price", "quantity", "money", "duration", "text"};
+  return words[type < sizeof words / sizeof *words ? type : 0];
+}
+
+static json_t *rows_json(const struct hd_probe_row *rows, uint32_t count) {
+  json_t *all = json_array();
+  for (uint32_t i = 0; i < count; i++) {
+    const struct hd_probe_row *r = &rows[i];
+    json_array_append_new(all, json_pack("{s:s, s:s, s:o, s:s, s:s, s:b, s:s}", "name", r->name, "type", type_word(r->type), "default", r->required ? json_null() : json_string(r->initial),
+                                         "unit", r->unit, "range", r->range, "live", r->live, "help", r->help));
+  }
+  return all;
+}
+
+static char *dump(json_t *o) {
+  char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
   json_decref(o);
-  return *measured ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", path);
+  return text;
 }
-#else
-static int32_t probe(const char *path, int fd, const uint8_t digest[32], int64_t timeout_ns, char **measured, struct hd_fault *fault) {
-  (void)fd, (void)digest, (void)timeout_ns;
-  *measured = strdup("{}");
-  return *measured ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", path);
-}
-#endif
 
 int32_t hd_trial_run(const char *path, const struct hd_source *file, const uint8_t digest[32], int64_t timeout_ns, char **measured, char **parameters, struct hd_fault *fault) {
-  char *found = NULL, *table = strdup("[]");
-  int fd = table ? hd_trial_copy(file) : -1;
-  if (fd < 0) {
-    free(table);
-    return hd_fault_set(fault, HADRON_ERR_IO, "%s: making a private copy for the probe (memfd_create): %s", path, strerror(errno));
+  struct hd_probe_request q = {.fd = hd_trial_copy(file), .path = path, .timeout_ns = timeout_ns, .seed = 1};
+  struct hd_probe_result p;
+  if (q.fd < 0) return hd_fault_set(fault, HADRON_ERR_IO, "%s: making a private copy for the probe (memfd_create): %s", path, strerror(errno));
+  memcpy(q.digest, digest, 32);
+  q.rows = calloc(HD_PARAMS_MAX, sizeof *q.rows);
+  int32_t code = q.rows ? hd_probe(&q, &p, fault) : hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", path);
+  close(q.fd);
+  if (!code) {
+    char *a = dump(measured_json(&p)), *b = dump(rows_json(q.rows, p.row_count));
+    if (a && b) {
+      *measured = a, *parameters = b;
+    } else {
+      free(a), free(b);
+      code = hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", path);
+    }
   }
-  int32_t code = probe(path, fd, digest, timeout_ns, &found, fault);
-  close(fd);
-  if (code) {
-    free(table);
-    return code;
-  }
-  *measured = found;
-  *parameters = table;
-  return HADRON_OK;
+  free(q.rows);
+  return code;
 }

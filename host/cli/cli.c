@@ -34,13 +34,26 @@ const struct hd_command hd_commands[] = {
     {"data generate", "OUT [--instruments N] [--duration 1d] [--seed N] [--set key=value]...", "make a seeded sample of market data", hd_generate_help, hd_generate_command},
     {"data convert", "OUT FILE... [--option key=value]...", "write recordings as one native tick file", hd_convert_help, hd_convert_command},
     {"validate", "FILE [--json]", "check a plugin against the ABI", hd_validate_help, hd_validate_command},
+    {"registry add", "FILE [--signature FILE] [--no-probe] [--json]", "register a plugin's file as a version", hd_registry_add_help, hd_registry_add_command},
+    {"registry list", "[NAME] [--all] [--json]", "the versions that are registered", hd_registry_list_help, hd_registry_list_command},
+    {"registry show", "NAME[@VERSION] [--json]", "all that is known about a version", hd_registry_show_help, hd_registry_show_command},
+    {"registry verify", "[FILE] [--signature FILE] [--json]", "hash and judge everything again, or judge a file's signature", hd_registry_verify_help, hd_registry_verify_command},
+    {"registry retire", "NAME@VERSION [--reason TEXT] [--undo] [--json]", "let no new deployment take a version", hd_registry_retire_help, hd_registry_retire_command},
+    {"registry gc", "[--dry-run] [--retired-for 30d] [--revisions N] [--json]", "remove files that nothing names any more", hd_registry_gc_help, hd_registry_gc_command},
+    {"registry export", "FILE [NAME[@VERSION]]... [--json]", "write versions into one archive", hd_registry_export_help, hd_registry_export_command},
+    {"registry import", "FILE [--json]", "take versions from an archive, checked like files", hd_registry_import_help, hd_registry_import_command},
+    {"registry keygen", "NAME [--json]", "make a pair of keys for signing", hd_registry_keygen_help, hd_registry_keygen_command},
+    {"registry sign", "FILE|NAME@VERSION --key FILE [--json]", "sign a plugin's file or a version", hd_registry_sign_help, hd_registry_sign_command},
+    {"registry trust", "NAME FILE [--json]", "trust a public key on this host", hd_registry_trust_help, hd_registry_trust_command},
+    {"registry revoke", "NAME|KEYID [--reason TEXT] [--json]", "trust a key nowhere, for ever", hd_registry_revoke_help, hd_registry_revoke_command},
+    {"registry keys", "[--json]", "the keys that are trusted or revoked", hd_registry_keys_help, hd_registry_keys_command},
     {"doctor", "[CONFIG] [--json]", "check the machine, the configuration and the database", hd_doctor_help, hd_doctor_command},
 };
 const uint32_t hd_command_count = sizeof hd_commands / sizeof *hd_commands;
 
 static void print_overview(FILE *to) {
   fprintf(to, "Usage: hadron COMMAND [ARGUMENTS]\n\nHadron runs trading strategies: backtest, replay, paper and live with the same code.\n\nCommands:\n");
-  for (uint32_t i = 0; i < hd_command_count; i++) fprintf(to, "  %-14s %s\n", hd_commands[i].name, hd_commands[i].summary);
+  for (uint32_t i = 0; i < hd_command_count; i++) fprintf(to, "  %-16s %s\n", hd_commands[i].name, hd_commands[i].summary);
   fprintf(to, "\n`hadron COMMAND --help` explains one. Begin with `hadron run configs/demo.lua`.\n");
 }
 

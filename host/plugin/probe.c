@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
 #include <sys/wait.h>
@@ -307,6 +308,23 @@ static int32_t judge(const struct probe *p, int status, bool late, struct hd_fau
   return p->report->fault.code != HADRON_OK ? take_fault(p, step, fault) : HADRON_OK;
 }
 
+static void take_rows(const struct probe *p, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    struct hd_probe_row *to = &p->request->rows[i];
+    unsigned char flags[2];
+    memcpy(to, &p->report->rows[i], sizeof *to);
+    memcpy(flags, (unsigned char *)to + offsetof(struct hd_probe_row, required), 2); // a bool that is neither 0 nor 1 must not be read as one
+    to->required = flags[0] != 0;
+    to->live = flags[1] != 0;
+    char *const texts[] = {to->name, to->initial, to->unit, to->range, to->help};
+    const size_t sizes[] = {sizeof to->name, sizeof to->initial, sizeof to->unit, sizeof to->range, sizeof to->help};
+    for (size_t k = 0; k < sizeof sizes / sizeof *sizes; k++) {
+      texts[k][sizes[k] - 1] = 0;
+      hd_text_printable(texts[k]);
+    }
+  }
+}
+
 static void take_result(const struct probe *p, int64_t wall_ns, struct hd_probe_result *out) {
   struct hd_probe_result r;
   struct hadron_manifest *m = &r.manifest;
@@ -318,6 +336,8 @@ static void take_result(const struct probe *p, int64_t wall_ns, struct hd_probe_
     hd_text_printable(texts[i]);
   }
   if (r.bar_count > HD_BAR_KINDS_MAX) r.bar_count = HD_BAR_KINDS_MAX;
+  if (r.row_count > HD_PARAMS_MAX) r.row_count = HD_PARAMS_MAX;
+  if (p->request->rows != NULL) take_rows(p, r.row_count);
   unsigned char flag;
   memcpy(&flag, &p->report->result.complete, 1); // a bool that is neither 0 nor 1 must not be read as one
   flag = flag != 0;

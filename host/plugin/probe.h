@@ -35,6 +35,13 @@ struct hd_probe_instrument {
   struct hadron_quantity lot;
 };
 
+// One row of the plugin's own table of parameters, as text: what fits, made printable.
+struct hd_probe_row {
+  char name[64], initial[64], unit[24], range[64], help[168]; // initial "": see `required`
+  uint32_t type;                          // enum hadron_param_type
+  bool required, live;
+};
+
 // All pointers borrowed(call).
 struct hd_probe_request {
   int fd;                                 // the artifact's bytes: a sealed memfd is loaded as it is, any other file is copied first
@@ -51,6 +58,7 @@ struct hd_probe_request {
   uint64_t seed;                          // of the script and of the instance's random numbers
   uint64_t errors_max;                    // failing callbacks that are put up with and counted; one more ends the probe
   int64_t timeout_ns;                     // for the whole child; 0: HD_PROBE_TIMEOUT_NS
+  struct hd_probe_row *rows;              // room for HD_PARAMS_MAX, filled with the plugin's table of parameters; NULL: not wanted
   uint64_t memory_max;                    // address space in bytes; 0: HD_PROBE_MEMORY_MAX
 };
 
@@ -61,6 +69,7 @@ struct hd_probe_result {
   uint32_t state_schema, state_schema_min; // 0: it keeps no state
   uint32_t state_size;                    // bytes that `save` wrote, with the host's header
   uint32_t state_size_max;                // bytes that it may need, with the header
+  uint32_t row_count;                     // parameters that the plugin has
   uint32_t bar_count;
   struct hadron_bar_request bars[HD_BAR_KINDS_MAX];
   uint64_t callbacks, decisions, refused, errors; // refused: decisions out of their range

@@ -40,6 +40,7 @@ struct hd_probe_place {
 struct hd_probe_report {
   struct hd_probe_place place;
   struct hd_probe_result result;
+  struct hd_probe_row rows[HD_PARAMS_MAX]; // result.row_count of them
   struct hd_fault fault;  // code 0: none
   atomic_bool finished;   // the child has come to its end
 };

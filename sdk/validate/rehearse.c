@@ -28,6 +28,21 @@ static const void *part(const struct rehearsal *r, uint64_t at) { return (const 
 
 // ---- what all kinds go through
 
+static void tell_params(struct rehearsal *r, const struct hadron_params *params) {
+  for (uint32_t i = 0; params != NULL && i < params->count && i < HD_PARAMS_MAX; i++) {
+    const struct hadron_param *p = &params->params[i];
+    struct hd_probe_row *to = &r->report->rows[r->report->result.row_count++];
+    hd_text_copy(to->name, sizeof to->name, p->name);
+    hd_text_copy(to->initial, sizeof to->initial, p->initial ? p->initial : "");
+    hd_text_copy(to->unit, sizeof to->unit, p->unit ? p->unit : "");
+    hd_text_copy(to->help, sizeof to->help, p->help ? p->help : "");
+    hd_param_range_format(p, to->range, sizeof to->range);
+    to->type = p->type;
+    to->required = p->initial == NULL;
+    to->live = p->live != 0;
+  }
+}
+
 static int32_t load(struct rehearsal *r, struct hd_fault *fault) {
   struct hd_probe_result *out = &r->report->result;
   trial_step(&r->trial, "load");
@@ -40,6 +55,7 @@ static int32_t load(struct rehearsal *r, struct hd_fault *fault) {
   out->language = p->language;
   if (p->state != NULL) out->state_schema = p->state->schema, out->state_schema_min = p->state->schema_min;
   out->state_size_max = hd_state_size_max(p);
+  tell_params(r, p->params);
   return HADRON_OK;
 }
 
