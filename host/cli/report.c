@@ -144,15 +144,29 @@ static void on_equity(struct hd_report *r, const struct hadron_equity *e) {
   book->samples[book->count++] = sample;
 }
 
+static void book_allocation(struct hd_report_book *book, const struct hadron_allocation *a) {
+  bool back = a->flags & 1, moves = a->flags & 2; // from one book to another: nobody's trade
+  int64_t moved = a->side == HADRON_SIDE_BUY ? a->quantity.e8 : -a->quantity.e8, before = a->position.e8 - moved;
+  book->allocations++;
+  book->fees_seen += back ? -a->fee.micros : a->fee.micros;
+  if (!back && !moves && ((before > 0 && moved < 0) || (before < 0 && moved > 0))) book->trades++;
+}
+
+// The sum has no allocations of its own: those of the arms that trade are its trades.
 static void on_allocation(struct hd_report *r, const struct hadron_allocation *a) {
   struct hd_report_book *book = book_of(r, a->arm);
   if (!book) return;
-  bool back = a->flags & 1;
-  int64_t moved = a->side == HADRON_SIDE_BUY ? a->quantity.e8 : -a->quantity.e8, before = a->position.e8 - moved;
   seen_at(r, a->time_ns);
-  book->allocations++;
-  book->fees_seen += back ? -a->fee.micros : a->fee.micros;
-  if (!back && ((before > 0 && moved < 0) || (before < 0 && moved > 0))) book->trades++;
+  if (a->arm) book_allocation(book, a);
+  if (!(a->flags & HADRON_ORDER_SHADOW)) book_allocation(&r->books[0], a);
+}
+
+// A book begins anew where its arm begins or ends to trade.
+static void on_arm(struct hd_report *r, const struct hadron_arm_definition *d) {
+  struct hd_report_book *book = book_of(r, d->arm);
+  if (!book) return;
+  if (book->role && (book->role == HD_ROLE_SHADOW) != (d->role == HD_ROLE_SHADOW)) book->fees_seen = 0;
+  book->role = d->role;
 }
 
 static void on_order(struct hd_report *r, const struct hadron_order *o) {
@@ -189,7 +203,10 @@ void hd_report_observe(void *report, uint16_t template_id, const void *block, co
   struct hd_report *r = report;
   (void)tail;
   (void)tail_size;
+  // What shadows do is told by their books; all other figures are those of trading.
+  if (hd_record_shadow(template_id, block) && template_id != HADRON_MSG_ALLOCATION) return;
   switch (template_id) {
+  case HADRON_MSG_ARM: on_arm(r, block); break;
   case HADRON_MSG_EQUITY: on_equity(r, block); break;
   case HADRON_MSG_ALLOCATION: on_allocation(r, block); break;
   case HADRON_MSG_ORDER: on_order(r, block); break;
@@ -247,17 +264,6 @@ static void take_book(struct hd_report *r, const struct hd_session *s, uint32_t 
   const struct hd_occupant *o = s->arms[arm - 1].occupant;
   book->errors = o ? atomic_load(&o->faults) : 0;
   book->fenced = o ? atomic_load(&o->fenced) : 0;
-}
-
-// The sum has no allocations of its own: those of the live books are its trades.
-static void take_sum(struct hd_report *r) {
-  struct hd_report_book *sum = &r->books[0];
-  for (uint32_t arm = 1; arm < r->book_count; arm++) {
-    if (r->books[arm].role == HD_ROLE_SHADOW) continue;
-    sum->trades += r->books[arm].trades;
-    sum->allocations += r->books[arm].allocations;
-    sum->fees_seen += r->books[arm].fees_seen;
-  }
 }
 
 // ---- the end: figures ------------------------------------------------------------------------------------------------------------
@@ -408,7 +414,6 @@ void hd_report_finish(struct hd_report *r, struct hd_session *session, int64_t e
     return;
   }
   take_counts(r, session);
-  take_sum(r);
   take_span(r);
   say_why(r);
   if (work_init(&work, r))

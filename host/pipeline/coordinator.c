@@ -15,6 +15,13 @@ static int64_t clamp(hadron_int128 x) { return x > INT64_MAX ? INT64_MAX : x < -
 
 static const struct hd_arm *arm_of(const struct hd_coordinator *c, const struct hadron_decision *d) { return &c->arms[d->arm]; }
 
+// Is the decision this desk's business?
+static bool decision_here(const struct hd_coordinator *c, const struct hadron_decision *d) {
+  return (arm_of(c, d)->role == HD_ROLE_SHADOW) == c->shadow;
+}
+
+static uint8_t mark(const struct hd_coordinator *c) { return c->shadow ? HADRON_ORDER_SHADOW : 0; }
+
 // --- the waiting table ---
 
 static bool waiting_same(const struct hadron_decision *a, const struct hadron_decision *b) {
@@ -135,15 +142,16 @@ static bool group_superseded(const struct hadron_decision *const *group, uint32_
   return false;
 }
 
-// Fills the allocator's input and the contributions. Shadow arms leave no trace here.
+// Fills the allocator's input and the contributions. Arms of the other desk leave no trace here.
 static void group_plan(struct hd_coordinator *c, const struct hadron_decision *const *group, uint32_t count) {
   c->input.count = c->log.header.count = 0;
   c->cancel_count = 0;
   for (uint32_t i = 0; i < count; i++) {
-    if (arm_of(c, group[i])->role == HD_ROLE_SHADOW) continue;
+    if (!decision_here(c, group[i])) continue;
     struct hadron_decision *d = &c->decisions_buffer[c->input.count];
     struct hadron_standing *s = &c->standings[c->input.count];
     *d = *group[i];
+    d->flags &= (uint8_t)~HADRON_ORDER_SHADOW; // allocators need not know of it
     decision_complete(c, d);
     standing_fill(c, d, s);
     uint32_t at = c->log.header.count++;
@@ -162,12 +170,13 @@ static void group_plan(struct hd_coordinator *c, const struct hadron_decision *c
 
 static void market_fill(struct hd_coordinator *c, uint32_t instrument, const struct hd_mark *mark) {
   const struct hd_instrument *row = &c->instruments->rows[instrument];
-  const struct hd_position *position = hd_portfolio_position(c->portfolio, 0, instrument);
+  uint32_t whole = c->shadow ? c->decisions_buffer[0].arm : 0; // a shadow is alone with the market
+  const struct hd_position *position = hd_portfolio_position(c->portfolio, whole, instrument);
   c->market = (struct hadron_market){.sequence = mark->sequence, .event_ns = mark->event_ns, .last = mark->last, .bid = mark->bid,
       .ask = mark->ask, .position = position->quantity, .average_entry = position->average_entry, .increment = row->increment, .lot = row->lot,
       .volatility = (double)mark->volatility, .instrument = instrument,
       .state = (uint8_t)(mark->state ? mark->state : HADRON_MARKET_OPEN)};
-  hd_gateway_working(c->gateway, 0, instrument, true, &c->market.working_buy, &c->market.working_sell);
+  hd_gateway_working(c->gateway, whole, instrument, true, &c->market.working_buy, &c->market.working_sell);
 }
 
 static bool leg_valid(const struct hd_coordinator *c, const struct hadron_leg *leg) {
@@ -235,6 +244,7 @@ struct part {
 };
 
 static uint16_t decision_venue(const struct hd_coordinator *c, const struct hadron_decision *d) {
+  if (c->shadow) return c->venue;
   if (arm_of(c, d)->venue) return arm_of(c, d)->venue;
   uint32_t listing = c->instruments->rows[d->instrument].listing;
   return listing ? c->instruments->listings[listing].venue : 0;
@@ -299,7 +309,7 @@ static bool part_next(const struct hd_coordinator *c, const struct hadron_leg *l
 static bool terms_same(const struct hadron_order *o, const struct hadron_leg *leg) {
   return o->side == leg->side && o->order_type == leg->order_type && o->limit.nanos == leg->limit.nanos &&
          o->stop.nanos == leg->stop.nanos && o->quantity.e8 == leg->quantity.e8 && o->time_in_force == leg->time_in_force &&
-         o->expire_ns == leg->expire_ns && o->flags == leg->flags;
+         o->expire_ns == leg->expire_ns && (o->flags & ~HADRON_ORDER_SHADOW) == leg->flags;
 }
 
 // What becomes of a leg: 0 nothing, else enum hadron_intent_kind. A WORK leg looks at the order in its slot.
@@ -376,7 +386,7 @@ static int32_t cross_all(struct hd_coordinator *c, const struct hadron_opportuni
         const struct hadron_share *share = &c->output.shares[leg->share_first + j];
         struct hadron_allocation a = {.opportunity = o->id, .time_ns = now_ns, .price = o->reference, .quantity = share->quantity,
                                       .instrument = o->instrument, .arm = c->decisions_buffer[share->decision].arm, .side = leg->side,
-                                      .flags = (uint8_t)pass};
+                                      .flags = (uint8_t)pass | mark(c)};
         int32_t result = cross_book(c, &a, pass ? &undone : &booked, now_ns);
         if (pass == 0) error = result;
       }
@@ -390,6 +400,7 @@ static int32_t cross_all(struct hd_coordinator *c, const struct hadron_opportuni
 static int32_t intent_say(struct hd_coordinator *c, struct hadron_intent *intent, const struct hd_share *shares, uint32_t share_count,
                           int64_t now_ns) {
   intent->id = ++c->intents;
+  intent->flags |= mark(c);
   uint32_t flags = intent->kind == HADRON_INTENT_CANCEL ? HD_RECORD_RESERVED : 0;
   int32_t error = hd_record(c->sink, HADRON_MSG_INTENT, intent, sizeof *intent, now_ns, flags);
   if (!error) c->listener.intent(c->listener.self, intent, shares, share_count);
@@ -471,7 +482,7 @@ static void group_merge(struct hd_coordinator *c, const struct hadron_decision *
   group_allocate(c, &mark, instrument, now_ns);
   const struct hadron_decision *last = NULL;
   for (uint32_t i = 0; i < count; i++)
-    if (arm_of(c, group[i])->role != HD_ROLE_SHADOW) last = group[i];
+    if (decision_here(c, group[i])) last = group[i];
   (void)group_say(c, last, &mark, now_ns);
 }
 
@@ -511,7 +522,8 @@ static void waiting_wake(struct hd_coordinator *c, int64_t now_ns) {
 
 void hd_coordinator_init(struct hd_coordinator *c) {
   HD_ASSERT(c->instruments && c->marks && c->portfolio && c->sink && c->allocator && c->listener.intent && c->listener.allocate);
-  c->opportunities = c->intents = c->decisions = c->conflicts = c->errors = 0;
+  c->opportunities = c->intents = c->shadow ? HADRON_SHADOW_ID : 0;
+  c->decisions = c->conflicts = c->errors = 0;
   c->waiting_count = c->cancel_count = 0;
   c->busy = c->woken = false;
 }

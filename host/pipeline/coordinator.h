@@ -1,6 +1,7 @@
 // Coordinator: collects the decisions of one instrument and cause, lets the allocator merge them, and turns the result into
-// intents. Shadow arms are booked, never traded: their decisions are recorded and go no further here. Writes the decision log: one
-// opportunity with its contributions per merge. Arms that want opposite things cross inside the house at the reference price.
+// intents. Writes the decision log: one opportunity with its contributions per merge. Arms that want opposite things cross inside the
+// house at the reference price. There is one for the arms that trade and one for the shadows; each leaves the other's arms alone, and
+// that of the shadows is given the decisions of one arm at a time.
 //
 // takes  decisions           gives  intents with their shares, crosses as allocations
 // bound  HADRON_MERGE_DECISIONS_MAX per merge; more: merged in groups, in the order of their ids. HD_WAITING_MAX decisions wait for
@@ -49,6 +50,8 @@ struct hd_coordinator {
   struct hd_intent_listener listener;
   const struct hd_arm *arms;                // [arm]; borrowed
   uint32_t arm_max;
+  bool shadow;                              // of the shadows: orders go to `venue`, what is written says so
+  uint16_t venue;                           // shadow: where all orders go
   uint64_t opportunities, intents, decisions, conflicts, errors; // ids of the last; counts
   struct hadron_merge_input input;          // scratch, so that a merge needs no stack of this size
   struct hadron_merge_output output;
@@ -68,7 +71,7 @@ struct hd_coordinator {
 // Sets the borrowed fields and an empty table; the caller fills the struct's pointers first and calls this once.
 void hd_coordinator_init(struct hd_coordinator *c);
 
-// Merges decisions that share one cause, recorded already; groups them by instrument, ascending, and in it by id. Of several TARGETs
+// Merges decisions that share one cause (shadows: and one arm), recorded already; groups them by instrument, ascending, and in it by id. Of several TARGETs
 // (or WORKs of a slot) of one arm the last counts. A decision's terms are completed first: type and time in force as hadron_decision
 // says, quantity of a SIDE that leaves it open as the arm's size.
 //

@@ -54,6 +54,7 @@ int32_t hd_gateway_create(const struct hd_gateway_options *options, const struct
   g->instruments = instruments, g->marks = marks, g->sink = *sink, g->port = *port, g->listener = *listener;
   g->instrument_max = instruments->max;
   g->id_day = 1;
+  if (options->shadow) g->mark = HADRON_ORDER_SHADOW, g->event_id = g->execution_id = HADRON_SHADOW_ID;
   int32_t err = make_tables(g);
   if (err) {
     hd_gateway_destroy(g);
@@ -185,6 +186,7 @@ static int32_t intent_check(struct hd_gateway *g, const struct hadron_intent *in
 static struct hd_order *order_make(struct hd_gateway *g, const struct hadron_intent *intent, const struct hd_share *shares, uint32_t share_count,
                                    const struct hd_made *made, int64_t now_ns) {
   struct hadron_order request;
+  HD_ASSERT((intent->flags & HADRON_ORDER_SHADOW) == g->mark); // no order of one kind at the desk of the other
   request_make(intent, made->venue, made->listing, &made->id, now_ns, &request);
   struct hd_order *o = hd_table_take(g, &request);
   HD_ASSERT(o != NULL); // there was room

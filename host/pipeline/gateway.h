@@ -112,6 +112,7 @@ struct hd_gateway_options {
   int64_t alert_after_ns;     // an outcome unknown for this long: critical alert; 0: ten times unknown_after_ns
   uint32_t ids_max;           // ids remembered per UTC day; full: new orders are denied with ORDER_TABLE; 0: 4 x orders_max
   uint32_t executions_max;    // executions remembered, oldest forgotten first; 0: orders_max
+  bool shadow;                // of the shadows: ids from HADRON_SHADOW_ID on, and the records say so
 };
 
 struct hd_verdict {

@@ -62,7 +62,7 @@ static int32_t record_execution(struct hd_gateway *g, const struct hd_order *o, 
       .venue = r->venue,
       .side = o ? o->request.side : r->side,
       .liquidity = r->liquidity,
-      .flags = flags,
+      .flags = flags | g->mark,
   };
   memcpy(e.execution_id, m->key + 2, sizeof e.execution_id);
   if (o != NULL) {
@@ -89,7 +89,7 @@ static int32_t record_part(struct hd_gateway *g, const struct hd_order *o, const
       .instrument = o->request.instrument,
       .arm = part->arm,
       .side = o->request.side,
-      .flags = flags,
+      .flags = flags | g->mark,
   };
   int32_t refused = g->listener.allocate(g->listener.self, &a);
   if (refused)

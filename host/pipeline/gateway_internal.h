@@ -74,6 +74,7 @@ struct hd_gateway {
   uint64_t part_next, part_size;
   struct hd_map by_execution;                     // key -> running number
   uint64_t event_id, execution_id;
+  uint8_t mark;                                   // flag that executions and allocations carry: 0, or SHADOW
   struct hd_gateway_counts counts;
 };
 

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "pipeline/desk.h"
 #include "pipeline/trace.h"
 
 const char *const hd_stage_names[HD_STAGE_COUNT] = {"normalize", "engine", "merge", "risk", "gateway", "tick_to_order"};
@@ -44,10 +45,16 @@ static uint64_t stage_begin(const struct hd_pipeline *p) { return p->started ? h
 
 // ---- what the gateway, the coordinator and the engines tell -----------------------------------------------------------------------
 
+// The desk that an arm's orders are at.
+static const struct hd_desk *desk_of(const struct hd_pipeline *p, uint32_t arm) {
+  return hd_role_side(p->arms[arm].role) == HD_SIDE_SHADOW ? &p->shadow : &p->desk;
+}
+
 static struct hd_arm_view view_of(const struct hd_pipeline *p, uint32_t arm, uint32_t instrument) {
   const struct hd_position *position = hd_portfolio_position(&p->portfolio, arm, instrument);
+  const struct hd_desk *desk = desk_of(p, arm);
   struct hd_arm_view view = {.position = position->quantity, .average_entry = position->average_entry};
-  hd_gateway_working(p->gateway, arm, instrument, true, &view.working_buy, &view.working_sell);
+  if (desk->gateway) hd_gateway_working(desk->gateway, arm, instrument, true, &view.working_buy, &view.working_sell);
   return view;
 }
 
@@ -83,8 +90,11 @@ static void feedback_send(struct hd_pipeline *p, uint32_t kind, uint32_t arm, ui
   if (p->listener.feedback) p->listener.feedback(p->listener.self, shard);
 }
 
-static void fact_position(struct hd_pipeline *p, uint32_t instrument) {
-  bool held = hd_portfolio_holds(&p->portfolio, instrument);
+// What shadows hold speeds nothing up.
+static void fact_position(const struct hd_desk *desk, uint32_t instrument) {
+  struct hd_pipeline *p = desk->pipeline;
+  if (desk->side == HD_SIDE_SHADOW) return;
+  bool held = hd_portfolio_holds_side(&p->portfolio, HD_SIDE_TRADING, instrument);
   if (!held) {
     struct hadron_quantity buy, sell;
     hd_gateway_working(p->gateway, 0, instrument, true, &buy, &sell);
@@ -94,15 +104,16 @@ static void fact_position(struct hd_pipeline *p, uint32_t instrument) {
 }
 
 static void on_order_event(void *self, const struct hadron_order_event *event) {
-  struct hd_pipeline *p = self;
-  hd_coordinator_order_event(&p->coordinator, event, p->now_ns);
+  struct hd_desk *desk = self;
+  struct hd_pipeline *p = desk->pipeline;
+  hd_coordinator_order_event(desk->coordinator, event, p->now_ns);
   if (event->instrument == 0) return;
-  fact_position(p, event->instrument);
+  fact_position(desk, event->instrument);
   if (event->arm != 0) {
     feedback_send(p, HADRON_MSG_ORDER_EVENT, event->arm, event->instrument, event, sizeof *event);
     return;
   }
-  const struct hd_order *order = hd_gateway_order(p->gateway, &event->client_order_id);
+  const struct hd_order *order = hd_gateway_order(desk->gateway, &event->client_order_id);
   for (uint32_t i = 0; order && i < order->share_count; i++)
     feedback_send(p, HADRON_MSG_ORDER_EVENT, order->shares[i].arm, event->instrument, event, sizeof *event);
 }
@@ -113,46 +124,53 @@ static void on_execution(void *self, const struct hadron_execution *execution) {
 }
 
 static int32_t on_allocate(void *self, struct hadron_allocation *allocation) {
-  struct hd_pipeline *p = self;
+  const struct hd_desk *desk = self;
+  struct hd_pipeline *p = desk->pipeline;
+  HD_DASSERT(desk_of(p, allocation->arm) == desk);
   int32_t code = hd_portfolio_allocate(&p->portfolio, allocation);
   if (code) {
     alert(p, 3, code, allocation->arm, allocation->instrument, 0, "a fill could not be booked; the books no longer match the venue");
     return code;
   }
-  hd_portfolio_mark(&p->portfolio, allocation->instrument);
-  hd_risk_equity(&p->risk, p->now_ns);
-  fact_position(p, allocation->instrument);
+  hd_portfolio_mark_side(&p->portfolio, desk->side, allocation->instrument);
+  hd_risk_equity(desk->risk, p->now_ns);
+  fact_position(desk, allocation->instrument);
   feedback_send(p, HADRON_MSG_ALLOCATION, allocation->arm, allocation->instrument, allocation, sizeof *allocation);
   return HADRON_OK;
 }
 
 static void on_gateway_alert(void *self, uint32_t severity, int32_t code, uint32_t instrument, uint16_t venue, const char *text) {
-  alert(self, severity, code, 0, instrument, venue, text);
+  alert(((struct hd_desk *)self)->pipeline, severity, code, 0, instrument, venue, text);
 }
 
-static const char *strategy_name(const struct hd_pipeline *p, uint32_t arm) {
+// Part of an order's id: two shadows of one strategy, or a shadow and what it shadows, may want the same order.
+static const char *strategy_name(const struct hd_desk *desk, uint32_t arm) {
+  const struct hd_pipeline *p = desk->pipeline;
+  if (desk->side == HD_SIDE_SHADOW) return p->labels[arm];
   return arm > 0 && arm <= p->arm_count ? p->arms[arm].name : "net";
 }
 
 static void on_intent(void *self, const struct hadron_intent *intent, const struct hd_share *shares, uint32_t share_count) {
-  struct hd_pipeline *p = self;
+  const struct hd_desk *desk = self;
+  struct hd_pipeline *p = desk->pipeline;
   struct hd_verdict verdict = {0};
-  const char *strategy = strategy_name(p, intent->arm);
+  const char *strategy = strategy_name(desk, intent->arm);
+  HD_ASSERT(((intent->flags & HADRON_ORDER_SHADOW) != 0) == (desk->side == HD_SIDE_SHADOW));
   uint64_t start = stage_begin(p);
   if (intent->kind != HADRON_INTENT_CANCEL) {
     struct hadron_client_order_id id;
-    hd_gateway_order_id(p->gateway, intent, strategy, p->now_ns, &id);
-    if (hd_portfolio_holds(&p->portfolio, intent->instrument)) {
-      hd_portfolio_mark(&p->portfolio, intent->instrument);
-      hd_risk_equity(&p->risk, p->now_ns);
+    hd_gateway_order_id(desk->gateway, intent, strategy, p->now_ns, &id);
+    if (hd_portfolio_holds_side(&p->portfolio, desk->side, intent->instrument)) {
+      hd_portfolio_mark_side(&p->portfolio, desk->side, intent->instrument);
+      hd_risk_equity(desk->risk, p->now_ns);
     }
     const struct hd_risk_request request = {intent, shares, share_count, p->port.state(p->port.self, intent->venue),
-                                            hd_gateway_seen(p->gateway, &id), p->now_ns};
-    hd_risk_check(&p->risk, &request, &verdict);
+                                            hd_gateway_seen(desk->gateway, &id), p->now_ns};
+    hd_risk_check(desk->risk, &request, &verdict);
   }
   stage_end(p, HD_STAGE_RISK, start);
   start = stage_begin(p);
-  int32_t code = hd_gateway_intent(p->gateway, intent, shares, share_count, &verdict, strategy, p->now_ns);
+  int32_t code = hd_gateway_intent(desk->gateway, intent, shares, share_count, &verdict, strategy, p->now_ns);
   stage_end(p, HD_STAGE_GATEWAY, start);
   if (intent->kind == HADRON_INTENT_NEW && !verdict.reason && !code) stage_end(p, HD_STAGE_TICK_TO_ORDER, p->started);
 }
@@ -193,9 +211,17 @@ static int32_t init_shards(struct hd_pipeline *p) {
   return HADRON_OK;
 }
 
+struct hd_gateway_listener hd_desk_gateway_listener(struct hd_desk *desk) {
+  return (struct hd_gateway_listener){desk, on_order_event, on_execution, on_allocate, on_gateway_alert};
+}
+
+struct hd_intent_listener hd_desk_intent_listener(struct hd_desk *desk) {
+  return (struct hd_intent_listener){desk, on_intent, on_allocate};
+}
+
 static int32_t init_trading(struct hd_pipeline *p) {
-  const struct hd_gateway_listener gateway = {p, on_order_event, on_execution, on_allocate, on_gateway_alert};
   const struct hd_pipeline_options *o = &p->options;
+  const struct hd_gateway_listener gateway = hd_desk_gateway_listener(&p->desk);
   int32_t code = hd_portfolio_init(&p->portfolio, &p->instruments, &p->marks, o->arm_max, o->cash);
   if (!code) code = hd_gateway_create(&o->gateway, &p->instruments, &p->marks, &p->sink, &p->port, &gateway, &p->gateway);
   if (!code) code = hd_risk_init(&p->risk, &p->instruments, &p->marks, &p->portfolio, p->gateway, o->arm_max, o->mode);
@@ -204,7 +230,9 @@ static int32_t init_trading(struct hd_pipeline *p) {
   p->risk.orders_max = o->gateway.orders_max;
   p->coordinator = (struct hd_coordinator){.instruments = &p->instruments, .marks = &p->marks, .portfolio = &p->portfolio,
                                            .gateway = p->gateway, .sink = &p->sink, .arms = p->arms, .arm_max = o->arm_max,
-                                           .listener = {p, on_intent, on_allocate}};
+                                           .listener = hd_desk_intent_listener(&p->desk)};
+  p->desk = (struct hd_desk){p, &p->coordinator, &p->risk, p->gateway, HD_SIDE_TRADING, 0};
+  p->shadow = (struct hd_desk){.pipeline = p, .side = HD_SIDE_SHADOW, .decisions = HADRON_SHADOW_ID};
   return HADRON_OK;
 }
 
@@ -222,7 +250,8 @@ int32_t hd_pipeline_init(struct hd_pipeline *p, const struct hd_pipeline_options
   p->marks.max = options->instruments_max;
   p->marks.cells = aligned_alloc(64, ((size_t)options->instruments_max + 1) * sizeof *p->marks.cells);
   p->arms = calloc((size_t)options->arm_max + 1, sizeof *p->arms);
-  if (!code && (!p->marks.cells || !p->arms)) code = HADRON_ERR_MEMORY;
+  p->labels = calloc((size_t)options->arm_max + 1, sizeof *p->labels);
+  if (!code && (!p->marks.cells || !p->arms || !p->labels)) code = HADRON_ERR_MEMORY;
   if (!code) memset(p->marks.cells, 0, ((size_t)options->instruments_max + 1) * sizeof *p->marks.cells);
   if (!code) code = hd_normalize_init(&p->normalize, &options->normalize, &p->instruments);
   if (!code) code = hd_router_init(&p->router, &p->instruments, options->shards, options->lane_ticks);
@@ -234,6 +263,7 @@ int32_t hd_pipeline_init(struct hd_pipeline *p, const struct hd_pipeline_options
 }
 
 void hd_pipeline_fini(struct hd_pipeline *p) {
+  hd_desk_close(p);
   hd_risk_fini(&p->risk);
   if (p->gateway) hd_gateway_destroy(p->gateway);
   hd_portfolio_fini(&p->portfolio);
@@ -247,6 +277,7 @@ void hd_pipeline_fini(struct hd_pipeline *p) {
   hd_normalize_fini(&p->normalize);
   free(p->marks.cells);
   free(p->arms);
+  free(p->labels);
   hd_instruments_fini(&p->instruments);
   memset(p, 0, sizeof *p);
 }
@@ -258,6 +289,7 @@ int32_t hd_pipeline_arm(struct hd_pipeline *p, const struct hd_arm *arm, struct 
   int32_t code = hd_portfolio_open(&p->portfolio, arm->id, arm->role, cash, instruments, count);
   if (code) return code;
   p->arms[++p->arm_count] = *arm;
+  snprintf(p->labels[arm->id], sizeof p->labels[arm->id], "shadow/%u/%s", arm->id, arm->name);
   struct hadron_arm_definition d = {.arm = arm->id, .revision = 1, .role = (uint8_t)arm->role, .placement = 1, .weight = arm->weight};
   memcpy(d.digest, digest, sizeof d.digest);
   hd_text_copy(d.name, sizeof d.name, arm->name);
@@ -317,16 +349,33 @@ int32_t hd_pipeline_offer(struct hd_pipeline *p, const struct hadron_tick *raw, 
   return routed == HD_ROUTED_FULL ? HADRON_ERR_FULL : HADRON_OK;
 }
 
+static void equity_all(struct hd_pipeline *p, int64_t now_ns) {
+  hd_risk_equity(&p->risk, now_ns);
+  if (p->shadow.gateway) hd_risk_equity(p->shadow.risk, now_ns);
+}
+
+static void stops(const struct hd_desk *desk, uint32_t instrument, int64_t now_ns) {
+  if (hd_gateway_holds(desk->gateway, instrument)) hd_gateway_mark(desk->gateway, instrument, now_ns);
+}
+
+void hd_pipeline_stops(struct hd_pipeline *p, int64_t now_ns) {
+  for (uint32_t i = 1; i <= p->instruments.count; i++) {
+    stops(&p->desk, i, now_ns);
+    if (p->shadow.gateway) stops(&p->shadow, i, now_ns);
+  }
+}
+
 // The books follow the market once a second of it, and before every order: a valuation per tick would cost more than the tick.
 __attribute__((noinline)) static void mark_books(struct hd_pipeline *p, int64_t now_ns) {
   hd_portfolio_mark_all(&p->portfolio);
-  hd_risk_equity(&p->risk, now_ns);
+  equity_all(p, now_ns);
   p->next_mark_ns = align_up(now_ns, 1000000000);
 }
 
 // One thread: what the trading side makes of a tick.
 static void trade_tick(struct hd_pipeline *p, const struct hadron_tick *tick) {
-  if (hd_gateway_holds(p->gateway, tick->instrument)) hd_gateway_mark(p->gateway, tick->instrument, tick->recv_ns);
+  stops(&p->desk, tick->instrument, tick->recv_ns);
+  if (p->shadow.gateway) stops(&p->shadow, tick->instrument, tick->recv_ns);
   if (tick->recv_ns >= p->next_mark_ns) mark_books(p, tick->recv_ns);
   if (p->options.equity_every_ns > 0 && tick->recv_ns >= p->next_equity_ns)
     p->next_equity_ns = align_up(tick->recv_ns, p->options.equity_every_ns);
@@ -411,18 +460,26 @@ bool hd_pipeline_feedback(struct hd_pipeline *p, uint32_t shard) {
 void hd_pipeline_decisions(struct hd_pipeline *p, const struct hadron_decision *decisions, uint32_t count, int64_t now_ns) {
   HD_ASSERT(count > 0 && count <= HD_TICK_DECISIONS_MAX);
   struct hadron_decision stamped[HD_TICK_DECISIONS_MAX];
-  uint32_t live = 0;
+  uint32_t live = 0, shadows = 0;
   p->now_ns = now_ns;
   uint64_t start = stage_begin(p);
   for (uint32_t i = 0; i < count; i++) {
     struct hadron_decision *d = &stamped[live];
     *d = decisions[i];
-    d->id = ++p->decisions;
+    HD_ASSERT(d->arm <= p->options.arm_max);
+    bool shadow = p->arms[d->arm].role == HD_ROLE_SHADOW;
+    d->id = shadow ? ++p->shadow.decisions : ++p->desk.decisions;
+    if (shadow) d->flags |= HADRON_ORDER_SHADOW;
     // A decision that is not written down has not been made.
-    if (record(p, HADRON_MSG_DECISION, d, sizeof *d, now_ns, 0) == HADRON_OK) live++;
+    if (record(p, HADRON_MSG_DECISION, d, sizeof *d, now_ns, 0)) continue;
+    if (!shadow) live++;
+    else if (p->room) hd_desk_keep(p, d, shadows++);
   }
   stage_end(p, HD_STAGE_MERGE, start);
   if (live) hd_coordinator_merge(&p->coordinator, stamped, live, now_ns);
+  if (!shadows) return;
+  p->started = 0; // the stages' times are those of trading
+  hd_desk_merge(p, shadows, now_ns);
 }
 
 // What a venue holds for us against what the books say it should: a difference is for a person. With orders open the two may differ
@@ -444,8 +501,9 @@ static void compare_position(struct hd_pipeline *p, const struct hadron_venue_re
 void hd_pipeline_report(struct hd_pipeline *p, const struct hadron_venue_report *report, int64_t now_ns) {
   p->now_ns = now_ns;
   record(p, HADRON_MSG_VENUE_REPORT, report, sizeof *report, now_ns, HD_RECORD_RESERVED);
-  if (report->change == HADRON_CHANGE_POSITION) compare_position(p, report);
-  else hd_gateway_report(p->gateway, report, now_ns);
+  if (report->change == HADRON_CHANGE_POSITION && !(report->flags & HADRON_ORDER_SHADOW)) compare_position(p, report);
+  else if (!(report->flags & HADRON_ORDER_SHADOW)) hd_gateway_report(p->gateway, report, now_ns);
+  else if (p->shadow.gateway) hd_gateway_report(p->shadow.gateway, report, now_ns);
 }
 
 void hd_pipeline_venue_status(struct hd_pipeline *p, uint16_t venue, uint32_t state, const char *words, int64_t now_ns) {
@@ -456,7 +514,7 @@ void hd_pipeline_venue_status(struct hd_pipeline *p, uint16_t venue, uint32_t st
 void hd_pipeline_sample(struct hd_pipeline *p, int64_t now_ns) {
   p->now_ns = now_ns;
   hd_portfolio_mark_all(&p->portfolio);
-  hd_risk_equity(&p->risk, now_ns);
+  equity_all(p, now_ns);
   for (uint32_t arm = 0; arm <= p->arm_count; arm++) {
     struct hadron_equity equity;
     hd_portfolio_equity(&p->portfolio, arm, now_ns, &equity);
@@ -465,17 +523,18 @@ void hd_pipeline_sample(struct hd_pipeline *p, int64_t now_ns) {
   }
   p->equity_samples++;
   if (!p->listener.decided) p->sampled = p->normalize.accepted;
-  p->sampled_allocations = p->portfolio.allocations;
+  p->sampled_allocations = p->portfolio.sides[HD_SIDE_TRADING].allocations;
 }
 
 void hd_pipeline_sample_last(struct hd_pipeline *p, int64_t now_ns) {
-  if (p->sampled != p->normalize.accepted || p->sampled_allocations != p->portfolio.allocations || p->equity_samples == 0)
+  if (p->sampled != p->normalize.accepted || p->sampled_allocations != p->portfolio.sides[HD_SIDE_TRADING].allocations || p->equity_samples == 0)
     hd_pipeline_sample(p, now_ns);
 }
 
 void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns) {
   p->now_ns = now_ns;
   if (now_ns >= hd_gateway_due(p->gateway)) hd_gateway_timer(p->gateway, now_ns);
+  if (p->shadow.gateway && now_ns >= hd_gateway_due(p->shadow.gateway)) hd_gateway_timer(p->shadow.gateway, now_ns);
   if (now_ns >= p->next_mark_ns) mark_books(p, now_ns);
   if (p->options.equity_every_ns > 0 && p->next_equity_ns == 0) p->next_equity_ns = align_up(now_ns, p->options.equity_every_ns);
   if (p->options.equity_every_ns == 0 || now_ns < p->next_equity_ns) return;
@@ -488,14 +547,17 @@ void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns) {
 int64_t hd_pipeline_next(const struct hd_pipeline *p) {
   // With threads the count of ticks is another thread's: then every period has its sample.
   bool equity = p->options.equity_every_ns > 0 && (p->listener.decided || p->sampled != p->normalize.accepted);
-  int64_t gateway = hd_gateway_due(p->gateway);
+  int64_t gateway = hd_gateway_due(p->gateway), shadow = p->shadow.gateway ? hd_gateway_due(p->shadow.gateway) : INT64_MAX;
+  if (shadow < gateway) gateway = shadow;
   return equity && p->next_equity_ns < gateway ? p->next_equity_ns : gateway;
 }
 
 void hd_pipeline_adjust(struct hd_pipeline *p, const struct hadron_adjustment *adjustment, int64_t now_ns) {
   p->now_ns = now_ns;
   record(p, HADRON_MSG_ADJUSTMENT, adjustment, sizeof *adjustment, now_ns, HD_RECORD_RESERVED);
-  if (adjustment->numerator != adjustment->denominator) hd_gateway_cancel_all(p->gateway, 0, adjustment->instrument, now_ns);
+  bool split = adjustment->numerator != adjustment->denominator;
+  if (split) hd_gateway_cancel_all(p->gateway, 0, adjustment->instrument, now_ns);
+  if (split && p->shadow.gateway) hd_gateway_cancel_all(p->shadow.gateway, 0, adjustment->instrument, now_ns);
   int32_t code = hd_portfolio_adjust(&p->portfolio, adjustment);
   if (code) alert(p, 3, code, 0, adjustment->instrument, 0, "a corporate action could not be booked");
   for (uint32_t arm = 1; arm <= p->arm_count; arm++) feedback_send(p, 0, arm, adjustment->instrument, NULL, 0);
@@ -513,7 +575,9 @@ uint32_t hd_pipeline_kill(struct hd_pipeline *p, const char *why, uint32_t uid, 
   hd_risk_kill(&p->risk); // before anything that could fail
   operator_record(p, text, uid, now_ns);
   alert(p, 3, HADRON_ERR_KILLED, 0, 0, 0, text);
-  return hd_gateway_cancel_all(p->gateway, 0, 0, now_ns);
+  uint32_t cancels = hd_gateway_cancel_all(p->gateway, 0, 0, now_ns);
+  if (p->shadow.gateway) hd_gateway_cancel_all(p->shadow.gateway, 0, 0, now_ns);
+  return cancels;
 }
 
 void hd_pipeline_release(struct hd_pipeline *p, const char *why, uint32_t uid, int64_t now_ns) {

@@ -6,6 +6,10 @@
 //   report     [trade]  venue -> gateway -> portfolio -> feedback
 //   feedback   [shard]  allocations and order events -> engine -> decisions
 //
+// What follows the decisions is a desk, and there are two of the same make: one for the arms that trade, one for the shadows, whose orders go
+// to a simulated venue of their own (one market per shadow arm). A shadow is handled one arm at a time, judged by its own book alone, and leaves
+// nothing behind that an arm that trades could notice: ids, books, valuations, limits' counters and orders are apart.
+//
 // Plain functions over plain structs: the runtime decides which thread calls what, and what the clock says. With one thread,
 // `hd_pipeline_settle` runs everything that a tick or a report set off to its end.
 #ifndef HD_PIPELINE_PIPELINE_H
@@ -79,6 +83,18 @@ struct hd_pipeline_options {
   uint32_t measure_every;    // ticks per measured one, a power of two; 0: none
 };
 
+// From decisions to orders and back. The arms that trade: the parts are the pipeline's own. Shadows: the parts are the desk's.
+#define HD_LABEL_SIZE (HADRON_NAME_SIZE + 24)
+struct hd_desk {
+  struct hd_pipeline *pipeline;      // borrowed
+  struct hd_coordinator *coordinator;
+  struct hd_risk *risk;
+  struct hd_gateway *gateway;        // NULL: not open
+  enum hd_side side;
+  uint64_t decisions;                // id of the last
+};
+struct hd_shadow_room;               // desk.c
+
 struct hd_pipeline {
   struct hd_pipeline_options options;
   struct hd_instruments instruments;
@@ -91,7 +107,10 @@ struct hd_pipeline {
   struct hd_risk risk;
   struct hd_gateway *gateway;
   struct hd_coordinator coordinator;
+  struct hd_desk desk, shadow;      // of the arms that trade: the four above; of the shadows
+  struct hd_shadow_room *room;      // the shadow desk's parts; owned; NULL: not open
   struct hd_arm *arms;              // [arm]; owned
+  char (*labels)[HD_LABEL_SIZE];    // [arm]: what a shadow arm's order ids are made of; owned
   uint32_t arm_count;
   struct hd_record_sink sink;
   struct hd_venue_port port;
@@ -99,7 +118,6 @@ struct hd_pipeline {
   struct hd_follower follower;
   int64_t next_equity_ns, next_mark_ns;
   int64_t now_ns;                   // [trade]: of the event being handled
-  uint64_t decisions;               // id of the last
   uint64_t tick_rejects, equity_samples;
   _Atomic uint64_t sink_errors;     // any thread writes records
   uint64_t sampled_allocations;     // id of the last allocation before the last sample
@@ -117,6 +135,9 @@ void hd_pipeline_fini(struct hd_pipeline *p);
 // Setting up, in this order: instruments, arms, shards, instances, seal. [control]
 int32_t hd_pipeline_arm(struct hd_pipeline *p, const struct hd_arm *arm, struct hadron_money cash, const uint32_t *instruments,
                         uint32_t count, uint8_t const digest[32], const char *version);
+// Opens the desk of the shadows; before it is open their decisions are recorded and go no further. Their orders go to `venue`, which is
+// nobody else's. After the allocator; while running at a quiet point. Once open, OK.
+int32_t hd_pipeline_shadow(struct hd_pipeline *p, uint16_t venue);
 void hd_pipeline_allocator(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self);
 // Gives every instrument its shard: a hash of its id, but all of a group (universe-scope strategies) on one. groups[instrument]:
 // smallest instrument of its group, or itself.
@@ -130,6 +151,10 @@ int32_t hd_pipeline_offer(struct hd_pipeline *p, const struct hadron_tick *raw, 
 // One thread: offers a tick and handles it at once, past the lanes, which must be empty. What it sets off (feedback, reports) is left to
 // hd_pipeline_settle. HADRON_OK, or HADRON_ERR_RANGE.
 int32_t hd_pipeline_handle(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns);
+// Are orders open at any desk? Then a tick can fill them. [trade]
+static inline bool hd_pipeline_working(const struct hd_pipeline *p) {
+  return hd_gateway_count(p->gateway)->open > 0 || (p->shadow.gateway && hd_gateway_count(p->shadow.gateway)->open > 0);
+}
 // Is there feedback to settle? One thread.
 static inline bool hd_pipeline_unsettled(const struct hd_pipeline *p) { return hd_ring_size(&p->feedback[0]) > 0; }
 
@@ -144,11 +169,13 @@ void hd_pipeline_heard(struct hd_pipeline *p, const struct hd_feedback *feedback
 
 // [trade] Decisions of one cause.
 void hd_pipeline_decisions(struct hd_pipeline *p, const struct hadron_decision *decisions, uint32_t count, int64_t now_ns);
-// [trade] What a venue says.
+// [trade] What a venue says. Flag SHADOW: about an order of a shadow arm.
 void hd_pipeline_report(struct hd_pipeline *p, const struct hadron_venue_report *report, int64_t now_ns);
 // [trade] Time-outs, expiry, samples; and when it wants to be called (0: at once; INT64_MAX: not by time).
 void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns);
 int64_t hd_pipeline_next(const struct hd_pipeline *p);
+// [trade] With threads: looks at the stops that the host holds; one thread does so with every tick.
+void hd_pipeline_stops(struct hd_pipeline *p, int64_t now_ns);
 // [trade] A corporate action, before the next tick of the instrument. Open orders of the instrument are cancelled.
 void hd_pipeline_adjust(struct hd_pipeline *p, const struct hadron_adjustment *adjustment, int64_t now_ns);
 // [trade] Kill: denies every new order and cancels the open ones; latched until released. Returns the cancels sent.

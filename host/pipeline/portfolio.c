@@ -62,9 +62,15 @@ int32_t hd_portfolio_init(struct hd_portfolio *p, const struct hd_instruments *i
   *p = (struct hd_portfolio){.instruments = instruments, .marks = marks, .arm_max = arm_max, .words = arm_max / 64 + 1};
   p->books = calloc(arm_max + 1, sizeof *p->books);
   p->stages = calloc(arm_max + 1, sizeof *p->stages);
-  p->holdings = calloc(instruments->max + 1, sizeof *p->holdings);
-  p->holders = calloc((size_t)(instruments->max + 1) * p->words, sizeof *p->holders);
-  if (!p->books || !p->stages || !p->holdings || !p->holders ||
+  bool sides = true;
+  for (int i = 0; i < HD_SIDE_COUNT; i++) {
+    struct hd_portfolio_side *side = &p->sides[i];
+    side->holdings = calloc(instruments->max + 1, sizeof *side->holdings);
+    side->holders = calloc((size_t)(instruments->max + 1) * p->words, sizeof *side->holders);
+    sides &= side->holdings && side->holders;
+  }
+  p->sides[HD_SIDE_SHADOW].allocations = HADRON_SHADOW_ID;
+  if (!p->books || !p->stages || !sides ||
       book_open(&p->books[0], 0, HD_ROLE_LIVE, cash, instruments->max, instruments->max)) {
     hd_portfolio_fini(p);
     return HADRON_ERR_MEMORY;
@@ -79,8 +85,10 @@ void hd_portfolio_fini(struct hd_portfolio *p) {
   }
   free(p->books);
   free(p->stages);
-  free(p->holdings);
-  free(p->holders);
+  for (int i = 0; i < HD_SIDE_COUNT; i++) {
+    free(p->sides[i].holdings);
+    free(p->sides[i].holders);
+  }
   *p = (struct hd_portfolio){0};
 }
 
@@ -153,8 +161,9 @@ static int32_t stage_apply(struct hd_portfolio_stage *s, const struct change *c)
 
 // Who holds what, after the quantity of an arm's position may have changed to or from zero.
 static void holder_update(struct hd_portfolio *p, uint32_t arm, uint32_t instrument, bool holds) {
-  uint64_t *word = &p->holders[(size_t)instrument * p->words + arm / 64], bit = UINT64_C(1) << (arm % 64);
-  struct hd_holding *holding = &p->holdings[instrument];
+  struct hd_portfolio_side *side = &p->sides[hd_role_side(p->books[arm].role)];
+  uint64_t *word = &side->holders[(size_t)instrument * p->words + arm / 64], bit = UINT64_C(1) << (arm % 64);
+  struct hd_holding *holding = &side->holdings[instrument];
   if (holds == ((*word & bit) != 0)) return;
   *word ^= bit;
   holding->books += holds ? 1 : UINT32_MAX;
@@ -185,7 +194,7 @@ static void stage_store(struct hd_portfolio *p, const struct hd_portfolio_stage 
 // --- marks ---
 
 struct hadron_price hd_portfolio_reference(const struct hd_portfolio *p, uint32_t instrument) {
-  const struct hd_holding *holding = &p->holdings[instrument];
+  const struct hd_holding *holding = &p->sides[HD_SIDE_TRADING].holdings[instrument];
   struct hd_mark mark = hd_mark_read(p->marks, instrument);
   struct hadron_price reference = hd_mark_reference(&mark);
   if (reference.nanos == 0 || reference.nanos == holding->split_stale.nanos) return holding->valued;
@@ -220,12 +229,12 @@ static int32_t arm_value_at(struct hd_portfolio *p, uint32_t arm, uint32_t instr
   return error;
 }
 
-// Values the instrument at one price in all books that hold it.
-static int32_t instrument_value_at(struct hd_portfolio *p, uint32_t instrument, struct hadron_price price) {
-  struct hd_holding *holding = &p->holdings[instrument];
+// Values the instrument at one price in all books of a side that hold it.
+static int32_t instrument_value_at(struct hd_portfolio *p, enum hd_side side, uint32_t instrument, struct hadron_price price) {
+  struct hd_holding *holding = &p->sides[side].holdings[instrument];
   if (holding->valued.nanos == price.nanos) return HADRON_OK;
   int32_t result = HADRON_OK;
-  const uint64_t *holders = &p->holders[(size_t)instrument * p->words];
+  const uint64_t *holders = &p->sides[side].holders[(size_t)instrument * p->words];
   for (uint32_t w = 0; holding->books && w < p->words; w++)
     for (uint64_t left = holders[w]; left; left &= left - 1) {
       int32_t error = arm_value_at(p, w * 64 + (uint32_t)__builtin_ctzll(left), instrument, price);
@@ -235,20 +244,27 @@ static int32_t instrument_value_at(struct hd_portfolio *p, uint32_t instrument, 
   return result;
 }
 
-int32_t hd_portfolio_mark(struct hd_portfolio *p, uint32_t instrument) {
-  struct hd_holding *holding = &p->holdings[instrument];
+int32_t hd_portfolio_mark_side(struct hd_portfolio *p, enum hd_side side, uint32_t instrument) {
+  struct hd_holding *holding = &p->sides[side].holdings[instrument];
   struct hd_mark mark = hd_mark_read(p->marks, instrument);
   struct hadron_price reference = hd_mark_reference(&mark);
   if (reference.nanos == 0 || reference.nanos == holding->split_stale.nanos) return HADRON_OK;
   holding->split_stale.nanos = 0; // the first price in the new units
-  return instrument_value_at(p, instrument, reference);
+  return instrument_value_at(p, side, instrument, reference);
+}
+
+int32_t hd_portfolio_mark(struct hd_portfolio *p, uint32_t instrument) {
+  int32_t trading = hd_portfolio_mark_side(p, HD_SIDE_TRADING, instrument), shadow = hd_portfolio_mark_side(p, HD_SIDE_SHADOW, instrument);
+  return trading ? trading : shadow;
 }
 
 int32_t hd_portfolio_mark_all(struct hd_portfolio *p) {
   int32_t result = HADRON_OK;
   for (uint32_t i = 1; i <= p->instruments->count; i++) {
-    int32_t error = p->holdings[i].books ? hd_portfolio_mark(p, i) : HADRON_OK;
-    if (error) result = error;
+    for (int side = 0; side < HD_SIDE_COUNT; side++) {
+      int32_t error = p->sides[side].holdings[i].books ? hd_portfolio_mark_side(p, (enum hd_side)side, i) : HADRON_OK;
+      if (error) result = error;
+    }
   }
   return result;
 }
@@ -309,7 +325,7 @@ static int32_t change_unrealized(const struct hd_portfolio *p, const struct hd_p
   return HADRON_OK;
 }
 
-static int32_t change_allocation(const struct hd_portfolio *p, const struct hd_position *position,
+static int32_t change_allocation(const struct hd_portfolio *p, const struct hd_position *position, struct hadron_price valued,
                                  const struct hadron_allocation *a, struct change *c) {
   bool back = a->flags & 1;
   bool buys = (a->side == HADRON_SIDE_BUY) != back;
@@ -320,7 +336,7 @@ static int32_t change_allocation(const struct hd_portfolio *p, const struct hd_p
   if (__builtin_sub_overflow(c->cash, c->fees, &c->cash)) return HADRON_ERR_OVERFLOW;
   if (back) c->trades = 0;
   else if ((error = change_outcome(position, c))) return error;
-  return change_unrealized(p, position, p->holdings[a->instrument].valued, c);
+  return change_unrealized(p, position, valued, c);
 }
 
 int32_t hd_portfolio_allocate(struct hd_portfolio *p, struct hadron_allocation *a) {
@@ -330,22 +346,24 @@ int32_t hd_portfolio_allocate(struct hd_portfolio *p, struct hadron_allocation *
   if (!position) return HADRON_ERR_NOT_FOUND;
   if (a->quantity.e8 <= 0 || (a->side != HADRON_SIDE_BUY && a->side != HADRON_SIDE_SELL)) return HADRON_ERR_ARGUMENT;
 
-  // All books of an instrument are valued at one price at any time; the first fill stands in for a mark that is not there yet.
-  (void)hd_portfolio_mark(p, a->instrument);
-  if (p->holdings[a->instrument].valued.nanos == 0) (void)instrument_value_at(p, a->instrument, a->price);
+  // All books of a side are valued at one price at any time; the first fill stands in for a mark that is not there yet.
+  enum hd_side side = hd_role_side(book->role);
+  const struct hd_holding *holding = &p->sides[side].holdings[a->instrument];
+  (void)hd_portfolio_mark_side(p, side, a->instrument);
+  if (holding->valued.nanos == 0) (void)instrument_value_at(p, side, a->instrument, a->price);
 
   struct change c = {0};
-  int32_t error = change_allocation(p, position, a, &c);
+  int32_t error = change_allocation(p, position, holding->valued, a, &c);
   if (error) return error;
   struct hd_portfolio_stage arm, sum;
-  bool live = book->role != HD_ROLE_SHADOW;
+  bool live = side == HD_SIDE_TRADING;
   stage_load(&arm, book, position);
   if (live) stage_load(&sum, &p->books[0], book_position(&p->books[0], a->instrument));
   if ((error = stage_apply(&arm, &c)) || (live && (error = stage_apply(&sum, &c)))) return error;
   stage_store(p, &arm);
   if (live) stage_store(p, &sum);
 
-  a->id = ++p->allocations;
+  a->id = ++p->sides[side].allocations;
   a->realized.micros = c.realized;
   a->position = arm.position.quantity;
   a->cost = arm.position.cost;
@@ -409,16 +427,22 @@ static int32_t adjust_arm(struct hd_portfolio *p, uint32_t arm, const struct had
   return live ? stage_apply(sum, &split) : HADRON_OK;
 }
 
-// Calls adjust_arm (stage) or stores what it has staged, for all books that hold the instrument.
-static int32_t adjust_holders(struct hd_portfolio *p, const struct hadron_adjustment *a, struct hadron_price price, bool store) {
+// Calls adjust_arm (stage) or stores what it has staged, for all books that hold the instrument. prices: of each side.
+static int32_t adjust_holders(struct hd_portfolio *p, const struct hadron_adjustment *a, const struct hadron_price *prices, bool store) {
   for (uint32_t arm = 1; arm <= p->arm_max; arm++) {
     const struct hd_position *position = hd_portfolio_position(p, arm, a->instrument);
     if (position->quantity.e8 == 0) continue;
-    int32_t error = store ? HADRON_OK : adjust_arm(p, arm, a, price);
+    int32_t error = store ? HADRON_OK : adjust_arm(p, arm, a, prices[hd_role_side(p->books[arm].role)]);
     if (error) return error;
     if (store) stage_store(p, &p->stages[arm]);
   }
   return HADRON_OK;
+}
+
+// What a side's price becomes in the new units.
+static int32_t adjust_price(const struct hd_portfolio *p, enum hd_side side, const struct hadron_adjustment *a, struct hadron_price *price) {
+  const struct hd_holding *holding = &p->sides[side].holdings[a->instrument];
+  return hadron_narrow(hadron_divide_round((hadron_int128)holding->valued.nanos * a->denominator, a->numerator), &price->nanos);
 }
 
 int32_t hd_portfolio_adjust(struct hd_portfolio *p, const struct hadron_adjustment *a) {
@@ -426,21 +450,22 @@ int32_t hd_portfolio_adjust(struct hd_portfolio *p, const struct hadron_adjustme
   if (a->numerator <= 0 || a->denominator <= 0) return HADRON_ERR_ARGUMENT;
   if (!hd_portfolio_holds(p, a->instrument)) return HADRON_OK;
   (void)hd_portfolio_mark(p, a->instrument);
-  struct hd_holding *holding = &p->holdings[a->instrument];
-  struct hadron_price price;
-  hadron_int128 scaled = hadron_divide_round((hadron_int128)holding->valued.nanos * a->denominator, a->numerator);
-  int32_t error = hadron_narrow(scaled, &price.nanos);
+  struct hadron_price prices[HD_SIDE_COUNT];
+  int32_t error = HADRON_OK;
+  for (int side = 0; side < HD_SIDE_COUNT && !error; side++) error = adjust_price(p, (enum hd_side)side, a, &prices[side]);
   if (error) return error;
 
   struct hd_position *sum = book_position(&p->books[0], a->instrument);
   if (sum) stage_load(&p->stages[0], &p->books[0], sum);
-  if ((error = adjust_holders(p, a, price, false))) return error;
-  adjust_holders(p, a, price, true);
+  if ((error = adjust_holders(p, a, prices, false))) return error;
+  adjust_holders(p, a, prices, true);
   if (sum) stage_store(p, &p->stages[0]);
-  if (a->numerator != a->denominator) {
-    struct hd_mark mark = hd_mark_read(p->marks, a->instrument);
-    holding->valued = price;
-    holding->split_stale = p->holdings[a->instrument].books ? hd_mark_reference(&mark) : (struct hadron_price){0};
+  if (a->numerator == a->denominator) return HADRON_OK;
+  struct hd_mark mark = hd_mark_read(p->marks, a->instrument);
+  for (int side = 0; side < HD_SIDE_COUNT; side++) {
+    struct hd_holding *holding = &p->sides[side].holdings[a->instrument];
+    holding->valued = prices[side];
+    holding->split_stale = holding->books ? hd_mark_reference(&mark) : (struct hadron_price){0};
   }
   return HADRON_OK;
 }
@@ -510,15 +535,16 @@ static int32_t book_check(const struct hd_book *b, struct hd_fault *fault) {
 // The sum's position in an instrument against the live arms', and the holders against the positions.
 static int32_t instrument_check(const struct hd_portfolio *p, uint32_t instrument, struct hd_fault *fault) {
   hadron_int128 quantity = 0, cost = 0, realized = 0, fees = 0, dividends = 0, unrealized = 0;
-  uint32_t books = 0;
+  uint32_t books[HD_SIDE_COUNT] = {0};
   for (uint32_t arm = 1; arm <= p->arm_max; arm++) {
     const struct hd_position *q = hd_portfolio_position(p, arm, instrument);
-    bool marked = p->holders[(size_t)instrument * p->words + arm / 64] >> (arm % 64) & 1;
+    enum hd_side side = hd_role_side(p->books[arm].role);
+    bool marked = p->sides[side].holders[(size_t)instrument * p->words + arm / 64] >> (arm % 64) & 1;
     const struct total holder[] = {{"holder", marked, q->quantity.e8 != 0}};
     int32_t error = totals_compare(holder, 1, arm, instrument, fault);
     if (error) return error;
-    books += q->quantity.e8 != 0;
-    if (p->books[arm].role == HD_ROLE_SHADOW) continue;
+    books[side] += q->quantity.e8 != 0;
+    if (side == HD_SIDE_SHADOW) continue;
     quantity += q->quantity.e8, cost += q->cost.micros, realized += q->realized.micros, fees += q->fees.micros;
     dividends += q->dividends.micros, unrealized += q->unrealized.micros;
   }
@@ -527,7 +553,8 @@ static int32_t instrument_check(const struct hd_portfolio *p, uint32_t instrumen
                                  {"realized", sum->realized.micros, realized}, {"fees", sum->fees.micros, fees},
                                  {"dividends", sum->dividends.micros, dividends},
                                  {"unrealized", sum->unrealized.micros, unrealized},
-                                 {"holders", p->holdings[instrument].books, books}};
+                                 {"holders", p->sides[HD_SIDE_TRADING].holdings[instrument].books, books[HD_SIDE_TRADING]},
+                                 {"holders among shadows", p->sides[HD_SIDE_SHADOW].holdings[instrument].books, books[HD_SIDE_SHADOW]}};
   return totals_compare(totals, sizeof totals / sizeof *totals, 0, instrument, fault);
 }
 

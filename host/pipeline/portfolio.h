@@ -52,17 +52,26 @@ struct hd_holding {
 
 struct hd_portfolio_stage;          // portfolio.c
 
+// Books that trade and books of shadows are valued apart: what a shadow does must not move the moment at which a live book is valued.
+enum hd_side { HD_SIDE_TRADING = 0, HD_SIDE_SHADOW = 1, HD_SIDE_COUNT };
+
+struct hd_portfolio_side {
+  struct hd_holding *holdings;      // [instrument]; owned
+  uint64_t *holders;                // [instrument][words]: the arms that hold it; owned
+  uint64_t allocations;             // id of the last
+};
+
 struct hd_portfolio {
   const struct hd_instruments *instruments; // borrowed
   const struct hd_marks *marks;             // borrowed
   uint32_t arm_max;
   uint32_t words;                   // 64-bit words of a set of arms
   struct hd_book *books;            // [arm]; [0] is the sum of the live books, kept in step
-  struct hd_holding *holdings;      // [instrument]; owned
-  uint64_t *holders;                // [instrument][words]: the arms that hold it; owned
+  struct hd_portfolio_side sides[HD_SIDE_COUNT];
   struct hd_portfolio_stage *stages; // [arm]; owned: scratch of an adjustment, which changes all books or none
-  uint64_t allocations;             // id of the last
 };
+
+static inline enum hd_side hd_role_side(uint32_t role) { return role == HD_ROLE_SHADOW ? HD_SIDE_SHADOW : HD_SIDE_TRADING; }
 
 int32_t hd_portfolio_init(struct hd_portfolio *p, const struct hd_instruments *instruments, const struct hd_marks *marks,
                           uint32_t arm_max, struct hadron_money cash);
@@ -86,17 +95,21 @@ int32_t hd_portfolio_adjust(struct hd_portfolio *p, const struct hadron_adjustme
 // Position of an arm (0: the portfolio) in an instrument; never NULL: a flat one if there is none.
 const struct hd_position *hd_portfolio_position(const struct hd_portfolio *p, uint32_t arm, uint32_t instrument);
 
-// Does any book, shadows included, hold the instrument? Ask before hd_portfolio_mark on the tick path.
+// Does any book of a side hold the instrument? Ask before hd_portfolio_mark_side on the tick path.
+static inline bool hd_portfolio_holds_side(const struct hd_portfolio *p, enum hd_side side, uint32_t instrument) {
+  return p->sides[side].holdings[instrument].books != 0;
+}
 static inline bool hd_portfolio_holds(const struct hd_portfolio *p, uint32_t instrument) {
-  return p->holdings[instrument].books != 0;
+  return hd_portfolio_holds_side(p, HD_SIDE_TRADING, instrument) || hd_portfolio_holds_side(p, HD_SIDE_SHADOW, instrument);
 }
 
-// What the books value an instrument at: the mark's reference; between a split and the next tick, and while there is no mark, the
+// What the books that trade value an instrument at: the mark's reference; between a split and the next tick, and while there is no mark, the
 // price they were last valued at; 0: not known.
 struct hadron_price hd_portfolio_reference(const struct hd_portfolio *p, uint32_t instrument);
 
-// Re-values one instrument in the books that hold it at its mark; or all instruments. No mark yet: the old value stays. An overflow
-// keeps the old value and is reported.
+// Re-values one instrument in the books (of a side) that hold it at its mark; or all instruments. No mark yet: the old value stays. An
+// overflow keeps the old value and is reported.
+int32_t hd_portfolio_mark_side(struct hd_portfolio *p, enum hd_side side, uint32_t instrument);
 int32_t hd_portfolio_mark(struct hd_portfolio *p, uint32_t instrument);
 int32_t hd_portfolio_mark_all(struct hd_portfolio *p);
 

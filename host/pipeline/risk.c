@@ -84,6 +84,9 @@ static void facts_view(struct facts *f, const struct hd_limits *limits, uint32_t
 // For an instrument that is not known there is nothing to gather: the second row denies it.
 static void facts_gather(struct facts *f, struct hd_risk *r, const struct hd_risk_request *q) {
   const struct hadron_intent *in = q->intent;
+  const struct hd_risk *house = r->house;
+  uint32_t whole = r->alone ? in->arm : 0; // whose book the account's limits are held against
+  HD_ASSERT(!r->alone || (in->arm && q->share_count <= 1));
   f->risk = r, f->request = q, f->intent = in;
   f->view_count = 0;
   f->instrument = in->instrument && in->instrument <= r->instruments->count ? &r->instruments->rows[in->instrument] : NULL;
@@ -94,13 +97,13 @@ static void facts_gather(struct facts *f, struct hd_risk *r, const struct hd_ris
   if (f->reference.nanos == 0) f->reference = in->reference;
   f->price = in->limit.nanos ? in->limit : in->stop.nanos ? in->stop : facts_touch(&f->mark, f->sign, f->reference);
   if (f->reference.nanos == 0) f->reference = f->price;
-  facts_view(f, &r->account, HD_SCOPE_ACCOUNT, 0, in->quantity.e8);
-  facts_view(f, &r->instrument[in->instrument], HD_SCOPE_INSTRUMENT, 0, in->quantity.e8);
+  facts_view(f, &house->account, HD_SCOPE_ACCOUNT, whole, in->quantity.e8);
+  facts_view(f, &house->instrument[in->instrument], HD_SCOPE_INSTRUMENT, whole, in->quantity.e8);
   for (uint32_t i = 0; i < q->share_count; i++) {
     HD_ASSERT(q->shares[i].arm <= r->arm_max);
-    facts_view(f, &r->strategy[q->shares[i].arm], HD_SCOPE_STRATEGY, q->shares[i].arm, q->shares[i].ordered.e8);
+    facts_view(f, &house->strategy[q->shares[i].arm], HD_SCOPE_STRATEGY, q->shares[i].arm, q->shares[i].ordered.e8);
   }
-  if (q->share_count == 0) facts_view(f, &r->strategy[in->arm], HD_SCOPE_STRATEGY, in->arm, in->quantity.e8);
+  if (q->share_count == 0) facts_view(f, &house->strategy[in->arm], HD_SCOPE_STRATEGY, in->arm, in->quantity.e8);
 }
 
 // What of an order belongs to an arm (0: all of it): ordered and filled.
@@ -158,7 +161,7 @@ static const struct hd_book *view_book(const struct facts *f, const struct view 
 
 // --- the checks: true if the order fails, with both numbers ---
 
-static bool check_killed(struct facts *f, struct numbers *n) { return f->risk->killed && failed(n, 1, 0); }
+static bool check_killed(struct facts *f, struct numbers *n) { return f->risk->house->killed && failed(n, 1, 0); }
 
 static bool check_instrument(struct facts *f, struct numbers *n) {
   if (!f->instrument) return failed(n, f->intent->instrument, f->risk->instruments->count);
@@ -203,7 +206,7 @@ static bool check_bounds(struct facts *f, struct numbers *n) {
                          limit != (in->limit.nanos != 0),
                          stop != (in->stop.nanos != 0),
                          tif == HADRON_TIF_GTD ? in->expire_ns <= f->request->now_ns : in->expire_ns != 0,
-                         (in->flags & ~(HADRON_ORDER_POST_ONLY | HADRON_ORDER_REDUCE_ONLY)) != 0,
+                         (in->flags & ~(HADRON_ORDER_POST_ONLY | HADRON_ORDER_REDUCE_ONLY | (f->risk->alone ? HADRON_ORDER_SHADOW : 0))) != 0,
                          (in->flags & HADRON_ORDER_POST_ONLY) && (!limit || tif == HADRON_TIF_IOC || tif == HADRON_TIF_FOK),
                          !arms || sum != in->quantity.e8};
   for (uint32_t i = 0; i < sizeof broken / sizeof *broken; i++)
@@ -306,12 +309,24 @@ static bool check_net_max(struct facts *f, struct numbers *n) {
   return false;
 }
 
-static bool check_order_rate(struct facts *f, struct numbers *n) {
+// Orders of a view in the window. An order of a shadow has one share, so one entry says both arm and instrument.
+static int64_t view_rate(const struct facts *f, const struct view *v) {
   const struct hd_risk *r = f->risk;
+  uint32_t instrument = f->intent->instrument;
+  if (v->scope != HD_SCOPE_INSTRUMENT) return r->rate_arm[v->arm];
+  if (!r->alone) return r->rate_instrument[instrument];
+  int64_t sent = 0;
+  for (uint32_t i = 0; i < r->rate_count; i++) {
+    const struct hd_rate_entry *e = &r->rate[(r->rate_first + i) & (RATE_SIZE - 1)];
+    sent += e->arm == v->arm && e->instrument == instrument;
+  }
+  return sent;
+}
+
+static bool check_order_rate(struct facts *f, struct numbers *n) {
   for (uint32_t i = 0; i < f->view_count; i++) {
     const struct view *v = &f->views[i];
-    int64_t bound = v->limits->order_rate_max;
-    int64_t sent = v->scope == HD_SCOPE_INSTRUMENT ? r->rate_instrument[f->intent->instrument] : r->rate_arm[v->arm];
+    int64_t bound = v->limits->order_rate_max, sent = bound ? view_rate(f, v) : 0;
     if (bound && sent + 1 > bound) return failed(n, sent + 1, bound);
   }
   return false;
@@ -354,12 +369,12 @@ static bool check_reduce_only(struct facts *f, struct numbers *n) {
 // Open orders that a view sees. The account's number is at hand; the others are counted, and only where somebody set the limit.
 static int64_t view_open(const struct facts *f, const struct view *v) {
   const struct hd_gateway *g = f->risk->gateway;
-  if (v->scope == HD_SCOPE_ACCOUNT) return hd_gateway_count(g)->open;
+  if (v->scope == HD_SCOPE_ACCOUNT && v->arm == 0) return hd_gateway_count(g)->open;
   int64_t open = 0;
   for (const struct hd_order *o = hd_gateway_first(g); o; o = hd_gateway_next(g, o)) {
     int64_t ordered, filled;
     order_part(o, v->arm, &ordered, &filled);
-    open += v->scope == HD_SCOPE_INSTRUMENT ? o->request.instrument == f->intent->instrument : ordered > 0;
+    open += ordered > 0 && (v->scope != HD_SCOPE_INSTRUMENT || o->request.instrument == f->intent->instrument);
   }
   return open;
 }
@@ -373,8 +388,18 @@ static bool check_open_orders(struct facts *f, struct numbers *n) {
   return false;
 }
 
+// Another shadow's doubt is not this one's.
+static uint32_t facts_unknown(const struct facts *f) {
+  const struct hd_gateway *g = f->risk->gateway;
+  uint32_t unknown = hd_gateway_unknown(g, f->intent->instrument), own = 0;
+  if (unknown == 0 || !f->risk->alone) return unknown;
+  for (const struct hd_order *o = hd_gateway_first(g); o; o = hd_gateway_next(g, o))
+    own += o->state == HADRON_STATE_UNKNOWN && o->request.instrument == f->intent->instrument && o->request.arm == f->intent->arm;
+  return own;
+}
+
 static bool check_unknown_outcome(struct facts *f, struct numbers *n) {
-  uint32_t unknown = hd_gateway_unknown(f->risk->gateway, f->intent->instrument);
+  uint32_t unknown = facts_unknown(f);
   return unknown && failed(n, unknown, 0);
 }
 
@@ -452,7 +477,7 @@ int32_t hd_risk_init(struct hd_risk *r, const struct hd_instruments *instruments
                      const struct hd_portfolio *portfolio, const struct hd_gateway *gateway, uint32_t arm_max, uint32_t mode) {
   HD_ASSERT(instruments && marks && portfolio && arm_max <= portfolio->arm_max);
   *r = (struct hd_risk){.instruments = instruments, .marks = marks, .portfolio = portfolio, .gateway = gateway,
-                        .arm_max = arm_max, .instrument_max = instruments->max, .mode = mode, .day_ns = INT64_MIN};
+                        .arm_max = arm_max, .instrument_max = instruments->max, .mode = mode, .day_ns = INT64_MIN, .house = r};
   r->strategy = calloc(arm_max + 1, sizeof *r->strategy);
   r->instrument = calloc(instruments->max + 1, sizeof *r->instrument);
   r->watches = calloc(arm_max + 1, sizeof *r->watches);
@@ -462,6 +487,12 @@ int32_t hd_risk_init(struct hd_risk *r, const struct hd_instruments *instruments
   if (r->strategy && r->instrument && r->watches && r->rate && r->rate_arm && r->rate_instrument) return HADRON_OK;
   hd_risk_fini(r);
   return HADRON_ERR_MEMORY;
+}
+
+void hd_risk_shadow(struct hd_risk *r, const struct hd_risk *house) {
+  HD_ASSERT(house != r && house->house == house && house->arm_max == r->arm_max && house->instrument_max == r->instrument_max);
+  r->house = house;
+  r->alone = true;
 }
 
 void hd_risk_fini(struct hd_risk *r) {
@@ -510,7 +541,7 @@ void hd_risk_equity(struct hd_risk *r, int64_t now_ns) {
   for (uint32_t arm = 0; arm <= r->arm_max; arm++) {
     const struct hd_book *book = &r->portfolio->books[arm];
     struct hd_risk_watch *watch = &r->watches[arm];
-    if (!book->role) continue;
+    if (!book->role || (book->role == HD_ROLE_SHADOW) != r->alone) continue;
     struct hadron_money equity = hd_book_equity(book);
     if (new_day || !watch->known) watch->day = equity;
     if (!watch->known || equity.micros > watch->peak.micros) watch->peak = equity;

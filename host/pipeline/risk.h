@@ -64,6 +64,8 @@ struct hd_risk {
   const struct hd_marks *marks;
   const struct hd_portfolio *portfolio;
   const struct hd_gateway *gateway;
+  const struct hd_risk *house;              // whose limits and kill switch hold: itself; of shadows: the one of the arms that trade
+  bool alone;                               // shadows: every arm is judged as if the account were its own
   struct hd_limits account;                 // over everything
   struct hd_limits *strategy;               // [arm]: checked as well; owned
   struct hd_limits *instrument;             // [instrument]: checked as well; owned
@@ -107,7 +109,11 @@ const struct hd_limits *hd_risk_limits(struct hd_risk *r, uint32_t scope, uint32
 // pass that reduce the position of every arm in them. A market order is measured at the touch, a stop-limit's collar at its stop.
 void hd_risk_check(struct hd_risk *r, const struct hd_risk_request *request, struct hd_verdict *verdict);
 
-// Equity has changed: keeps day and peak of all books. Call after allocations, after marking and on a timer.
+// Judges the arms of `house` (shadows) by its limits, each of them alone: where a limit is the account's or the instrument's, only the arm's
+// own book, orders and rate count. After hd_risk_init, before the first check; house stays where it is.
+void hd_risk_shadow(struct hd_risk *r, const struct hd_risk *house);
+
+// Equity has changed: keeps day and peak of all books (of the arms that trade; of the shadows). Call after allocations, after marking and on a timer.
 void hd_risk_equity(struct hd_risk *r, int64_t now_ns);
 
 // The kill switch: latched until released.

@@ -90,7 +90,7 @@ const struct hd_config_key hd_config_strategy_keys[] = {
     {"weight", HD_KEY_REAL, STRATEGY_AT(weight), 0, 0, 1000, "1", NULL, false, "in the allocator"},
     {"cash", HD_KEY_MONEY, STRATEGY_AT(cash), 0, 0, INT64_MAX, "0", NULL, false, "of its book; 0: an equal share"},
     {"size", HD_KEY_QUANTITY, STRATEGY_AT(size), 0, 0, INT64_MAX, "0", NULL, false, "of decisions that leave the size to the allocator"},
-    {"role", HD_KEY_CHOICE, STRATEGY_AT(role), 0, 0, 0, "live", "live canary shadow", false, "shadow: decided and logged, not traded"},
+    {"role", HD_KEY_CHOICE, STRATEGY_AT(role), 0, 0, 0, "live", "live canary shadow", false, "shadow: trades in a simulated market alone"},
     {"venue", HD_KEY_TEXT, STRATEGY_AT(venue), HADRON_NAME_SIZE, 0, 0, "", NULL, false, "where its orders go; empty: the instrument's own"},
     {"deployment.split", HD_KEY_CHOICE, STRATEGY_AT(split), 0, 0, 0, "capital", "capital instrument", false, "how versions that trade side by side share: each all instruments with its weight, or each its own"},
     {"deployment.arrival", HD_KEY_CHOICE, STRATEGY_AT(arrival), 0, 0, 0, "nothing", "nothing shadow canary live", false, "what a new version does when it arrives, by the drop folder or `hadron registry add`"},

@@ -89,6 +89,7 @@ struct hd_config {
   struct hd_config_plugin *venues, *services;
   struct hd_config_strategy *strategies;
   struct hd_config_plugin allocator;
+  struct hd_config_plugin shadow;   // market of the shadow arms; no plugin: the one that paper orders go to, else sim
   uint32_t venue_count, service_count, strategy_count;
   // lua
   uint64_t lua_memory_max, lua_instructions_max;

@@ -532,10 +532,22 @@ static void read_rules(struct hd_config_reader *r, const struct hd_value *root) 
 
 // ---- the whole -----------------------------------------------------------------------------------------------------------------------
 
-static const char *const top_more[] = {"venues", "strategies", "services", "allocator", "risk", NULL};
+static const char *const top_more[] = {"venues", "strategies", "services", "allocator", "shadow", "risk", NULL};
 static const struct { const char *name; const char *more[3]; } groups[] = {
     {"engine", {NULL}}, {"account", {NULL}}, {"universe", {"instruments", NULL}}, {"normalize", {NULL}}, {"router", {"rules", "correlated", NULL}},
     {"gateway", {NULL}}, {"lua", {NULL}}, {"journal", {NULL}}, {"sample", {NULL}}, {"registry", {NULL}}, {"report", {NULL}}};
+
+// A plugin of which there is one.
+static void read_single(struct hd_config_reader *r, const struct hd_value *root, const char *name, struct hd_config_plugin *plugin) {
+  const struct hd_value *table = table_of(r, root, name, name, HD_VALUE_MAP);
+  hd_text_copy(plugin->name, sizeof plugin->name, name);
+  if (table) {
+    plugin->line = table->line;
+    read_keys(r, hd_config_plugin_keys, hd_config_plugin_key_count, table, (struct place){name, table->line}, plugin);
+    check_unknown(r, hd_config_plugin_keys, hd_config_plugin_key_count, plugin_more, "", table, name);
+  }
+  read_params(r, plugin, table, name);
+}
 
 static void read_all(struct hd_config_reader *r) {
   struct hd_config *c = r->config;
@@ -551,14 +563,8 @@ static void read_all(struct hd_config_reader *r) {
   c->venues = read_plugins(r, root, "venues", &c->venue_count);
   c->services = read_plugins(r, root, "services", &c->service_count);
   read_strategies(r, root);
-  const struct hd_value *allocator = table_of(r, root, "allocator", "allocator", HD_VALUE_MAP);
-  hd_text_copy(c->allocator.name, sizeof c->allocator.name, "allocator");
-  if (allocator) {
-    c->allocator.line = allocator->line;
-    read_keys(r, hd_config_plugin_keys, hd_config_plugin_key_count, allocator, (struct place){"allocator", allocator->line}, &c->allocator);
-    check_unknown(r, hd_config_plugin_keys, hd_config_plugin_key_count, plugin_more, "", allocator, "allocator");
-  }
-  read_params(r, &c->allocator, allocator, "allocator");
+  read_single(r, root, "allocator", &c->allocator);
+  read_single(r, root, "shadow", &c->shadow);
   if (!c->allocator.plugin[0]) hd_text_copy(c->allocator.plugin, sizeof c->allocator.plugin, "net");
   hd_config_check(c, r);
   for (uint32_t i = 0; i < r->source->set_count; i++)
@@ -628,6 +634,10 @@ size_t hd_config_print(const struct hd_config *config, char *to, size_t size) {
   print_plugins(&p, "venues", config->venues, config->venue_count);
   print_keys(&p, hd_config_plugin_keys, hd_config_plugin_key_count, "allocator", &config->allocator);
   print_params(&p, "allocator", &config->allocator);
+  if (config->shadow.plugin[0]) {
+    print_keys(&p, hd_config_plugin_keys, hd_config_plugin_key_count, "shadow", &config->shadow);
+    print_params(&p, "shadow", &config->shadow);
+  }
   for (uint32_t i = 0; i < config->strategy_count; i++) {
     const struct hd_config_strategy *s = &config->strategies[i];
     char path[160];

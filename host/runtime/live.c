@@ -32,7 +32,9 @@ struct hd_live_call {
 // ---- [trade] -> [io]: orders ---------------------------------------------------------------------------------------------------------
 
 static int32_t command(struct hd_live *live, const struct hadron_order *order, enum hd_command_verb verb) {
-  struct hd_command *slot = hd_ring_reserve(&live->commands);
+  // Half of the ring is for orders that are real.
+  bool crowded = (order->flags & HADRON_ORDER_SHADOW) && hd_ring_size(&live->commands) * 2 > hd_ring_capacity(&live->commands);
+  struct hd_command *slot = crowded ? NULL : hd_ring_reserve(&live->commands);
   if (!slot) {
     live->command_full++;
     return HADRON_ERR_FULL; // nothing left: the gateway says so
@@ -56,7 +58,7 @@ static uint32_t port_state(void *self, uint16_t venue) { return hd_runner_port.s
 // A command that a venue refuses at the door never left: the gateway hears so by a report.
 static void command_failed(struct hd_live *live, const struct hd_command *c, int32_t code) {
   struct hadron_venue_report report = {.client_order_id = c->order.client_order_id, .listing = c->order.listing, .venue = c->order.venue,
-                                       .side = c->order.side, .cumulative = {-1}, .reason = (uint32_t)-code};
+                                       .side = c->order.side, .flags = c->order.flags & HADRON_ORDER_SHADOW, .cumulative = {-1}, .reason = (uint32_t)-code};
   switch (c->verb) {
   case COMMAND_SUBMIT: report.change = HADRON_CHANGE_SEND_FAIL; break;
   case COMMAND_CANCEL: report.change = HADRON_CHANGE_CANCEL_REJECT; break;
@@ -289,8 +291,7 @@ static void *trade_main(void *argument) {
   struct hd_pipeline *p = &live->session->pipeline;
   while (!atomic_load_explicit(&live->trade_stop, memory_order_acquire)) {
     if (trade_once(live)) continue;
-    for (uint32_t i = 1; i <= p->instruments.count; i++) // host-held stops: shards do not touch the gateway
-      if (hd_gateway_holds(p->gateway, i)) hd_gateway_mark(p->gateway, i, hd_clock_wall_ns());
+    hd_pipeline_stops(p, hd_clock_wall_ns()); // shards do not touch the gateway
     int64_t wait = hd_pipeline_next(p) - hd_clock_wall_ns();
     hd_bell_wait(&live->trade_bell, wait < IDLE_NS ? wait : IDLE_NS);
   }
@@ -379,17 +380,20 @@ static void io_offer(struct hd_live *live, struct hd_venue *v) {
   v->queue_at = v->queue_count = 0;
 }
 
+static void io_poll(struct hd_live *live, struct hd_venue *v, int64_t now_ns) {
+  if (!v->started || (v->next_ns > now_ns && !hd_venue_is(v, HADRON_VENUE_FOLLOWS))) return;
+  hd_venue_poll(v, now_ns);
+  io_offer(live, v);
+}
+
 static void io_threads(struct hd_live *live, int64_t now_ns) {
   struct hd_session *s = live->session;
-  s->runner.now_ns = now_ns;
+  struct hd_runner *r = &s->runner;
+  r->now_ns = now_ns;
   take_commands(live);
-  hd_io_take(&s->runner);
-  for (uint32_t i = 0; i < s->venue_count; i++) {
-    struct hd_venue *v = &s->venues[i];
-    if (!v->started || (v->next_ns > now_ns && v != s->runner.follower)) continue;
-    hd_venue_poll(v, now_ns);
-    io_offer(live, v);
-  }
+  hd_io_take(r);
+  for (uint32_t i = 0; i < s->venue_count; i++) io_poll(live, &s->venues[i], now_ns);
+  for (uint32_t arm = 1; r->shadow_venue && arm <= r->shadow_max; arm++) io_poll(live, &r->shadows[arm], now_ns);
   pass_reports(live);
   hd_router_flush(&s->pipeline.router);
 }
@@ -404,8 +408,11 @@ static void io_alone(struct hd_live *live, int64_t now_ns) {
 static int64_t io_due(const struct hd_live *live) {
   if (!live->threads) return hd_runner_due(&live->session->runner);
   int64_t first = INT64_MAX;
+  const struct hd_runner *r = &live->session->runner;
   for (uint32_t i = 0; i < live->session->venue_count; i++)
     if (live->session->venues[i].started && live->session->venues[i].next_ns < first) first = live->session->venues[i].next_ns;
+  for (uint32_t arm = 1; r->shadow_venue && arm <= r->shadow_max; arm++)
+    if (r->shadows[arm].started && r->shadows[arm].next_ns < first) first = r->shadows[arm].next_ns;
   return first;
 }
 
@@ -488,7 +495,8 @@ static int32_t open_threads(struct hd_live *live, struct hd_fault *fault) {
       return hd_fault_set(fault, code, "decision ring of shard %u", i);
   }
   p->port = (struct hd_venue_port){live, port_submit, port_cancel, port_replace, port_query, port_features, port_state};
-  hd_gateway_port(p->gateway, &p->port); // it has its own copy
+  hd_gateway_port(p->gateway, &p->port); // they have their own copies
+  if (p->shadow.gateway) hd_gateway_port(p->shadow.gateway, &p->port);
   p->listener.decided = on_decided;
   p->listener.feedback = on_feedback;
   live->session->runner.other = live;

@@ -8,11 +8,32 @@ int32_t hd_runner_init(struct hd_runner *r, struct hd_pipeline *pipeline, struct
                           .tick_limit = UINT64_MAX, .inline_ticks = true};
   for (uint32_t i = 0; i < venue_count; i++) {
     venues[i].runner = r;
+    if (!hd_venue_is(&venues[i], HADRON_VENUE_RECORDED)) r->polled[r->polled_count++] = &venues[i];
     r->recorded += hd_venue_is(&venues[i], HADRON_VENUE_RECORDED);
   }
   r->io.set = r->io.bell = -1;
   int32_t code = hd_io_open(&r->io);
   return code ? code : hd_ring_init_lazy(&r->reports, sizeof(struct hadron_venue_report), HD_REPORT_RING);
+}
+
+static void follow_all(void *self, const struct hadron_tick *tick) {
+  const struct hd_runner *r = self;
+  for (uint32_t i = 0; i < r->follower_count; i++) r->followers[i]->api->on_tick(r->followers[i]->self, tick);
+}
+
+void hd_runner_follow(struct hd_runner *r, struct hd_venue *v) {
+  HD_ASSERT(hd_venue_is(v, HADRON_VENUE_FOLLOWS) && r->follower_count < sizeof r->followers / sizeof *r->followers);
+  r->followers[r->follower_count++] = v;
+  r->pipeline->follower = r->follower_count == 1 ? (struct hd_follower){v->self, v->api->on_tick} : (struct hd_follower){r, follow_all};
+}
+
+void hd_runner_shadow(struct hd_runner *r, uint32_t arm) {
+  HD_ASSERT(arm > 0 && arm <= r->shadow_max && r->polled_count < sizeof r->polled / sizeof *r->polled);
+  struct hd_venue *v = &r->shadows[arm];
+  HD_ASSERT(v->shadow == arm && v->number == r->shadow_venue);
+  r->polled[r->polled_count++] = v;
+  hd_runner_follow(r, v);
+  if (!atomic_load(&r->shadow_first)) atomic_store(&r->shadow_first, v);
 }
 
 void hd_runner_fini(struct hd_runner *r) {
@@ -24,6 +45,19 @@ void hd_runner_fini(struct hd_runner *r) {
 
 static struct hd_venue *venue_for(struct hd_runner *r, uint16_t number) {
   return number > 0 && number <= r->venue_count ? &r->venues[number - 1] : NULL;
+}
+
+// The one line between paper and money: a shadow's order goes to that shadow's market, any other order to none of them.
+static struct hd_venue *venue_of_order(struct hd_runner *r, const struct hadron_order *order) {
+  bool shadow = (order->flags & HADRON_ORDER_SHADOW) != 0;
+  HD_ASSERT(shadow == (r->shadow_venue != 0 && order->venue == r->shadow_venue));
+  if (!shadow) return venue_for(r, order->venue);
+  return order->arm > 0 && order->arm <= r->shadow_max && r->shadows[order->arm].shadow ? &r->shadows[order->arm] : NULL;
+}
+
+static const struct hd_venue *venue_alike(struct hd_runner *r, uint16_t number) {
+  const struct hd_venue *shadow = atomic_load_explicit(&r->shadow_first, memory_order_acquire);
+  return shadow && shadow->number == number ? shadow : venue_for(r, number);
 }
 
 // After a command the venue may have something due: it is polled again once the command is done.
@@ -39,7 +73,7 @@ static int32_t port_send(void *self, const struct hadron_order *order, int32_t (
 
 #define PORT(verb)                                                                \
   static int32_t port_##verb(void *self, const struct hadron_order *order) {      \
-    struct hd_venue *v = venue_for(self, order->venue);                           \
+    struct hd_venue *v = venue_of_order(self, order);                             \
     return v ? port_send(self, order, &v->api->verb, v) : HADRON_ERR_NOT_FOUND;   \
   }
 PORT(submit)
@@ -49,17 +83,30 @@ PORT(query)
 #undef PORT
 
 static uint32_t port_features(void *self, uint16_t number) {
-  const struct hd_venue *v = venue_for(self, number);
+  const struct hd_venue *v = venue_alike(self, number);
   return v ? v->api->features : 0;
 }
 
 static uint32_t port_state(void *self, uint16_t number) {
-  const struct hd_venue *v = venue_for(self, number);
+  const struct hd_venue *v = venue_alike(self, number);
   return v ? v->state : HADRON_VENUE_DOWN;
 }
 
 const struct hd_venue_port hd_runner_port = {.submit = port_submit, .cancel = port_cancel, .replace = port_replace, .query = port_query,
                                              .features = port_features, .state = port_state};
+
+// Every shadow market counts its executions from 1, and to the gateway they are one venue: "7.E42".
+static void report_shadow(const struct hd_venue *v, struct hadron_venue_report *report) {
+  char id[HADRON_VENUE_ID_SIZE] = {0}, digits[10];
+  uint32_t at = 0, n = 0;
+  report->flags |= HADRON_ORDER_SHADOW;
+  if (!report->execution_id[0]) return;
+  for (uint32_t arm = v->shadow; arm > 0; arm /= 10) digits[n++] = (char)('0' + arm % 10);
+  while (n > 0) id[at++] = digits[--n];
+  id[at++] = '.';
+  memcpy(id + at, report->execution_id, strnlen(report->execution_id, sizeof id - 1 - at));
+  memcpy(report->execution_id, id, sizeof id);
+}
 
 void hd_runner_reported(struct hd_runner *r, struct hd_venue *v, const struct hadron_venue_report *report) {
   struct hadron_venue_report *slot;
@@ -77,6 +124,8 @@ void hd_runner_reported(struct hd_runner *r, struct hd_venue *v, const struct ha
   }
   *slot = *report;
   slot->venue = v->number;
+  slot->flags &= (uint8_t)~HADRON_ORDER_SHADOW;
+  if (v->shadow) report_shadow(v, slot);
   hd_ring_publish(&r->reports);
   r->touched = true;
 }
@@ -96,9 +145,9 @@ void hd_runner_adjust(struct hd_runner *r, struct hd_venue *v, const struct hadr
 
 static struct hd_venue *venue_due(struct hd_runner *r, int64_t t_ns) {
   struct hd_venue *first = NULL;
-  for (uint32_t i = 0; i < r->venue_count; i++) {
-    struct hd_venue *v = &r->venues[i];
-    if (v->started && v->next_ns <= t_ns && !hd_venue_is(v, HADRON_VENUE_RECORDED) && (!first || v->next_ns < first->next_ns)) first = v;
+  for (uint32_t i = 0; i < r->polled_count; i++) {
+    struct hd_venue *v = r->polled[i];
+    if (v->started && v->next_ns <= t_ns && (!first || v->next_ns < first->next_ns)) first = v;
   }
   return first;
 }
@@ -108,9 +157,9 @@ int64_t hd_runner_due(const struct hd_runner *r) {
   int64_t first = hd_pipeline_due(r->pipeline);
   int64_t trade = hd_pipeline_next(r->pipeline);
   if (trade < first) first = trade;
-  for (uint32_t i = 0; i < r->venue_count; i++) {
-    const struct hd_venue *v = &r->venues[i];
-    if (v->started && !hd_venue_is(v, HADRON_VENUE_RECORDED) && v->next_ns < first) first = v->next_ns;
+  for (uint32_t i = 0; i < r->polled_count; i++) {
+    const struct hd_venue *v = r->polled[i];
+    if (v->started && v->next_ns < first) first = v->next_ns;
   }
   return first;
 }
@@ -133,7 +182,8 @@ static void settle_queue(struct hd_runner *r, struct hd_venue *v) {
     if (!r->is_virtual || tick.recv_ns > r->now_ns) tick.recv_ns = r->now_ns;
     r->ticks++;
     hd_pipeline_offer(r->pipeline, &tick, r->now_ns);
-    if (r->follower && v != r->follower) r->follower->next_ns = r->now_ns;
+    for (uint32_t i = 0; i < r->follower_count; i++)
+      if (v != r->followers[i]) r->followers[i]->next_ns = r->now_ns;
     hd_pipeline_settle(r->pipeline, r->now_ns);
   }
   v->queue_at = v->queue_count = 0;
@@ -190,10 +240,10 @@ static bool runner_tick(struct hd_runner *r, const struct hadron_tick *tick, int
   r->now_ns = t_ns;
   r->ticks++;
   int32_t code = HADRON_ERR_AGAIN;
-  if (__builtin_expect(hd_gateway_count(p->gateway)->open > 0, 0)) {
+  if (__builtin_expect(hd_pipeline_working(p), 0)) {
     // Fills that this tick makes are known before strategies see it: they are the older news.
     hd_pipeline_offer(p, tick, t_ns);
-    if (r->follower) hd_venue_poll(r->follower, t_ns);
+    for (uint32_t i = 0; i < r->follower_count; i++) hd_venue_poll(r->followers[i], t_ns);
     settle_reports(r);
     hd_pipeline_settle(p, t_ns);
   } else {

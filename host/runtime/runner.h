@@ -8,6 +8,7 @@
 #ifndef HD_RUNTIME_RUNNER_H
 #define HD_RUNTIME_RUNNER_H
 
+#include "base/limits.h"
 #include "runtime/io.h"
 #include "runtime/venue.h"
 
@@ -15,7 +16,14 @@ struct hd_runner {
   struct hd_pipeline *pipeline;  // borrowed
   struct hd_venue *venues;       // [0 .. venue_count): numbers 1 ..; borrowed
   uint32_t venue_count;
-  struct hd_venue *follower;     // fills against accepted ticks; NULL: none
+  struct hd_venue *followers[HD_ARMS_MAX + 1]; // fill against accepted ticks, in this order
+  uint32_t follower_count;
+  struct hd_venue *shadows;      // [arm]: each shadow arm's own market, all of them under one number; borrowed; NULL: none
+  uint32_t shadow_max;           // highest arm
+  uint16_t shadow_venue;         // that number; 0: none
+  _Atomic(struct hd_venue *) shadow_first; // the first of them: [trade] asks it about all, because they are made alike
+  struct hd_venue *polled[HD_VENUES_MAX + HD_ARMS_MAX]; // all that are polled by time
+  uint32_t polled_count;
   struct hd_io io;               // what makes venues due besides time; owned
   uint32_t recorded;             // how many venues are RECORDED
   bool inline_ticks;             // a lone recorded source is handled out of its own memory
@@ -39,6 +47,11 @@ struct hd_runner {
 
 int32_t hd_runner_init(struct hd_runner *r, struct hd_pipeline *pipeline, struct hd_venue *venues, uint32_t venue_count);
 void hd_runner_fini(struct hd_runner *r);
+
+// Takes a shadow arm's venue in: runner->shadows[arm], which follows.
+void hd_runner_shadow(struct hd_runner *r, uint32_t arm);
+// A venue that fills against accepted ticks.
+void hd_runner_follow(struct hd_runner *r, struct hd_venue *v);
 
 // The gateway's way to the venues; `self` is the runner.
 extern const struct hd_venue_port hd_runner_port;

@@ -24,11 +24,13 @@ static int32_t sink_write(void *self, uint16_t template_id, const void *block, u
     // With fsync durability an order is not sent before it would survive a power cut.
     if (s->config->journal_fsync && template_id == HADRON_MSG_ORDER && (code = hd_journal_sync(s->journal, position))) return code;
   }
-  if (s->options.digest) hd_digest_add(&s->digest, template_id, block, block_size, tail, tail_size);
+  bool shadow = hd_record_shadow(template_id, block);
+  if (s->options.digest) hd_digest_add(shadow ? &s->shadow_digest : &s->digest, template_id, block, block_size, tail, tail_size);
   HD_DASSERT(template_id < HD_TEMPLATE_COUNT);
   // A locked addition costs more than the rest of this function: only where several threads write.
-  if (s->live) atomic_fetch_add_explicit(&s->records[template_id], 1, memory_order_relaxed);
-  else atomic_store_explicit(&s->records[template_id], hd_session_count(s, template_id) + 1, memory_order_relaxed);
+  _Atomic uint64_t *written = shadow ? &s->shadow_records[template_id] : &s->records[template_id];
+  if (s->live) atomic_fetch_add_explicit(written, 1, memory_order_relaxed);
+  else atomic_store_explicit(written, atomic_load_explicit(written, memory_order_relaxed) + 1, memory_order_relaxed);
   if (s->options.observe) s->options.observe(s->options.observer, template_id, block, tail, tail_size);
   return HADRON_OK;
 }
@@ -154,9 +156,10 @@ static int32_t write_session(struct hd_session *s, bool end, struct hd_fault *fa
 }
 
 // Definitions go to the journal once all are known, so that its readers need no other source for names and grids.
-static int32_t write_instruments(struct hd_session *s) {
+int32_t hd_session_define(struct hd_session *s, uint32_t first) {
   const struct hd_instruments *t = &s->pipeline.instruments;
-  for (uint32_t handle = 1; handle <= t->listing_count; handle++) {
+  s->defined = true;
+  for (uint32_t handle = first; handle <= t->listing_count; handle++) {
     struct hadron_instrument_definition d;
     hd_instruments_definition(t, t->listings[handle].instrument, handle, &d);
     int32_t code = sink_write(s, HADRON_MSG_INSTRUMENT, &d, sizeof d, NULL, 0, s->runner.now_ns, 0);
@@ -173,6 +176,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   // A backtest is a function of its inputs; a live session must never repeat the ids of another one.
   s->trace_seed = hd_random_mix(config->seed) ^ (options->is_virtual ? 0 : (uint64_t)hd_clock_wall_ns());
   hd_digest_init(&s->digest);
+  hd_digest_init(&s->shadow_digest);
   if (!(s->metrics = hd_metrics_create(HD_METRICS_MAX)))
     return hd_fault_set(fault, HADRON_ERR_MEMORY, "metrics: no memory for %d cells", HD_METRICS_MAX);
   const struct hd_lua_limits lua = {.memory_max = config->lua_memory_max, .instructions_max = config->lua_instructions_max};
@@ -185,7 +189,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if ((code = hd_session_start_venues(s, fault))) return code;
   if ((code = hd_session_strategies(s, fault))) return code;
   if ((code = hd_session_subscribe(s, fault))) return code;
-  if ((code = write_instruments(s))) return hd_fault_set(fault, code, "instrument definitions were not written: %s", hadron_error_text(code));
+  if ((code = hd_session_define(s, 1))) return hd_fault_set(fault, code, "instrument definitions were not written: %s", hadron_error_text(code));
   if ((code = hd_session_deploy(s, fault))) return code;
   return s->options.services ? hd_session_start_services(s, fault) : HADRON_OK;
 }
@@ -194,6 +198,7 @@ void hd_session_close(struct hd_session *s) {
   struct hd_fault fault;
   if (!s->config) return;
   for (uint32_t i = 0; i < s->venue_count; i++) hd_venue_stop(&s->venues[i]);
+  for (uint32_t i = 1; s->shadows && i <= s->runner.shadow_max; i++) hd_venue_stop(&s->shadows[i]);
   if (s->pipeline.gateway && s->venue_count) write_session(s, true, &fault);
   hd_session_stop_services(s);
   hd_session_free_strategies(s);
@@ -201,6 +206,7 @@ void hd_session_close(struct hd_session *s) {
     hd_instance_fini(&s->venue_instances[i]);
     hd_venue_fini(&s->venues[i]);
   }
+  hd_session_free_shadows(s);
   free(s->venues);
   free(s->venue_instances);
   hd_instance_fini(&s->allocator);

@@ -79,6 +79,10 @@ struct hd_session {
   struct hd_venue *venues;              // owned
   struct hadron_instance *venue_instances;
   uint32_t venue_count;
+  struct hd_venue *shadows;             // [arm]: each shadow arm's own market; owned; NULL: no shadow yet
+  struct hadron_instance *shadow_instances;
+  bool shadows_open;
+  bool defined;                         // the definitions of instruments are written
   struct hd_venue *orders_to;           // takes all orders (paper, backtest); NULL: the venue of the strategy, or of the instrument
   struct hadron_instance allocator;
   struct hd_session_arm *arms;          // [0 .. arm_count): ids 1 ..; rows never move
@@ -89,8 +93,10 @@ struct hd_session {
   uint32_t service_count;
   struct hd_journal *journal;           // NULL: none
   struct hd_metrics *metrics;
-  struct hd_digest digest;
-  _Atomic uint64_t records[HD_TEMPLATE_COUNT]; // written, by template
+  struct hd_digest digest;              // of the arms that trade
+  struct hd_digest shadow_digest;       // of the shadows
+  _Atomic uint64_t records[HD_TEMPLATE_COUNT]; // written, by template; those of shadows apart
+  _Atomic uint64_t shadow_records[HD_TEMPLATE_COUNT];
   uint64_t trace_seed;
   struct hd_live *live;                 // while it runs live; borrowed
   char alert[256];                      // the last one
@@ -102,6 +108,10 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
                         struct hd_fault *fault);
 // Stops venues and services, writes the end of the session, frees everything. Accepts a half-built one.
 void hd_session_close(struct hd_session *s);
+
+// Gives an arm its simulated market and opens the desk of the shadows; an arm that has one keeps it. Before the arm's first order as a
+// shadow: while the session is built, or at a quiet point. [io]
+int32_t hd_session_shadow(struct hd_session *s, uint32_t arm, struct hd_fault *fault);
 
 // Runs the services until they have nothing left to do (replay: at the end of a step). [plugin]
 void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain);

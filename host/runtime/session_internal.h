@@ -14,6 +14,15 @@ int32_t hd_session_start_venues(struct hd_session *s, struct hd_fault *fault);
 // Once strategies are there: tells each venue which of its listings are wanted.
 int32_t hd_session_subscribe(struct hd_session *s, struct hd_fault *fault);
 
+// Makes the instance of a venue whose number, instance and shadow are set. seed: of which venue its random stream is.
+int32_t hd_session_make_venue(struct hd_session *s, struct hd_venue *v, const struct hd_config_plugin *c, uint16_t seed, struct hd_fault *fault);
+
+// session.c: writes the definitions of the listings from this handle on.
+int32_t hd_session_define(struct hd_session *s, uint32_t first);
+
+// session_shadow.c
+void hd_session_free_shadows(struct hd_session *s);
+
 // session_strategy.c: allocator, arms, shards, instances.
 int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault);
 void hd_session_free_strategies(struct hd_session *s);

@@ -91,6 +91,7 @@ static int32_t open_arm(struct hd_session *s, struct hd_session_arm *arm, struct
   int32_t code = hd_pipeline_arm(&s->pipeline, &row, c->cash.micros ? c->cash : share, arm->instruments, arm->instrument_count,
                                  plugin->digest, plugin->manifest.version);
   if (code) return hd_fault_set(fault, code, "%s:%d: strategy %s: %s", s->config->path, c->base.line, row.name, hadron_error_text(code));
+  if (c->role == HD_ROLE_SHADOW && (code = hd_session_shadow(s, arm->id, fault))) return code;
   s->pipeline.risk.strategy[arm->id] = c->risk;
   if ((code = hd_seats_make(s, arm, fault))) return code;
   for (uint32_t i = 0; !code && i < arm->seat_count; i++) code = hd_engine_add(arm->seats[i].engine, &arm->seats[i]);
@@ -125,7 +126,9 @@ int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault) {
     if ((code = choose_universe(s, arm, fault))) return code;
   }
   if ((code = assign_shards(s))) return hd_fault_set(fault, code, "shards: out of memory");
-  struct hadron_money share = {s->arm_count ? c->cash.micros / s->arm_count : 0};
+  uint32_t trading = 0; // a shadow has as much as they have, and it is not theirs
+  for (uint32_t i = 0; i < s->arm_count; i++) trading += s->arms[i].config->role != HD_ROLE_SHADOW;
+  struct hadron_money share = {c->cash.micros / (trading ? trading : 1)};
   for (uint32_t i = 0; i < s->arm_count; i++)
     if ((code = open_arm(s, &s->arms[i], share, fault))) return code;
   code = hd_pipeline_seal(&s->pipeline, s->runner.now_ns);

@@ -50,22 +50,26 @@ static int32_t add_instruments(struct hd_session *s, struct hd_fault *fault) {
 
 static const struct hd_capability venue_capabilities[] = {{"hadron.venue/1", &hd_venue_host}, {HADRON_CAP_IO, &hd_venue_io}, {NULL, NULL}};
 
+static const struct hd_capability shadow_capabilities[] = {{"hadron.venue/1", &hd_venue_host}, {NULL, NULL}};
+
 static int64_t venue_now(void *owner) {
   const struct hd_venue *v = owner;
   return v->runner->now_ns;
 }
 
-static int32_t make_venue(struct hd_session *s, uint32_t index, const struct hd_config_plugin *c, struct hd_fault *fault) {
-  struct hd_venue *v = &s->venues[index];
+int32_t hd_session_make_venue(struct hd_session *s, struct hd_venue *v, const struct hd_config_plugin *c, uint16_t seed, struct hd_fault *fault) {
   const struct hd_plugin *plugin;
   int32_t code = hd_session_load(s, c, HADRON_KIND_VENUE, &plugin, fault);
   if (code) return code;
-  *v = (struct hd_venue){.api = plugin->api, .instance = &s->venue_instances[index], .runner = &s->runner,
-                         .number = (uint16_t)(index + 1), .state = HADRON_VENUE_DOWN, .next_ns = INT64_MAX};
+  v->api = plugin->api;
+  v->runner = &s->runner;
+  v->state = HADRON_VENUE_DOWN;
+  v->next_ns = INT64_MAX;
   hd_text_copy(v->name, sizeof v->name, c->name);
-  const struct hd_instance_options options = {.plugin = plugin, .capabilities = venue_capabilities, .owner = v, .now = venue_now,
-                                              .metrics = s->metrics, .name = c->name, .venue = v->number,
-                                              .seed = s->config->seed * 1000003 + v->number};
+  // A shadow's market has no descriptors: it is made to follow, not to fetch.
+  const struct hd_instance_options options = {.plugin = plugin, .capabilities = v->shadow ? shadow_capabilities : venue_capabilities,
+                                              .owner = v, .now = venue_now, .metrics = s->metrics, .name = c->name, .venue = v->number,
+                                              .seed = s->config->seed * 1000003 + seed};
   const struct hadron_venue_context context = {sizeof context, v->number, 0, v->name};
   code = hd_instance_init(v->instance, &options, fault);
   if (!code) code = hd_instance_create_venue(v->instance, &context, fault);
@@ -85,7 +89,7 @@ static int32_t choose_order_venue(struct hd_session *s, struct hd_fault *fault) 
       if (!hd_venue_is(v, HADRON_VENUE_ORDERS))
         return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s: orders_to: venue \"%s\" takes no orders", s->config->path, name);
       s->orders_to = v;
-      if (hd_venue_is(v, HADRON_VENUE_FOLLOWS)) s->runner.follower = v;
+      if (hd_venue_is(v, HADRON_VENUE_FOLLOWS)) hd_runner_follow(&s->runner, v);
       return HADRON_OK;
     }
   }
@@ -103,8 +107,10 @@ int32_t hd_session_venues(struct hd_session *s, struct hd_fault *fault) {
   if (!s->venues || !s->venue_instances) return hd_fault_set(fault, HADRON_ERR_MEMORY, "venues: out of memory");
   for (uint32_t i = 0; i < c->venue_count; i++) {
     if (!c->venues[i].enabled) continue;
-    int32_t code = make_venue(s, s->venue_count, &c->venues[i], fault);
-    s->venue_count++;
+    struct hd_venue *v = &s->venues[s->venue_count];
+    v->instance = &s->venue_instances[s->venue_count];
+    v->number = (uint16_t)++s->venue_count;
+    int32_t code = hd_session_make_venue(s, v, &c->venues[i], v->number, fault);
     if (code) return code;
   }
   int32_t code = hd_runner_init(&s->runner, &s->pipeline, s->venues, s->venue_count);
@@ -136,8 +142,6 @@ int32_t hd_session_start_venues(struct hd_session *s, struct hd_fault *fault) {
     int32_t code = list_at_order_venue(s, fault);
     if (code) return code;
   }
-  const struct hd_venue *follower = s->runner.follower;
-  if (follower) s->pipeline.follower = (struct hd_follower){follower->self, follower->api->on_tick};
   return HADRON_OK;
 }
 

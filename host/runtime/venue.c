@@ -28,6 +28,7 @@ static bool queue_grow(struct hd_venue *v, uint32_t count) {
 static uint32_t venue_ticks(struct hadron_instance *instance, const struct hadron_tick *ticks, uint32_t count) {
   struct hd_venue *v = venue_of(instance);
   uint32_t taken = 0;
+  if (v->shadow) return count; // it follows the market, it does not make one
   if (hd_venue_is(v, HADRON_VENUE_RECORDED) && v->runner->recorded == 1 && v->runner->inline_ticks) {
     taken = hd_runner_ticks(v->runner, ticks, count);
   } else if (queue_grow(v, count)) {
@@ -58,7 +59,7 @@ static void venue_status(struct hadron_instance *instance, uint32_t state, const
 static void venue_adjust(struct hadron_instance *instance, const struct hadron_adjustment *adjustment) {
   struct hd_venue *v = venue_of(instance);
   const struct hd_instruments *t = &v->runner->pipeline->instruments;
-  if (adjustment->instrument == 0 || adjustment->instrument > t->listing_count) return;
+  if (v->shadow || adjustment->instrument == 0 || adjustment->instrument > t->listing_count) return;
   struct hadron_adjustment canonical = *adjustment;
   canonical.instrument = t->listings[adjustment->instrument].instrument;
   hd_runner_adjust(v->runner, v, &canonical);

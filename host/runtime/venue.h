@@ -19,6 +19,7 @@ struct hd_venue {
   struct hadron_instance *instance;   // owned by the session
   struct hd_runner *runner;           // borrowed
   uint16_t number;                    // from 1
+  uint32_t shadow;                    // the arm whose market it is; 0: a venue of everybody's
   _Atomic uint32_t state;             // enum hadron_venue_state; [trade] reads it
   bool started;
   _Atomic bool woken;                 // rung for, or a descriptor is ready; any thread sets it

@@ -14,7 +14,7 @@ dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 cd "$dir"
 
-# Two strategies that trade at cross purposes, one that is only booked, a limit that denies, samples of a minute.
+# Two strategies that trade at cross purposes, a shadow, a limit that denies, samples of a minute.
 cat >config.lua <<'LUA'
 return {
   mode = "backtest", data_dir = "data",
@@ -63,18 +63,19 @@ CREATE TEMP TABLE moments AS SELECT avg(r) AS mean, count(*) AS n FROM change;
 CREATE TEMP TABLE spread AS SELECT sqrt(sum((r - mean) * (r - mean)) / (max(m.n) - 1)) AS deviation,
   sqrt(sum(min(r, 0) * min(r, 0)) / max(m.n)) AS downside FROM change, moments m;
 
-SELECT 'decisions', count(*) FROM hadron_strategy_decisions;
-SELECT 'intents', count(*) FROM hadron_order_intents;
-SELECT 'executions', count(*) FROM hadron_order_executions;
-SELECT 'allocations', count(*) FROM hadron_allocations;
-SELECT 'orders', count(*) FROM order_events WHERE change = 2;
-SELECT 'denied_orders', count(*) FROM order_events WHERE change = 1;
-SELECT 'filled', count(*) FROM order_events WHERE state = 9 AND from_state <> 9;
+SELECT 'decisions', count(*) FROM hadron_strategy_decisions WHERE NOT flags & 128;
+SELECT 'intents', count(*) FROM hadron_order_intents WHERE NOT flags & 128;
+SELECT 'executions', count(*) FROM hadron_order_executions WHERE NOT flags & 128;
+SELECT 'allocations', count(*) FROM hadron_allocations WHERE NOT flags & 128;
+SELECT 'orders', count(*) FROM order_events WHERE change = 2 AND NOT flags & 128;
+SELECT 'denied_orders', count(*) FROM order_events WHERE change = 1 AND NOT flags & 128;
+SELECT 'filled', count(*) FROM order_events WHERE state = 9 AND from_state <> 9 AND NOT flags & 128;
 SELECT 'accepted_ticks', count(*) FROM hadron_ticks;
 SELECT 'samples', count(*) - 1 FROM series;
 SELECT 'pnl_micros', (SELECT equity FROM series ORDER BY n DESC LIMIT 1) - 1000000000000;
 SELECT 'fees_micros', sum(fee) FROM share WHERE arm IN live;
-SELECT 'executed_fees_micros', sum(fee * (1 - 2 * (flags & 1))) FROM hadron_order_executions;
+SELECT 'executed_fees_micros', sum(fee * (1 - 2 * (flags & 1))) FROM hadron_order_executions WHERE NOT flags & 128;
+SELECT 'shadow executions', count(*) > 0 FROM hadron_order_executions WHERE flags & 128 AND id > 4611686018427387904;
 SELECT 'realized_micros', sum(realized) FROM share WHERE arm IN live;
 SELECT 'traded_micros', sum(round(price * 1.0 / 1e9 * quantity / 1e8 * 1e6)) FROM share WHERE arm IN live;
 SELECT 'trades', count(*) FROM closing WHERE arm IN live;
@@ -122,7 +123,7 @@ rows = dict(line.rstrip("\n").split("|") for line in open("figures.txt"))
 strategies = {s["name"]: s for s in report["strategies"]}
 expected = {
     "accepted_ticks": report["ticks"] - report["rejected_ticks"] - report["conflated_ticks"] - report["dropped_ticks"],
-    "executed_fees_micros": report["fees_micros"], "overfilled": 0, "overfilled by executions": 0, "unshared": 0, "rows of results": 1,
+    "executed_fees_micros": report["fees_micros"], "shadow executions": 1, "overfilled": 0, "overfilled by executions": 0, "unshared": 0, "rows of results": 1,
     "result name": "config", "result of this journal": 1,
 }
 wrong = []

@@ -117,7 +117,7 @@ static void run_live(const char *threads, const char *shards, const char *lanes,
   assert_true(hd_session_count(&run.session, HADRON_MSG_DECISION) > 100);
   assert_true(hd_session_count(&run.session, HADRON_MSG_EXECUTION) > 10);
   assert_int_equal(atomic_load(&p->sink_errors), 0);
-  assert_int_equal(p->decisions, hd_session_count(&run.session, HADRON_MSG_DECISION));
+  assert_int_equal(p->desk.decisions, hd_session_count(&run.session, HADRON_MSG_DECISION));
   // Of the accepted ticks each was handled, and so recorded, or counted as something else.
   assert_int_equal(hd_session_count(&run.session, HADRON_MSG_TICK) + p->router.routed[HADRON_LANE_DROP] + p->router.conflated + p->router.lost + p->router.held_count,
                    p->normalize.accepted);

@@ -81,8 +81,9 @@ static void page(void) {
       "its line. `hadron run CONFIG --check` tells all errors at once. *Live* keys change while it runs: `hadron set normalize.stale=2s`.\n\n"
       "Other relative paths are relative to the directory in which the program is started.\n\n## Keys\n\n");
   put_keys(hd_config_keys, hd_config_key_count, true);
-  put("\n## venues.NAME, services.NAME and allocator\n\n"
-      "Each is a table of its own, with the plugin's parameters in `params`. Without an `allocator` it is `net`.\n\n");
+  put("\n## venues.NAME, services.NAME, allocator and shadow\n\n"
+      "Each is a table of its own, with the plugin's parameters in `params`. Without an `allocator` it is `net`. `shadow` is the market in\n"
+      "which arms of role `shadow` trade, an instance for each of them; without it: the venue that paper orders go to, else `sim`.\n\n");
   put_keys(hd_config_plugin_keys, hd_config_plugin_key_count, false);
   put("\n## strategies.NAME\n\n"
       "Also `params`; `universe`, a list of names or globs (`{ \"BTC*\" }`; without it: all instruments); and `risk`, limits of its own.\n"

@@ -133,7 +133,7 @@ struct hadron_decision {
   uint8_t side;              // strategy: enum hadron_side; for TARGET computed
   uint8_t order_type;        // strategy: enum hadron_order_type; 0: LIMIT if `limit` is set, else MARKET
   uint8_t time_in_force;     // strategy: enum hadron_time_in_force; 0: IOC for market, DAY for the others
-  uint8_t flags;             // strategy: enum hadron_order_flag bits
+  uint8_t flags;             // strategy: enum hadron_order_flag bits; the host adds SHADOW
   uint8_t regime;            // strategy: its own label of the market's regime; 0 unsaid
   uint16_t slot;             // strategy: WORK only, [1, 16]
   int64_t expire_ns;         // strategy: GTD only
@@ -159,7 +159,7 @@ HADRON_SIZE(hadron_contribution, 64);
 struct hadron_opportunity {
   struct hadron_trace trace;   // of the decision that closed the merge
   uint64_t cause;
-  uint64_t id;                 // +1 per merge
+  uint64_t id;                 // +1 per merge; above HADRON_SHADOW_ID: of a shadow arm
   int64_t time_ns;
   double mean_return, uncertainty, confidence; // computed: blended
   struct hadron_quantity net;  // signed: what goes to the market
@@ -233,7 +233,7 @@ struct hadron_venue_report {
   uint8_t change;       // enum hadron_order_change, ACCEPT..POSITION, or SEND_FAIL, LOSE
   uint8_t side;         // enum hadron_side; needed for orders that are not ours
   uint8_t liquidity;    // FILL: enum hadron_liquidity
-  uint8_t flags;        // 1: an answer to query or reconcile, not news
+  uint8_t flags;        // 1: an answer to query or reconcile, not news; 128: about a shadow arm's order (host)
   uint8_t pad[6];
   uint32_t reason;      // the venue's own code; 0 none
   uint32_t pad2;
@@ -285,7 +285,7 @@ struct hadron_execution {
   uint32_t arm;            // 0: several
   uint16_t venue;
   uint8_t side, liquidity;
-  uint8_t flags;           // 1: taken back (bust); 2: order was not ours
+  uint8_t flags;           // 1: taken back (bust); 2: order was not ours; 128: of a shadow arm
   uint8_t pad[3];
 };
 HADRON_SIZE(hadron_execution, 168);
@@ -305,7 +305,7 @@ struct hadron_allocation {
   uint32_t instrument;
   uint32_t arm;
   uint8_t side;
-  uint8_t flags;           // 1: taken back
+  uint8_t flags;           // 1: taken back; 2: transferred from one arm to another; 128: of a shadow arm
   uint8_t pad[6];
 };
 HADRON_SIZE(hadron_allocation, 96);
@@ -338,15 +338,16 @@ HADRON_SIZE(hadron_instrument_definition, 112);
 struct hadron_arm_definition {
   uint32_t arm;
   uint32_t revision;       // of the deployment
-  uint8_t role;            // 1 live, 2 canary, 3 shadow
+  uint8_t role;            // 1 live, 2 canary, 3 shadow; 0: it has left
   uint8_t placement;       // 1 inline, 2 thread, 3 process, 4 remote
   uint8_t pad[6];
   double weight;
   uint8_t digest[32];      // SHA-256 of the artifact
   char name[HADRON_NAME_SIZE];
   char version[HADRON_VERSION_SIZE];
+  uint32_t split_low, split_high; // trades the instruments whose share of 0..1000000 lies in [low, high); 0, 0: all
 };
-HADRON_SIZE(hadron_arm_definition, 152);
+HADRON_SIZE(hadron_arm_definition, 160);
 
 enum hadron_swap_stage {
   HADRON_SWAP_INVALID = 0,

@@ -156,7 +156,12 @@ enum hadron_time_in_force {
 enum hadron_order_flag {
   HADRON_ORDER_POST_ONLY = 1,
   HADRON_ORDER_REDUCE_ONLY = 2,
+  HADRON_ORDER_SHADOW = 128, // host: a shadow arm's; it goes to the simulated venue and nowhere else
 };
+
+// Ids of decisions, opportunities, intents, order events, executions and allocations of shadow arms begin after this one, so that
+// they never meet those of arms that trade.
+#define HADRON_SHADOW_ID (UINT64_C(1) << 62)
 
 enum hadron_intent_kind {
   HADRON_INTENT_INVALID = 0,

@@ -1,0 +1,78 @@
+// The shadows have a coordinator, a risk room and a gateway of their own, made when the first shadow needs them. Limits, kill switch, books
+// and allocator are the house's: an allocator is a pure function, books are kept apart by side, limits and switch are only read.
+#include "pipeline/desk.h"
+
+#include "base/assert.h"
+
+struct hd_shadow_room {
+  struct hd_coordinator coordinator;
+  struct hd_risk risk;
+  struct hadron_decision kept[HD_TICK_DECISIONS_MAX], merged[HD_TICK_DECISIONS_MAX];
+};
+
+static void coordinator_make(struct hd_pipeline *p, uint16_t venue) {
+  struct hd_coordinator *c = &p->room->coordinator;
+  *c = (struct hd_coordinator){.instruments = &p->instruments, .marks = &p->marks, .portfolio = &p->portfolio, .gateway = p->shadow.gateway,
+                               .sink = &p->sink, .arms = p->arms, .arm_max = p->options.arm_max, .shadow = true, .venue = venue,
+                               .allocator = p->coordinator.allocator, .allocator_self = p->coordinator.allocator_self,
+                               .listener = hd_desk_intent_listener(&p->shadow)};
+  hd_coordinator_init(c);
+}
+
+// A shadow trades on paper whatever the host's mode is: a dry run denies the arms that trade, and compares them with their shadows.
+static int32_t risk_make(struct hd_pipeline *p) {
+  struct hd_risk *r = &p->room->risk;
+  int32_t code = hd_risk_init(r, &p->instruments, &p->marks, &p->portfolio, p->shadow.gateway, p->options.arm_max, HADRON_MODE_PAPER);
+  if (code) return code;
+  r->orders_max = p->options.gateway.orders_max;
+  hd_risk_shadow(r, &p->risk);
+  return HADRON_OK;
+}
+
+int32_t hd_pipeline_shadow(struct hd_pipeline *p, uint16_t venue) {
+  HD_ASSERT(p->coordinator.allocator && venue > 0);
+  if (p->room) return p->room->coordinator.venue == venue ? HADRON_OK : HADRON_ERR_EXISTS;
+  struct hd_gateway_options options = p->options.gateway;
+  const struct hd_gateway_listener listener = hd_desk_gateway_listener(&p->shadow);
+  options.shadow = true;
+  p->room = calloc(1, sizeof *p->room);
+  if (!p->room) return HADRON_ERR_MEMORY;
+  int32_t code = hd_gateway_create(&options, &p->instruments, &p->marks, &p->sink, &p->port, &listener, &p->shadow.gateway);
+  if (!code) code = risk_make(p);
+  if (code) {
+    hd_desk_close(p);
+    return code;
+  }
+  p->shadow.risk = &p->room->risk;
+  p->shadow.coordinator = &p->room->coordinator;
+  coordinator_make(p, venue);
+  return HADRON_OK;
+}
+
+void hd_desk_close(struct hd_pipeline *p) {
+  if (!p->room) return;
+  hd_risk_fini(&p->room->risk);
+  if (p->shadow.gateway) hd_gateway_destroy(p->shadow.gateway);
+  free(p->room);
+  p->room = NULL;
+  p->shadow.gateway = NULL;
+}
+
+void hd_desk_keep(struct hd_pipeline *p, const struct hadron_decision *decision, uint32_t at) {
+  HD_ASSERT(at < HD_TICK_DECISIONS_MAX);
+  p->room->kept[at] = *decision;
+}
+
+// Each arm by itself: shadows are not netted with each other, do not cross and share no order.
+void hd_desk_merge(struct hd_pipeline *p, uint32_t count, int64_t now_ns) {
+  struct hadron_decision *kept = p->room->kept, *merged = p->room->merged;
+  for (uint32_t i = 0; i < count; i++) {
+    uint32_t arm = kept[i].arm, taken = 0;
+    for (uint32_t j = i; arm && j < count; j++) {
+      if (kept[j].arm != arm) continue;
+      merged[taken++] = kept[j];
+      kept[j].arm = 0;
+    }
+    if (taken) hd_coordinator_merge(&p->room->coordinator, merged, taken, now_ns);
+  }
+}
