@@ -43,7 +43,7 @@ static void observe(void *observer, uint16_t template_id, const void *block, con
   (void)tail, (void)tail_size;
   if (template_id != HADRON_MSG_TICK) return;
   const struct hadron_tick *tick = block;
-  if (tick->sequence - r->counted >= TALLY_SEQUENCES) bench_die("more ticks between two changes than the tally has room for");
+  if (tick->sequence - r->counted >= TALLY_SEQUENCES) bench_die("more ticks between two changes than the tally has room for: %llu since %llu, change %u", (unsigned long long)tick->sequence, (unsigned long long)r->counted, r->load->done);
   r->handled[tick->sequence & (TALLY_SEQUENCES - 1)]++;
 }
 
