@@ -64,6 +64,7 @@ static int32_t group_open(struct hd_lua_group **out, const struct hd_lua_script 
   }
   g->script = script;
   g->arm = host->arm;
+  g->family = host->family;
   hd_text_copy(g->owner, sizeof g->owner, host->metric_owner);
   g->box.world = (struct hd_lua_world){g, world_now, world_random, world_print};
   lua_pushcfunction(g->box.L, group_build);
@@ -88,7 +89,7 @@ static int32_t group_open(struct hd_lua_group **out, const struct hd_lua_script 
 static int32_t group_take(struct hd_lua_group **out, const struct hd_lua_script *script, const struct hadron_instance *host, struct hd_fault *fault) {
   pthread_mutex_lock(&groups.mutex);
   struct hd_lua_group *g = groups.first;
-  while (g && (g->script != script || g->arm != host->arm || g->box.exhausted || strcmp(g->owner, host->metric_owner) != 0)) g = g->next;
+  while (g && (g->script != script || g->arm != host->arm || g->family != host->family || g->box.exhausted || strcmp(g->owner, host->metric_owner) != 0)) g = g->next;
   int32_t err = g ? HADRON_OK : group_open(&g, script, host, fault);
   if (!err) {
     if (g->instance_count++ == 0) {
@@ -197,7 +198,7 @@ static int instance_build(lua_State *L) {
     else lua_pop(L, 1);
     if ((i->callbacks[k] != LUA_NOREF) != ((i->script->present >> k) & 1)) hd_lua_raise(L, "%s: a script must declare the same callbacks every time it is run", hd_lua_callbacks[k].name);
   }
-  static const char *const declared[] = {"triggers", "scope", "bars", "schema", "schema_min", "state_max"};
+  static const char *const declared[] = {"triggers", "scope", "bars", "schema", "schema_min", "state_max", "state"};
   for (size_t k = 0; k < sizeof declared / sizeof *declared; k++) {
     lua_pushnil(L);
     lua_setfield(L, -2, declared[k]);
@@ -416,6 +417,11 @@ struct state_call {
 static int state_save(lua_State *L) {
   const struct hd_lua_instance *i = lua_touserdata(L, 1);
   struct state_call *call = lua_touserdata(L, 2);
+  if (i->script->field_count) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, i->self_ref);
+    call->size = hd_lua_fields_pack(L, i->script, call->to, call->size);
+    return 0;
+  }
   lua_rawgeti(L, LUA_REGISTRYINDEX, i->callbacks[HD_LUA_SAVE]);
   lua_rawgeti(L, LUA_REGISTRYINDEX, i->self_ref);
   lua_call(L, 1, 1);
@@ -426,6 +432,11 @@ static int state_save(lua_State *L) {
 static int state_load(lua_State *L) {
   const struct hd_lua_instance *i = lua_touserdata(L, 1);
   const struct state_call *call = lua_touserdata(L, 2);
+  if (i->script->field_count) {
+    lua_rawgeti(L, LUA_REGISTRYINDEX, i->self_ref);
+    hd_lua_fields_unpack(L, i->script, call->from, call->size);
+    return 0;
+  }
   lua_rawgeti(L, LUA_REGISTRYINDEX, i->callbacks[HD_LUA_LOAD]);
   lua_rawgeti(L, LUA_REGISTRYINDEX, i->self_ref);
   hd_lua_unpack(L, call->from, call->size);

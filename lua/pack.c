@@ -130,3 +130,60 @@ void hd_lua_unpack(lua_State *L, const void *buffer, size_t size) {
   take_value(L, &s, 0);
   if (s.left) hd_lua_raise(L, "load: the saved state has %zu bytes too many", s.left);
 }
+
+// ---- declared fields
+
+// The value of the field on top of the stack, as its type says; whole numbers must be whole.
+static void field_put(lua_State *L, const struct hd_lua_field *f, unsigned char *to) {
+  int whole = 0;
+  lua_Integer i = lua_tointegerx(L, -1, &whole);
+  lua_Number d = lua_tonumber(L, -1);
+  int32_t narrow = (int32_t)i;
+  bool fits = f->type == HD_LUA_FIELD_BOOL ? lua_isboolean(L, -1) : lua_type(L, -1) == LUA_TNUMBER && (f->type == HD_LUA_FIELD_DOUBLE || whole);
+  if (!fits || (f->type == HD_LUA_FIELD_INT32 && narrow != i)) hd_lua_raise(L, "state: field \"%s\": its value does not fit the declared type; found a %s", f->name, luaL_typename(L, -1));
+  switch (f->type) {
+  case HD_LUA_FIELD_INT64: memcpy(to, &i, 8); return;
+  case HD_LUA_FIELD_INT32: memcpy(to, &narrow, 4); return;
+  case HD_LUA_FIELD_DOUBLE: memcpy(to, &d, 8); return;
+  default: *to = (unsigned char)lua_toboolean(L, -1); return;
+  }
+}
+
+size_t hd_lua_fields_pack(lua_State *L, const struct hd_lua_script *script, void *buffer, size_t capacity) {
+  size_t used = 0;
+  for (uint32_t k = 0; k < script->field_count; k++) {
+    const struct hd_lua_field *f = &script->fields[k];
+    if (capacity - used < f->size) hd_lua_raise(L, "state: expected room for all fields, found %zu bytes", capacity);
+    lua_getfield(L, -1, f->name);
+    field_put(L, f, (unsigned char *)buffer + used);
+    lua_pop(L, 1);
+    used += f->size;
+  }
+  return used;
+}
+
+static void field_push(lua_State *L, const struct hd_lua_field *f, const unsigned char *from) {
+  int64_t i;
+  int32_t narrow;
+  double d;
+  switch (f->type) {
+  case HD_LUA_FIELD_INT64: memcpy(&i, from, 8), lua_pushinteger(L, i); return;
+  case HD_LUA_FIELD_INT32: memcpy(&narrow, from, 4), lua_pushinteger(L, narrow); return;
+  case HD_LUA_FIELD_DOUBLE: memcpy(&d, from, 8), lua_pushnumber(L, d); return;
+  default:
+    if (*from > 1) hd_lua_raise(L, "load: field \"%s\": expected true or false, found byte %d", f->name, *from);
+    lua_pushboolean(L, *from);
+    return;
+  }
+}
+
+void hd_lua_fields_unpack(lua_State *L, const struct hd_lua_script *script, const void *buffer, size_t size) {
+  size_t used = 0, all = 0;
+  for (uint32_t k = 0; k < script->field_count; k++) all += script->fields[k].size;
+  if (size != all) hd_lua_raise(L, "load: expected a state of %d bytes, found %d", (int)all, (int)size);
+  for (uint32_t k = 0; k < script->field_count; k++) {
+    field_push(L, &script->fields[k], (const unsigned char *)buffer + used);
+    lua_setfield(L, -2, script->fields[k].name);
+    used += script->fields[k].size;
+  }
+}

@@ -24,7 +24,7 @@ const struct hd_lua_callback_row hd_lua_callbacks[HD_LUA_CALLBACKS] = {
     [HD_LUA_LOAD] = {"load", 0},
 };
 
-static const char *const declared[] = {"params", "triggers", "scope", "bars", "schema", "schema_min", "state_max"};
+static const char *const declared[] = {"params", "triggers", "scope", "bars", "schema", "schema_min", "state_max", "state"};
 
 // ---- reading, in a protected call
 
@@ -222,6 +222,32 @@ static lua_Integer integer_read(lua_State *L, const char *name, lua_Integer init
   return value;
 }
 
+// state = { "trend:int64", "side:int32" }: fields of self, saved and loaded by the host as their bytes in this order.
+static uint32_t fields_read(lua_State *L, struct hd_lua_script *s) {
+  static const char *const types[] = {"int64", "int32", "double", "bool"};
+  static const uint32_t sizes[] = {8, 4, 8, 1};
+  uint32_t size = 0;
+  if (lua_getfield(L, 1, "state") == LUA_TNIL) return 0;
+  if (lua_type(L, -1) != LUA_TTABLE) hd_lua_raise(L, "state: expected a list of fields like \"trend:int64\", found a %s", luaL_typename(L, -1));
+  lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
+  if (count < 1 || count > HD_LUA_FIELDS_MAX) hd_lua_raise(L, "state: expected 1 to %d fields, found %d", HD_LUA_FIELDS_MAX, (int)count);
+  for (lua_Integer i = 1; i <= count; i++) {
+    lua_rawgeti(L, -1, i);
+    const char *text = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "", *colon = strchr(text, ':');
+    if (!colon || colon == text) hd_lua_raise(L, "state: field %d: expected \"name:type\", found \"%s\"", (int)i, text);
+    lua_pushlstring(L, text, (size_t)(colon - text));
+    lua_pushstring(L, colon + 1);
+    struct hd_lua_field *f = &s->fields[s->field_count];
+    f->type = choice(L, lua_gettop(L), "state: type of a field", types, 4);
+    f->size = sizes[f->type];
+    f->name = text_keep(L, s, lua_tostring(L, -2));
+    s->field_count++;
+    size += f->size;
+    lua_pop(L, 3);
+  }
+  return size;
+}
+
 static void api_fill(struct hd_lua_script *s, uint32_t scope) {
   uint32_t triggers = s->api.triggers;
   s->api = hd_lua_strategy_api;
@@ -248,9 +274,11 @@ static int script_read(lua_State *L) { // chunk, script
   api_fill(s, scope);
   bool save = s->present & (1u << HD_LUA_SAVE), load = s->present & (1u << HD_LUA_LOAD);
   if (save != load) hd_lua_raise(L, "save and load: expected both or none, found only %s", save ? "save" : "load");
+  uint32_t fields = fields_read(L, s);
+  if (fields && save) hd_lua_raise(L, "state: expected either a list of fields or save and load, found both");
   lua_Integer schema = integer_read(L, "schema", 1, UINT32_MAX), state_max = integer_read(L, "state_max", STATE_MAX_DEFAULT, 64 << 20);
   lua_Integer schema_min = integer_read(L, "schema_min", schema, schema);
-  s->state = (struct hadron_state){sizeof s->state, (uint32_t)schema, (uint32_t)schema_min, (uint32_t)state_max, hd_lua_state_save, hd_lua_state_load};
+  s->state = (struct hadron_state){sizeof s->state, (uint32_t)schema, (uint32_t)schema_min, fields ? fields : (uint32_t)state_max, hd_lua_state_save, hd_lua_state_load};
   return 0;
 }
 
@@ -306,7 +334,7 @@ static int32_t language_open(struct hd_plugin *plugin, struct hd_fault *fault) {
   plugin->language_data = s;
   plugin->api = &s->api;
   plugin->params = s->params.count ? &s->params : NULL;
-  plugin->state = s->present & (1u << HD_LUA_SAVE) ? &s->state : NULL;
+  plugin->state = s->field_count || s->present & (1u << HD_LUA_SAVE) ? &s->state : NULL;
   plugin->timer = s->present & (1u << HD_LUA_TIMER) ? &s->timer : NULL;
   return HADRON_OK;
 }

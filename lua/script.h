@@ -20,6 +20,16 @@ struct hd_lua_callback_row {
 };
 extern const struct hd_lua_callback_row hd_lua_callbacks[HD_LUA_CALLBACKS];
 
+#define HD_LUA_FIELDS_MAX 64 // of `state`
+
+// One field of `state`: the bytes of a C struct without padding, so that a version in C takes the same state.
+struct hd_lua_field {
+  const char *name;
+  uint32_t type; // enum hd_lua_field_type
+  uint32_t size; // bytes
+};
+enum hd_lua_field_type { HD_LUA_FIELD_INT64, HD_LUA_FIELD_INT32, HD_LUA_FIELD_DOUBLE, HD_LUA_FIELD_BOOL };
+
 // What was read from a script when it was opened.
 struct hd_lua_script {
   const struct hd_plugin *plugin;
@@ -28,6 +38,8 @@ struct hd_lua_script {
   struct hadron_params params;
   struct hadron_param rows[HD_PARAMS_MAX];
   struct hadron_state state;
+  struct hd_lua_field fields[HD_LUA_FIELDS_MAX];
+  uint32_t field_count; // 0: `save` and `load`, or no state
   struct hadron_timer_target timer;
   struct hadron_bar_request bars[HD_BAR_KINDS_MAX];
   uint32_t bar_count;
@@ -51,6 +63,7 @@ struct hd_lua_group {
   int sides[3], states[5];             // registry: names of enum hadron_side, hadron_market_state
   uint32_t instance_count;
   uint32_t arm;
+  const void *family;                  // instances of another one never share a state with these
   char owner[HD_INSTANCE_NAME_SIZE];
   struct hd_lua_group *next;
 };
@@ -94,6 +107,9 @@ void hd_lua_market_push(lua_State *L, struct hd_lua_group *group, uint32_t instr
 // pack.c. The value on top as bytes that every run makes alike, and back (pushes it). Raise on failure; pack returns the size.
 size_t hd_lua_pack(lua_State *L, void *buffer, size_t capacity);
 void hd_lua_unpack(lua_State *L, const void *buffer, size_t size);
+// The declared fields of the table on top as their bytes, and back. Raise on failure; pack returns the size.
+size_t hd_lua_fields_pack(lua_State *L, const struct hd_lua_script *script, void *buffer, size_t capacity);
+void hd_lua_fields_unpack(lua_State *L, const struct hd_lua_script *script, const void *buffer, size_t size);
 
 // instance.c
 extern const struct hadron_strategy_api hd_lua_strategy_api; // all callbacks; a script's own has those that it asks for

@@ -59,6 +59,7 @@ int32_t hd_instance_init(struct hadron_instance *instance, const struct hd_insta
   instance->plugin = o->plugin;
   instance->capabilities = o->capabilities;
   instance->owner = o->owner;
+  instance->family = o->family;
   instance->now = o->now;
   instance->metrics = o->metrics;
   instance->arm = o->arm;

@@ -44,6 +44,7 @@ struct hadron_instance {
   const struct hd_plugin *plugin;          // static
   const struct hd_capability *capabilities; // the room's, ended by a NULL name; borrowed(until fini)
   void *owner;                             // the room's own: it finds its way back from a capability call
+  const void *family;                      // instances of another one share nothing with this, whatever language they are in
   int64_t (*now)(void *owner);
   struct hd_metrics *metrics;              // NULL: hadron.metrics/1 is not offered
   void *self;                              // the plugin's; NULL until created
@@ -65,6 +66,7 @@ struct hd_instance_options {
   struct hd_metrics *metrics;  // may be NULL
   const char *name;            // borrowed(call)
   const char *metric_owner;    // borrowed(call); NULL: name
+  const void *family;          // of instances made together; NULL: none
   uint64_t seed;               // of its random stream: from the session's seed, arm and instrument, never from the clock
   uint32_t arm;
   uint16_t venue;

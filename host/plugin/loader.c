@@ -161,6 +161,7 @@ static int32_t open_script(struct hd_plugin *p, struct content *c, const struct 
   if (err) return err;
   err = hd_api_check(p->path, p->manifest.kind, p->api, fault);
   if (!err) err = hd_offers_check(p->path, p, fault);
+  if (!err) err = seal_copy(p, c, &p->fd, fault); // for a probe
   if (err) lua->close(p);
   else c->bytes = NULL; // the plugin keeps it
   return err;

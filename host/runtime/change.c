@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "plugin/probe.h"
 #include "runtime/change_internal.h"
 
 // ---- what runs -------------------------------------------------------------------------------------------------------------------------
@@ -144,6 +145,7 @@ int32_t hd_change_create(struct hd_session *s, const struct hd_deployment *want,
     find_occupants(c);
     code = check_schemas(c, fault);
   }
+  if (!code) code = hd_change_sample(c, fault);
   if (code) hd_change_destroy(c);
   else *out = c;
   return code;
@@ -200,10 +202,40 @@ static int32_t trial_start(const struct hd_change *c, struct hd_staged *g, uint3
   return code;
 }
 
+// What is risky is done in a child first: a version that crashes there, or does not come back, is not made here.
+static int32_t probe(const struct hd_change *c, const struct hd_staged *g, uint32_t arm, struct hd_fault *fault) {
+  const struct hd_engine_instance *seat = &c->home->seats[0];
+  const struct hd_plugin *plugin = c->plugins[arm];
+  const struct hd_deployment_arm *want = &c->want.arms[arm];
+  const struct hd_config_plugin *base = &c->home->config->base;
+  struct hd_probe_instrument *instruments = calloc(seat->instrument_count, sizeof *instruments);
+  struct hd_param_value *params = calloc(base->param_count + want->param_count + 1, sizeof *params);
+  struct hd_probe_result result;
+  int32_t code = instruments && params ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "a probe of \"%s\": out of memory", c->want.name);
+  for (uint32_t i = 0; !code && i < seat->instrument_count; i++) {
+    const struct hd_instrument *row = &c->s->pipeline.instruments.rows[seat->instruments[i]];
+    instruments[i] = (struct hd_probe_instrument){.id = seat->instruments[i], .increment = row->increment, .lot = row->lot};
+    hd_text_copy(instruments[i].name, sizeof instruments[i].name, row->name);
+  }
+  if (!code) {
+    const struct hd_probe_request request = {.fd = plugin->fd, .path = plugin->path, .params = params, .state = g->loads ? c->sample : NULL,
+                                             .param_count = hd_occupant_params(base, want->params, want->param_count, params),
+                                             .state_size = g->loads ? c->sample_size : 0, .instruments = instruments,
+                                             .instrument_count = seat->instrument_count, .seed = c->s->config->seed};
+    struct hd_probe_request filled = request;
+    memcpy(filled.digest, plugin->digest, sizeof filled.digest);
+    code = hd_probe(&filled, &result, fault);
+  }
+  free(instruments);
+  free(params);
+  return code;
+}
+
 static int32_t stage_one(struct hd_change *c, uint32_t arm, struct hd_fault *fault) {
   struct hd_staged *g = &c->staged[arm];
   g->loads = hd_change_hands_over(c, c->plugins[arm]);
-  int32_t code = places_make(c, g, fault);
+  int32_t code = probe(c, g, arm, fault);
+  if (!code) code = places_make(c, g, fault);
   if (!code && g->loads) code = trial_start(c, g, arm, fault);
   if (!code) code = make_occupant(c, g, arm, fault);
   if (!code && !g->loads) code = hd_occupant_start(g->occupant, fault);
@@ -247,6 +279,7 @@ void hd_change_destroy(struct hd_change *c) {
     if (c->layouts) hd_engine_layout_destroy(c->layouts[i]);
     if (c->buffers) free(c->buffers[i]);
   }
+  free(c->sample);
   free(c->layouts);
   free(c->buffers);
   free(c->faults);

@@ -223,6 +223,37 @@ static int32_t hand_over(struct hd_change *c, uint32_t i, uint32_t shard) {
   return code;
 }
 
+// ---- the sample for the probe ----------------------------------------------------------------------------------------------------------
+
+static void sample_prepare(void *self, uint32_t shard) {
+  struct hd_change *c = self;
+  if (of_shard(c, 0, shard))
+    c->codes[shard] = hd_state_save(&c->home->occupant->instances[0], c->sample, hd_state_size_max(c->home->occupant->plugin), &c->sample_size, &c->faults[shard]);
+}
+
+static bool sample_decide(void *self) {
+  (void)self;
+  return true;
+}
+
+static void sample_finish(void *self, uint32_t shard, bool agreed) { (void)self, (void)shard, (void)agreed; }
+
+int32_t hd_change_sample(struct hd_change *c, struct hd_fault *fault) {
+  bool wanted_by_any = false;
+  for (uint32_t i = 0; i < c->want.arm_count; i++) wanted_by_any |= !c->found[i] && hd_change_hands_over(c, c->plugins[i]);
+  if (!wanted_by_any || c->home->seats[0].fenced) return HADRON_OK;
+  c->sample = aligned_alloc(64, ((size_t)hd_state_size_max(c->home->occupant->plugin) + 63) & ~(size_t)63);
+  if (!c->sample) return hd_fault_set(fault, HADRON_ERR_MEMORY, "a state of \"%s\": out of memory", c->want.name);
+  struct hd_meeting m = {.self = c, .prepare = sample_prepare, .decide = sample_decide, .finish = sample_finish};
+  int32_t code = hd_session_meet(c->s, &m);
+  if (code) return hd_fault_set(fault, code, "%s: the session is stopping", c->want.name);
+  for (uint32_t i = 0; !code && i < c->s->pipeline.options.shards; i++)
+    if ((code = c->codes[i])) *fault = c->faults[i];
+  return code;
+}
+
+// ---- the meeting: [shard] --------------------------------------------------------------------------------------------------------------
+
 static int32_t check_timers(struct hd_change *c, uint32_t shard) {
   uint32_t wished = 0, room = hd_engine_timer_room(c->s->pipeline.engines[shard]);
   for (uint32_t a = 0; a < c->want.arm_count; a++)

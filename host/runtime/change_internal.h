@@ -50,6 +50,8 @@ struct hd_change {
   struct hd_engine_layout **layouts;    // [shard]; NULL: seats stay as they are; owned
   unsigned char **buffers;              // [shard]: a state on its way; owned
   uint32_t buffer_size;
+  unsigned char *sample;                // the state of the first instance as it was when the change began, for the probe; owned
+  uint32_t sample_size;
   struct hd_occupant *leaving[HD_CHANGE_SEATS]; // owned: destroyed with the change
   struct hd_engine_instance *left[HD_CHANGE_SEATS]; // where they lie now
   uint32_t leaving_count;
@@ -65,6 +67,8 @@ struct hd_change {
   bool committed;
 };
 
+// The state of the first live instance, saved between two ticks on its own thread. [io]
+int32_t hd_change_sample(struct hd_change *c, struct hd_fault *fault);
 // The live occupant has a state and the new version takes it.
 bool hd_change_hands_over(const struct hd_change *c, const struct hd_plugin *to);
 

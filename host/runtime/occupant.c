@@ -42,14 +42,14 @@ void hd_occupant_destroy(struct hd_occupant *o) {
   free(o);
 }
 
-// The configuration's parameters with those of the deployment on top. out: room for all of both.
-static uint32_t all_params(const struct hd_config_plugin *base, const struct hd_occupant *o, struct hd_param_value *out) {
+uint32_t hd_occupant_params(const struct hd_config_plugin *base, const struct hd_deployment_param *on_top, uint32_t on_top_count,
+                            struct hd_param_value *out) {
   uint32_t count = base->param_count;
   memcpy(out, base->params, count * sizeof *out);
-  for (uint32_t i = 0; i < o->param_count; i++) {
+  for (uint32_t i = 0; i < on_top_count; i++) {
     uint32_t at = 0;
-    while (at < count && strcmp(out[at].name, o->params[i].name) != 0) at++;
-    out[at] = (struct hd_param_value){o->params[i].name, o->params[i].text, "deployment"};
+    while (at < count && strcmp(out[at].name, on_top[i].name) != 0) at++;
+    out[at] = (struct hd_param_value){on_top[i].name, on_top[i].text, "deployment"};
     count += at == count;
   }
   return count;
@@ -66,7 +66,7 @@ static int32_t fill_one(struct hd_session *s, const struct hd_session_arm *arm, 
   place->api = plugin->api;
   place->on_timer = plugin->timer ? plugin->timer->on_timer : NULL;
   place->latency = &o->latency[shard];
-  const struct hd_instance_options options = {.plugin = plugin, .capabilities = hd_strategy_capabilities, .owner = place,
+  const struct hd_instance_options options = {.plugin = plugin, .capabilities = hd_strategy_capabilities, .owner = place, .family = o,
                                               .now = hd_strategy_now, .metrics = s->metrics, .name = name, .metric_owner = owner,
                                               .seed = hd_random_mix(s->config->seed) ^ ((uint64_t)arm->id << 32 | first), .arm = arm->id};
   const struct hadron_strategy_context context = {sizeof context, arm->id, place->instruments, place->instrument_count, 0};
@@ -85,7 +85,7 @@ int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm,
   int32_t code = HADRON_OK;
   if (!params || !o->instances)
     code = hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of %s: out of memory", arm->seat_count, base->name);
-  uint32_t count = code ? 0 : all_params(base, o, params);
+  uint32_t count = code ? 0 : hd_occupant_params(base, o->params, o->param_count, params);
   for (; !code && o->instance_count < arm->seat_count; o->instance_count++) // a half-built one is destroyed with the others
     code = fill_one(s, arm, &places[o->instance_count], o, &o->instances[o->instance_count], params, count, fault);
   free(params);

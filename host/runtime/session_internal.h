@@ -36,6 +36,9 @@ struct hd_occupant *hd_occupant_create(const struct hd_plugin *plugin, const str
 // Makes the instances and gives them their parameters; places[i]: the seat of instance i, or a place beside the engine. [any]
 int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm, struct hd_engine_instance *places, struct hd_occupant *o,
                          struct hd_fault *fault);
+// The configuration's parameters with those of the deployment on top. out: room for all of both; returns how many.
+uint32_t hd_occupant_params(const struct hd_config_plugin *base, const struct hd_deployment_param *on_top, uint32_t on_top_count,
+                            struct hd_param_value *out);
 int32_t hd_occupant_start(struct hd_occupant *o, struct hd_fault *fault);
 void hd_occupant_destroy(struct hd_occupant *o); // NULL is fine
 

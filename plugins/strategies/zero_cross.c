@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "hadron/ext/params.h"
+#include "hadron/ext/state.h"
 #include "hadron/strategy.h"
 
 #define BAND_SCALE 1000000 // the band is in parts per million of the trend
@@ -62,7 +63,41 @@ static const struct hadron_param params_table[] = {
 };
 static const struct hadron_params params = {sizeof params, sizeof params_table / sizeof *params_table, params_table, NULL};
 
-static const void *zero_capability(const char *name) { return strcmp(name, HADRON_CAP_PARAMS) == 0 ? &params : NULL; }
+// What is handed over: trend and count in 8 bytes, side in 4, without padding; zero_cross_lua.lua declares the same.
+enum { STATE_SIZE = 20 };
+
+static int32_t zero_save(const void *self, void *buffer, uint32_t capacity, uint32_t *size) {
+  const struct zero_cross *z = self;
+  unsigned char *to = buffer;
+  if (capacity < STATE_SIZE) return HADRON_ERR_FULL;
+  memcpy(to, &z->trend, 8);
+  memcpy(to + 8, &z->count, 8);
+  memcpy(to + 16, &z->side, 4);
+  *size = STATE_SIZE;
+  return HADRON_OK;
+}
+
+static int32_t zero_load(void *self, uint32_t schema, const void *buffer, uint32_t size) {
+  struct zero_cross *z = self, from = {0};
+  const unsigned char *bytes = buffer;
+  if (schema != 1) return HADRON_ERR_UNSUPPORTED;
+  if (size != STATE_SIZE) return HADRON_ERR_CORRUPT;
+  memcpy(&from.trend, bytes, 8);
+  memcpy(&from.count, bytes + 8, 8);
+  memcpy(&from.side, bytes + 16, 4);
+  if (from.trend < 0 || from.count < 0 || from.side < -1 || from.side > 1) return HADRON_ERR_CORRUPT;
+  z->trend = from.trend;
+  z->count = from.count;
+  z->side = from.side;
+  return HADRON_OK;
+}
+
+static const struct hadron_state state = {sizeof state, 1, 1, STATE_SIZE, zero_save, zero_load};
+
+static const void *zero_capability(const char *name) {
+  if (strcmp(name, HADRON_CAP_PARAMS) == 0) return &params;
+  return strcmp(name, HADRON_CAP_STATE) == 0 ? &state : NULL;
+}
 
 static const struct hadron_strategy_api api = {.struct_size = sizeof api, .triggers = HADRON_ON_TRADE, .scope = HADRON_SCOPE_INSTRUMENT,
                                                .create = zero_create, .destroy = zero_destroy, .on_tick = zero_tick};

@@ -13,7 +13,10 @@ return hadron.strategy {
     long_only = { type = "bool", default = false, live = true, help = "flat instead of short" },
   },
 
+  state = { "trend:int64", "count:int64", "side:int32" }, -- the bytes of zero_cross.c's state: either takes over from the other
+
   on_start = function(self)
+    if self.trend then return end -- a state was loaded
     self.trend, self.count, self.side = 0, 0, 0
   end,
 
