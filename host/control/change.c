@@ -191,7 +191,7 @@ static int32_t apply_param(struct plan *plan, const struct change *ch) {
   struct hd_session *s = plan->c->options.session;
   const struct hd_param_value value = {ch->param, ch->value, "set"};
   if (ch->owner == OWNER_STRATEGY) return hd_session_params(s, ch->name, &value, 1, plan->fault);
-  struct hadron_instance *instance = ch->owner == OWNER_VENUE ? venue_named(s, ch->name)->instance : &s->allocator;
+  struct hadron_instance *instance = ch->owner == OWNER_VENUE ? venue_named(s, ch->name)->instance : s->allocator;
   struct hd_params_change *prepared = NULL;
   int32_t code = hd_params_prepare_live(instance->plugin, &value, 1, &prepared, plan->fault);
   if (!code) code = hd_params_commit(prepared, instance, plan->fault);

@@ -303,6 +303,16 @@ void hd_pipeline_allocator(struct hd_pipeline *p, const struct hadron_allocator_
   hd_coordinator_init(&p->coordinator);
 }
 
+void hd_pipeline_reallocate(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self) {
+  struct hd_coordinator *all[] = {p->desk.coordinator, p->shadow.coordinator};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    if (!all[i]) continue;
+    HD_ASSERT(!all[i]->busy);
+    all[i]->allocator = api;
+    all[i]->allocator_self = self;
+  }
+}
+
 void hd_pipeline_shard(struct hd_pipeline *p, const uint32_t *groups) {
   for (uint32_t id = 1; id <= p->instruments.count; id++) {
     HD_ASSERT(groups[id] > 0 && groups[id] <= id);

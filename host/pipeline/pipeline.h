@@ -139,6 +139,8 @@ int32_t hd_pipeline_arm(struct hd_pipeline *p, const struct hd_arm *arm, struct 
 // nobody else's. After the allocator; while running at a quiet point. Once open, OK.
 int32_t hd_pipeline_shadow(struct hd_pipeline *p, uint16_t venue);
 void hd_pipeline_allocator(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self);
+// Another allocator takes over between two merges; what waits for an order to end goes on waiting. [trade]
+void hd_pipeline_reallocate(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self);
 // Gives every instrument its shard: a hash of its id, but all of a group (universe-scope strategies) on one. groups[instrument]:
 // smallest instrument of its group, or itself.
 void hd_pipeline_shard(struct hd_pipeline *p, const uint32_t *groups);

@@ -85,6 +85,12 @@ void hd_instance_fini(struct hadron_instance *instance) {
   memset(instance, 0, sizeof *instance);
 }
 
+void hd_instance_destroy_owned(struct hadron_instance *instance) {
+  if (!instance) return;
+  hd_instance_fini(instance);
+  free(instance);
+}
+
 // ---- words
 
 static _Thread_local struct {

@@ -75,6 +75,7 @@ struct hd_instance_options {
 // HADRON_ERR_CAPABILITY, by name, if the plugin requires what the room does not bring.
 int32_t hd_instance_init(struct hadron_instance *instance, const struct hd_instance_options *options, struct hd_fault *fault);
 void hd_instance_fini(struct hadron_instance *instance);
+void hd_instance_destroy_owned(struct hadron_instance *instance); // the same for one on the heap; NULL is fine
 
 // Calls `create`; on failure the fault carries the plugin's words and the instance stays LOADED.
 int32_t hd_instance_create_strategy(struct hadron_instance *instance, const struct hadron_strategy_context *context, struct hd_fault *fault);

@@ -27,9 +27,27 @@ static void arm_of(const struct hd_session_arm *seat, struct hd_deployment_arm *
   memcpy(out->params, o->params, o->param_count * sizeof *o->params);
 }
 
+static int32_t part_deployment(const struct hd_session *s, const char *name, struct hd_deployment *out) {
+  uint32_t kind;
+  const struct hd_plugin *plugin = hd_part_plugin(s, name, &kind);
+  if (!plugin) return HADRON_ERR_NOT_FOUND;
+  memset(out, 0, sizeof *out);
+  hd_text_copy(out->name, sizeof out->name, name);
+  hd_text_copy(out->plugin, sizeof out->plugin, plugin->manifest.name);
+  out->kind = kind;
+  out->enabled = true;
+  out->split = HD_SPLIT_CAPITAL;
+  out->arm_count = 1;
+  hd_text_copy(out->arms[0].version, sizeof out->arms[0].version, plugin->manifest.version);
+  memcpy(out->arms[0].digest, plugin->digest, sizeof out->arms[0].digest);
+  out->arms[0].role = HD_ROLE_LIVE;
+  out->arms[0].weight = 1;
+  return HADRON_OK;
+}
+
 int32_t hd_session_deployment(const struct hd_session *s, const char *name, struct hd_deployment *out) {
   const struct hd_session_arm *home = home_of(s, name);
-  if (!home) return HADRON_ERR_NOT_FOUND;
+  if (!home) return part_deployment(s, name, out);
   memset(out, 0, sizeof *out);
   hd_text_copy(out->name, sizeof out->name, name);
   out->kind = HADRON_KIND_STRATEGY;
@@ -78,8 +96,6 @@ static void find_occupants(struct hd_change *c) {
 
 static int32_t check_wanted(const struct hd_change *c, struct hd_fault *fault) {
   const struct hd_deployment *w = &c->want;
-  if (w->kind != HADRON_KIND_STRATEGY)
-    return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "deployment \"%s\": expected a strategy, found a %s", w->name, hd_kind_name(w->kind));
   if (w->arm_count > HD_DEPLOYMENT_ARMS_MAX || (w->enabled && (w->arm_count == 0 || w->arms[0].role != HD_ROLE_LIVE)))
     return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "deployment \"%s\": expected 1 to %d arms with the live one first, found %u", w->name, HD_DEPLOYMENT_ARMS_MAX, w->arm_count);
   for (uint32_t i = 0; i < w->arm_count; i++) {
@@ -115,8 +131,25 @@ static int32_t check_schemas(const struct hd_change *c, struct hd_fault *fault) 
   return HADRON_OK;
 }
 
+// Venues, services and the allocator have one arm, and it runs.
+static int32_t create_part(struct hd_session *s, const struct hd_deployment *want, const struct hd_plugin *const *plugins, struct hd_change **out,
+                           struct hd_fault *fault) {
+  if (!want->enabled || want->arm_count != 1)
+    return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "deployment \"%s\": expected one version of a %s, found %u%s; it can be exchanged, and left out of the configuration of the next start", want->name,
+                        hd_kind_name(want->kind), want->arm_count, want->enabled ? "" : ", disabled");
+  struct hd_change *c = calloc(1, sizeof *c);
+  if (!c) return hd_fault_set(fault, HADRON_ERR_MEMORY, "a change of \"%s\": out of memory", want->name);
+  c->s = s;
+  c->want = *want;
+  int32_t code = hd_part_create(s, want->name, plugins[0], &c->part, fault);
+  if (code) free(c);
+  else *out = c;
+  return code;
+}
+
 int32_t hd_change_create(struct hd_session *s, const struct hd_deployment *want, const struct hd_plugin *const *plugins,
                          struct hd_change **out, struct hd_fault *fault) {
+  if (want->kind != HADRON_KIND_STRATEGY) return create_part(s, want, plugins, out, fault);
   struct hd_session_arm *home = home_of(s, want->name);
   if (!home) return not_running(want->name, fault);
   if (home->changing)
@@ -261,6 +294,7 @@ static int32_t make_buffers(struct hd_change *c, struct hd_fault *fault) {
 
 int32_t hd_change_stage(struct hd_change *c, struct hd_fault *fault) {
   int32_t code = HADRON_OK;
+  if (c->part) return hd_part_stage(c->part, fault);
   c->now_ns = c->s->options.is_virtual ? c->s->runner.now_ns : hd_clock_wall_ns();
   for (uint32_t i = 0; !code && i < c->want.arm_count; i++)
     if (!c->found[i]) code = stage_one(c, i, fault);
@@ -269,6 +303,11 @@ int32_t hd_change_stage(struct hd_change *c, struct hd_fault *fault) {
 
 void hd_change_destroy(struct hd_change *c) {
   if (!c) return;
+  if (c->part) {
+    hd_part_destroy(c->part);
+    free(c);
+    return;
+  }
   uint32_t shards = c->s->pipeline.options.shards;
   for (uint32_t i = 0; i < c->leaving_count; i++) {
     hd_occupant_destroy(c->leaving[i]);

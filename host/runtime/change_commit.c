@@ -449,11 +449,17 @@ static void hand_in(struct hd_change *c, struct hd_changed *out) {
 int32_t hd_change_commit(struct hd_change *c, struct hd_changed *out, struct hd_fault *fault) {
   struct trade_part t = {c, fault, HADRON_OK};
   HD_ASSERT(!c->committed);
+  if (c->part) {
+    *out = (struct hd_changed){.swapped = 1};
+    return hd_part_commit(c->part, c->want.revision, &out->pause_ns, fault);
+  }
   int32_t code = plan(c, fault);
   if (!code) {
     plan_moves(c);
     code = plan_layouts(c, fault);
   }
+  for (uint32_t i = 0; !code && i < c->placing_count; i++)
+    if (c->placings[i].occupant && c->placings[i].role == HD_ROLE_SHADOW) code = hd_session_shadow(c->s, c->placings[i].seat->id, fault);
   if (!code) hd_session_trade(c->s, open_seats, &t);
   if (!code) code = t.code;
   if (!code) code = meet(c, fault);

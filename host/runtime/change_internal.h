@@ -5,6 +5,7 @@
 #include "plugin/state.h"
 #include "runtime/change.h"
 #include "runtime/meeting.h"
+#include "runtime/part.h"
 #include "runtime/session_internal.h"
 
 #define HD_CHANGE_SEATS (HD_DEPLOYMENT_ARMS_MAX * 2 + 2) // of a deployment: its arms, and those that leave
@@ -38,6 +39,7 @@ struct hd_move {
 
 struct hd_change {
   struct hd_session *s;
+  struct hd_part *part;                 // a venue, service or allocator: it has the rest; owned; NULL: a strategy
   struct hd_session_arm *home;          // the live seat
   struct hd_deployment want;
   const struct hd_plugin *plugins[HD_DEPLOYMENT_ARMS_MAX];

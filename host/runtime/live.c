@@ -447,9 +447,9 @@ static void on_prepare(uv_prepare_t *prepare) {
 static void *service_main(void *argument) {
   struct hd_live_service *s = argument;
   struct hd_session_service *service = s->service;
-  while (!atomic_load_explicit(&s->live->stop, memory_order_acquire)) {
+  while (!atomic_load_explicit(&s->live->stop, memory_order_acquire) && !atomic_load_explicit(&s->hold, memory_order_acquire)) {
     int64_t now_ns = hd_clock_wall_ns();
-    service->next_ns = service->api->step(service->instance.self, now_ns);
+    service->next_ns = service->api->step(service->instance->self, now_ns);
     int64_t wait = service->next_ns - hd_clock_wall_ns();
     if (wait > 0) hd_bell_wait(&s->bell, wait < 50000000 ? wait : 50000000);
   }
@@ -570,6 +570,18 @@ static void on_feedback_alone(void *self, uint32_t shard) {
   struct hd_session *s = self;
   struct hd_ring *ring = &s->pipeline.feedback[shard];
   if (hd_ring_size(ring) == hd_ring_capacity(ring)) shard_feedback(&s->live->shards[shard]);
+}
+
+void hd_live_service_hold(struct hd_live *live, uint32_t index) {
+  struct hd_live_service *s = &live->services[index];
+  atomic_store(&s->hold, true);
+  join(s->thread, &s->running, &s->bell);
+}
+
+int32_t hd_live_service_go(struct hd_live *live, uint32_t index, struct hd_fault *fault) {
+  struct hd_live_service *s = &live->services[index];
+  atomic_store(&s->hold, false);
+  return start_thread(&s->thread, &s->running, service_main, s, "hd-service", fault);
 }
 
 // The rings are emptied by this thread alone: what was received and decided before the stop still gets its record.

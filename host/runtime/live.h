@@ -39,6 +39,7 @@ struct hd_live_service {
   struct hd_session_service *service;
   pthread_t thread;
   bool running;
+  _Atomic bool hold;
   struct hd_bell bell;
 };
 
@@ -86,6 +87,10 @@ void hd_live_report(struct hd_live *live, const struct hadron_venue_report *repo
 
 // Calls `function` where the trading side may be touched, and waits for it. [io]
 void hd_live_call(struct hd_live *live, void (*function)(void *argument), void *argument);
+
+// Stops the thread of a service, or lets it go on; between the two the service is the caller's. [io]
+void hd_live_service_hold(struct hd_live *live, uint32_t index);
+int32_t hd_live_service_go(struct hd_live *live, uint32_t index, struct hd_fault *fault);
 
 // Calls the shards to a meeting and waits for its end; trading goes on. [io]
 void hd_live_meet(struct hd_live *live, struct hd_meeting *m);

@@ -203,13 +203,12 @@ void hd_session_close(struct hd_session *s) {
   hd_session_stop_services(s);
   hd_session_free_strategies(s);
   for (uint32_t i = 0; i < s->venue_count; i++) {
-    hd_instance_fini(&s->venue_instances[i]);
+    hd_instance_destroy_owned(s->venues[i].instance);
     hd_venue_fini(&s->venues[i]);
   }
   hd_session_free_shadows(s);
   free(s->venues);
-  free(s->venue_instances);
-  hd_instance_fini(&s->allocator);
+  hd_instance_destroy_owned(s->allocator);
   if (s->runner.pipeline) hd_runner_fini(&s->runner);
   hd_pipeline_fini(&s->pipeline);
   if (s->journal) hd_journal_close(s->journal);

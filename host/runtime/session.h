@@ -51,7 +51,8 @@ struct hd_session_arm {
 };
 
 struct hd_session_service {
-  struct hadron_instance instance;
+  const struct hd_config_plugin *config; // borrowed
+  struct hadron_instance *instance;      // owned
   const struct hadron_service_api *api;
   struct hd_journal_reader reader;
   int64_t next_ns;
@@ -77,14 +78,12 @@ struct hd_session {
   struct hd_pipeline pipeline;
   struct hd_runner runner;
   struct hd_venue *venues;              // owned
-  struct hadron_instance *venue_instances;
   uint32_t venue_count;
   struct hd_venue *shadows;             // [arm]: each shadow arm's own market; owned; NULL: no shadow yet
-  struct hadron_instance *shadow_instances;
   bool shadows_open;
   bool defined;                         // the definitions of instruments are written
   struct hd_venue *orders_to;           // takes all orders (paper, backtest); NULL: the venue of the strategy, or of the instrument
-  struct hadron_instance allocator;
+  struct hadron_instance *allocator;    // owned
   struct hd_session_arm *arms;          // [0 .. arm_count): ids 1 ..; rows never move
   uint32_t arm_count, arm_max;
   struct hd_session_deployed **deployed; // of the strategies, with a registry; rows never move; owned

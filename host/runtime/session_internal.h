@@ -13,8 +13,16 @@ int32_t hd_session_venues(struct hd_session *s, struct hd_fault *fault);
 int32_t hd_session_start_venues(struct hd_session *s, struct hd_fault *fault);
 // Once strategies are there: tells each venue which of its listings are wanted.
 int32_t hd_session_subscribe(struct hd_session *s, struct hd_fault *fault);
+int32_t hd_session_subscribe_venue(struct hd_session *s, struct hd_venue *v, struct hd_fault *fault);
 
 // Makes the instance of a venue whose number, instance and shadow are set. seed: of which venue its random stream is.
+// The instances behind a venue, the allocator and a service, made and given the parameters of their sections, not started. Owned by the
+// caller also when this fails (hd_instance_destroy_owned).
+int32_t hd_session_venue_instance(struct hd_session *s, struct hd_venue *v, const struct hd_plugin *plugin, uint16_t seed, struct hadron_instance **out,
+                                  struct hd_fault *fault);
+int32_t hd_session_allocator_instance(struct hd_session *s, const struct hd_plugin *plugin, struct hadron_instance **out, struct hd_fault *fault);
+int32_t hd_session_service_instance(struct hd_session *s, struct hd_session_service *service, const struct hd_plugin *plugin, struct hadron_instance **out,
+                                    struct hd_fault *fault);
 int32_t hd_session_make_venue(struct hd_session *s, struct hd_venue *v, const struct hd_config_plugin *c, uint16_t seed, struct hd_fault *fault);
 
 // session.c: writes the definitions of the listings from this handle on.

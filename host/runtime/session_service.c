@@ -15,22 +15,30 @@ static int64_t service_now(void *owner) {
   return hd_clock_wall_ns();
 }
 
-static int32_t make_service(struct hd_session *s, struct hd_session_service *service, const struct hd_config_plugin *c, struct hd_fault *fault) {
+int32_t hd_session_service_instance(struct hd_session *s, struct hd_session_service *service, const struct hd_plugin *plugin, struct hadron_instance **out,
+                                    struct hd_fault *fault) {
   static struct hd_capability capabilities[2];
+  const struct hd_config_plugin *c = service->config;
   if (!capabilities[0].name) capabilities[0] = (struct hd_capability){HADRON_CAP_JOURNAL, hd_journal_capability(reader_of)};
+  const struct hd_instance_options options = {.plugin = plugin, .capabilities = capabilities, .owner = service, .now = service_now,
+                                              .metrics = s->metrics, .name = c->name, .seed = s->config->seed};
+  if (!(*out = calloc(1, sizeof **out))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "service %s: out of memory", c->name);
+  int32_t code = hd_instance_init(*out, &options, fault);
+  if (!code) code = hd_instance_create_service(*out, fault);
+  return code ? code : hd_params_apply(*out, c->params, c->param_count, fault);
+}
+
+static int32_t make_service(struct hd_session *s, struct hd_session_service *service, const struct hd_config_plugin *c, struct hd_fault *fault) {
   const struct hd_plugin *plugin;
   int32_t code = hd_session_load(s, c, HADRON_KIND_SERVICE, &plugin, fault);
   if (code) return code;
   if (!s->journal)
     return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: service %s reads the journal, which is off; set journal.enabled = true", s->config->path, c->line, c->name);
-  const struct hd_instance_options options = {.plugin = plugin, .capabilities = capabilities, .owner = service, .now = service_now,
-                                              .metrics = s->metrics, .name = c->name, .seed = s->config->seed};
+  service->config = c;
   service->api = plugin->api;
   code = hd_journal_reader_init(&service->reader, s->journal, c->name, fault);
-  if (!code) code = hd_instance_init(&service->instance, &options, fault);
-  if (!code) code = hd_instance_create_service(&service->instance, fault);
-  if (!code) code = hd_params_apply(&service->instance, c->params, c->param_count, fault);
-  if (!code) code = hd_instance_start(&service->instance, fault);
+  if (!code) code = hd_session_service_instance(s, service, plugin, &service->instance, fault);
+  if (!code) code = hd_instance_start(service->instance, fault);
   if (code) return hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->line);
   service->started = true;
   return HADRON_OK;
@@ -53,7 +61,7 @@ void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain) {
   for (uint32_t i = 0; i < s->service_count; i++) {
     struct hd_session_service *service = &s->services[i];
     while (service->started) {
-      service->next_ns = service->api->step(service->instance.self, now_ns);
+      service->next_ns = service->api->step(service->instance->self, now_ns);
       if (!drain || service->next_ns > now_ns) break;
     }
   }
@@ -61,8 +69,8 @@ void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain) {
 
 void hd_session_stop_services(struct hd_session *s) {
   for (uint32_t i = 0; i < s->service_count; i++) {
-    hd_instance_stop(&s->services[i].instance);
-    hd_instance_fini(&s->services[i].instance);
+    if (s->services[i].instance) hd_instance_stop(s->services[i].instance);
+    hd_instance_destroy_owned(s->services[i].instance);
     hd_journal_reader_fini(&s->services[i].reader);
   }
   free(s->services);

@@ -59,8 +59,7 @@ static int32_t open_room(struct hd_session *s, struct hd_fault *fault) {
   uint32_t arms = s->pipeline.options.arm_max;
   if (s->shadows_open) return HADRON_OK;
   if (!s->shadows) s->shadows = calloc(arms + 1, sizeof *s->shadows);
-  if (!s->shadow_instances) s->shadow_instances = calloc(arms + 1, sizeof *s->shadow_instances);
-  if (!s->shadows || !s->shadow_instances) return hd_fault_set(fault, HADRON_ERR_MEMORY, "markets of %u shadow arms: out of memory", arms);
+  if (!s->shadows) return hd_fault_set(fault, HADRON_ERR_MEMORY, "markets of %u shadow arms: out of memory", arms);
   s->runner.shadows = s->shadows;
   s->runner.shadow_max = arms;
   s->runner.shadow_venue = (uint16_t)(s->venue_count + 1);
@@ -83,9 +82,10 @@ int32_t hd_session_shadow(struct hd_session *s, uint32_t arm, struct hd_fault *f
   struct hd_config_plugin market;
   market_like(s, &market);
   if (!market_follows(&market)) return hd_fault_set(fault, HADRON_ERR_MEMORY, "the market of shadow arm %u: out of memory", arm);
-  *v = (struct hd_venue){.instance = &s->shadow_instances[arm], .number = s->runner.shadow_venue, .shadow = arm};
+  *v = (struct hd_venue){.number = s->runner.shadow_venue, .shadow = arm};
   code = hd_session_make_venue(s, v, &market, s->orders_to ? s->orders_to->number : v->number, fault);
   free(market.params);
+  v->config = NULL;
   if (code) return code;
   if (!hd_venue_is(v, HADRON_VENUE_FOLLOWS) || !hd_venue_is(v, HADRON_VENUE_ORDERS))
     return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: shadow: plugin \"%s\" cannot be the market of shadow arms: expected one that takes orders and fills them against other venues' ticks, like sim",
@@ -96,13 +96,11 @@ int32_t hd_session_shadow(struct hd_session *s, uint32_t arm, struct hd_fault *f
 }
 
 void hd_session_free_shadows(struct hd_session *s) {
-  for (uint32_t arm = 1; s->shadows && s->shadow_instances && arm <= s->pipeline.options.arm_max; arm++) {
+  for (uint32_t arm = 1; s->shadows && arm <= s->pipeline.options.arm_max; arm++) {
     if (!s->shadows[arm].shadow) continue;
-    hd_instance_fini(&s->shadow_instances[arm]);
+    hd_instance_destroy_owned(s->shadows[arm].instance);
     hd_venue_fini(&s->shadows[arm]);
   }
   free(s->shadows);
-  free(s->shadow_instances);
   s->shadows = NULL;
-  s->shadow_instances = NULL;
 }

@@ -13,18 +13,23 @@ static int64_t session_now(void *owner) {
   return s->pipeline.now_ns;
 }
 
+int32_t hd_session_allocator_instance(struct hd_session *s, const struct hd_plugin *plugin, struct hadron_instance **out, struct hd_fault *fault) {
+  const struct hd_config_plugin *c = &s->config->allocator;
+  const struct hd_instance_options options = {.plugin = plugin, .owner = s, .now = session_now, .metrics = s->metrics, .name = c->name,
+                                              .seed = s->config->seed};
+  if (!(*out = calloc(1, sizeof **out))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "allocator %s: out of memory", c->name);
+  int32_t code = hd_instance_init(*out, &options, fault);
+  if (!code) code = hd_instance_create_allocator(*out, fault);
+  return code ? code : hd_params_apply(*out, c->params, c->param_count, fault);
+}
+
 static int32_t make_allocator(struct hd_session *s, struct hd_fault *fault) {
   const struct hd_config_plugin *c = &s->config->allocator;
   const struct hd_plugin *plugin;
   int32_t code = hd_session_load(s, c, HADRON_KIND_ALLOCATOR, &plugin, fault);
   if (code) return code;
-  const struct hd_instance_options options = {.plugin = plugin, .owner = s, .now = session_now, .metrics = s->metrics, .name = c->name,
-                                              .seed = s->config->seed};
-  code = hd_instance_init(&s->allocator, &options, fault);
-  if (!code) code = hd_instance_create_allocator(&s->allocator, fault);
-  if (!code) code = hd_params_apply(&s->allocator, c->params, c->param_count, fault);
-  if (code) return hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->line);
-  hd_pipeline_allocator(&s->pipeline, plugin->api, s->allocator.self);
+  if ((code = hd_session_allocator_instance(s, plugin, &s->allocator, fault))) return hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->line);
+  hd_pipeline_allocator(&s->pipeline, plugin->api, s->allocator->self);
   return HADRON_OK;
 }
 

@@ -62,21 +62,28 @@ int32_t hd_session_make_venue(struct hd_session *s, struct hd_venue *v, const st
   int32_t code = hd_session_load(s, c, HADRON_KIND_VENUE, &plugin, fault);
   if (code) return code;
   v->api = plugin->api;
+  v->config = c;
   v->runner = &s->runner;
   v->state = HADRON_VENUE_DOWN;
   v->next_ns = INT64_MAX;
   hd_text_copy(v->name, sizeof v->name, c->name);
+  if ((code = hd_session_venue_instance(s, v, plugin, seed, &v->instance, fault))) return hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->line);
+  v->self = v->instance->self;
+  return HADRON_OK;
+}
+
+int32_t hd_session_venue_instance(struct hd_session *s, struct hd_venue *v, const struct hd_plugin *plugin, uint16_t seed, struct hadron_instance **out,
+                                  struct hd_fault *fault) {
+  const struct hd_config_plugin *c = v->config;
+  if (!(*out = calloc(1, sizeof **out))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "venue %s: out of memory", v->name);
   // A shadow's market has no descriptors: it is made to follow, not to fetch.
   const struct hd_instance_options options = {.plugin = plugin, .capabilities = v->shadow ? shadow_capabilities : venue_capabilities,
                                               .owner = v, .now = venue_now, .metrics = s->metrics, .name = c->name, .venue = v->number,
                                               .seed = s->config->seed * 1000003 + seed};
   const struct hadron_venue_context context = {sizeof context, v->number, 0, v->name};
-  code = hd_instance_init(v->instance, &options, fault);
-  if (!code) code = hd_instance_create_venue(v->instance, &context, fault);
-  if (!code) code = hd_params_apply(v->instance, c->params, c->param_count, fault);
-  if (code) return hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->line);
-  v->self = v->instance->self;
-  return HADRON_OK;
+  int32_t code = hd_instance_init(*out, &options, fault);
+  if (!code) code = hd_instance_create_venue(*out, &context, fault);
+  return code ? code : hd_params_apply(*out, c->params, c->param_count, fault);
 }
 
 // Where orders go: to the venue that the config names; in paper and backtest else to the one that follows the market.
@@ -103,12 +110,10 @@ static int32_t choose_order_venue(struct hd_session *s, struct hd_fault *fault) 
 int32_t hd_session_venues(struct hd_session *s, struct hd_fault *fault) {
   const struct hd_config *c = s->config;
   s->venues = calloc(c->venue_count + 1, sizeof *s->venues);
-  s->venue_instances = calloc(c->venue_count + 1, sizeof *s->venue_instances);
-  if (!s->venues || !s->venue_instances) return hd_fault_set(fault, HADRON_ERR_MEMORY, "venues: out of memory");
+  if (!s->venues) return hd_fault_set(fault, HADRON_ERR_MEMORY, "venues: out of memory");
   for (uint32_t i = 0; i < c->venue_count; i++) {
     if (!c->venues[i].enabled) continue;
     struct hd_venue *v = &s->venues[s->venue_count];
-    v->instance = &s->venue_instances[s->venue_count];
     v->number = (uint16_t)++s->venue_count;
     int32_t code = hd_session_make_venue(s, v, &c->venues[i], v->number, fault);
     if (code) return code;
@@ -157,12 +162,17 @@ static int32_t subscribe_venue(struct hd_session *s, struct hd_venue *v, uint32_
   return code ? hd_instance_fault(v->instance, code, "subscribe failed", fault) : HADRON_OK;
 }
 
-int32_t hd_session_subscribe(struct hd_session *s, struct hd_fault *fault) {
+int32_t hd_session_subscribe_venue(struct hd_session *s, struct hd_venue *v, struct hd_fault *fault) {
+  if (!v->api->subscribe) return HADRON_OK;
   uint32_t *handles = calloc(s->pipeline.instruments.listing_count + 1, sizeof *handles);
   if (!handles) return hd_fault_set(fault, HADRON_ERR_MEMORY, "subscriptions: out of memory");
-  int32_t code = HADRON_OK;
-  for (uint32_t i = 0; !code && i < s->venue_count; i++)
-    if (s->venues[i].api->subscribe) code = subscribe_venue(s, &s->venues[i], handles, fault);
+  int32_t code = subscribe_venue(s, v, handles, fault);
   free(handles);
+  return code;
+}
+
+int32_t hd_session_subscribe(struct hd_session *s, struct hd_fault *fault) {
+  int32_t code = HADRON_OK;
+  for (uint32_t i = 0; !code && i < s->venue_count; i++) code = hd_session_subscribe_venue(s, &s->venues[i], fault);
   return code;
 }

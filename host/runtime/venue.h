@@ -17,6 +17,7 @@ struct hd_venue {
   const struct hadron_venue_api *api; // static
   void *self;
   struct hadron_instance *instance;   // owned by the session
+  const struct hd_config_plugin *config; // its section; borrowed; NULL: a shadow's market
   struct hd_runner *runner;           // borrowed
   uint16_t number;                    // from 1
   uint32_t shadow;                    // the arm whose market it is; 0: a venue of everybody's
