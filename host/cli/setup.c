@@ -10,6 +10,7 @@
 #include "base/banned.h"
 #include "base/text.h"
 #include "cli/cli.h"
+#include "lua/runtime.h"
 #include "runtime/session_deploy.h"
 
 bool hd_setup_set(struct hd_setup *s, const char *assignment) {
@@ -51,19 +52,54 @@ void hd_setup_plugins(struct hd_config *c) {
   snprintf(c->plugin_path, sizeof c->plugin_path, "%.400s/plugins:%.400s/../lib/hadron/plugins:%.160s/plugins", directory, directory, c->data_dir);
 }
 
-// The simulated venues that make a market of their own follow the recorded one from now on. True: there were some.
-static bool markets_still(struct hd_setup *s) {
-  bool some = false;
-  for (uint32_t i = 0; i < s->config.venue_count; i++) {
-    const struct hd_config_plugin *v = &s->config.venues[i];
-    for (uint32_t k = 0; k < v->param_count; k++) {
-      if (!v->enabled || strcmp(v->plugin, "sim") != 0 || strcmp(v->params[k].name, "flow") != 0 || strcmp(v->params[k].text, "none") == 0) continue;
-      if (!hd_setup_setf(s, "venues.%s.params.flow=none", v->name)) return false;
-      fprintf(stderr, "Venue %s makes no market of its own: the ticks are those of --data\n", v->name);
-      some = true;
-    }
+// ---- recordings as the market ------------------------------------------------------------------------------------------------------
+
+// Does this venue fill against a market that others bring? A plugin that cannot be opened is left to the session, which says why.
+static bool follows(const struct hd_config *c, const struct hd_config_plugin *v) {
+  char path[HD_PLUGIN_PATH_SIZE];
+  const struct hd_plugin *plugin;
+  if (hd_session_plugin_path(c, v->plugin, path, sizeof path, NULL) || hd_plugin_open(path, &hd_lua_language, &plugin, NULL)) return true;
+  return plugin->manifest.kind != HADRON_KIND_VENUE || (((const struct hadron_venue_api *)plugin->api)->features & HADRON_VENUE_FOLLOWS);
+}
+
+static bool is_left_out(const struct hd_config *c, const char *venue) {
+  for (uint32_t i = 0; i < c->venue_count; i++)
+    if (strcmp(c->venues[i].name, venue) == 0) return !c->venues[i].enabled;
+  return false;
+}
+
+// Two markets in one run would be neither: venues that bring one of their own stay out, or follow the recorded one.
+static void venue_settle(struct hd_config *c, struct hd_config_plugin *v) {
+  if (!v->enabled || strcmp(v->plugin, "replay") == 0) return;
+  if (!follows(c, v)) {
+    v->enabled = false;
+    fprintf(stderr, "Venue %s is left out: the ticks are those of the recording\n", v->name);
+    return;
   }
-  return some;
+  for (uint32_t k = 0; k < v->param_count; k++) {
+    if (strcmp(v->plugin, "sim") != 0 || strcmp(v->params[k].name, "flow") != 0 || strcmp(v->params[k].text, "none") == 0) continue;
+    v->params[k].text = "none";
+    fprintf(stderr, "Venue %s makes no market of its own: the ticks are those of the recording\n", v->name);
+  }
+}
+
+static bool has_orders(const struct hd_config *c) {
+  for (uint32_t i = 0; i < c->venue_count; i++)
+    if (c->venues[i].enabled && strcmp(c->venues[i].plugin, "replay") != 0) return true;
+  return false;
+}
+
+// What names a venue that is left out does so no more: instruments then go by their own names, orders to who fills them here.
+static void market_settle(struct hd_config *c) {
+  for (uint32_t i = 0; i < c->venue_count; i++) venue_settle(c, &c->venues[i]);
+  if (is_left_out(c, c->orders_to)) c->orders_to[0] = 0;
+  for (uint32_t i = 0; i < c->instrument_count; i++) {
+    struct hd_config_instrument *row = &c->instruments[i];
+    uint32_t kept = 0;
+    for (uint32_t k = 0; k < row->symbol_count; k++)
+      if (!is_left_out(c, row->symbols[k].venue)) row->symbols[kept++] = row->symbols[k];
+    row->symbol_count = kept;
+  }
 }
 
 int hd_setup_load(struct hd_setup *s, const char *command) {
@@ -77,18 +113,14 @@ int hd_setup_load(struct hd_setup *s, const char *command) {
     fprintf(stderr, "hadron %s: %u error%s in the configuration\n", command, count, count == 1 ? "" : "s");
     return HD_EXIT_CONFIG;
   }
-  if (s->data) {
-    s->data = false;
-    if (markets_still(s)) {
-      hd_registry_close(s->registry);
-  s->registry = NULL;
-  hd_config_fini(&s->config);
-      return hd_setup_load(s, command);
-    }
-  }
   if (!s->config.plugin_path[0]) hd_setup_plugins(&s->config);
   if (!s->config.control[0]) snprintf(s->config.control, sizeof s->config.control, "%.490s/hadron.sock", s->config.data_dir);
-  return HD_EXIT_OK;
+  if (!s->data) return HD_EXIT_OK;
+  market_settle(&s->config);
+  if (has_orders(&s->config) || s->fills) return HD_EXIT_OK;
+  s->fills = hd_setup_setf(s, "venues.sim.plugin=sim"); // live, orders went to a venue that is left out
+  hd_config_fini(&s->config);
+  return hd_setup_load(s, command);
 }
 
 int hd_setup_registry(struct hd_setup *s, const char *command) {
@@ -112,6 +144,8 @@ int32_t hd_setup_directory(const struct hd_config *config, struct hd_fault *faul
 }
 
 void hd_setup_fini(struct hd_setup *s) {
+  hd_registry_close(s->registry);
+  s->registry = NULL;
   hd_config_fini(&s->config);
   for (uint32_t i = 0; i < s->owned_count; i++) free(s->owned[i]);
   s->owned_count = s->set_count = 0;

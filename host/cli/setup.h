@@ -13,7 +13,7 @@ struct hd_setup {
   uint32_t set_count;
   char *owned[HD_SETS_MAX];
   uint32_t owned_count;
-  bool data;                   // recordings were given: they are the market
+  bool data, fills;            // recordings were given: they are the market; a simulated venue was added to fill against it
   bool json;
   struct hd_registry *registry; // hd_setup_registry; NULL: none
 };
@@ -21,8 +21,8 @@ struct hd_setup {
 // Adds a --set; the last one of a key wins. False: too many.
 bool hd_setup_set(struct hd_setup *s, const char *assignment);
 __attribute__((format(printf, 2, 3))) bool hd_setup_setf(struct hd_setup *s, const char *format, ...);
-// --data FILE: gives the files to the venue that replays, adding one if the configuration has none. A simulated venue that makes a market
-// of its own then fills against the recorded one instead.
+// --data FILE: gives the files to the venue that replays, adding one if the configuration has none. Venues that bring a
+// market of their own are left out, or fill against the recorded one instead.
 bool hd_setup_data(struct hd_setup *s, const char *const *files, uint32_t count);
 // Loads; prints every error with file and line; an exit code.
 int hd_setup_load(struct hd_setup *s, const char *command);

@@ -128,6 +128,10 @@ uint32_t hd_config_load(struct hd_config *config, const char *path, const char *
                         struct hd_config_error *errors);
 void hd_config_fini(struct hd_config *config);
 
+// The --set that it was loaded with, for a child that loads it again: "key=value".
+uint32_t hd_config_set_count(const struct hd_config *config);
+void hd_config_set_text(const struct hd_config *config, uint32_t index, char *to, size_t size);
+
 // The effective configuration as text, secrets redacted. Returns bytes needed, as snprintf. [control]
 size_t hd_config_print(const struct hd_config *config, char *to, size_t size);
 

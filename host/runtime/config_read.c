@@ -683,6 +683,14 @@ uint32_t hd_config_load(struct hd_config *config, const char *path, const char *
   return r.error_count;
 }
 
+uint32_t hd_config_set_count(const struct hd_config *config) { return config->source ? config->source->set_count : 0; }
+
+void hd_config_set_text(const struct hd_config *config, uint32_t index, char *to, size_t size) {
+  HD_ASSERT(index < hd_config_set_count(config));
+  const struct hd_config_set *set = &config->source->sets[index];
+  snprintf(to, size, "%s=%s", set->path, set->value);
+}
+
 void hd_config_fini(struct hd_config *config) {
   struct hd_config_source *s = config->source;
   if (!s) return;
