@@ -110,7 +110,7 @@ static int32_t read_journal(const struct ab *a, struct hd_compare_arms *c, uint6
   int32_t code = hd_journal_cursor_open(a->journal, &cursor, fault);
   if (code) return code;
   while ((until == 0 || hd_journal_cursor_position(cursor) < until) && !(code = hd_journal_cursor_next(cursor, &record, fault))) {
-    code = hd_compare_arms_add(c, record.template_id, record.bytes, record.size);
+    code = hd_compare_arms_add(c, record.template_id, record.bytes, record.block_length);
     if (code) {
       hd_fault_set(fault, code, "%s: more than %d versions in the journal; narrow it by --from and --to, or give fewer names", a->journal, HD_COMPARE_VERSIONS_MAX);
       break;

@@ -29,7 +29,9 @@ enum hd_compare_kind hd_compare_decisions(const struct hadron_decision *a, const
   if (a->side != b->side || a->kind != b->kind) return HD_COMPARE_SIDE;
   if (a->quantity.e8 != b->quantity.e8) return HD_COMPARE_SIZE;
   if (a->limit.nanos != b->limit.nanos || a->stop.nanos != b->stop.nanos) return HD_COMPARE_PRICE;
-  if (a->order_type != b->order_type || a->time_in_force != b->time_in_force || a->expire_ns != b->expire_ns || a->flags != b->flags || a->key != b->key)
+  if (a->order_type != b->order_type || a->time_in_force != b->time_in_force || a->expire_ns != b->expire_ns ||
+      ((a->flags ^ b->flags) & ~HADRON_ORDER_SHADOW) || // a mark of the host
+       a->key != b->key)
     return HD_COMPARE_TERMS;
   if (!same_number(a->mean_return, b->mean_return) || !same_number(a->uncertainty, b->uncertainty) ||
       !same_number(a->confidence, b->confidence) || a->horizon_ns != b->horizon_ns || a->regime != b->regime)

@@ -10,6 +10,7 @@
 #include "hadron/decimal.h"
 #include "pipeline/portfolio.h"
 
+#define TRANSFERRED 2 // flag of an allocation: from one arm to another, not a trade
 #define DAY_NS INT64_C(86400000000000)
 #define YEAR_NS (365.25 * 86400e9)
 #define DAYS_A_YEAR 252
@@ -257,8 +258,8 @@ static void on_allocation(struct hd_compare_arms *c, const struct hadron_allocat
   seen_at(c, a->time_ns);
   v->allocations++;
   v->fees += sign * a->fee.micros;
-  v->traded += sign * notional.micros;
-  if (sign < 0 || !((held > 0 && moved < 0) || (held < 0 && moved > 0))) return;
+  if (!(a->flags & TRANSFERRED)) v->traded += sign * notional.micros;
+  if (sign < 0 || (a->flags & TRANSFERRED) || !((held > 0 && moved < 0) || (held < 0 && moved > 0))) return;
   int64_t result = a->realized.micros - a->fee.micros; // as the books count
   v->wins += result > 0;
   v->losses += result < 0;
@@ -340,19 +341,29 @@ static int32_t on_instrument(struct hd_compare_arms *c, const struct hadron_inst
   return HADRON_OK;
 }
 
-int32_t hd_compare_arms_add(struct hd_compare_arms *c, uint16_t template_id, const void *block, uint32_t size) {
-#define CASE(id, type, call) case HADRON_MSG_##id: return size >= sizeof(struct type) ? call : HADRON_OK
+#define BLOCK_MAX 512
+
+// Journals of older writers have shorter blocks: what they do not say is zero.
+static const void *whole(const void *block, uint32_t block_length, size_t size, uint64_t room[BLOCK_MAX / 8]) {
+  HD_ASSERT(size <= BLOCK_MAX);
+  return block_length >= size ? block : memcpy(room, block, block_length);
+}
+
+int32_t hd_compare_arms_add(struct hd_compare_arms *c, uint16_t template_id, const void *block, uint32_t block_length) {
+  if (template_id == HADRON_MSG_TICK) return HADRON_OK; // most of a journal
+  uint64_t room[BLOCK_MAX / 8] = {0};
+#define WHOLE(type) whole(block, block_length, sizeof(struct type), room)
   switch (template_id) {
-    CASE(DECISION, hadron_decision, on_decision(c, block));
-    CASE(EQUITY, hadron_equity, on_equity(c, block));
-    CASE(ALLOCATION, hadron_allocation, (on_allocation(c, block), HADRON_OK));
-    CASE(ARM, hadron_arm_definition, on_arm(c, block));
-    CASE(SWAP, hadron_swap, on_swap(c, block));
-    CASE(SESSION, hadron_session, (on_session(c, block), HADRON_OK));
-    CASE(INSTRUMENT, hadron_instrument_definition, on_instrument(c, block));
+  case HADRON_MSG_DECISION: return on_decision(c, WHOLE(hadron_decision));
+  case HADRON_MSG_EQUITY: return on_equity(c, WHOLE(hadron_equity));
+  case HADRON_MSG_ALLOCATION: on_allocation(c, WHOLE(hadron_allocation)); return HADRON_OK;
+  case HADRON_MSG_ARM: return on_arm(c, WHOLE(hadron_arm_definition));
+  case HADRON_MSG_SWAP: return on_swap(c, WHOLE(hadron_swap));
+  case HADRON_MSG_SESSION: on_session(c, WHOLE(hadron_session)); return HADRON_OK;
+  case HADRON_MSG_INSTRUMENT: return on_instrument(c, WHOLE(hadron_instrument_definition));
   default: return HADRON_OK;
   }
-#undef CASE
+#undef WHOLE
 }
 
 uint32_t hd_compare_arms_live(const struct hd_compare_arms *c) {

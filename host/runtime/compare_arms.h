@@ -89,7 +89,7 @@ void hd_compare_arms_fini(struct hd_compare_arms *c);
 void hd_compare_arms_baseline(struct hd_compare_arms *c, const char *label);
 
 // Takes a record in the order of the journal. HADRON_ERR_MEMORY; HADRON_ERR_FULL: more versions than there is room for.
-int32_t hd_compare_arms_add(struct hd_compare_arms *c, uint16_t template_id, const void *block, uint32_t size);
+int32_t hd_compare_arms_add(struct hd_compare_arms *c, uint16_t template_id, const void *block, uint32_t block_length);
 
 struct hd_compare_arms_options {
   double alpha;          // over all challengers together: each gets its part

@@ -59,7 +59,7 @@ static void on_record(void *user, uint16_t template_id, const void *block, const
   (void)tail, (void)tail_size;
   if (r->code) return;
   // The session's own records carry their whole block.
-  r->code = hd_compare_arms_add(&r->c->arms[r->side], template_id, block, UINT32_MAX);
+  r->code = hd_compare_arms_add(&r->c->arms[r->side], template_id, block, UINT16_MAX);
   if (!r->code && template_id == HADRON_MSG_DECISION) take_decision(r, block);
 }
 

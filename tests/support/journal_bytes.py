@@ -9,7 +9,7 @@ LAYOUTS = {
                "time_in_force flags regime slot expire_ns", "<16sQQqqdddqqqQIIBBBBBBHq"),
     ALLOCATION: ("id execution opportunity time_ns price quantity fee realized position cost instrument arm side flags", "<QQQqqqqqqqIIBB6x"),
     INSTRUMENT: ("instrument listing venue asset flags increment lot multiplier name symbol currency", "<IIHBB4xqqq32s32s8s"),
-    ARM: ("arm revision role placement weight digest name version", "<IIBB6xd32s64s32s"),
+    ARM: ("arm revision role placement weight digest name version split_low split_high", "<IIBB6xd32s64s32sII"),
     SESSION: ("session time_ns seed shards mode flags", "<16sqQIBB2x"),
     EQUITY: ("time_ns cash cost realized unrealized fees gross arm", "<qqqqqqqI4x"),
     SWAP: ("time_ns pause_ns last_sequence first_sequence revision arm other state_size stage kind from_digest digest name from_version version",
