@@ -3,6 +3,7 @@
 #include <lualib.h>
 #include <stdarg.h>
 
+#include "base/allocation.h"
 #include "base/assert.h"
 #include "base/banned.h"
 #include "base/random.h"
@@ -86,6 +87,7 @@ static void *sandbox_allocate(void *user, void *block, size_t old_size, size_t s
     if (s->too_long) return steps_take(s, s->used / COLLECTED_PER_STEP), NULL;
     if (s->used + (size - had) > s->limits.memory_max) return NULL;
   }
+  hd_allocation_note();
   void *grown = realloc(block, size);
   if (!grown) return size <= had ? block : NULL;
   s->used = s->used - had + size;

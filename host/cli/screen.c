@@ -91,6 +91,14 @@ static void draw_instruments(const struct pen *p, const json_t *s, uint32_t rows
   fputs(p->end, p->to);
 }
 
+// " OFF": its governor has switched the version off; " FENCED": an instance gets no more calls; " OVER": it was over its budget.
+static const char *limits_of(const json_t *row) {
+  const json_t *governor = json_object_get(row, "governor"), *over = json_object_get(governor, "over");
+  if (json_is_true(json_object_get(governor, "disabled"))) return " OFF";
+  if (count_of(row, "fenced")) return " FENCED";
+  return count_of(over, "time") + count_of(over, "allocations") + count_of(over, "errors") > 0 ? " OVER" : "";
+}
+
 static void draw_strategies(const struct pen *p, const json_t *s) {
   static const struct hd_table_column columns[] = {{"strategy", false}, {"P&L", true}, {"realised", true}, {"unrealised", true}, {"fees", true},
                                                    {"wins", true}, {"losses", true}, {"errors", true}, {"p50", true}, {"p99", true}, {"role", false}};
@@ -111,7 +119,7 @@ static void draw_strategies(const struct pen *p, const json_t *s) {
     hd_table_cell(&t, "%s", money(number_of(row, "fees")));
     hd_table_cell(&t, "%s", counted(count_of(row, "wins")));
     hd_table_cell(&t, "%s", counted(count_of(row, "losses")));
-    hd_table_cell(&t, "%s%s", counted(count_of(row, "errors")), count_of(row, "fenced") ? " FENCED" : "");
+    hd_table_cell(&t, "%s%s", counted(count_of(row, "errors")), limits_of(row));
     hd_table_cell(&t, "%s", p50);
     hd_table_cell(&t, "%s", p99);
     hd_table_cell(&t, "%s", text_of(row, "role"));

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "control/control_internal.h"
+#include "runtime/governor.h"
 
 static json_t *money(struct hadron_money m) { return json_real((double)m.micros / (double)HADRON_MONEY_SCALE); }
 static json_t *price(struct hadron_price p) { return json_real((double)p.nanos / (double)HADRON_PRICE_SCALE); }
@@ -83,6 +84,20 @@ static json_t *venue_rows(const struct hd_control *c) {
   return rows;
 }
 
+static json_t *governor_object(const struct hd_governor *g) {
+  static const char *const actions[] = {"warn", "warn", "fence", "disable"};
+  struct hd_governor_figures f;
+  if (!g) return json_null();
+  hd_governor_read(g, &f);
+  const struct hd_budget *b = &f.budget;
+  json_t *over = json_object();
+  for (uint32_t i = 0; i < HD_BUDGET_KINDS; i++) json_object_set_new(over, hd_budget_kind_names[i], count(f.over[i]));
+  return json_pack("{s:{s:I, s:o, s:o, s:I, s:i, s:s}, s:o, s:o, s:o, s:o, s:b, s:b}", "budget", "time_ns", (json_int_t)b->time_max_ns, "allocations",
+                   count(b->allocations_max), "errors", count(b->errors_max), "watchdog_ns", (json_int_t)b->watchdog_ns, "over", (int)b->over_max, "action",
+                   actions[b->action & 3], "over", over, "slowest_ns", count(f.slowest_ns), "most_allocations", count(f.most_allocations), "fenced",
+                   count(f.fenced), "disabled", f.disabled, "blind", f.blind);
+}
+
 static json_t *strategy_rows(const struct hd_control *c) {
   static const char *const roles[] = {"", "live", "canary", "shadow"};
   const struct hd_session *s = c->options.session;
@@ -104,6 +119,7 @@ static json_t *strategy_rows(const struct hd_control *c) {
       json_object_update_new(row, json_pack("{s:I, s:f, s:b, s:f}", "revision", (json_int_t)arm->revision, "weight", arm->weight, "warm", arm->warm_until_ns != 0,
                                             "warm_left_s", left_ns > 0 ? (double)left_ns / 1e9 : 0.0));
     }
+    json_object_set_new(row, "governor", governor_object(o->governor));
     json_array_append_new(rows, row);
   }
   return rows;

@@ -57,6 +57,7 @@ int32_t hd_session_deployment(const struct hd_session *s, const char *name, stru
   if (home->occupant) {
     hd_text_copy(out->plugin, sizeof out->plugin, home->occupant->plugin->manifest.name);
     arm_of(home, &out->arms[out->arm_count++]);
+    out->budget = home->occupant->budget;
   }
   for (uint32_t i = 0; i < s->arm_count && out->arm_count < HD_DEPLOYMENT_ARMS_MAX; i++)
     if (&s->arms[i] != home && s->arms[i].home == home->id && s->arms[i].occupant) arm_of(&s->arms[i], &out->arms[out->arm_count++]);
@@ -218,6 +219,7 @@ static int32_t make_occupant(const struct hd_change *c, struct hd_staged *g, uin
   places_reset(c, g);
   g->occupant = hd_occupant_create(c->plugins[arm], &c->want.arms[arm], c->s->pipeline.options.shards);
   if (!g->occupant) return hd_fault_set(fault, HADRON_ERR_MEMORY, "a version of \"%s\": out of memory", c->want.name);
+  g->occupant->budget = c->want.budget;
   return hd_occupant_fill(c->s, c->home, g->places, g->occupant, fault);
 }
 

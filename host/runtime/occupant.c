@@ -1,6 +1,7 @@
 // Seats and who sits there: a version with its instances, made for a seat or beside it.
 #include "base/banned.h"
 #include "base/text.h"
+#include "runtime/governor.h"
 #include "runtime/session_internal.h"
 
 int32_t hd_seats_make(struct hd_session *s, struct hd_session_arm *arm, struct hd_fault *fault) {
@@ -36,6 +37,7 @@ struct hd_occupant *hd_occupant_create(const struct hd_plugin *plugin, const str
 void hd_occupant_destroy(struct hd_occupant *o) {
   if (!o) return;
   for (uint32_t i = 0; i < o->instance_count; i++) hd_instance_fini(&o->instances[i]);
+  hd_governor_destroy(o->governor);
   free(o->instances);
   free(o->params);
   free(o->latency);
@@ -74,7 +76,15 @@ static int32_t fill_one(struct hd_session *s, const struct hd_session_arm *arm, 
   if (!code) code = hd_instance_create_strategy(instance, &context, fault);
   if (!code) code = hd_params_apply(instance, params, param_count, fault);
   place->self = instance->self;
+  if (!code && o->governor) hd_governor_seat(o->governor, (uint32_t)(instance - o->instances), shard, place, instance);
   return code;
+}
+
+static int32_t make_governor(struct hd_session *s, const struct hd_session_arm *arm, struct hd_occupant *o, struct hd_fault *fault) {
+  const struct hd_governor_options options = {.plugin = o->plugin, .strategy = arm->config->base.name, .budget = o->budget, .arm = arm->id,
+                                              .shards = s->config->shards, .instances = arm->seat_count, .is_virtual = s->options.is_virtual,
+                                              .metrics = s->metrics, .watchdog = s->watchdog, .self = s, .over = hd_session_over_budget};
+  return hd_budget_any(&o->budget) ? hd_governor_create(&options, &o->governor, fault) : HADRON_OK;
 }
 
 int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm, struct hd_engine_instance *places, struct hd_occupant *o,
@@ -85,6 +95,7 @@ int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm,
   int32_t code = HADRON_OK;
   if (!params || !o->instances)
     code = hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of %s: out of memory", arm->seat_count, base->name);
+  if (!code) code = make_governor(s, arm, o, fault);
   uint32_t count = code ? 0 : hd_occupant_params(base, o->params, o->param_count, params);
   for (; !code && o->instance_count < arm->seat_count; o->instance_count++) // a half-built one is destroyed with the others
     code = fill_one(s, arm, &places[o->instance_count], o, &o->instances[o->instance_count], params, count, fault);

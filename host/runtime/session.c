@@ -10,6 +10,7 @@
 #include "lua/runtime.h"
 #include "runtime/session_deploy.h"
 #include "runtime/session_internal.h"
+#include "runtime/watchdog.h"
 
 // ---- the record sink: journal, digest, counts ------------------------------------------------------------------------------------
 
@@ -46,6 +47,19 @@ static void on_alert(void *self, uint32_t severity, int32_t code, uint32_t arm, 
   hd_text_copy(s->alert, sizeof s->alert, text);
   hd_log(severity >= 3 ? HADRON_LOG_ERROR : HADRON_LOG_WARN, "ALERT", "%s%s%s%s%s", name, name[0] ? ": " : "", text, code ? ": " : "",
          code ? hadron_error_text(code) : "");
+}
+
+void hd_session_alert(struct hd_session *s, uint32_t severity, int32_t code, uint32_t arm, int64_t now_ns, const char *text) {
+  const struct hadron_alert block = {.time_ns = now_ns, .code = code, .arm = arm, .severity = (uint8_t)severity};
+  struct {
+    uint32_t size; // SBE varData: length, then bytes
+    char bytes[508];
+  } tail = {0};
+  hd_text_copy(tail.bytes, sizeof tail.bytes, text);
+  tail.size = (uint32_t)strlen(tail.bytes);
+  (void)sink_write(s, HADRON_MSG_ALERT, &block, sizeof block, &tail, (uint32_t)sizeof tail.size + tail.size, now_ns, HD_RECORD_RESERVED);
+  atomic_fetch_add(&s->alerts, 1);
+  hd_log(severity >= 3 ? HADRON_LOG_ERROR : HADRON_LOG_WARN, "ALERT", "%s%s%s", text, code ? ": " : "", code ? hadron_error_text(code) : "");
 }
 
 static void on_fault(void *self, struct hd_engine_instance *ei, int32_t code, bool fenced) {
@@ -186,6 +200,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if ((code = open_pipeline(s, fault))) return code;
   if ((code = hd_session_venues(s, fault))) return code;
   if ((code = write_session(s, false, fault))) return code;
+  if (!s->options.is_virtual && (code = hd_session_watch(s, fault))) return code;
   if ((code = hd_session_start_venues(s, fault))) return code;
   if ((code = hd_session_strategies(s, fault))) return code;
   if ((code = hd_session_subscribe(s, fault))) return code;
@@ -202,6 +217,7 @@ void hd_session_close(struct hd_session *s) {
   if (s->pipeline.gateway && s->venue_count) write_session(s, true, &fault);
   hd_session_stop_services(s);
   hd_session_free_strategies(s);
+  hd_watchdog_destroy(s->watchdog);
   for (uint32_t i = 0; i < s->venue_count; i++) {
     hd_instance_destroy_owned(s->venues[i].instance);
     hd_venue_fini(&s->venues[i]);

@@ -17,6 +17,8 @@
 struct hd_live;
 struct hd_registry;         // registry/registry.h
 struct hd_session_deployed; // session_deploy.h
+struct hd_governor;
+struct hd_watchdog;
 
 // A loaded version with its instances, one per instrument of a seat or one for its whole universe. It moves from seat to seat.
 struct hd_occupant {
@@ -25,6 +27,8 @@ struct hd_occupant {
   uint32_t instance_count;
   uint32_t param_count;                        // what a deployment has put on top of the configuration's
   struct hd_deployment_param *params;          // owned
+  struct hd_budget budget;                     // of its instances; set before they are made
+  struct hd_governor *governor;                // owned; NULL: no budget
   struct hd_histogram *latency;                // [shard]: ns per callback of its instances; one writing thread each; owned
   _Atomic uint64_t faults;
   _Atomic uint32_t fenced;                     // instances that get no more ticks
@@ -98,6 +102,7 @@ struct hd_session {
   _Atomic uint64_t shadow_records[HD_TEMPLATE_COUNT];
   uint64_t trace_seed;
   struct hd_live *live;                 // while it runs live; borrowed
+  struct hd_watchdog *watchdog;         // NULL: the clock moves with the ticks
   char alert[256];                      // the last one
   _Atomic uint64_t alerts;
 };

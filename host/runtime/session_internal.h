@@ -5,6 +5,8 @@
 #include "runtime/session.h"
 
 // session.c
+// Journals an alert, counts it, logs it. [any]
+void hd_session_alert(struct hd_session *s, uint32_t severity, int32_t code, uint32_t arm, int64_t now_ns, const char *text);
 int32_t hd_session_load(struct hd_session *s, const struct hd_config_plugin *c, uint32_t kind, const struct hd_plugin **out,
                         struct hd_fault *fault);
 
@@ -49,6 +51,11 @@ uint32_t hd_occupant_params(const struct hd_config_plugin *base, const struct hd
                             struct hd_param_value *out);
 int32_t hd_occupant_start(struct hd_occupant *o, struct hd_fault *fault);
 void hd_occupant_destroy(struct hd_occupant *o); // NULL is fine
+
+// session_budget.c: what the governor and the watchdog tell.
+struct hd_governor_event;
+void hd_session_over_budget(void *self, const struct hd_governor_event *event); // [shard]
+int32_t hd_session_watch(struct hd_session *s, struct hd_fault *fault); // crash records of earlier runs are told; the watchdog is made
 
 // session_service.c
 int32_t hd_session_start_services(struct hd_session *s, struct hd_fault *fault);

@@ -128,6 +128,7 @@ int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault) {
     }
     if (!(arm->occupant = hd_occupant_create(plugin, as ? as->arms : NULL, s->config->shards)))
       return hd_fault_set(fault, HADRON_ERR_MEMORY, "strategy %s: out of memory", arm->config->base.name);
+    arm->occupant->budget = as ? as->budget : arm->config->budget;
     if ((code = choose_universe(s, arm, fault))) return code;
   }
   if ((code = assign_shards(s))) return hd_fault_set(fault, code, "shards: out of memory");

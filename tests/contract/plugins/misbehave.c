@@ -1,7 +1,8 @@
 // Breaks what it is told to break, where it is told: "STEP:HOW". Told by the parameter `order`, or, for what comes before parameters, by
 // the bytes behind the marker, which a test writes into a copy of the file.
 //   STEP  load create params state start tick save destroy
-//   HOW   exit segv abort hang stack error memory fork lie
+//   HOW   exit segv abort hang stack error memory fork lie slow hungry
+// `only` keeps it to the instance of one instrument.
 // On its good days it counts ticks, wants one unit more with every tenth, and keeps the count as its state.
 #include <errno.h>
 #include <signal.h>
@@ -9,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "hadron/ext/log.h"
@@ -23,7 +25,7 @@ struct misbehave {
   const struct hadron_strategy_host *strategy;
   uint64_t seen;
   int64_t at; // tick from which on it misbehaves
-  char order[32];
+  char order[32], only[32];
   uint32_t instrument;
 };
 
@@ -59,6 +61,21 @@ static int breed(void) {
   return refused;
 }
 
+// 3 ms by a clock of its own.
+static void dawdle(void) {
+  struct timespec begun, now;
+  clock_gettime(CLOCK_MONOTONIC, &begun);
+  do clock_gettime(CLOCK_MONOTONIC, &now);
+  while ((now.tv_sec - begun.tv_sec) * 1000000000L + (now.tv_nsec - begun.tv_nsec) < 3000000);
+}
+
+static void allocate(void) {
+  for (int i = 0; i < 7; i++) {
+    void *volatile block = malloc(64);
+    free(block);
+  }
+}
+
 // The order is for this step: does what it says. True: the caller is to return an error.
 static int obey(const char *order, const char *step) {
   size_t length = strlen(step);
@@ -72,6 +89,8 @@ static int obey(const char *order, const char *step) {
   if (strcmp(how, "stack") == 0) sink(NULL);
   if (strcmp(how, "memory") == 0) eat_memory();
   if (strcmp(how, "fork") == 0) return breed() == 20;
+  if (strcmp(how, "slow") == 0) return dawdle(), 0;
+  if (strcmp(how, "hungry") == 0) return allocate(), 0;
   return 1; // error, lie
 }
 
@@ -81,7 +100,10 @@ static const char *marked_order(void) {
   return order;
 }
 
-static int told(const struct misbehave *m, const char *step) { return obey(m->order, step) || obey(marked_order(), step); }
+static int told(const struct misbehave *m, const char *step) {
+  if (m->only[0] != 0 && strcmp(m->only, m->strategy->name(m->host->instance, m->instrument)) != 0) return 0;
+  return obey(m->order, step) || obey(marked_order(), step);
+}
 
 static void say(const struct misbehave *m, const char *words) {
   const struct hadron_log *log = m->host->capability(m->host->instance, HADRON_CAP_LOG);
@@ -148,8 +170,9 @@ static int32_t load(void *self, uint32_t schema, const void *buffer, uint32_t si
 static const struct hadron_param rows[] = {
     {"order", "STEP:HOW", "", "", HADRON_PARAM_TEXT, offsetof(struct misbehave, order), 32, 0, 0, 0, 0, 0},
     {"at", "tick from which on it misbehaves", "", "17", HADRON_PARAM_INTEGER, offsetof(struct misbehave, at), 8, 0, 1, 1000000, 0, 0},
+    {"only", "instrument; empty: all", "", "", HADRON_PARAM_TEXT, offsetof(struct misbehave, only), 32, 0, 0, 0, 0, 0},
 };
-static const struct hadron_params params = {sizeof params, 2, rows, changed};
+static const struct hadron_params params = {sizeof params, 3, rows, changed};
 static const struct hadron_state state = {sizeof state, 2, 1, 64, save, load};
 
 static const void *capability(const char *name) {
