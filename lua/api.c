@@ -172,7 +172,7 @@ static void options_read(lua_State *L, int index, struct hadron_decision *d) {
   while (lua_next(L, index)) {
     size_t i = 0, n = sizeof options / sizeof *options;
     const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : luaL_typename(L, -2);
-    while (i < n && strcmp(options[i].name, name) != 0) i++;
+    while (i < n && (options[i].name[0] != name[0] || strcmp(options[i].name, name) != 0)) i++; // the first letter tells most of them apart
     if (i == n) hd_lua_raise(L, "options of a decision: there is no \"%s\"; docs/lua.md lists them", name);
     options[i].read(L, d);
     lua_pop(L, 1);

@@ -53,11 +53,18 @@ enum hd_lua_view { HD_LUA_VIEW_MARKET, HD_LUA_VIEW_TICK, HD_LUA_VIEW_BAR, HD_LUA
 
 struct hd_lua_instance;
 
+// What a view object shows: shown[number] of its group.
+struct hd_lua_shown {
+  struct hd_lua_group *group;
+  uint32_t number;
+};
+
 struct hd_lua_group {
   struct hd_lua_sandbox box;
   const struct hd_lua_script *script;
   struct hd_lua_instance *current;     // whose callback is running; NULL: none
   const void *shown[HD_LUA_VIEWS];     // what the views show in this callback; NULL: nothing
+  struct hd_lua_shown shows[HD_LUA_VIEWS];
   int chunk;                           // registry: the compiled text
   int views[HD_LUA_VIEWS];             // registry: the view objects
   int sides[3], states[5];             // registry: names of enum hadron_side, hadron_market_state

@@ -107,18 +107,19 @@ static void push_field(lua_State *L, const struct field *f, const unsigned char 
   }
 }
 
-// Upvalues: group, view number, map of field names to rows.
+// Upvalues: what the view is (hd_lua_shown), map of field names to rows. Lua calls it with the object and the key; scripts cannot.
 static int view_index(lua_State *L) {
-  struct hd_lua_group *group = lua_touserdata(L, lua_upvalueindex(1));
-  uint32_t number = (uint32_t)lua_tointeger(L, lua_upvalueindex(2));
+  const struct hd_lua_shown *shown = lua_touserdata(L, lua_upvalueindex(1));
+  const struct hd_lua_group *group = shown->group;
   const struct view *v = lua_touserdata(L, 1);
-  const unsigned char *at = group->shown[number];
-  if (v && v->instrument) at = group->current ? (const void *)group->current->engine->market(group->current->host->instance, v->instrument) : NULL;
-  if (!at) hd_lua_raise(L, "%s: it shows something only during the callback it was given to; copy the fields that are needed later", views[number].name);
-  lua_settop(L, 2);
-  if (lua_rawget(L, lua_upvalueindex(3)) != LUA_TNUMBER) hd_lua_raise(L, "%s: there is no such field; docs/lua.md lists them", views[number].name);
-  const struct field *f = &views[number].fields[lua_tointeger(L, -1)];
-  if (number == HD_LUA_VIEW_TICK && f->kinds && !(f->kinds & (1u << ((const struct hadron_tick *)(const void *)at)->kind))) lua_pushnil(L);
+  const unsigned char *at = v->instrument == 0    ? group->shown[shown->number]
+                            : group->current ? (const void *)group->current->engine->market(group->current->host->instance, v->instrument)
+                                             : NULL;
+  if (!at) hd_lua_raise(L, "%s: it shows something only during the callback it was given to; copy the fields that are needed later", views[shown->number].name);
+  lua_rawget(L, lua_upvalueindex(2));
+  const struct field *f = lua_touserdata(L, 2);
+  if (!f) hd_lua_raise(L, "%s: there is no such field; docs/lua.md lists them", views[shown->number].name);
+  if (f->kinds && !(f->kinds & (1u << ((const struct hadron_tick *)(const void *)at)->kind))) lua_pushnil(L);
   else push_field(L, f, at);
   return 1;
 }
@@ -130,15 +131,15 @@ static int view_write(lua_State *L) {
 static void view_push(lua_State *L, struct hd_lua_group *group, uint32_t number) {
   struct view *v = lua_newuserdatauv(L, sizeof *v, 0);
   v->instrument = 0;
+  group->shows[number] = (struct hd_lua_shown){group, number};
   lua_createtable(L, 0, 3);
-  lua_pushlightuserdata(L, group);
-  lua_pushinteger(L, number);
+  lua_pushlightuserdata(L, &group->shows[number]);
   lua_newtable(L);
-  for (lua_Integer i = 0; views[number].fields[i].name; i++) {
-    lua_pushinteger(L, i);
-    lua_setfield(L, -2, views[number].fields[i].name);
+  for (const struct field *f = views[number].fields; f->name; f++) {
+    lua_pushlightuserdata(L, (void *)(uintptr_t)f);
+    lua_setfield(L, -2, f->name);
   }
-  lua_pushcclosure(L, view_index, 3);
+  lua_pushcclosure(L, view_index, 2);
   lua_setfield(L, -2, "__index");
   lua_pushinteger(L, number);
   lua_pushcclosure(L, view_write, 1);
