@@ -543,6 +543,13 @@ void hd_coordinator_merge(struct hd_coordinator *c, const struct hadron_decision
   if (c->woken) waiting_wake(c, now_ns);
 }
 
+void hd_coordinator_forget(struct hd_coordinator *c, uint32_t arm, uint32_t instrument) {
+  for (uint32_t i = c->waiting_count; i-- > 0;) {
+    const struct hadron_decision *d = &c->waiting[i].decision;
+    if (d->arm == arm && (instrument == 0 || d->instrument == instrument)) waiting_remove(c, i);
+  }
+}
+
 void hd_coordinator_order_event(struct hd_coordinator *c, const struct hadron_order_event *event, int64_t now_ns) {
   (void)event; // whatever changed may be what somebody waits for
   if (c->waiting_count == 0) return;

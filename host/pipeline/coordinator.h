@@ -22,6 +22,8 @@ struct hd_arm {
   uint16_t venue;           // where its orders go; 0: the instrument's first listing
   struct hadron_quantity size; // of a SIDE decision that leaves the size to the allocator
   char name[HADRON_NAME_SIZE]; // the strategy's, as in the deployment
+  uint32_t split_low, split_high; // trades the instruments whose share (hd_instrument_share) lies in [low, high); 0, 0: all
+  uint32_t revision;        // of the deployment; 0: the first
 };
 
 #define HD_WAITING_MAX 256
@@ -84,6 +86,9 @@ void hd_coordinator_init(struct hd_coordinator *c);
 // Written per merge: opportunity with contributions, then the crosses' allocations, then each intent before its listener hears of it.
 // A record that cannot be written stops the merge: nothing that was not recorded leaves here.
 void hd_coordinator_merge(struct hd_coordinator *c, const struct hadron_decision *decisions, uint32_t count, int64_t now_ns);
+
+// Whatever the arm still waited to do in an instrument (0: all) it does not do any more.
+void hd_coordinator_forget(struct hd_coordinator *c, uint32_t arm, uint32_t instrument);
 
 // An order has ended or filled: a TARGET that waited for a cancel goes on. Call with every order event.
 void hd_coordinator_order_event(struct hd_coordinator *c, const struct hadron_order_event *event, int64_t now_ns);

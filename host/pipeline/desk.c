@@ -5,10 +5,41 @@
 #include "base/assert.h"
 
 struct hd_shadow_room {
+  uint16_t venue;
+  bool *mirrored;                   // [arm]; owned
   struct hd_coordinator coordinator;
   struct hd_risk risk;
   struct hadron_decision kept[HD_TICK_DECISIONS_MAX], merged[HD_TICK_DECISIONS_MAX];
 };
+
+// Shadows speak to venues through here, and to one venue alone.
+static int32_t shadow_send(struct hd_pipeline *p, const struct hadron_order *order, int32_t (*send)(void *self, const struct hadron_order *order)) {
+  HD_ASSERT((order->flags & HADRON_ORDER_SHADOW) && order->venue == p->room->venue && order->arm <= p->options.arm_max);
+  struct hadron_order out = *order;
+  if (p->room->mirrored[order->arm]) out.flags &= (uint8_t)~HADRON_ORDER_REDUCE_ONLY;
+  return send(p->port.self, &out);
+}
+
+static int32_t shadow_submit(void *self, const struct hadron_order *order) {
+  return shadow_send(self, order, ((struct hd_pipeline *)self)->port.submit);
+}
+static int32_t shadow_cancel(void *self, const struct hadron_order *order) {
+  return shadow_send(self, order, ((struct hd_pipeline *)self)->port.cancel);
+}
+static int32_t shadow_replace(void *self, const struct hadron_order *order) {
+  return shadow_send(self, order, ((struct hd_pipeline *)self)->port.replace);
+}
+static int32_t shadow_query(void *self, const struct hadron_order *order) {
+  return shadow_send(self, order, ((struct hd_pipeline *)self)->port.query);
+}
+static uint32_t shadow_features(void *self, uint16_t venue) {
+  const struct hd_pipeline *p = self;
+  return p->port.features(p->port.self, venue);
+}
+static uint32_t shadow_state(void *self, uint16_t venue) {
+  const struct hd_pipeline *p = self;
+  return p->port.state(p->port.self, venue);
+}
 
 static void coordinator_make(struct hd_pipeline *p, uint16_t venue) {
   struct hd_coordinator *c = &p->room->coordinator;
@@ -31,13 +62,17 @@ static int32_t risk_make(struct hd_pipeline *p) {
 
 int32_t hd_pipeline_shadow(struct hd_pipeline *p, uint16_t venue) {
   HD_ASSERT(p->coordinator.allocator && venue > 0);
-  if (p->room) return p->room->coordinator.venue == venue ? HADRON_OK : HADRON_ERR_EXISTS;
+  if (p->room) return p->room->venue == venue ? HADRON_OK : HADRON_ERR_EXISTS;
+  const struct hd_venue_port port = {p, shadow_submit, shadow_cancel, shadow_replace, shadow_query, shadow_features, shadow_state};
   struct hd_gateway_options options = p->options.gateway;
   const struct hd_gateway_listener listener = hd_desk_gateway_listener(&p->shadow);
   options.shadow = true;
   p->room = calloc(1, sizeof *p->room);
   if (!p->room) return HADRON_ERR_MEMORY;
-  int32_t code = hd_gateway_create(&options, &p->instruments, &p->marks, &p->sink, &p->port, &listener, &p->shadow.gateway);
+  p->room->venue = venue;
+  p->room->mirrored = calloc(p->options.arm_max + 1, sizeof *p->room->mirrored);
+  int32_t code = p->room->mirrored ? HADRON_OK : HADRON_ERR_MEMORY;
+  if (!code) code = hd_gateway_create(&options, &p->instruments, &p->marks, &p->sink, &port, &listener, &p->shadow.gateway);
   if (!code) code = risk_make(p);
   if (code) {
     hd_desk_close(p);
@@ -53,10 +88,13 @@ void hd_desk_close(struct hd_pipeline *p) {
   if (!p->room) return;
   hd_risk_fini(&p->room->risk);
   if (p->shadow.gateway) hd_gateway_destroy(p->shadow.gateway);
+  free(p->room->mirrored);
   free(p->room);
   p->room = NULL;
   p->shadow.gateway = NULL;
 }
+
+void hd_desk_mirrored(struct hd_pipeline *p, uint32_t arm) { p->room->mirrored[arm] = true; }
 
 void hd_desk_keep(struct hd_pipeline *p, const struct hadron_decision *decision, uint32_t at) {
   HD_ASSERT(at < HD_TICK_DECISIONS_MAX);

@@ -12,5 +12,13 @@ struct hd_intent_listener hd_desk_intent_listener(struct hd_desk *desk);
 void hd_desk_keep(struct hd_pipeline *p, const struct hadron_decision *decision, uint32_t at);
 void hd_desk_merge(struct hd_pipeline *p, uint32_t count, int64_t now_ns);
 void hd_desk_close(struct hd_pipeline *p);
+// The shadow's market cannot know what it was given: reduce-only is left to the check of risk from now on.
+void hd_desk_mirrored(struct hd_pipeline *p, uint32_t arm);
+
+// pipeline.c, for seat.c: records, alerts, what the arm's strategies are told of an instrument.
+int32_t hd_desk_record(struct hd_pipeline *p, uint16_t template_id, const void *block, size_t size, int64_t now_ns);
+void hd_desk_alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, const char *text);
+void hd_desk_view(struct hd_pipeline *p, uint32_t arm, uint32_t instrument);
+bool hd_desk_trades(struct hd_pipeline *p, const struct hd_arm *arm, uint32_t instrument); // is it in the arm's split?
 
 #endif

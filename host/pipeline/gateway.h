@@ -175,6 +175,10 @@ int64_t hd_gateway_due(const struct hd_gateway *g); // when it wants to be calle
 // Cancels every open order (arm 0: all arms; instrument 0: all instruments). Returns how many cancels were sent.
 uint32_t hd_gateway_cancel_all(struct hd_gateway *g, uint32_t arm, uint32_t instrument, int64_t now_ns);
 
+// From now on whatever is filled of the shares of an arm in an instrument (0: all), open or late, and whatever of it is taken back, is
+// another's (0: nobody's; the listener is given the allocation with arm 0). The orders stay as they are.
+void hd_gateway_reassign(struct hd_gateway *g, uint32_t from, uint32_t to, uint32_t instrument);
+
 // Open orders. The pointers are borrowed(until the next call that changes the gateway).
 const struct hd_order *hd_gateway_order(const struct hd_gateway *g, const struct hadron_client_order_id *id); // NULL: not known
 const struct hd_order *hd_gateway_slot(const struct hd_gateway *g, uint32_t arm, uint32_t instrument, uint8_t slot); // open one

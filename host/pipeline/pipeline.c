@@ -115,7 +115,7 @@ static void on_order_event(void *self, const struct hadron_order_event *event) {
   }
   const struct hd_order *order = hd_gateway_order(desk->gateway, &event->client_order_id);
   for (uint32_t i = 0; order && i < order->share_count; i++)
-    feedback_send(p, HADRON_MSG_ORDER_EVENT, order->shares[i].arm, event->instrument, event, sizeof *event);
+    if (order->shares[i].arm) feedback_send(p, HADRON_MSG_ORDER_EVENT, order->shares[i].arm, event->instrument, event, sizeof *event);
 }
 
 static void on_execution(void *self, const struct hadron_execution *execution) {
@@ -126,7 +126,8 @@ static void on_execution(void *self, const struct hadron_execution *execution) {
 static int32_t on_allocate(void *self, struct hadron_allocation *allocation) {
   const struct hd_desk *desk = self;
   struct hd_pipeline *p = desk->pipeline;
-  HD_DASSERT(desk_of(p, allocation->arm) == desk);
+  HD_ASSERT(desk_of(p, allocation->arm) == desk || allocation->arm == 0);
+  if (allocation->arm == 0 && desk->side == HD_SIDE_SHADOW) return HADRON_OK; // its arm sits somewhere else by now: nobody's
   int32_t code = hd_portfolio_allocate(&p->portfolio, allocation);
   if (code) {
     alert(p, 3, code, allocation->arm, allocation->instrument, 0, "a fill could not be booked; the books no longer match the venue");
@@ -135,7 +136,7 @@ static int32_t on_allocate(void *self, struct hadron_allocation *allocation) {
   hd_portfolio_mark_side(&p->portfolio, desk->side, allocation->instrument);
   hd_risk_equity(desk->risk, p->now_ns);
   fact_position(desk, allocation->instrument);
-  feedback_send(p, HADRON_MSG_ALLOCATION, allocation->arm, allocation->instrument, allocation, sizeof *allocation);
+  if (allocation->arm) feedback_send(p, HADRON_MSG_ALLOCATION, allocation->arm, allocation->instrument, allocation, sizeof *allocation);
   return HADRON_OK;
 }
 
@@ -251,7 +252,9 @@ int32_t hd_pipeline_init(struct hd_pipeline *p, const struct hd_pipeline_options
   p->marks.cells = aligned_alloc(64, ((size_t)options->instruments_max + 1) * sizeof *p->marks.cells);
   p->arms = calloc((size_t)options->arm_max + 1, sizeof *p->arms);
   p->labels = calloc((size_t)options->arm_max + 1, sizeof *p->labels);
-  if (!code && (!p->marks.cells || !p->arms || !p->labels)) code = HADRON_ERR_MEMORY;
+  p->definitions = calloc((size_t)options->arm_max + 1, sizeof *p->definitions);
+  p->instrument_shares = calloc((size_t)options->instruments_max + 1, sizeof *p->instrument_shares);
+  if (!code && (!p->marks.cells || !p->arms || !p->labels || !p->definitions || !p->instrument_shares)) code = HADRON_ERR_MEMORY;
   if (!code) memset(p->marks.cells, 0, ((size_t)options->instruments_max + 1) * sizeof *p->marks.cells);
   if (!code) code = hd_normalize_init(&p->normalize, &options->normalize, &p->instruments);
   if (!code) code = hd_router_init(&p->router, &p->instruments, options->shards, options->lane_ticks);
@@ -278,23 +281,24 @@ void hd_pipeline_fini(struct hd_pipeline *p) {
   free(p->marks.cells);
   free(p->arms);
   free(p->labels);
+  free(p->definitions);
+  free(p->instrument_shares);
   hd_instruments_fini(&p->instruments);
   memset(p, 0, sizeof *p);
 }
 
-int32_t hd_pipeline_arm(struct hd_pipeline *p, const struct hd_arm *arm, struct hadron_money cash, const uint32_t *instruments,
-                        uint32_t count, uint8_t const digest[32], const char *version) {
-  if (p->arm_count == p->options.arm_max) return HADRON_ERR_FULL;
-  HD_ASSERT(arm->id == p->arm_count + 1);
-  int32_t code = hd_portfolio_open(&p->portfolio, arm->id, arm->role, cash, instruments, count);
-  if (code) return code;
-  p->arms[++p->arm_count] = *arm;
-  snprintf(p->labels[arm->id], sizeof p->labels[arm->id], "shadow/%u/%s", arm->id, arm->name);
-  struct hadron_arm_definition d = {.arm = arm->id, .revision = 1, .role = (uint8_t)arm->role, .placement = 1, .weight = arm->weight};
-  memcpy(d.digest, digest, sizeof d.digest);
-  hd_text_copy(d.name, sizeof d.name, arm->name);
-  hd_text_copy(d.version, sizeof d.version, version);
-  return record(p, HADRON_MSG_ARM, &d, sizeof d, p->now_ns, 0);
+int32_t hd_desk_record(struct hd_pipeline *p, uint16_t template_id, const void *block, size_t size, int64_t now_ns) {
+  return record(p, template_id, block, size, now_ns, HD_RECORD_RESERVED);
+}
+
+void hd_desk_alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, const char *text) {
+  alert(p, severity, code, arm, instrument, 0, text);
+}
+
+void hd_desk_view(struct hd_pipeline *p, uint32_t arm, uint32_t instrument) {
+  const struct hd_desk *desk = desk_of(p, arm);
+  fact_position(desk, instrument);
+  feedback_send(p, 0, arm, instrument, NULL, 0);
 }
 
 void hd_pipeline_allocator(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self) {
@@ -478,10 +482,13 @@ void hd_pipeline_decisions(struct hd_pipeline *p, const struct hadron_decision *
     *d = decisions[i];
     HD_ASSERT(d->arm <= p->options.arm_max);
     bool shadow = p->arms[d->arm].role == HD_ROLE_SHADOW;
+    const struct hd_arm *arm = &p->arms[d->arm];
     d->id = shadow ? ++p->shadow.decisions : ++p->desk.decisions;
     if (shadow) d->flags |= HADRON_ORDER_SHADOW;
     // A decision that is not written down has not been made.
     if (record(p, HADRON_MSG_DECISION, d, sizeof *d, now_ns, 0)) continue;
+    // Not its instrument, or it has left: what it wanted is written down and goes no further.
+    if (__builtin_expect(arm->split_high != 0 || arm->role == 0, 0) && (arm->role == 0 || !hd_desk_trades(p, arm, d->instrument))) continue;
     if (!shadow) live++;
     else if (p->room) hd_desk_keep(p, d, shadows++);
   }

@@ -111,6 +111,8 @@ struct hd_pipeline {
   struct hd_shadow_room *room;      // the shadow desk's parts; owned; NULL: not open
   struct hd_arm *arms;              // [arm]; owned
   char (*labels)[HD_LABEL_SIZE];    // [arm]: what a shadow arm's order ids are made of; owned
+  struct hadron_arm_definition *definitions; // [arm]: as last recorded; owned
+  uint32_t *instrument_shares;      // [instrument]: hd_instrument_share + 1; 0: not worked out yet; owned
   uint32_t arm_count;
   struct hd_record_sink sink;
   struct hd_venue_port port;
@@ -133,11 +135,39 @@ int32_t hd_pipeline_init(struct hd_pipeline *p, const struct hd_pipeline_options
 void hd_pipeline_fini(struct hd_pipeline *p);
 
 // Setting up, in this order: instruments, arms, shards, instances, seal. [control]
+// An arm may also be opened while it runs, and so may one that was closed, over another universe ([trade], at a quiet point).
 int32_t hd_pipeline_arm(struct hd_pipeline *p, const struct hd_arm *arm, struct hadron_money cash, const uint32_t *instruments,
                         uint32_t count, uint8_t const digest[32], const char *version);
 // Opens the desk of the shadows; before it is open their decisions are recorded and go no further. Their orders go to `venue`, which is
 // nobody else's. After the allocator; while running at a quiet point. Once open, OK.
 int32_t hd_pipeline_shadow(struct hd_pipeline *p, uint16_t venue);
+// The part of 0..1000000 that an instrument lies at, by its canonical name: the first eight bytes of the name's SHA-256, as a little-endian
+// number, modulo a million. It never changes, so what is split by it stays where it is.
+uint32_t hd_instrument_share(const char *name);
+
+// What an arm is to become.
+struct hd_arm_change {
+  uint32_t role;                    // enum hd_role
+  uint32_t heir;                    // arm that takes over what this one may no longer trade; 0: nobody
+  double weight;
+  uint32_t split_low, split_high;   // as in struct hd_arm
+  uint32_t revision;                // of the deployment
+};
+
+// Changes an arm's role, weight and split while it runs, and writes its ARM record. What it may no longer trade goes: an arm that becomes a
+// shadow, or whose split leaves an instrument out, has its open orders there cancelled, what is still filled of them is the heir's, and its
+// positions are transferred to the heir at the reference price, as a cross inside the house (allocations with flag 2). Without an heir they
+// stay with the house, arm 0, and an alert says so. From shadow to trading the arm begins flat; its shadow orders end. The book of an arm that
+// begins or ends to trade begins anew. All or nothing up to the transfers; a transfer that fails is taken back and named in the fault.
+// A shadow needs its market first (hd_pipeline_shadow). [trade, at a quiet point]
+// HADRON_ERR_NOT_FOUND, HADRON_ERR_ARGUMENT, HADRON_ERR_STATE, HADRON_ERR_OVERFLOW, HADRON_ERR_IO.
+int32_t hd_pipeline_role(struct hd_pipeline *p, uint32_t arm, const struct hd_arm_change *change, int64_t now_ns, struct hd_fault *fault);
+// The arm leaves: as if it became a shadow, and then its book is closed. Its number may be opened again.
+int32_t hd_pipeline_close(struct hd_pipeline *p, uint32_t arm, uint32_t heir, int64_t now_ns, struct hd_fault *fault);
+// A shadow takes over the positions of another arm, with their cost: its open orders end, and an allocation with flag 2 per instrument says
+// what it holds then. Its equity does not change. Instruments that are not in its universe are left out.
+int32_t hd_pipeline_mirror(struct hd_pipeline *p, uint32_t from, uint32_t to, int64_t now_ns, struct hd_fault *fault);
+
 void hd_pipeline_allocator(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self);
 // Another allocator takes over between two merges; what waits for an order to end goes on waiting. [trade]
 void hd_pipeline_reallocate(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self);

@@ -56,12 +56,18 @@ static void book_extend(struct hd_book *book, uint32_t instrument) {
   book->index[instrument] = ++book->position_count;
 }
 
+// The house's own book has a row for what it was given.
+static void house_extend(struct hd_portfolio *p, uint32_t instrument) {
+  book_extend(&p->books[p->arm_max + 1], instrument);
+  book_extend(&p->books[0], instrument);
+}
+
 int32_t hd_portfolio_init(struct hd_portfolio *p, const struct hd_instruments *instruments, const struct hd_marks *marks,
                           uint32_t arm_max, struct hadron_money cash) {
   HD_ASSERT(instruments && marks);
-  *p = (struct hd_portfolio){.instruments = instruments, .marks = marks, .arm_max = arm_max, .words = arm_max / 64 + 1};
-  p->books = calloc(arm_max + 1, sizeof *p->books);
-  p->stages = calloc(arm_max + 1, sizeof *p->stages);
+  *p = (struct hd_portfolio){.instruments = instruments, .marks = marks, .arm_max = arm_max, .words = (arm_max + 1) / 64 + 1};
+  p->books = calloc(arm_max + 2, sizeof *p->books);
+  p->stages = calloc(arm_max + 2, sizeof *p->stages);
   bool sides = true;
   for (int i = 0; i < HD_SIDE_COUNT; i++) {
     struct hd_portfolio_side *side = &p->sides[i];
@@ -71,7 +77,8 @@ int32_t hd_portfolio_init(struct hd_portfolio *p, const struct hd_instruments *i
   }
   p->sides[HD_SIDE_SHADOW].allocations = HADRON_SHADOW_ID;
   if (!p->books || !p->stages || !sides ||
-      book_open(&p->books[0], 0, HD_ROLE_LIVE, cash, instruments->max, instruments->max)) {
+      book_open(&p->books[0], 0, HD_ROLE_LIVE, cash, instruments->max, instruments->max) ||
+      book_open(&p->books[arm_max + 1], arm_max + 1, HD_ROLE_LIVE, (struct hadron_money){0}, instruments->max, instruments->max)) {
     hd_portfolio_fini(p);
     return HADRON_ERR_MEMORY;
   }
@@ -79,7 +86,7 @@ int32_t hd_portfolio_init(struct hd_portfolio *p, const struct hd_instruments *i
 }
 
 void hd_portfolio_fini(struct hd_portfolio *p) {
-  for (uint32_t i = 0; p->books && i <= p->arm_max; i++) {
+  for (uint32_t i = 0; p->books && i <= p->arm_max + 1; i++) {
     free(p->books[i].index);
     free(p->books[i].positions);
   }
@@ -167,7 +174,7 @@ static void holder_update(struct hd_portfolio *p, uint32_t arm, uint32_t instrum
   if (holds == ((*word & bit) != 0)) return;
   *word ^= bit;
   holding->books += holds ? 1 : UINT32_MAX;
-  HD_ASSERT(holding->books <= p->arm_max);
+  HD_ASSERT(holding->books <= p->arm_max + 1);
   // Nobody watches the mark now: a later price must not be taken for the one from before the split.
   if (holding->books == 0) holding->split_stale.nanos = 0;
 }
@@ -334,14 +341,17 @@ static int32_t change_allocation(const struct hd_portfolio *p, const struct hd_p
   if (a->fee.micros == INT64_MIN) return HADRON_ERR_OVERFLOW;
   c->fees = back ? -a->fee.micros : a->fee.micros;
   if (__builtin_sub_overflow(c->cash, c->fees, &c->cash)) return HADRON_ERR_OVERFLOW;
-  if (back) c->trades = 0;
-  else if ((error = change_outcome(position, c))) return error;
+  bool moves = a->flags & 2;
+  if (back || moves) c->trades = 0;
+  if (moves) c->turnover = 0, c->bought = c->sold = 0;
+  if (!back && !moves && (error = change_outcome(position, c))) return error;
   return change_unrealized(p, position, valued, c);
 }
 
 int32_t hd_portfolio_allocate(struct hd_portfolio *p, struct hadron_allocation *a) {
-  if (a->arm == 0 || a->arm > p->arm_max || a->instrument == 0 || a->instrument > p->instruments->count) return HADRON_ERR_NOT_FOUND;
-  struct hd_book *book = &p->books[a->arm];
+  if (a->arm > p->arm_max || a->instrument == 0 || a->instrument > p->instruments->count) return HADRON_ERR_NOT_FOUND;
+  struct hd_book *book = &p->books[a->arm ? a->arm : p->arm_max + 1];
+  if (!a->arm) house_extend(p, a->instrument);
   struct hd_position *position = book_position(book, a->instrument);
   if (!position) return HADRON_ERR_NOT_FOUND;
   if (a->quantity.e8 <= 0 || (a->side != HADRON_SIDE_BUY && a->side != HADRON_SIDE_SELL)) return HADRON_ERR_ARGUMENT;
@@ -367,6 +377,102 @@ int32_t hd_portfolio_allocate(struct hd_portfolio *p, struct hadron_allocation *
   a->realized.micros = c.realized;
   a->position = arm.position.quantity;
   a->cost = arm.position.cost;
+  return HADRON_OK;
+}
+
+// --- changes of who trades ---
+
+// What a flat row of an arm has seen, added to the house's. None of these sums can pass what the portfolio's hold.
+static void house_take(struct hd_portfolio *p, const struct hd_position *from) {
+  house_extend(p, from->instrument);
+  struct hd_position *to = book_position(&p->books[p->arm_max + 1], from->instrument);
+  bool over = add(&to->realized.micros, from->realized.micros) | add(&to->fees.micros, from->fees.micros) |
+              add(&to->dividends.micros, from->dividends.micros);
+  HD_ASSERT(!over && from->quantity.e8 == 0 && from->cost.micros == 0);
+  to->trades += from->trades;
+  to->bought_e8 += from->bought_e8;
+  to->sold_e8 += from->sold_e8;
+}
+
+static void house_take_book(struct hd_portfolio *p, const struct hd_book *from) {
+  struct hd_book *to = &p->books[p->arm_max + 1];
+  for (uint32_t i = 0; i < from->position_count; i++) house_take(p, &from->positions[i]);
+  bool over = add(&to->cash.micros, from->cash.micros - from->initial.micros) | add(&to->realized.micros, from->realized.micros) |
+              add(&to->fees.micros, from->fees.micros) | add(&to->dividends.micros, from->dividends.micros) |
+              add(&to->turnover.micros, from->turnover.micros) | add(&to->gain.micros, from->gain.micros) |
+              add(&to->loss.micros, from->loss.micros);
+  HD_ASSERT(!over);
+  to->wins += from->wins;
+  to->losses += from->losses;
+}
+
+// Nothing held, nothing done, and as much cash as the book was worth.
+static int32_t book_begin_anew(struct hd_portfolio *p, uint32_t arm) {
+  struct hd_book *book = &p->books[arm];
+  bool trades = hd_role_side(book->role) == HD_SIDE_TRADING;
+  for (uint32_t i = 0; trades && i < book->position_count; i++)
+    if (book->positions[i].quantity.e8 != 0) return HADRON_ERR_STATE;
+  if (trades) house_take_book(p, book);
+  const struct hadron_money worth_now = hd_book_equity(book);
+  for (uint32_t i = 0; i < book->position_count; i++) {
+    holder_update(p, arm, book->positions[i].instrument, false);
+    book->positions[i] = (struct hd_position){.instrument = book->positions[i].instrument};
+  }
+  *book = (struct hd_book){.arm = arm, .role = book->role, .initial = worth_now, .cash = worth_now, .index = book->index,
+                           .positions = book->positions, .position_count = book->position_count};
+  return HADRON_OK;
+}
+
+int32_t hd_portfolio_role(struct hd_portfolio *p, uint32_t arm, uint32_t role) {
+  if (arm == 0 || arm > p->arm_max || role < HD_ROLE_LIVE || role > HD_ROLE_SHADOW) return HADRON_ERR_ARGUMENT;
+  struct hd_book *book = &p->books[arm];
+  if (!book->role) return HADRON_ERR_NOT_FOUND;
+  int32_t error = hd_role_side(book->role) == hd_role_side(role) ? HADRON_OK : book_begin_anew(p, arm);
+  if (error) return error;
+  book->role = role;
+  for (uint32_t i = 0; role != HD_ROLE_SHADOW && i < book->position_count; i++) book_extend(&p->books[0], book->positions[i].instrument);
+  return HADRON_OK;
+}
+
+int32_t hd_portfolio_close(struct hd_portfolio *p, uint32_t arm) {
+  if (arm == 0 || arm > p->arm_max) return HADRON_ERR_ARGUMENT;
+  struct hd_book *book = &p->books[arm];
+  if (!book->role) return HADRON_ERR_NOT_FOUND;
+  int32_t error = book_begin_anew(p, arm);
+  if (error) return error;
+  free(book->index);
+  free(book->positions);
+  *book = (struct hd_book){0};
+  return HADRON_OK;
+}
+
+int32_t hd_portfolio_mirror(struct hd_portfolio *p, const struct hd_position *like, struct hadron_allocation *a) {
+  if (a->arm == 0 || a->arm > p->arm_max || a->instrument == 0 || a->instrument > p->instruments->count) return HADRON_ERR_NOT_FOUND;
+  const struct hd_book *book = &p->books[a->arm];
+  const struct hd_position *position = book_position(book, a->instrument);
+  if (book->role != HD_ROLE_SHADOW) return HADRON_ERR_STATE;
+  if (!position) return HADRON_ERR_NOT_FOUND;
+  struct hd_holding *holding = &p->sides[HD_SIDE_SHADOW].holdings[a->instrument];
+  (void)hd_portfolio_mark_side(p, HD_SIDE_SHADOW, a->instrument);
+  if (holding->valued.nanos == 0) (void)instrument_value_at(p, HD_SIDE_SHADOW, a->instrument, hd_portfolio_reference(p, a->instrument));
+  struct change c = {0};
+  if (__builtin_sub_overflow(like->quantity.e8, position->quantity.e8, &c.quantity) ||
+      __builtin_sub_overflow(like->cost.micros, position->cost.micros, &c.cost) || c.quantity == INT64_MIN)
+    return HADRON_ERR_OVERFLOW;
+  int32_t error = change_unrealized(p, position, holding->valued, &c);
+  if (error) return error;
+  if (c.unrealized == INT64_MIN || __builtin_sub_overflow(-c.unrealized, c.cost, &c.cash)) return HADRON_ERR_OVERFLOW;
+  struct hd_portfolio_stage s;
+  stage_load(&s, book, position);
+  if ((error = stage_apply(&s, &c))) return error;
+  if (add(&s.book.initial.micros, -c.unrealized)) return HADRON_ERR_OVERFLOW;
+  stage_store(p, &s);
+  a->id = ++p->sides[HD_SIDE_SHADOW].allocations;
+  a->price = holding->valued;
+  a->quantity.e8 = magnitude(c.quantity);
+  a->side = c.quantity < 0 ? HADRON_SIDE_SELL : HADRON_SIDE_BUY;
+  a->position = s.position.quantity;
+  a->cost = s.position.cost;
   return HADRON_OK;
 }
 
@@ -429,9 +535,9 @@ static int32_t adjust_arm(struct hd_portfolio *p, uint32_t arm, const struct had
 
 // Calls adjust_arm (stage) or stores what it has staged, for all books that hold the instrument. prices: of each side.
 static int32_t adjust_holders(struct hd_portfolio *p, const struct hadron_adjustment *a, const struct hadron_price *prices, bool store) {
-  for (uint32_t arm = 1; arm <= p->arm_max; arm++) {
-    const struct hd_position *position = hd_portfolio_position(p, arm, a->instrument);
-    if (position->quantity.e8 == 0) continue;
+  for (uint32_t arm = 1; arm <= p->arm_max + 1; arm++) {
+    const struct hd_position *position = book_position(&p->books[arm], a->instrument);
+    if (!position || position->quantity.e8 == 0) continue;
     int32_t error = store ? HADRON_OK : adjust_arm(p, arm, a, prices[hd_role_side(p->books[arm].role)]);
     if (error) return error;
     if (store) stage_store(p, &p->stages[arm]);
@@ -536,8 +642,8 @@ static int32_t book_check(const struct hd_book *b, struct hd_fault *fault) {
 static int32_t instrument_check(const struct hd_portfolio *p, uint32_t instrument, struct hd_fault *fault) {
   hadron_int128 quantity = 0, cost = 0, realized = 0, fees = 0, dividends = 0, unrealized = 0;
   uint32_t books[HD_SIDE_COUNT] = {0};
-  for (uint32_t arm = 1; arm <= p->arm_max; arm++) {
-    const struct hd_position *q = hd_portfolio_position(p, arm, instrument);
+  for (uint32_t arm = 1; arm <= p->arm_max + 1; arm++) {
+    const struct hd_position *held = book_position(&p->books[arm], instrument), *q = held ? held : &flat;
     enum hd_side side = hd_role_side(p->books[arm].role);
     bool marked = p->sides[side].holders[(size_t)instrument * p->words + arm / 64] >> (arm % 64) & 1;
     const struct total holder[] = {{"holder", marked, q->quantity.e8 != 0}};
@@ -561,7 +667,7 @@ static int32_t instrument_check(const struct hd_portfolio *p, uint32_t instrumen
 int32_t hd_portfolio_check(const struct hd_portfolio *p, struct hd_fault *fault) {
   int32_t error = book_check(&p->books[0], fault);
   hadron_int128 cash = p->books[0].initial.micros;
-  for (uint32_t arm = 1; !error && arm <= p->arm_max; arm++) {
+  for (uint32_t arm = 1; !error && arm <= p->arm_max + 1; arm++) {
     const struct hd_book *b = &p->books[arm];
     if (b->role == 0) continue;
     if (b->role != HD_ROLE_SHADOW) cash += (hadron_int128)b->cash.micros - b->initial.micros;

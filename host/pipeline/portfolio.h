@@ -66,7 +66,7 @@ struct hd_portfolio {
   const struct hd_marks *marks;             // borrowed
   uint32_t arm_max;
   uint32_t words;                   // 64-bit words of a set of arms
-  struct hd_book *books;            // [arm]; [0] is the sum of the live books, kept in step
+  struct hd_book *books;            // [arm]; [0] is the sum of the live books, kept in step; [arm_max + 1] is the house's own
   struct hd_portfolio_side sides[HD_SIDE_COUNT];
   struct hd_portfolio_stage *stages; // [arm]; owned: scratch of an adjustment, which changes all books or none
 };
@@ -82,9 +82,23 @@ void hd_portfolio_fini(struct hd_portfolio *p);
 int32_t hd_portfolio_open(struct hd_portfolio *p, uint32_t arm, uint32_t role, struct hadron_money cash,
                           const uint32_t *instruments, uint32_t count);
 
+// The role of an open arm has changed. From one that trades to shadow or back the book begins anew, flat, with the cash that it was worth. What
+// it did as an arm that trades stays in the sum: the house's own book takes it. What it did as a shadow is forgotten, positions too.
+// HADRON_ERR_STATE: an arm that trades still holds something (transfer it first), HADRON_ERR_NOT_FOUND, HADRON_ERR_ARGUMENT.
+int32_t hd_portfolio_role(struct hd_portfolio *p, uint32_t arm, uint32_t role);
+
+// Closes an arm's book in the same way; it may be opened again, over another universe. [trade, at a quiet point: memory is freed]
+int32_t hd_portfolio_close(struct hd_portfolio *p, uint32_t arm);
+
+// Makes a shadow's position what `like` is, quantity and cost, without a trade: the book's equity does not change, its initial cash does.
+// a->arm, a->instrument: whose; fills what hd_portfolio_allocate fills, and price, quantity and side of the difference (quantity 0 where
+// only the cost differs).
+int32_t hd_portfolio_mirror(struct hd_portfolio *p, const struct hd_position *like, struct hadron_allocation *a);
+
 // Books one share; fills id, realized, position and cost. Nothing changes on failure. HADRON_ERR_OVERFLOW, HADRON_ERR_NOT_FOUND,
 // HADRON_ERR_ARGUMENT (side, quantity). A share that is taken back (flags 1) carries side, price, quantity and fee of the original; it
-// is booked as the opposite trade, its fee is given back, and it counts neither as win nor round trip.
+// is booked as the opposite trade, its fee is given back, and it counts neither as win nor round trip. One that is transferred between
+// arms (flags 2) is no win, no round trip and no turnover. Arm 0: the house's own book, for what no arm owns any more.
 int32_t hd_portfolio_allocate(struct hd_portfolio *p, struct hadron_allocation *allocation);
 
 // Split: quantities scale exactly or the fraction below 1e-8 of a unit is paid out in cash at the reference price (at cost where

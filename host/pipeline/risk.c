@@ -549,6 +549,11 @@ void hd_risk_equity(struct hd_risk *r, int64_t now_ns) {
   }
 }
 
+void hd_risk_restart(struct hd_risk *r, uint32_t arm) {
+  HD_ASSERT(arm > 0 && arm <= r->arm_max);
+  r->watches[arm] = (struct hd_risk_watch){0};
+}
+
 void hd_risk_check(struct hd_risk *r, const struct hd_risk_request *request, struct hd_verdict *verdict) {
   HD_ASSERT(request->share_count <= HD_SHARES_MAX && request->intent->arm <= r->arm_max);
   struct facts f;

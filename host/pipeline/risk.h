@@ -116,6 +116,9 @@ void hd_risk_shadow(struct hd_risk *r, const struct hd_risk *house);
 // Equity has changed: keeps day and peak of all books (of the arms that trade; of the shadows). Call after allocations, after marking and on a timer.
 void hd_risk_equity(struct hd_risk *r, int64_t now_ns);
 
+// An arm's book begins anew: so do its day and its peak.
+void hd_risk_restart(struct hd_risk *r, uint32_t arm);
+
 // The kill switch: latched until released.
 void hd_risk_kill(struct hd_risk *r);
 void hd_risk_release(struct hd_risk *r);

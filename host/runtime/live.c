@@ -495,8 +495,7 @@ static int32_t open_threads(struct hd_live *live, struct hd_fault *fault) {
       return hd_fault_set(fault, code, "decision ring of shard %u", i);
   }
   p->port = (struct hd_venue_port){live, port_submit, port_cancel, port_replace, port_query, port_features, port_state};
-  hd_gateway_port(p->gateway, &p->port); // they have their own copies
-  if (p->shadow.gateway) hd_gateway_port(p->shadow.gateway, &p->port);
+  hd_gateway_port(p->gateway, &p->port); // it has its own copy; the shadows' asks for this one
   p->listener.decided = on_decided;
   p->listener.feedback = on_feedback;
   live->session->runner.other = live;
