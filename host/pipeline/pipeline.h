@@ -145,10 +145,12 @@ int32_t hd_pipeline_shadow(struct hd_pipeline *p, uint16_t venue);
 // number, modulo a million. It never changes, so what is split by it stays where it is.
 uint32_t hd_instrument_share(const char *name);
 
+#define HD_HEIR_SPLIT UINT32_MAX // of each instrument the arm of the same name whose split has it; there is none: nobody
+
 // What an arm is to become.
 struct hd_arm_change {
   uint32_t role;                    // enum hd_role
-  uint32_t heir;                    // arm that takes over what this one may no longer trade; 0: nobody
+  uint32_t heir;                    // arm that takes over what this one may no longer trade; 0: nobody; HD_HEIR_SPLIT
   double weight;
   uint32_t split_low, split_high;   // as in struct hd_arm
   uint32_t revision;                // of the deployment

@@ -96,10 +96,22 @@ static int32_t transfer(struct hd_pipeline *p, uint32_t arm, uint32_t heir, uint
   return HADRON_OK;
 }
 
+// Which arm takes an instrument over.
+static uint32_t heir_of(struct hd_pipeline *p, uint32_t arm, uint32_t heir, uint32_t instrument) {
+  if (heir != HD_HEIR_SPLIT) return heir;
+  for (uint32_t i = 1; i <= p->arm_count; i++) {
+    const struct hd_arm *other = &p->arms[i];
+    const struct hd_book *book = &p->portfolio.books[i];
+    bool trades = i != arm && book->role && other->role && other->role != HD_ROLE_SHADOW && strcmp(other->name, p->arms[arm].name) == 0;
+    if (trades && book->index[instrument] && split_takes(other->split_low, other->split_high, share_of(p, instrument))) return i;
+  }
+  return 0;
+}
+
 // Can the heir take what the arm holds where `low` and `high` leave it out (all: everywhere)?
 static int32_t heir_check(struct hd_pipeline *p, uint32_t arm, uint32_t heir, bool all, uint32_t low, uint32_t high, struct hd_fault *fault) {
   const struct hd_book *book = &p->portfolio.books[arm];
-  if (heir == 0) return HADRON_OK;
+  if (heir == 0 || heir == HD_HEIR_SPLIT) return HADRON_OK;
   if (heir > p->arm_count || heir == arm || !p->portfolio.books[heir].role || p->arms[heir].role == HD_ROLE_SHADOW)
     return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "arm %u: heir %u: expected another arm that trades, or 0", arm, heir);
   for (uint32_t i = 0; i < book->position_count; i++) {
@@ -117,13 +129,15 @@ static int32_t give_up(struct hd_pipeline *p, uint32_t arm, uint32_t heir, bool 
   for (uint32_t i = 0; i < book->position_count; i++) {
     uint32_t instrument = book->positions[i].instrument;
     if (!all && split_takes(low, high, share_of(p, instrument))) continue;
+    uint32_t to = heir_of(p, arm, heir, instrument);
     hd_coordinator_forget(&p->coordinator, arm, instrument);
     hd_gateway_cancel_all(p->gateway, arm, instrument, now_ns);
-    int32_t code = transfer(p, arm, heir, instrument, now_ns, fault);
+    int32_t code = transfer(p, arm, to, instrument, now_ns, fault);
     if (code) return code;
-    if (!all) hd_gateway_reassign(p->gateway, arm, heir, instrument); // what is still filled on the way to the cancel
+    // What is still filled on the way to the cancel. Most instruments of most arms have nothing of the kind.
+    if (!all || heir == HD_HEIR_SPLIT) hd_gateway_reassign(p->gateway, arm, to, instrument);
   }
-  if (all) hd_gateway_reassign(p->gateway, arm, heir, 0);
+  if (all && heir != HD_HEIR_SPLIT) hd_gateway_reassign(p->gateway, arm, heir, 0);
   return HADRON_OK;
 }
 

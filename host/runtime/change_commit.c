@@ -349,15 +349,6 @@ static void on_finish(void *self, uint32_t shard, bool agreed) {
 
 // ---- [trade] ---------------------------------------------------------------------------------------------------------------------------
 
-static void write_arm(struct hd_change *c, const struct hd_placing *p) {
-  struct hadron_arm_definition d = {.arm = p->seat->id, .revision = c->want.revision, .role = (uint8_t)p->role, .placement = 1, .weight = p->weight};
-  const struct hd_plugin *plugin = p->occupant ? p->occupant->plugin : p->before->plugin;
-  memcpy(d.digest, plugin->digest, sizeof d.digest);
-  hd_text_copy(d.name, sizeof d.name, c->want.name);
-  hd_text_copy(d.version, sizeof d.version, plugin->manifest.version);
-  hd_record(&c->s->pipeline.sink, HADRON_MSG_ARM, &d, sizeof d, c->now_ns, HD_RECORD_RESERVED);
-}
-
 static int32_t open_seat(struct hd_change *c, struct hd_placing *p) {
   struct hd_pipeline *pipeline = &c->s->pipeline;
   const struct hd_plugin *plugin = p->occupant->plugin;
@@ -384,27 +375,72 @@ static void open_seats(void *argument) {
   struct hd_change *c = t->c;
   for (uint32_t i = 0; !t->code && i < c->placing_count; i++) {
     struct hd_placing *p = &c->placings[i];
-    if (p->seat->id <= c->s->pipeline.arm_count) continue;
+    if (!p->occupant || c->s->pipeline.portfolio.books[p->seat->id].role) continue;
     t->code = open_seat(c, p);
     if (t->code) hd_fault_set(t->fault, t->code, "%s: a book for %s: %s", c->want.name, p->occupant->plugin->manifest.version, hadron_error_text(t->code));
   }
 }
 
-// After it: roles and weights; who has left trades no more.
+// Which instruments a version trades, where versions share them: one after the other, in proportion to their weights.
+static void split_of(const struct hd_change *c, uint32_t at, uint32_t *low, uint32_t *high) {
+  double sum = 0, before = 0, own = c->placings[at].weight;
+  *low = *high = 0;
+  if (c->want.split != HD_SPLIT_INSTRUMENT || c->placings[at].role == HD_ROLE_SHADOW) return;
+  for (uint32_t i = 0; i < c->placing_count; i++) {
+    const struct hd_placing *p = &c->placings[i];
+    if (!p->occupant || p->role == HD_ROLE_SHADOW) continue;
+    sum += p->weight;
+    if (i < at) before += p->weight;
+  }
+  if (!(sum > 0) || own == sum) return; // alone: all of them
+  *low = (uint32_t)(before / sum * 1e6 + 0.5);
+  *high = (uint32_t)((before + own) / sum * 1e6 + 0.5);
+  if (*low == *high) *low = 1000000 - 1, *high = 1000000; // a weight of nothing: as little as there is
+}
+
+static void settle_seat(struct hd_change *c, uint32_t at, struct hd_fault *fault) {
+  struct hd_placing *p = &c->placings[at];
+  struct hd_pipeline *pipeline = &c->s->pipeline;
+  uint32_t id = p->seat->id;
+  struct hadron_arm_definition *d = &pipeline->definitions[id];
+  int32_t code = HADRON_OK;
+  if (p->occupant) {
+    struct hd_arm_change change = {.role = p->role, .weight = c->want.split == HD_SPLIT_INSTRUMENT && p->role != HD_ROLE_SHADOW ? 1 : p->weight,
+                                   .revision = c->want.revision, .heir = c->want.split == HD_SPLIT_INSTRUMENT ? HD_HEIR_SPLIT : p->seat == c->home ? 0 : c->home->id};
+    const struct hd_plugin *plugin = p->occupant->plugin;
+    split_of(c, at, &change.split_low, &change.split_high);
+    memcpy(d->digest, plugin->digest, sizeof d->digest);
+    memset(d->version, 0, sizeof d->version);
+    hd_text_copy(d->version, sizeof d->version, plugin->manifest.version);
+    code = hd_pipeline_role(pipeline, id, &change, c->now_ns, fault);
+    // Who comes from the live seat goes on from what it held there.
+    bool displaced = p->role == HD_ROLE_SHADOW && at > 0 && p->occupant == c->placings[0].before && p->occupant != p->before;
+    if (!code && displaced) code = hd_pipeline_mirror(pipeline, c->home->id, id, c->now_ns, fault);
+  } else if (p->seat == c->home) { // its book waits for who comes next
+    hd_gateway_cancel_all(pipeline->gateway, id, 0, c->now_ns);
+    d->role = 0;
+    d->revision = c->want.revision;
+    code = hd_record(&pipeline->sink, HADRON_MSG_ARM, d, sizeof *d, c->now_ns, HD_RECORD_RESERVED);
+    if (code) hd_fault_set(fault, code, "the record of who left was not written: %s", hadron_error_text(code));
+  } else {
+    code = hd_pipeline_close(pipeline, id, c->home->id, c->now_ns, fault);
+  }
+  if (code) hd_log_error("CHANGE_SEAT", "%s: %s", c->want.name, fault->text);
+  p->seat->role = p->role;
+  p->seat->weight = p->weight;
+}
+
+// After it: roles, weights and splits; who has left trades no more. Splits first: what one gives up goes to the one that has it then.
 static void settle_seats(void *argument) {
   struct trade_part *t = argument;
   struct hd_change *c = t->c;
-  struct hd_pipeline *pipeline = &c->s->pipeline;
-  for (uint32_t i = 0; i < c->placing_count; i++) {
-    struct hd_placing *p = &c->placings[i];
-    if (!p->occupant && !p->before) continue;
-    if (!p->occupant) hd_gateway_cancel_all(pipeline->gateway, p->seat->id, 0, c->now_ns);
-    pipeline->arms[p->seat->id].role = p->role ? p->role : HD_ROLE_SHADOW;
-    pipeline->arms[p->seat->id].weight = p->weight;
-    p->seat->role = p->role;
-    p->seat->weight = p->weight;
-    write_arm(c, p);
-  }
+  for (uint32_t i = 0; i < c->placing_count; i++)
+    if (c->placings[i].occupant && c->placings[i].role != HD_ROLE_SHADOW) {
+      struct hd_arm *arm = &c->s->pipeline.arms[c->placings[i].seat->id];
+      split_of(c, i, &arm->split_low, &arm->split_high);
+    }
+  for (uint32_t i = 0; i < c->placing_count; i++)
+    if (c->placings[i].occupant || c->placings[i].before) settle_seat(c, i, t->fault);
 }
 
 static void plan_fini(struct hd_change *c) {

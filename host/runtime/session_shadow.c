@@ -3,7 +3,7 @@
 // listing per instrument.
 #include "base/assert.h"
 #include "base/text.h"
-#include "runtime/live.h"
+#include "runtime/meeting.h"
 #include "runtime/session_internal.h"
 
 // Where paper orders go is the market that a shadow should be compared in. An exchange with flow of its own is no market to follow.
@@ -66,8 +66,8 @@ static int32_t open_room(struct hd_session *s, struct hd_fault *fault) {
   int32_t code = list_all(s, fault);
   if (code) return code;
   struct desk_opening opening = {&s->pipeline, s->runner.shadow_venue, HADRON_OK};
-  if (s->live) hd_live_call(s->live, desk_open, &opening);
-  else desk_open(&opening);
+  if (s->live) hd_session_trade(s, desk_open, &opening);
+  else desk_open(&opening); // and nothing is set off: ticks may not flow yet
   if (opening.code) return hd_fault_set(fault, opening.code, "the desk of the shadow arms: %s", hadron_error_text(opening.code));
   s->shadows_open = true;
   return HADRON_OK;
