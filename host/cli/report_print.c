@@ -253,7 +253,7 @@ static void print_strategies(const struct hd_report *r, FILE *to) {
             number_text(t[4], b->figures.win_rate, HD_REPORT_PERCENT), number_text(t[5], b->figures.sharpe, HD_REPORT_RATIO));
     if (b->errors) fprintf(to, "    %s errors, %llu instances fenced\n", count_text(t[0], b->errors), (unsigned long long)b->fenced);
   }
-  if (shadow) fprintf(to, "  * shadow: booked, never traded, no part of the sum\n");
+  if (shadow) fprintf(to, "  * shadow: trades in a simulated market, no part of the sum\n");
   fputs("\n", to);
 }
 

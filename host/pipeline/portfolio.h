@@ -13,7 +13,7 @@
 enum hd_role {
   HD_ROLE_LIVE = 1,
   HD_ROLE_CANARY = 2,
-  HD_ROLE_SHADOW = 3, // booked, never traded; no part of the sum
+  HD_ROLE_SHADOW = 3, // trades in a simulated market of its own; no part of the sum
 };
 
 struct hd_position {

@@ -150,6 +150,7 @@ static int32_t venue_up(struct hd_part *p, struct hd_fault *fault) {
   struct hd_venue *v = &p->s->venues[p->index];
   v->api = v->instance->plugin->api;
   v->self = v->instance->self;
+  hd_runner_refollow(&p->s->runner);
   int32_t code = hd_venue_start(v, fault);
   if (!code) code = hd_session_subscribe_venue(p->s, v, fault);
   if (!code && hd_venue_is(v, HADRON_VENUE_RECONCILES) && hd_venue_is(v, HADRON_VENUE_ORDERS)) {

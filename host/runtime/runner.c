@@ -24,7 +24,12 @@ static void follow_all(void *self, const struct hadron_tick *tick) {
 void hd_runner_follow(struct hd_runner *r, struct hd_venue *v) {
   HD_ASSERT(hd_venue_is(v, HADRON_VENUE_FOLLOWS) && r->follower_count < sizeof r->followers / sizeof *r->followers);
   r->followers[r->follower_count++] = v;
-  r->pipeline->follower = r->follower_count == 1 ? (struct hd_follower){v->self, v->api->on_tick} : (struct hd_follower){r, follow_all};
+  hd_runner_refollow(r);
+}
+
+void hd_runner_refollow(struct hd_runner *r) {
+  struct hd_venue *v = r->followers[0];
+  if (r->follower_count) r->pipeline->follower = r->follower_count == 1 ? (struct hd_follower){v->self, v->api->on_tick} : (struct hd_follower){r, follow_all};
 }
 
 void hd_runner_shadow(struct hd_runner *r, uint32_t arm) {

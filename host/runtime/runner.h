@@ -52,6 +52,8 @@ void hd_runner_fini(struct hd_runner *r);
 void hd_runner_shadow(struct hd_runner *r, uint32_t arm);
 // A venue that fills against accepted ticks.
 void hd_runner_follow(struct hd_runner *r, struct hd_venue *v);
+// The instance behind a venue is another one: ticks go to it.
+void hd_runner_refollow(struct hd_runner *r);
 
 // The gateway's way to the venues; `self` is the runner.
 extern const struct hd_venue_port hd_runner_port;

@@ -322,7 +322,7 @@ static void failures_change_nothing(void **state) {
   assert_int_equal(hd_portfolio_allocate(&d->books, &a), HADRON_ERR_NOT_FOUND);
   a.arm = 4;
   assert_int_equal(hd_portfolio_allocate(&d->books, &a), HADRON_ERR_NOT_FOUND);
-  a.arm = 0;
+  a.arm = 0, a.instrument = TEST_INSTRUMENTS + 1; // the house takes whatever there is
   assert_int_equal(hd_portfolio_allocate(&d->books, &a), HADRON_ERR_NOT_FOUND);
   struct hadron_adjustment split = {.numerator = INT64_MAX, .denominator = 1, .instrument = 1};
   assert_int_equal(hd_portfolio_adjust(&d->books, &split), HADRON_ERR_OVERFLOW);
