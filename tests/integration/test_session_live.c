@@ -66,7 +66,7 @@ static void journal_holds(const char *dir, const uint64_t expected[HD_TEMPLATE_C
   struct hd_fault fault;
   struct hadron_record record;
   char path[TEST_PATH_SIZE];
-  uint64_t found[HD_TEMPLATE_COUNT] = {0}, last_decision = 0;
+  uint64_t found[HD_TEMPLATE_COUNT] = {0}, last_decision = 0, last_shadow = HADRON_SHADOW_ID;
   int32_t code;
   test_path(path, dir, "data/journal");
   assert_int_equal(hd_journal_cursor_open(path, &cursor, &fault), HADRON_OK);
@@ -76,7 +76,7 @@ static void journal_holds(const char *dir, const uint64_t expected[HD_TEMPLATE_C
     if (record.template_id != HADRON_MSG_DECISION) continue;
     struct hadron_decision d;
     memcpy(&d, record.bytes, sizeof d);
-    assert_int_equal(d.id, ++last_decision); // row for row
+    assert_int_equal(d.id, d.flags & HADRON_ORDER_SHADOW ? ++last_shadow : ++last_decision); // row for row
   }
   assert_int_equal(code, HADRON_ERR_AGAIN);
   for (int i = 0; i < HD_TEMPLATE_COUNT; i++)
@@ -84,7 +84,9 @@ static void journal_holds(const char *dir, const uint64_t expected[HD_TEMPLATE_C
   hd_journal_cursor_close(cursor);
 }
 
-static void run_live(const char *threads, const char *shards, const char *lanes, uint64_t ticks, bool kill) {
+#define SHADOWS "strategies.cross.role=shadow", "strategies.maker.role=shadow"
+
+static void run_live(const char *threads, const char *shards, const char *lanes, uint64_t ticks, bool kill, bool shadows) {
   struct session_run run;
   struct hd_fault fault = {0};
   struct hd_live live;
@@ -95,7 +97,7 @@ static void run_live(const char *threads, const char *shards, const char *lanes,
   snprintf(a, sizeof a, "engine.threads=%s", threads);
   snprintf(b, sizeof b, "engine.shards=%s", shards);
   snprintf(c, sizeof c, "engine.lane_ticks=%s", lanes);
-  session_run_load(&run, config_text, (const char *const[]){a, b, c, NULL});
+  session_run_load(&run, config_text, shadows ? (const char *const[]){a, b, c, SHADOWS, NULL} : (const char *const[]){a, b, c, NULL});
   if (session_run_open(&run, &(struct hd_session_options){.journal = true}, &fault)) fail_msg("%s", fault.text);
   uv_loop_init(&loop);
   if (hd_live_open(&live, &run.session, &loop, 0, &fault)) fail_msg("%s", fault.text);
@@ -125,8 +127,16 @@ static void run_live(const char *threads, const char *shards, const char *lanes,
   uint64_t engine_ticks = 0;
   for (uint32_t s = 0; s < p->options.shards; s++) engine_ticks += hd_engine_count(p->engines[s])->ticks;
   assert_int_equal(engine_ticks, hd_session_count(&run.session, HADRON_MSG_TICK));
+  if (shadows) {
+    assert_true(atomic_load(&run.session.shadow_records[HADRON_MSG_EXECUTION]) > 10);
+    assert_true(p->portfolio.books[1].turnover.micros + p->portfolio.books[2].turnover.micros > 0);
+    assert_true(p->portfolio.books[1].role == HD_ROLE_SHADOW && p->portfolio.books[2].role == HD_ROLE_SHADOW);
+    const struct hd_gateway_counts *counts = hd_gateway_count(p->shadow.gateway);
+    assert_int_equal(counts->impossible + counts->external + counts->duplicates, 0);
+    assert_int_equal(counts->orders, atomic_load(&run.session.shadow_records[HADRON_MSG_ORDER]));
+  }
   uint64_t expected[HD_TEMPLATE_COUNT];
-  for (uint16_t i = 0; i < HD_TEMPLATE_COUNT; i++) expected[i] = hd_session_count(&run.session, i);
+  for (uint16_t i = 0; i < HD_TEMPLATE_COUNT; i++) expected[i] = hd_session_count(&run.session, i) + atomic_load(&run.session.shadow_records[i]);
   expected[HADRON_MSG_SESSION]++; // its end, written while it closes
   snprintf(keep, sizeof keep, "%s", run.dir);
   run.loaded = false; // the directory is still looked into
@@ -144,23 +154,32 @@ static void run_live(const char *threads, const char *shards, const char *lanes,
 
 static void one_thread(void **state) {
   (void)state;
-  run_live("false", "1", "4096", TICKS, false);
+  run_live("false", "1", "4096", TICKS, false, false);
 }
 static void one_thread_with_shards_and_kill(void **state) {
   (void)state;
-  run_live("false", "3", "4096", TICKS, true);
+  run_live("false", "3", "4096", TICKS, true, false);
 }
 static void two_shard_threads(void **state) {
   (void)state;
-  run_live("true", "2", "4096", TICKS, true);
+  run_live("true", "2", "4096", TICKS, true, false);
 }
 static void four_shard_threads_with_short_lanes(void **state) {
   (void)state;
-  run_live("true", "4", "64", TICKS, false);
+  run_live("true", "4", "64", TICKS, false, false);
+}
+static void one_thread_with_shadows(void **state) {
+  (void)state;
+  run_live("false", "2", "4096", TICKS, false, true);
+}
+static void two_shard_threads_with_shadows(void **state) {
+  (void)state;
+  run_live("true", "2", "4096", TICKS, true, true);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(one_thread), cmocka_unit_test(one_thread_with_shards_and_kill), cmocka_unit_test(two_shard_threads),
-                                     cmocka_unit_test(four_shard_threads_with_short_lanes)};
+                                     cmocka_unit_test(four_shard_threads_with_short_lanes), cmocka_unit_test(one_thread_with_shadows),
+                                     cmocka_unit_test(two_shard_threads_with_shadows)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
