@@ -1,5 +1,6 @@
 #include <libpq-fe.h>
 #include <math.h>
+#include <poll.h>
 
 #include "base/assert.h"
 #include "base/banned.h"
@@ -122,8 +123,16 @@ static int32_t link_commit(void *link, struct hd_fault *fault) {
   return code;
 }
 
+// A connection that the server ended while nobody looked is found by reading: its last words first, then its end.
+static bool link_alive(PGconn *db) {
+  struct pollfd p = {.fd = PQsocket(db), .events = POLLIN};
+  for (int i = 0; i < 8 && PQstatus(db) == CONNECTION_OK && poll(&p, 1, 0) > 0; i++)
+    if (PQconsumeInput(db) != 1) return false;
+  return PQstatus(db) == CONNECTION_OK;
+}
+
 static int32_t link_renew(void *link, struct hd_fault *fault) {
-  if (PQstatus(link) == CONNECTION_OK) return HADRON_OK;
+  if (link_alive(link)) return HADRON_OK;
   PQreset(link);
   return PQstatus(link) == CONNECTION_OK ? link_settle(link, fault) : link_fail(link, "connecting again", fault);
 }
