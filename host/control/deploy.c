@@ -15,6 +15,7 @@
 #include "base/assert.h"
 #include "base/banned.h"
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "control/deploy.h"
@@ -123,6 +124,7 @@ static void settle_work(uv_work_t *work) {
   if (hd_revision_settle(hd_registry_database(d->registry), t->want->name, t->revision.revision, good ? HD_REVISION_ACTIVE : HD_REVISION_FAILED, good ? NULL : t->fault.text,
                          d->host, hd_clock_wall_ns(), &fault))
     t->settle_fault = fault;
+  else if (good) hd_crash_point(HD_CRASH_CHANGE_ACTIVE);
   uv_mutex_unlock(&d->lock);
 }
 
@@ -188,6 +190,7 @@ static void plan_work(uv_work_t *work) {
     t->revision.state = HD_REVISION_PENDING;
     t->revision.time_ns = hd_clock_wall_ns();
     code = hd_revision_add(hd_registry_database(d->registry), t->want, &t->revision, &fault);
+    if (!code) hd_crash_point(HD_CRASH_CHANGE_PENDING);
     t->want->revision = t->revision.revision;
   }
   uv_mutex_unlock(&d->lock);

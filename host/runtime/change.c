@@ -1,5 +1,6 @@
 #include "base/banned.h"
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/limits.h"
 #include "base/text.h"
 #include "plugin/probe.h"
@@ -300,7 +301,9 @@ int32_t hd_change_stage(struct hd_change *c, struct hd_fault *fault) {
   c->now_ns = c->s->options.is_virtual ? c->s->runner.now_ns : hd_clock_wall_ns();
   for (uint32_t i = 0; !code && i < c->want.arm_count; i++)
     if (!c->found[i]) code = stage_one(c, i, fault);
-  return code ? code : make_buffers(c, fault);
+  if (!code) code = make_buffers(c, fault);
+  if (!code) hd_crash_point(HD_CRASH_CHANGE_STAGED);
+  return code;
 }
 
 void hd_change_destroy(struct hd_change *c) {

@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/banned.h"
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -303,10 +304,12 @@ static bool on_decide(void *self) {
   struct hd_change *c = self;
   for (uint32_t i = 0; i < c->s->pipeline.options.shards; i++)
     if (c->codes[i]) return false;
+  hd_crash_point(HD_CRASH_CHANGE_AGREED);
   if ((c->codes[0] = write_commit(c))) {
     hd_fault_set(&c->faults[0], c->codes[0], "%s: the journal did not take the record of the change: %s", c->want.name, hadron_error_text(c->codes[0]));
     return false;
   }
+  hd_crash_point(HD_CRASH_CHANGE_RECORDED);
   for (uint32_t i = 0; i < c->placing_count; i++) {
     struct hd_placing *p = &c->placings[i];
     p->seat->occupant = p->occupant;
@@ -503,7 +506,9 @@ int32_t hd_change_commit(struct hd_change *c, struct hd_changed *out, struct hd_
     plan_fini(c);
     return code;
   }
+  hd_crash_point(HD_CRASH_CHANGE_EXCHANGED);
   hd_session_trade(c->s, settle_seats, &t);
+  hd_crash_point(HD_CRASH_CHANGE_SETTLED);
   hand_in(c, out);
   hd_log_info("CHANGE", "%s: revision %u: %u swapped, %u opened, %u closed, %u bytes of state, pause %lld ns", c->want.name, c->want.revision, out->swapped, out->opened, out->closed,
               out->state_size, (long long)out->pause_ns);
