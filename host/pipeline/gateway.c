@@ -27,7 +27,7 @@ static int32_t make_tables(struct hd_gateway *g) {
   g->instrument_tail = calloc(instruments, sizeof(uint32_t));
   g->instrument_unknown = calloc(instruments, sizeof(uint32_t));
   g->instrument_held = calloc(instruments, sizeof(uint32_t));
-  g->heap = calloc((size_t)o->orders_max + 1, sizeof(uint32_t));
+  g->heap = calloc((size_t)o->orders_max + 1, sizeof *g->heap);
   g->ids = calloc(((size_t)g->id_mask_last + 1) * 2, sizeof *g->ids);
   g->id_cache = calloc(1, sizeof *g->id_cache);
   g->executions = calloc(o->executions_max, sizeof *g->executions);
@@ -35,8 +35,8 @@ static int32_t make_tables(struct hd_gateway *g) {
   if (!g->orders || !g->instrument_head || !g->instrument_tail || !g->instrument_unknown || !g->instrument_held || !g->heap || !g->ids ||
       !g->id_cache || !g->executions || !g->parts)
     return HADRON_ERR_MEMORY;
-  int32_t err = hd_map_init(&g->by_id, sizeof(struct hadron_client_order_id), o->orders_max);
-  return err ? err : hd_map_init(&g->by_execution, 2 + HADRON_VENUE_ID_SIZE, o->executions_max);
+  int32_t err = hd_index_init(&g->by_id, o->orders_max);
+  return err ? err : hd_index_init(&g->by_execution, o->executions_max);
 }
 
 int32_t hd_gateway_create(const struct hd_gateway_options *options, const struct hd_instruments *instruments, const struct hd_marks *marks,
@@ -83,8 +83,8 @@ void hd_gateway_destroy(struct hd_gateway *g) {
   free(g->id_cache);
   free(g->executions);
   free(g->parts);
-  hd_map_fini(&g->by_id);
-  hd_map_fini(&g->by_execution);
+  hd_index_fini(&g->by_id);
+  hd_index_fini(&g->by_execution);
   free(g);
 }
 
@@ -333,7 +333,7 @@ bool hd_gateway_seen(const struct hd_gateway *g, const struct hadron_client_orde
   struct hd_id_cache *cache = g->id_cache;
   bool last = hd_id_same(id, &cache->id);
   if (last && cache->unused) return false;
-  bool seen = hd_ids_has(g, id) || hd_map_get(&g->by_id, id->hex, NULL);
+  bool seen = hd_ids_has(g, id) || hd_table_find(g, id) != NULL;
   if (last) cache->unused = !seen;
   return seen;
 }

@@ -10,22 +10,27 @@ static struct hd_execution_memory *memory_at(const struct hd_gateway *g, uint64_
   return &g->executions[number % g->options.executions_max];
 }
 
-static void memory_key(const struct hadron_venue_report *r, unsigned char key[2 + HADRON_VENUE_ID_SIZE]) {
+static void memory_key(const struct hadron_venue_report *r, unsigned char key[HD_EXECUTION_KEY_SIZE]) {
   memcpy(key, &r->venue, 2);
   memset(key + 2, 0, HADRON_VENUE_ID_SIZE);
   memcpy(key + 2, r->execution_id, strnlen(r->execution_id, HADRON_VENUE_ID_SIZE));
 }
 
 static struct hd_execution_memory *memory_find(const struct hd_gateway *g, const struct hadron_venue_report *r) {
-  unsigned char key[2 + HADRON_VENUE_ID_SIZE];
-  uint64_t number;
+  unsigned char key[HD_EXECUTION_KEY_SIZE];
+  if (r->execution_id[0] == 0) return NULL;
   memory_key(r, key);
-  return r->execution_id[0] && hd_map_get(&g->by_execution, key, &number) ? memory_at(g, number) : NULL;
+  uint32_t hash = hd_index_hash(key, sizeof key);
+  for (uint32_t at = hash, place; (place = hd_index_next(&g->by_execution, hash, &at)) != 0;)
+    if (memcmp(g->executions[place - 1].key, key, sizeof key) == 0) return &g->executions[place - 1];
+  return NULL;
 }
+
+static uint32_t memory_place(const struct hd_gateway *g, const struct hd_execution_memory *m) { return (uint32_t)(m - g->executions) + 1; }
 
 static void memory_forget(struct hd_gateway *g) {
   struct hd_execution_memory *m = memory_at(g, g->execution_first);
-  if (m->key[2]) hd_map_remove(&g->by_execution, m->key);
+  if (m->key[2]) hd_index_remove(&g->by_execution, hd_index_hash(m->key, sizeof m->key), memory_place(g, m));
   g->execution_first++;
 }
 
@@ -39,10 +44,9 @@ static struct hd_execution_memory *memory_add(struct hd_gateway *g, const struct
   m->id = o ? o->request.client_order_id : r->client_order_id;
   m->part_first = g->part_next;
   memory_key(r, m->key);
-  if (m->key[2]) {
-    int32_t err = hd_map_put(&g->by_execution, m->key, number);
-    HD_ASSERT(err == HADRON_OK); // reserved, and not there before
-  }
+  if (m->key[2]) hd_index_add(&g->by_execution, hd_index_hash(m->key, sizeof m->key), memory_place(g, m));
+  const char *next = (const char *)&g->executions[g->execution_next % g->options.executions_max]; // cold by the time it is written
+  for (size_t i = 0; i < sizeof *m; i += 64) __builtin_prefetch(next + i, 1);
   return m;
 }
 
@@ -116,7 +120,11 @@ static void share_parts(struct hd_gateway *g, struct hd_order *o, struct hd_exec
   HD_ASSERT(m->part_count >= 1 && m->part_count <= o->share_count);
 }
 
-static void average(struct hd_order *o) {
+static void average(struct hd_order *o, struct hadron_price last) {
+  if (o->filled.e8 > 0 && o->filled_value == (hadron_int128)last.nanos * o->filled.e8) { // all at one price, as most are
+    o->average = last;
+    return;
+  }
   hadron_int128 price = o->filled.e8 > 0 ? hadron_divide_round(o->filled_value, o->filled.e8) : 0;
   o->average.nanos = (int64_t)price; // between the lowest and the highest price of its fills
 }
@@ -175,7 +183,7 @@ int32_t hd_gateway_fill(struct hd_gateway *g, struct hd_order *o, const struct h
   uint8_t before = o->state;
   o->filled.e8 += r->quantity.e8;
   o->filled_value += (hadron_int128)r->price.nanos * r->quantity.e8;
-  average(o);
+  average(o, r->price);
   share_parts(g, o, m);
   err = record_execution(g, o, r, o->request.instrument, m, 0, now_ns);
   for (uint32_t i = 0; i < m->part_count; i++) {
@@ -229,7 +237,7 @@ static int32_t take_back(struct hd_gateway *g, struct hd_order *o, struct hd_exe
   HD_ASSERT(m->busted && m->quantity.e8 > 0 && m->quantity.e8 <= o->filled.e8);
   o->filled.e8 -= m->quantity.e8;
   o->filled_value -= (hadron_int128)m->price.nanos * m->quantity.e8;
-  average(o);
+  average(o, m->price);
   if (r->cumulative.e8 >= 0) o->told_e8 = r->cumulative.e8;
   else o->told_e8 = o->told_e8 > m->quantity.e8 ? o->told_e8 - m->quantity.e8 : 0;
   int32_t err = record_execution(g, o, r, o->request.instrument, m, 1, now_ns);

@@ -5,16 +5,19 @@
 #define HD_PIPELINE_GATEWAY_INTERNAL_H
 
 #include "base/assert.h"
+#include "base/index.h"
 #include "hadron/decimal.h"
 #include "pipeline/gateway.h"
 
 #define HD_DAY_NS (INT64_C(86400) * 1000000000)
 
+#define HD_EXECUTION_KEY_SIZE (2 + HADRON_VENUE_ID_SIZE)
+
 enum hd_order_list { HD_LIST_FREE = 0, HD_LIST_OPEN, HD_LIST_GAP, HD_LIST_CLOSED, HD_LIST_COUNT };
 
 // One remembered execution: against duplicates, and to take it back exactly as it was shared out.
 struct hd_execution_memory {
-  unsigned char key[2 + HADRON_VENUE_ID_SIZE]; // venue and the venue's id
+  unsigned char key[HD_EXECUTION_KEY_SIZE]; // venue and the venue's id
   uint16_t busted;                  // 1: taken back, or taken back before it was told
   uint32_t order;                   // slot; 0: not ours
   struct hadron_client_order_id id; // of that order, because the slot may have been given away
@@ -28,6 +31,11 @@ struct hd_part {
   uint32_t arm;
   struct hadron_quantity quantity;
   struct hadron_money fee;
+};
+
+struct hd_due_cell { // an order in the heap, with its time: comparing touches no order
+  int64_t due_ns;
+  uint32_t slot;
 };
 
 struct hd_id_cell { // one used id; free unless `day` is the set's
@@ -60,11 +68,12 @@ struct hd_gateway {
   struct hd_gateway_listener listener;
   struct hd_order *orders;                        // [1 .. orders_max]
   uint32_t head[HD_LIST_COUNT], tail[HD_LIST_COUNT];
-  struct hd_map by_id;                            // client order id -> slot
+  struct hd_index by_id;                          // client order ids of the slots
   uint32_t *instrument_head, *instrument_tail;    // [instrument]: open orders
   uint32_t *instrument_unknown, *instrument_held; // [instrument]: how many
   uint32_t instrument_max;
-  uint32_t *heap, heap_count;                     // [1 .. heap_count]: slots, the earliest due first
+  struct hd_due_cell *heap;                       // [1 .. heap_count]: the earliest due first
+  uint32_t heap_count;
   struct hd_id_cell *ids;                         // open addressing; gateway_table.c says how it lies
   uint32_t id_mask, id_mask_first, id_mask_last, id_count, id_day;
   struct hd_id_cache *id_cache;
@@ -72,7 +81,7 @@ struct hd_gateway {
   uint64_t execution_first, execution_next;       // running numbers
   struct hd_part *parts;                          // ring, executions_max * 2 + HD_SHARES_MAX
   uint64_t part_next, part_size;
-  struct hd_map by_execution;                     // key -> running number
+  struct hd_index by_execution;                   // keys of `executions`: place in the ring + 1
   uint64_t event_id, execution_id;
   uint8_t mark;                                   // flag that executions and allocations carry: 0, or SHADOW
   struct hd_gateway_counts counts;

@@ -10,6 +10,10 @@ void hd_share_out(int64_t quantity, const int64_t *weights, uint32_t count, int6
     total += weights[i];
   }
   HD_ASSERT(total > 0);
+  if (count == 1) { // of most orders
+    out[0] = quantity;
+    return;
+  }
   hadron_int128 amount = quantity < 0 ? -(hadron_int128)quantity : quantity, rest = amount;
   hadron_int128 remainders[HD_SHARES_MAX];
   for (uint32_t i = 0; i < count; i++) {

@@ -8,11 +8,15 @@ uint32_t hd_table_index(const struct hd_gateway *g, const struct hd_order *o) {
   return (uint32_t)(o - g->orders);
 }
 
+static uint32_t hash_of(const struct hadron_client_order_id *id) { return hd_index_hash(id->hex, sizeof id->hex); }
+
 struct hd_order *hd_table_find(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
-  uint64_t slot;
-  if (!hd_map_get(&g->by_id, id->hex, &slot)) return NULL;
-  HD_ASSERT(slot >= 1 && slot <= g->options.orders_max);
-  return &g->orders[slot];
+  uint32_t hash = hash_of(id);
+  for (uint32_t at = hash, slot; (slot = hd_index_next(&g->by_id, hash, &at)) != 0;) {
+    HD_DASSERT(slot <= g->options.orders_max);
+    if (hd_id_same(&g->orders[slot].request.client_order_id, id)) return &g->orders[slot];
+  }
+  return NULL;
 }
 
 // ---- lists
@@ -76,51 +80,46 @@ static void list_move(struct hd_gateway *g, struct hd_order *o, uint8_t list) {
 static int64_t due_of(const struct hd_order *o) { return o->ask_ns < o->expire_at_ns ? o->ask_ns : o->expire_at_ns; }
 
 // Equal times: the lower slot first, so that a replay does the same.
-static bool due_before(const struct hd_gateway *g, uint32_t a, uint32_t b) {
-  int64_t x = due_of(&g->orders[a]), y = due_of(&g->orders[b]);
-  return x != y ? x < y : a < b;
+static bool due_before(struct hd_due_cell a, struct hd_due_cell b) { return a.due_ns != b.due_ns ? a.due_ns < b.due_ns : a.slot < b.slot; }
+
+static void heap_put(struct hd_gateway *g, uint32_t at, struct hd_due_cell cell) {
+  g->heap[at] = cell;
+  g->orders[cell.slot].heap_at = at;
 }
 
-static void heap_put(struct hd_gateway *g, uint32_t at, uint32_t slot) {
-  g->heap[at] = slot;
-  g->orders[slot].heap_at = at;
-}
-
-static void heap_settle(struct hd_gateway *g, uint32_t at) {
-  uint32_t slot = g->heap[at];
+// Finds the place of a cell that was put, or has changed, at `at`.
+static void heap_settle(struct hd_gateway *g, uint32_t at, struct hd_due_cell cell) {
   HD_ASSERT(at >= 1 && at <= g->heap_count);
-  for (; at > 1 && due_before(g, slot, g->heap[at / 2]); at /= 2) heap_put(g, at, g->heap[at / 2]);
+  for (; at > 1 && due_before(cell, g->heap[at / 2]); at /= 2) heap_put(g, at, g->heap[at / 2]);
   for (;;) {
     uint32_t child = at * 2;
     if (child > g->heap_count) break;
-    if (child < g->heap_count && due_before(g, g->heap[child + 1], g->heap[child])) child++;
-    if (!due_before(g, g->heap[child], slot)) break;
+    if (child < g->heap_count && due_before(g->heap[child + 1], g->heap[child])) child++;
+    if (!due_before(g->heap[child], cell)) break;
     heap_put(g, at, g->heap[child]);
     at = child;
   }
-  heap_put(g, at, slot);
+  heap_put(g, at, cell);
 }
 
 static void heap_remove(struct hd_gateway *g, struct hd_order *o) {
-  uint32_t at = o->heap_at, last = g->heap[g->heap_count--];
-  HD_ASSERT(at != 0 && g->heap[at] == hd_table_index(g, o));
+  uint32_t at = o->heap_at;
+  struct hd_due_cell last = g->heap[g->heap_count--];
+  HD_ASSERT(at != 0 && g->heap[at].slot == hd_table_index(g, o));
   o->heap_at = 0;
-  if (&g->orders[last] == o) return;
-  heap_put(g, at, last);
-  heap_settle(g, at);
+  if (at <= g->heap_count) heap_settle(g, at, last);
 }
 
 void hd_table_due(struct hd_gateway *g, struct hd_order *o) {
-  bool wanted = due_of(o) != INT64_MAX && (o->list == HD_LIST_OPEN || o->list == HD_LIST_GAP);
+  int64_t due_ns = due_of(o);
+  bool wanted = due_ns != INT64_MAX && (o->list == HD_LIST_OPEN || o->list == HD_LIST_GAP);
   if (!wanted) {
     if (o->heap_at) heap_remove(g, o);
     return;
   }
-  if (!o->heap_at) {
-    HD_ASSERT(g->heap_count < g->options.orders_max);
-    heap_put(g, ++g->heap_count, hd_table_index(g, o));
-  }
-  heap_settle(g, o->heap_at);
+  if (o->heap_at && g->heap[o->heap_at].due_ns == due_ns) return;
+  HD_ASSERT(o->heap_at || g->heap_count < g->options.orders_max);
+  heap_settle(g, o->heap_at ? o->heap_at : ++g->heap_count, (struct hd_due_cell){due_ns, hd_table_index(g, o)});
 }
 
 // ---- the pool
@@ -137,29 +136,38 @@ bool hd_table_room(struct hd_gateway *g) {
   return g->id_count < ids_max && (g->head[HD_LIST_FREE] || oldest_closed(g) != NULL);
 }
 
+// The next order that a slot is wanted for will write most of it; by then it has long left the cache.
+static void prefetch_next(const struct hd_gateway *g) {
+  uint32_t next = g->head[HD_LIST_FREE] ? g->head[HD_LIST_FREE] : g->head[HD_LIST_CLOSED];
+  const char *line = (const char *)&g->orders[next];
+  for (size_t i = 0; i <= offsetof(struct hd_order, shares); i += 64) __builtin_prefetch(line + i, 1);
+}
+
 struct hd_order *hd_table_take(struct hd_gateway *g, const struct hadron_order *request) {
   HD_ASSERT(!hd_id_zero(&request->client_order_id) && request->instrument <= g->instrument_max);
   struct hd_order *o = g->head[HD_LIST_FREE] ? &g->orders[g->head[HD_LIST_FREE]] : oldest_closed(g);
   if (o == NULL) return NULL;
-  if (o->list == HD_LIST_CLOSED) hd_map_remove(&g->by_id, o->request.client_order_id.hex);
+  if (o->list == HD_LIST_CLOSED) hd_index_remove(&g->by_id, hash_of(&o->request.client_order_id), hd_table_index(g, o));
   HD_ASSERT(o->heap_at == 0 && o->pins == 0);
   list_pull(g, o);
-  memset(o, 0, offsetof(struct hd_order, shares)); // half of an order is room for shares that most do not have
   o->request = *request;
+  // Half of an order is room for shares that most do not have.
+  memset((char *)o + sizeof o->request, 0, offsetof(struct hd_order, shares) - sizeof o->request);
   o->state = HADRON_STATE_INITIALIZED;
   o->ask_ns = o->expire_at_ns = INT64_MAX;
-  int32_t err = hd_map_put(&g->by_id, request->client_order_id.hex, hd_table_index(g, o));
-  HD_ASSERT(err == HADRON_OK); // the caller has asked whether the id is used
+  HD_DASSERT(hd_table_find(g, &request->client_order_id) == NULL); // the caller has asked whether the id is used
+  hd_index_add(&g->by_id, hash_of(&request->client_order_id), hd_table_index(g, o));
   g->id_cache->unused = false;
   list_push(g, o, HD_LIST_OPEN);
   instrument_push(g, o);
   g->counts.open++;
+  prefetch_next(g);
   return o;
 }
 
 void hd_table_drop(struct hd_gateway *g, struct hd_order *o) {
   HD_ASSERT(o->state == HADRON_STATE_INITIALIZED && o->pins == 0);
-  bool known = hd_map_remove(&g->by_id, o->request.client_order_id.hex);
+  bool known = hd_index_remove(&g->by_id, hash_of(&o->request.client_order_id), hd_table_index(g, o));
   HD_ASSERT(known);
   o->ask_ns = o->expire_at_ns = INT64_MAX;
   hd_table_hold(g, o, HD_HOLD_NONE);

@@ -82,17 +82,13 @@ static void ask(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
   alarm_once(g, o, now_ns);
 }
 
-int64_t hd_gateway_due(const struct hd_gateway *g) {
-  if (g->heap_count == 0) return INT64_MAX;
-  const struct hd_order *o = &g->orders[g->heap[1]];
-  return o->ask_ns < o->expire_at_ns ? o->ask_ns : o->expire_at_ns;
-}
+int64_t hd_gateway_due(const struct hd_gateway *g) { return g->heap_count == 0 ? INT64_MAX : g->heap[1].due_ns; }
 
 int64_t hd_gateway_timer(struct hd_gateway *g, int64_t now_ns) {
   HD_ASSERT(g->options.query_every_ns > 0 && g->heap_count <= g->options.orders_max);
   // Whatever is done moves the order's time past now; the bound holds even if a listener keeps making orders that are due at once.
   for (uint64_t budget = 2 * (uint64_t)g->heap_count; budget > 0 && hd_gateway_due(g) <= now_ns; budget--) {
-    struct hd_order *o = &g->orders[g->heap[1]];
+    struct hd_order *o = &g->orders[g->heap[1].slot];
     hd_order_pin(o);
     if (o->expire_at_ns <= now_ns) expire(g, o, now_ns);
     else ask(g, o, now_ns);
