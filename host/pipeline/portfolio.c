@@ -293,7 +293,7 @@ static int32_t change_trade(const struct hd_portfolio *p, const struct hd_positi
     return error;
   if (closing) {
     hadron_int128 part = (hadron_int128)position->cost.micros * closing;
-    out = (int64_t)hadron_divide_round(part, magnitude(held)); // |part / held| <= |cost|
+    out = closing == magnitude(held) ? position->cost.micros : (int64_t)hadron_divide_round(part, magnitude(held)); // <= |cost|
   }
   c->quantity = quantity;
   if (__builtin_sub_overflow(value, closing_value, &opened) || __builtin_sub_overflow(opened, out, &c->cost) ||

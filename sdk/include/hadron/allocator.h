@@ -42,10 +42,14 @@ struct hadron_share {
 // to the most lots that do. [any]
 static inline int64_t hadron_weigh(int64_t quantity_e8, double weight, int64_t lot_e8) {
   int64_t ppm = weight > 0 ? (weight >= 1e6 ? INT64_C(1000000000000) : (int64_t)(weight * 1e6 + 0.5)) : 0;
-  hadron_int128 weighed = (hadron_int128)quantity_e8 * ppm / 1000000;
-  if (weighed > INT64_MAX) weighed = INT64_MAX;
-  if (weighed < -INT64_MAX) weighed = -INT64_MAX;
-  return (int64_t)(lot_e8 > 0 ? weighed - weighed % lot_e8 : weighed);
+  int64_t product, weighed;
+  if (__builtin_mul_overflow(quantity_e8, ppm, &product)) { // a 128-bit division is a call: only for what does not fit
+    hadron_int128 wide = (hadron_int128)quantity_e8 * ppm / 1000000;
+    weighed = wide > INT64_MAX ? INT64_MAX : wide < -INT64_MAX ? -INT64_MAX : (int64_t)wide;
+  } else {
+    weighed = product / 1000000;
+  }
+  return lot_e8 > 0 ? weighed - weighed % lot_e8 : weighed;
 }
 
 // The price at which arms cross and what a mark is worth: mid if both sides are there, else last, else the side there is; 0: none,

@@ -12,8 +12,24 @@ __extension__ typedef __int128 hadron_int128;
 
 // Rounded half away from zero. den > 0.
 static inline hadron_int128 hadron_divide_round(hadron_int128 num, hadron_int128 den) {
+  if (num == (int64_t)num && den == (int64_t)den) { // one instruction instead of a call
+    int64_t quotient = (int64_t)num / (int64_t)den, rest = (int64_t)num % (int64_t)den;
+    uint64_t left = rest < 0 ? 0 - (uint64_t)rest : (uint64_t)rest, half = (uint64_t)den / 2;
+    return (hadron_int128)quotient + (left + half >= (uint64_t)den ? (num < 0 ? -1 : 1) : 0);
+  }
   hadron_int128 half = den / 2;
   return num >= 0 ? (num + half) / den : -((-num + half) / den);
+}
+
+// A price in 1e-9 times a quantity in 1e-8 in 1e-6 of money: num / 1e11, rounded half away from zero.
+static inline hadron_int128 hadron_divide_quanta(hadron_int128 num) {
+  // 1e11 is 2^11 times 5^11: after the shift almost all amounts are 64 bits wide, and a division by a constant is a multiplication.
+  __extension__ typedef unsigned __int128 wide;
+  const uint64_t fives = 48828125;
+  wide size = (num < 0 ? -(wide)num : (wide)num) + 50000000000u;
+  wide shifted = size >> 11;
+  hadron_int128 quotient = shifted == (uint64_t)shifted ? (hadron_int128)((uint64_t)shifted / fives) : (hadron_int128)(shifted / fives);
+  return num < 0 ? -quotient : quotient;
 }
 
 static inline int32_t hadron_narrow(hadron_int128 wide, int64_t *out) {
@@ -25,7 +41,6 @@ static inline int32_t hadron_narrow(hadron_int128 wide, int64_t *out) {
 // out = price x quantity x multiplier (contract size, 1e-8 units, > 0), rounded to 1e-6 half away from zero, once.
 static inline int32_t hadron_notional(struct hadron_price price, struct hadron_quantity quantity,
                                       struct hadron_quantity multiplier, struct hadron_money *out) {
-  const hadron_int128 quanta = HADRON_PRICE_SCALE / HADRON_MONEY_SCALE; // 1e-9 into 1e-6
   hadron_int128 product = (hadron_int128)price.nanos * quantity.e8;     // at most 2^126
   if (multiplier.e8 != HADRON_QUANTITY_SCALE) {
     // Whole units and the rest are scaled apart, as price x quantity x multiplier could pass 2^127. The digits cut off here are
@@ -36,7 +51,7 @@ static inline int32_t hadron_notional(struct hadron_price price, struct hadron_q
     if (whole > bound || whole < -bound) return HADRON_ERR_OVERFLOW;
     product = whole * multiplier.e8 + rest * multiplier.e8 / HADRON_QUANTITY_SCALE;
   }
-  return hadron_narrow(hadron_divide_round(product, (hadron_int128)HADRON_QUANTITY_SCALE * quanta), &out->micros);
+  return hadron_narrow(hadron_divide_quanta(product), &out->micros);
 }
 
 static inline int32_t hadron_money_add(struct hadron_money a, struct hadron_money b, struct hadron_money *out) {
