@@ -106,6 +106,17 @@ static void facts_gather(struct facts *f, struct hd_risk *r, const struct hd_ris
   if (q->share_count == 0) facts_view(f, &house->strategy[in->arm], HD_SCOPE_STRATEGY, in->arm, in->quantity.e8);
 }
 
+// Which limits are set in any of the views: not 0. (A limit is never negative.)
+#define LIMIT_WORDS (sizeof(struct hd_limits) / sizeof(int64_t))
+static void facts_limits(const struct facts *f, uint64_t set[LIMIT_WORDS]) {
+  memset(set, 0, LIMIT_WORDS * sizeof *set);
+  for (uint32_t i = 0; i < f->view_count; i++) {
+    uint64_t words[LIMIT_WORDS];
+    memcpy(words, f->views[i].limits, sizeof words);
+    for (uint32_t k = 0; k < LIMIT_WORDS; k++) set[k] |= words[k];
+  }
+}
+
 // What of an order belongs to an arm (0: all of it): ordered and filled.
 static void order_part(const struct hd_order *order, uint32_t arm, int64_t *ordered, int64_t *filled) {
   *ordered = arm ? 0 : order->request.quantity.e8;
@@ -415,33 +426,37 @@ static bool check_order_table(struct facts *f, struct numbers *n) {
   return bound && open > bound && failed(n, open, bound);
 }
 
+// A check of a limit is not made where nobody has set that limit.
+#define ALWAYS UINT16_MAX
+#define LIMIT(name) (FIELD(name) / sizeof(int64_t))
 static const struct {
   uint16_t reason;
   bool (*fails)(struct facts *f, struct numbers *n);
+  uint16_t limit; // which word of struct hd_limits; or ALWAYS
 } checks[] = {
-    {HADRON_RISK_KILLED, check_killed},
-    {HADRON_RISK_INSTRUMENT, check_instrument},
-    {HADRON_RISK_HALTED, check_halted},
-    {HADRON_RISK_QUANTITY_GRID, check_quantity_grid},
-    {HADRON_RISK_PRICE_GRID, check_price_grid},
-    {HADRON_RISK_BOUNDS, check_bounds},
-    {HADRON_RISK_STALE_MARKET, check_stale_market},
-    {HADRON_RISK_QUANTITY_MAX, check_quantity_max},
-    {HADRON_RISK_NOTIONAL_MAX, check_notional_max},
-    {HADRON_RISK_COLLAR, check_collar},
-    {HADRON_RISK_POSITION_MAX, check_position_max},
-    {HADRON_RISK_GROSS_MAX, check_gross_max},
-    {HADRON_RISK_NET_MAX, check_net_max},
-    {HADRON_RISK_ORDER_RATE, check_order_rate},
-    {HADRON_RISK_DUPLICATE, check_duplicate},
-    {HADRON_RISK_DAILY_LOSS, check_daily_loss},
-    {HADRON_RISK_DRAWDOWN, check_drawdown},
-    {HADRON_RISK_REDUCE_ONLY, check_reduce_only},
-    {HADRON_RISK_OPEN_ORDERS, check_open_orders},
-    {HADRON_RISK_UNKNOWN_OUTCOME, check_unknown_outcome},
-    {HADRON_RISK_DRY_RUN, check_dry_run},
-    {HADRON_RISK_VENUE_DOWN, check_venue_down},
-    {HADRON_RISK_ORDER_TABLE, check_order_table},
+    {HADRON_RISK_KILLED, check_killed, ALWAYS},
+    {HADRON_RISK_INSTRUMENT, check_instrument, ALWAYS},
+    {HADRON_RISK_HALTED, check_halted, ALWAYS},
+    {HADRON_RISK_QUANTITY_GRID, check_quantity_grid, ALWAYS},
+    {HADRON_RISK_PRICE_GRID, check_price_grid, ALWAYS},
+    {HADRON_RISK_BOUNDS, check_bounds, ALWAYS},
+    {HADRON_RISK_STALE_MARKET, check_stale_market, ALWAYS},
+    {HADRON_RISK_QUANTITY_MAX, check_quantity_max, LIMIT(order_quantity_max)},
+    {HADRON_RISK_NOTIONAL_MAX, check_notional_max, LIMIT(order_notional_max)},
+    {HADRON_RISK_COLLAR, check_collar, LIMIT(collar_bps)},
+    {HADRON_RISK_POSITION_MAX, check_position_max, LIMIT(position_max)},
+    {HADRON_RISK_GROSS_MAX, check_gross_max, LIMIT(gross_max)},
+    {HADRON_RISK_NET_MAX, check_net_max, LIMIT(net_max)},
+    {HADRON_RISK_ORDER_RATE, check_order_rate, LIMIT(order_rate_max)},
+    {HADRON_RISK_DUPLICATE, check_duplicate, ALWAYS},
+    {HADRON_RISK_DAILY_LOSS, check_daily_loss, LIMIT(daily_loss_max)},
+    {HADRON_RISK_DRAWDOWN, check_drawdown, LIMIT(drawdown_max)},
+    {HADRON_RISK_REDUCE_ONLY, check_reduce_only, ALWAYS},
+    {HADRON_RISK_OPEN_ORDERS, check_open_orders, LIMIT(open_orders_max)},
+    {HADRON_RISK_UNKNOWN_OUTCOME, check_unknown_outcome, ALWAYS},
+    {HADRON_RISK_DRY_RUN, check_dry_run, ALWAYS},
+    {HADRON_RISK_VENUE_DOWN, check_venue_down, ALWAYS},
+    {HADRON_RISK_ORDER_TABLE, check_order_table, ALWAYS},
 };
 _Static_assert(sizeof checks / sizeof *checks == HADRON_RISK_REASON_COUNT - 1, "a check per reason");
 
@@ -562,8 +577,10 @@ void hd_risk_check(struct hd_risk *r, const struct hd_risk_request *request, str
   if (r->day_ns == INT64_MIN || request->now_ns >= r->day_ns + DAY_NS) hd_risk_equity(r, request->now_ns);
   rate_expire(r, request->now_ns);
   facts_gather(&f, r, request);
+  uint64_t limits[LIMIT_WORDS];
+  facts_limits(&f, limits);
   for (uint32_t i = 0; i < sizeof checks / sizeof *checks; i++)
-    if (checks[i].fails(&f, &n)) {
+    if ((checks[i].limit == ALWAYS || limits[checks[i].limit]) && checks[i].fails(&f, &n)) {
       *verdict = (struct hd_verdict){.reason = checks[i].reason, .actual = n.actual, .bound = n.bound};
       r->denied[checks[i].reason]++;
       return;
