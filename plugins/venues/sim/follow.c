@@ -66,6 +66,7 @@ static int64_t root(hadron_int128 n) { // floor; n < 2^80
 // Away from the touch, up to the next point of the grid: basis points, ticks, and impact_bps x sqrt(quantity / size).
 static int64_t slipped(const struct sim *s, const struct sim_market *m, uint32_t side, int64_t price, int64_t quantity) {
   const hadron_int128 one = (hadron_int128)10000 * HADRON_PRICE_SCALE, million = 1000000;
+  if (s->params.slippage_bps.nanos == 0 && s->params.impact_bps.nanos <= 0 && s->params.slippage_ticks == 0) return sim_max(price, m->increment);
   hadron_int128 bps = s->params.slippage_bps.nanos, size = touch_size(m, side);
   if (s->params.impact_bps.nanos > 0 && size > 0) {
     hadron_int128 ratio = quantity * million * million / size; // at most 1e24 for a hundredfold size

@@ -27,40 +27,46 @@ int32_t sim_ledger_open(struct sim *s) {
 
 void sim_ledger_close(struct sim *s) {
   free(s->orders), free(s->expiries), free(s->ids), free(s->requests), free(s->reports), free(s->fills);
-  s->orders = NULL, s->expiries = s->ids = NULL, s->requests = NULL, s->reports = s->fills = NULL;
+  s->orders = NULL, s->expiries = NULL, s->ids = NULL, s->requests = NULL, s->reports = s->fills = NULL;
 }
 
 // --- ids: open addressing, linear probing, deletion by shifting back
 
-static uint32_t id_home(const struct sim *s, const struct hadron_client_order_id *id) {
+static uint32_t id_hash(const struct hadron_client_order_id *id) {
   uint64_t words[3];
   memcpy(words, id->hex, sizeof words);
   uint64_t h = (words[0] ^ (words[1] * UINT64_C(0x9e3779b97f4a7c15)) ^ (words[2] * UINT64_C(0xbf58476d1ce4e5b9)));
   h *= UINT64_C(0x94d049bb133111eb); // ids are hex digits: spread them
-  return (uint32_t)(h >> 32) & s->id_mask;
+  return (uint32_t)(h >> 32);
 }
 
-static uint32_t id_place(const struct sim *s, const struct hadron_client_order_id *id) {
-  uint32_t i = id_home(s, id);
-  while (s->ids[i] != SIM_NONE && memcmp(&s->orders[s->ids[i]].id, id, sizeof *id) != 0) i = (i + 1) & s->id_mask;
+static uint32_t id_place(const struct sim *s, const struct hadron_client_order_id *id, uint32_t hash) {
+  uint32_t i = hash & s->id_mask;
+  while (s->ids[i].slot != SIM_NONE && (s->ids[i].hash != hash || memcmp(&s->orders[s->ids[i].slot].id, id, sizeof *id) != 0)) i = (i + 1) & s->id_mask;
   return i;
 }
 
 static void id_remove(struct sim *s, const struct hadron_client_order_id *id) {
-  uint32_t hole = id_place(s, id);
-  if (s->ids[hole] == SIM_NONE) return;
-  for (uint32_t i = (hole + 1) & s->id_mask; s->ids[i] != SIM_NONE; i = (i + 1) & s->id_mask) {
-    uint32_t home = id_home(s, &s->orders[s->ids[i]].id);
-    if (((i - home) & s->id_mask) < ((i - hole) & s->id_mask)) continue; // reachable without the hole
+  uint32_t hole = id_place(s, id, id_hash(id));
+  if (s->ids[hole].slot == SIM_NONE) return;
+  for (uint32_t i = (hole + 1) & s->id_mask; s->ids[i].slot != SIM_NONE; i = (i + 1) & s->id_mask) {
+    if (((i - s->ids[i].hash) & s->id_mask) < ((i - hole) & s->id_mask)) continue; // reachable without the hole
     s->ids[hole] = s->ids[i];
     hole = i;
   }
-  s->ids[hole] = SIM_NONE;
+  s->ids[hole].slot = SIM_NONE;
 }
 
 struct sim_order *sim_ledger_find(const struct sim *s, const struct hadron_client_order_id *id) {
-  uint32_t slot = s->ids[id_place(s, id)];
+  uint32_t slot = s->ids[id_place(s, id, id_hash(id))].slot;
   return slot == SIM_NONE ? NULL : &s->orders[slot];
+}
+
+// What the next order will write; by then it has long left the cache.
+static void prefetch_next(const struct sim *s, uint32_t slot) {
+  const char *order = (const char *)&s->orders[slot], *fill = (const char *)&s->fills[(s->fill_count + 1) & s->fill_mask];
+  for (size_t i = 0; i < sizeof *s->orders; i += 64) __builtin_prefetch(order + i, 1);
+  for (size_t i = 0; i < sizeof *s->fills; i += 64) __builtin_prefetch(fill + i, 1);
 }
 
 static uint32_t take_slot(struct sim *s) {
@@ -70,6 +76,7 @@ static uint32_t take_slot(struct sim *s) {
   struct sim_order *o = &s->orders[slot];
   s->closed_first = o->next;
   if (s->closed_first == SIM_NONE) s->closed_last = SIM_NONE;
+  else prefetch_next(s, s->closed_first);
   id_remove(s, &o->id);
   return slot;
 }
@@ -84,13 +91,14 @@ struct sim_order *sim_ledger_add(struct sim *s, const struct hadron_client_order
   o->expire_ns = SIM_FOREVER;
   o->first_fill = s->fill_count;
   o->next = o->prev = o->entry = o->heap = SIM_NONE;
-  s->ids[id_place(s, id)] = slot;
+  uint32_t hash = id_hash(id);
+  s->ids[id_place(s, id, hash)] = (struct sim_id){hash, slot};
   return o;
 }
 
 void sim_ledger_swap(struct sim *s, struct sim_order *a, struct sim_order *b) {
-  uint32_t place_a = id_place(s, &a->id), place_b = id_place(s, &b->id), slot = s->ids[place_a];
-  s->ids[place_a] = s->ids[place_b], s->ids[place_b] = slot;
+  uint32_t place_a = id_place(s, &a->id, id_hash(&a->id)), place_b = id_place(s, &b->id, id_hash(&b->id)), slot = s->ids[place_a].slot;
+  s->ids[place_a].slot = s->ids[place_b].slot, s->ids[place_b].slot = slot;
   struct hadron_client_order_id id = a->id;
   a->id = b->id, b->id = id;
 }

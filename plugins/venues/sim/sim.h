@@ -181,6 +181,10 @@ struct sim_handle {
   uint32_t handle, market;
 };
 
+struct sim_id { // the hash beside the slot, so that a probe that misses looks at no order
+  uint32_t hash, slot; // slot SIM_NONE: empty
+};
+
 struct sim;
 
 // What the two forms do differently. `side` is 0 for buy, 1 for sell.
@@ -234,7 +238,8 @@ struct sim {
   struct sim_order *orders;
   uint32_t order_count;                          // slots
   uint32_t order_free, closed_first, closed_last; // lists
-  uint32_t *ids, id_mask;                        // hash of client order ids to slots
+  struct sim_id *ids;                            // client order ids: hash table of slots
+  uint32_t id_mask;
   uint32_t *expiries, expiry_count;              // heap of slots
   uint64_t number_last, priority_last, execution_last;
 
