@@ -37,8 +37,12 @@ static void alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32
 
 // ---- measuring -----------------------------------------------------------------------------------------------------------------
 
-static void stage_end(struct hd_pipeline *p, enum hd_stage stage, uint64_t start) {
-  if (start) hd_histogram_record(&p->latency[stage], (uint64_t)hd_cycles_to_ns(hd_cycles() - start));
+// Returns when that was: where the next stage follows at once, it began then.
+static uint64_t stage_end(struct hd_pipeline *p, enum hd_stage stage, uint64_t start) {
+  if (!start) return 0;
+  uint64_t end = hd_cycles();
+  hd_histogram_record(&p->latency[stage], (uint64_t)hd_cycles_to_ns(end - start));
+  return end;
 }
 
 static uint64_t stage_begin(const struct hd_pipeline *p) { return p->started ? hd_cycles() : 0; }
@@ -169,8 +173,7 @@ static void on_intent(void *self, const struct hadron_intent *intent, const stru
                                             hd_gateway_seen(desk->gateway, &id), p->now_ns};
     hd_risk_check(desk->risk, &request, &verdict);
   }
-  stage_end(p, HD_STAGE_RISK, start);
-  start = stage_begin(p);
+  start = stage_end(p, HD_STAGE_RISK, start);
   int32_t code = hd_gateway_intent(desk->gateway, intent, shares, share_count, &verdict, strategy, p->now_ns);
   stage_end(p, HD_STAGE_GATEWAY, start);
   if (intent->kind == HADRON_INTENT_NEW && !verdict.reason && !code) stage_end(p, HD_STAGE_TICK_TO_ORDER, p->started);
