@@ -94,7 +94,7 @@ static uint32_t check_outlier(const struct hd_normalize *n, uint32_t *refused, b
   return HADRON_TICK_REASON_OUTLIER;
 }
 
-static uint32_t check_trade(struct hd_normalize *n, struct hd_listing_check *check, const struct hd_instrument *row,
+static inline uint32_t check_trade(struct hd_normalize *n, struct hd_listing_check *check, const struct hd_instrument *row,
                             const struct hadron_tick *t) {
   const struct hadron_trade *trade = &t->value.trade;
   uint32_t reason = check_price(n, row, trade->price.nanos);
@@ -105,7 +105,7 @@ static uint32_t check_trade(struct hd_normalize *n, struct hd_listing_check *che
   return check_outlier(n, &check->outliers[HADRON_TICK_TRADE], far_away(trade->price.nanos, check->trade_nanos, n->options.outlier_bps));
 }
 
-__attribute__((noinline)) static uint32_t check_quote(struct hd_normalize *n, struct hd_listing_check *check, const struct hd_instrument *row,
+static uint32_t check_quote(struct hd_normalize *n, struct hd_listing_check *check, const struct hd_instrument *row,
                             const struct hadron_tick *t) {
   const struct hadron_quote *q = &t->value.quote;
   bool bid = q->bid.nanos != 0, ask = q->ask.nanos != 0;
@@ -120,7 +120,7 @@ __attribute__((noinline)) static uint32_t check_quote(struct hd_normalize *n, st
                                                                   (ask && far_away(q->ask.nanos, check->ask_nanos, n->options.outlier_bps)));
 }
 
-__attribute__((noinline)) static uint32_t check_book(const struct hd_normalize *n, const struct hd_instrument *row, const struct hadron_tick *t) {
+static uint32_t check_book(const struct hd_normalize *n, const struct hd_instrument *row, const struct hadron_tick *t) {
   const struct hadron_book_change *b = &t->value.book;
   if (b->action == HADRON_BOOK_CLEAR) return HADRON_TICK_ACCEPTED;
   if (b->action == HADRON_BOOK_INVALID || b->action > HADRON_BOOK_CLEAR) return HADRON_TICK_REASON_BAD_SIDE;
@@ -129,10 +129,10 @@ __attribute__((noinline)) static uint32_t check_book(const struct hd_normalize *
   return reason ? reason : check_size(row, b->quantity.e8, true);
 }
 
-static uint32_t check_value(struct hd_normalize *n, struct hd_listing_check *check, const struct hd_instrument *row,
-                            const struct hadron_tick *t) {
+// Trades are checked in line; the rest apart, so that a trade saves no registers for it.
+__attribute__((noinline)) static uint32_t check_other(struct hd_normalize *n, struct hd_listing_check *check, const struct hd_instrument *row,
+                                                      const struct hadron_tick *t) {
   switch (t->kind) {
-  case HADRON_TICK_TRADE: return check_trade(n, check, row, t);
   case HADRON_TICK_QUOTE: return check_quote(n, check, row, t);
   case HADRON_TICK_BOOK: return check_book(n, row, t);
   case HADRON_TICK_STATUS:
@@ -169,7 +169,8 @@ uint32_t hd_normalize_tick(struct hd_normalize *n, const struct hadron_tick *in,
   if (in->flags & HADRON_TICK_SUSPICIOUS) return refuse(n, HADRON_TICK_REASON_SUSPICIOUS);
   uint32_t reason = check_time(n, check, in, now_ns);
   if (!reason) reason = check_sequence(check, in);
-  if (!reason) reason = check_value(n, check, &n->instruments->rows[check->instrument], in);
+  const struct hd_instrument *row = &n->instruments->rows[check->instrument];
+  if (!reason) reason = in->kind == HADRON_TICK_TRADE ? check_trade(n, check, row, in) : check_other(n, check, row, in);
   if (reason) return refuse(n, reason);
 
   uint8_t flags = in->flags;
