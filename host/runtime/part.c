@@ -23,6 +23,7 @@ struct hd_part {
   struct hadron_swap record;
   struct hd_fault *fault;           // of the commit in progress
   int32_t code;
+  uint32_t orders;                  // open at the venue
   int64_t pause_ns;
 };
 
@@ -199,6 +200,15 @@ static void ask_for_orders(void *argument) {
     if (o->request.venue == p->s->venues[p->index].number && o->held != HD_HOLD_WAITING) p->s->pipeline.port.query(p->s->pipeline.port.self, &o->request);
 }
 
+// [trade]
+static void count_orders(void *argument) {
+  struct hd_part *p = argument;
+  struct hd_gateway *g = p->s->pipeline.gateway;
+  p->orders = 0;
+  for (const struct hd_order *o = hd_gateway_first(g); o; o = hd_gateway_next(g, o))
+    p->orders += o->request.venue == p->s->venues[p->index].number && o->held != HD_HOLD_WAITING;
+}
+
 static void commit_venue(struct hd_part *p) {
   struct hd_venue *v = &p->s->venues[p->index];
   const struct hadron_venue_api *old = v->api, *new = p->plugin->api;
@@ -206,6 +216,13 @@ static void commit_venue(struct hd_part *p) {
   if (old->features != new->features) {
     p->code = hd_fault_set(p->fault, HADRON_ERR_ARGUMENT, "venue %s: expected a version with the features of the running one (0x%x), found 0x%x; start the host with it", v->name, old->features, new->features);
     return;
+  }
+  if (hd_venue_is(v, HADRON_VENUE_FOLLOWS)) { // it is the market: what rests there would be gone with it
+    hd_session_trade(p->s, count_orders, p);
+    if (p->orders > 0) {
+      p->code = hd_fault_set(p->fault, HADRON_ERR_STATE, "venue %s: expected no open orders in a simulated market that is exchanged, found %u; they would be lost with it: cancel them, or try again", v->name, p->orders);
+      return;
+    }
   }
   replace(p, venue_down, venue_up);
   if (hd_venue_is(v, HADRON_VENUE_ORDERS)) hd_session_trade(p->s, ask_for_orders, p);
