@@ -19,7 +19,7 @@ BUILD = os.environ.get("HADRON_BUILD_DIR", "build/release")
 HADRON = os.path.join(BUILD, "hadron")
 PLUGIN = os.path.join(os.environ.get("HADRON_TEST_PLUGIN_DIR", os.path.join(BUILD, "tests/plugins")), "misbehave.so")
 SANITIZED = os.environ.get("HADRON_SANITIZE", "") != ""
-WAIT_S = 90
+WAIT_S = 200
 
 # One strategy per budget and action; it breaks its budget on the first of three instruments.
 KINDS = {"time": ("slow", 'time = "1ms"'), "allocations": ("hungry", "allocations = 6"), "errors": ("error", "errors = 4")}
