@@ -182,7 +182,10 @@ int hd_orders_command(int argc, char **argv) {
       if (json_is_null(json_object_get(row, "stop"))) hd_table_cell(&t, "-");
       else hd_table_number(&t, number_of(row, "stop"), 2);
       static const char *const words[] = {"state", "strategy", "venue", "id", "time"};
-      for (int k = 0; k < 5; k++) hd_table_cell(&t, "%s%s", text_of(row, words[k]), k == 0 && json_is_true(json_object_get(row, "held")) ? " (held)" : "");
+      for (int k = 0; k < 5; k++) {
+        bool held = k == 0 && json_is_true(json_object_get(row, "held")), shadow = k == 1 && json_is_true(json_object_get(row, "shadow"));
+        hd_table_cell(&t, "%s%s", text_of(row, words[k]), held ? " (held)" : shadow ? " (shadow)" : "");
+      }
     }
     if (t.row_count == 0) printf("No open orders.\n");
     print_table(&t);

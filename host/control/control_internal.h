@@ -17,6 +17,7 @@ struct hd_view_order {
   uint32_t instrument, arm, arms;
   uint16_t venue;
   uint8_t side, type, state, held;
+  bool shadow;
   struct hadron_price limit, stop, average;
   struct hadron_quantity quantity, filled;
   int64_t time_ns;
@@ -27,7 +28,7 @@ struct hd_view {
   int64_t now_ns;
   bool killed;
   uint64_t denied[HADRON_RISK_REASON_COUNT], passed;
-  struct hd_gateway_counts orders;
+  struct hd_gateway_counts orders, shadow_orders; // of what trades; of the shadows
   struct hd_book *books;           // [0 .. arm_count]; inner pointers are not followed
   struct hd_position *positions;   // [1 .. instrument_count]: the portfolio's
   struct hd_limits limits;

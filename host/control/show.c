@@ -31,6 +31,7 @@ static const char *strategy_of(const struct hd_control *c, uint32_t arm) {
 
 static const char *venue_of(const struct hd_control *c, uint16_t venue) {
   const struct hd_session *s = c->options.session;
+  if (venue > 0 && venue == s->runner.shadow_venue) return "shadow";
   return venue > 0 && venue <= s->venue_count ? s->venues[venue - 1].name : "";
 }
 
@@ -222,6 +223,9 @@ json_t *hd_show_status(struct hd_control *c, const json_t *request, uint32_t uid
   json_object_set_new(status, "instruments_known", count(c->view.instrument_count));
   json_object_set_new(status, "instruments", instrument_rows(c, most ? (uint32_t)json_integer_value(most) : 50));
   json_object_set_new(status, "strategies", strategy_rows(c));
+  const struct hd_gateway_counts *shadow = &c->view.shadow_orders;
+  json_object_set_new(status, "shadow", json_pack("{s:o, s:o, s:o, s:o}", "orders", count(shadow->orders), "executions", count(shadow->executions), "denied",
+                                                  count(shadow->denied), "open_orders", count(shadow->open)));
   json_object_set_new(status, "venues", venue_rows(c));
   json_object_set_new(status, "lanes", lane_object(c));
   json_object_set_new(status, "latency", latency_rows(c));
@@ -257,7 +261,7 @@ json_t *hd_show_positions(struct hd_control *c, const json_t *request, uint32_t 
 
 static json_t *order_row(const struct hd_control *c, const struct hd_view_order *o) {
   static const char *const types[] = {"?", "market", "limit", "stop", "stop_limit"};
-  return json_pack("{s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:i}", "id", o->id, "venue_id", o->venue_id, "instrument",
+  return json_pack("{s:b, s:s, s:s, s:s, s:s, s:s, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:b, s:o, s:i}", "shadow", o->shadow, "id", o->id, "venue_id", o->venue_id, "instrument",
                    name_of(c, o->instrument), "side", o->side == HADRON_SIDE_BUY ? "buy" : "sell", "type", types[o->type < 5 ? o->type : 0], "state",
                    hd_order_state_name(o->state), "venue", venue_of(c, o->venue), "quantity", quantity(o->quantity), "filled", quantity(o->filled), "limit",
                    o->limit.nanos ? price(o->limit) : json_null(), "stop", o->stop.nanos ? price(o->stop) : json_null(), "time", time_text(o->time_ns), "held",

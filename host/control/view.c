@@ -26,11 +26,16 @@ void hd_view_fini(struct hd_control *c) {
 
 static void copy_order(struct hd_view_order *to, const struct hd_order *o) {
   *to = (struct hd_view_order){.instrument = o->request.instrument, .arm = o->shares[0].arm, .arms = o->share_count, .venue = o->request.venue,
-                               .side = o->request.side, .type = o->request.order_type, .state = o->state, .held = o->held,
+                               .side = o->request.side, .type = o->request.order_type, .state = o->state, .held = o->held, .shadow = (o->request.flags & HADRON_ORDER_SHADOW) != 0,
                                .limit = o->request.limit, .stop = o->request.stop, .average = o->average,
                                .quantity = o->request.quantity, .filled = o->filled, .time_ns = o->request.time_ns};
   hd_text_field(to->id, o->request.client_order_id.hex, sizeof o->request.client_order_id.hex);
   hd_text_field(to->venue_id, o->venue_order_id, sizeof o->venue_order_id);
+}
+
+static void copy_orders(struct hd_view *v, const struct hd_gateway *g) {
+  for (const struct hd_order *o = hd_gateway_first(g); o && v->open_count < HD_VIEW_ORDERS_MAX; o = hd_gateway_next(g, o))
+    copy_order(&v->open[v->open_count++], o);
 }
 
 // [trade]
@@ -50,8 +55,9 @@ static void take(void *argument) {
   v->instrument_count = p->instruments.count;
   for (uint32_t i = 1; i <= v->instrument_count; i++) v->positions[i] = *hd_portfolio_position(&p->portfolio, 0, i);
   v->open_count = 0;
-  for (const struct hd_order *o = hd_gateway_first(p->gateway); o && v->open_count < HD_VIEW_ORDERS_MAX; o = hd_gateway_next(p->gateway, o))
-    copy_order(&v->open[v->open_count++], o);
+  copy_orders(v, p->gateway);
+  if (p->shadow.gateway) copy_orders(v, p->shadow.gateway);
+  v->shadow_orders = p->shadow.gateway ? *hd_gateway_count(p->shadow.gateway) : (struct hd_gateway_counts){0};
   if (c->options.live && c->options.live->threads) v->tick_to_order = c->options.live->tick_to_order;
 }
 

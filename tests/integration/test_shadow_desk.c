@@ -4,6 +4,10 @@
 // goes to a venue.
 #include "support/session_run.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #define HEAD "return { mode = 'backtest', universe = { max = 64 }, account = { cash = '10000000' }, report = { equity_every = '10s' },\n"
 #define TICKS "memory = { params = { count = 40000, instruments = 6, quotes = true } }"
 #define COSTS "sim = { params = { taker_bps = '2', maker_bps = '-0.5', participation = '0.3', slippage_ticks = 1, entry_latency = '3ms', entry_jitter = '5ms'," \
@@ -138,8 +142,42 @@ static void trading_does_not_notice(void **state) {
   }
 }
 
+// ---- never to a venue --------------------------------------------------------------------------------------------------------------
+
+// In a child: does the host stop itself rather than send this order?
+static bool stops_at(struct hd_runner *runner, uint16_t venue, uint8_t flags) {
+  fflush(NULL);
+  pid_t child = fork();
+  if (child == 0) {
+    struct hadron_order order = {.arm = 2, .venue = venue, .flags = flags, .instrument = 1, .listing = 1, .side = HADRON_SIDE_BUY};
+    if (!freopen("/dev/null", "w", stderr)) _exit(1);
+    signal(SIGABRT, SIG_DFL);
+    hd_runner_port.submit(runner, &order);
+    _exit(0);
+  }
+  int status = 0;
+  assert_true(child > 0 && waitpid(child, &status, 0) == child);
+  return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+
+static void no_order_crosses_the_line(void **state) {
+  (void)state;
+  struct session_run run;
+  struct hd_fault fault = {0};
+  session_run_load(&run, HEAD VENUES "strategies = { " CROSS("a", "") CROSS("b", SHADOW) " } }", NULL);
+  if (session_run_open(&run, &(struct hd_session_options){.is_virtual = true}, &fault)) fail_msg("%s", fault.text);
+  struct hd_runner *r = &run.session.runner;
+  uint16_t orders = run.session.orders_to->number;
+  assert_true(r->shadow_venue != 0 && r->shadow_venue != orders);
+  assert_true(stops_at(r, orders, HADRON_ORDER_SHADOW));
+  assert_true(stops_at(r, r->shadow_venue, 0));
+  assert_false(stops_at(r, orders, 0));
+  assert_false(stops_at(r, r->shadow_venue, HADRON_ORDER_SHADOW));
+  session_run_close(&run);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(shadow_is_what_live_would_be), cmocka_unit_test(shadows_do_not_meet),
-                                     cmocka_unit_test(trading_does_not_notice)};
+                                     cmocka_unit_test(trading_does_not_notice), cmocka_unit_test(no_order_crosses_the_line)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

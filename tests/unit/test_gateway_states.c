@@ -22,7 +22,9 @@ static const char tail[] =
     "  one's. Where the venue cannot replace, the old order is cancelled and what is left of the new total is sent then.\n"
     "- **More fills counted than told**: the instrument takes no new risk and the venue is asked until the executions add up.\n"
     "- **Duplicates** are told apart by the venue's execution id; the last `executions_max` are remembered.\n"
-    "- **Used ids** are remembered for the UTC day that is part of them (`ids_max`); a full table denies new orders and forgets nothing.\n";
+    "- **Used ids** are remembered for the UTC day that is part of them (`ids_max`); a full table denies new orders and forgets nothing.\n"
+    "- **Shadow orders** live in a table of their own, by the same rules. Their ids are made with `shadow/ARM/NAME` in the strategy's place, so that\n"
+    "  they are no order's of an arm that trades; their records carry the flag SHADOW (128).\n";
 
 static size_t page(char *to, size_t size) {
   size_t n = (size_t)snprintf(to, size, "%s| state |", head);
