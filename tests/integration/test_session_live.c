@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "base/clock.h"
+#include "base/random.h"
 #include "runtime/live.h"
 
 static const char config_text[] =
@@ -23,6 +25,8 @@ struct stopper {
   _Atomic bool reached; // for the thread that stops
   uint64_t calls, killed;
   bool kill;
+  uint32_t changes;     // of roles, while it runs, still to be made
+  struct hd_random random;
 };
 
 static uint64_t ticks_of(const struct stopper *s) { return hd_session_count(s->live->session, HADRON_MSG_TICK); }
@@ -41,16 +45,31 @@ static void release_now(void *argument) {
   hd_pipeline_release(&s->live->session->pipeline, "test", 0, s->live->session->pipeline.now_ns);
 }
 
+// Everything rests: an arm gets another role, and the books must hold at once.
+static void change_now(void *argument) {
+  struct stopper *s = argument;
+  struct hd_pipeline *p = &s->live->session->pipeline;
+  struct hd_fault fault = {0};
+  uint32_t arm = 1 + (uint32_t)hd_random_below(&s->random, p->arm_count);
+  struct hd_arm_change change = {.role = 1 + (uint32_t)hd_random_below(&s->random, 3), .weight = 1};
+  for (uint32_t heir = 1; heir <= 3; heir += 2) // of the first three arms two trade everything
+    if (arm == 2 && heir != arm && p->arms[heir].role != HD_ROLE_SHADOW) change.heir = heir;
+  if (hd_pipeline_role(p, arm, &change, hd_clock_wall_ns(), &fault)) fail_msg("%s", fault.text);
+  hd_portfolio_mark_all(&p->portfolio);
+  if (hd_portfolio_check(&p->portfolio, &fault)) fail_msg("%s", fault.text);
+}
+
 static void on_check(uv_check_t *check) {
   struct stopper *s = check->data;
   uint64_t ticks = ticks_of(s);
+  if (s->changes && ticks > s->ticks / 4 && s->changes--) hd_live_quiet(s->live, change_now, s);
   if (s->calls < 20) hd_live_call(s->live, count_call, s);
   if (s->kill && s->killed == 0 && ticks > s->ticks / 3) hd_live_call(s->live, kill_now, s);
   else if (s->kill && s->killed && ticks > s->ticks / 2) {
     hd_live_call(s->live, release_now, s);
     s->kill = false;
   }
-  if (ticks >= s->ticks) atomic_store(&s->reached, true);
+  if (ticks >= s->ticks && !s->changes) atomic_store(&s->reached, true);
 }
 
 static void *stop_main(void *argument) {
@@ -86,7 +105,7 @@ static void journal_holds(const char *dir, const uint64_t expected[HD_TEMPLATE_C
 
 #define SHADOWS "strategies.cross.role=shadow", "strategies.maker.role=shadow"
 
-static void run_live(const char *threads, const char *shards, const char *lanes, uint64_t ticks, bool kill, bool shadows) {
+static void run_live(const char *threads, const char *shards, const char *lanes, uint64_t ticks, bool kill, bool shadows, uint32_t changes) {
   struct session_run run;
   struct hd_fault fault = {0};
   struct hd_live live;
@@ -99,9 +118,12 @@ static void run_live(const char *threads, const char *shards, const char *lanes,
   snprintf(c, sizeof c, "engine.lane_ticks=%s", lanes);
   session_run_load(&run, config_text, shadows ? (const char *const[]){a, b, c, SHADOWS, NULL} : (const char *const[]){a, b, c, NULL});
   if (session_run_open(&run, &(struct hd_session_options){.journal = true}, &fault)) fail_msg("%s", fault.text);
+  for (uint32_t arm = 1; changes && arm <= run.session.arm_count; arm++)
+    if (hd_session_shadow(&run.session, arm, &fault)) fail_msg("%s", fault.text);
   uv_loop_init(&loop);
   if (hd_live_open(&live, &run.session, &loop, 0, &fault)) fail_msg("%s", fault.text);
-  struct stopper stopper = {.live = &live, .ticks = ticks, .kill = kill};
+  struct stopper stopper = {.live = &live, .ticks = ticks, .kill = kill, .changes = changes};
+  hd_random_init(&stopper.random, 20261121);
   uv_check_init(&loop, &check);
   check.data = &stopper;
   uv_check_start(&check, on_check);
@@ -127,7 +149,8 @@ static void run_live(const char *threads, const char *shards, const char *lanes,
   uint64_t engine_ticks = 0;
   for (uint32_t s = 0; s < p->options.shards; s++) engine_ticks += hd_engine_count(p->engines[s])->ticks;
   assert_int_equal(engine_ticks, hd_session_count(&run.session, HADRON_MSG_TICK));
-  if (shadows) {
+  assert_int_equal(stopper.changes, 0);
+  if (shadows && !changes) {
     assert_true(atomic_load(&run.session.shadow_records[HADRON_MSG_EXECUTION]) > 10);
     assert_true(p->portfolio.books[1].turnover.micros + p->portfolio.books[2].turnover.micros > 0);
     assert_true(p->portfolio.books[1].role == HD_ROLE_SHADOW && p->portfolio.books[2].role == HD_ROLE_SHADOW);
@@ -154,32 +177,37 @@ static void run_live(const char *threads, const char *shards, const char *lanes,
 
 static void one_thread(void **state) {
   (void)state;
-  run_live("false", "1", "4096", TICKS, false, false);
+  run_live("false", "1", "4096", TICKS, false, false, 0);
 }
 static void one_thread_with_shards_and_kill(void **state) {
   (void)state;
-  run_live("false", "3", "4096", TICKS, true, false);
+  run_live("false", "3", "4096", TICKS, true, false, 0);
 }
 static void two_shard_threads(void **state) {
   (void)state;
-  run_live("true", "2", "4096", TICKS, true, false);
+  run_live("true", "2", "4096", TICKS, true, false, 0);
 }
 static void four_shard_threads_with_short_lanes(void **state) {
   (void)state;
-  run_live("true", "4", "64", TICKS, false, false);
+  run_live("true", "4", "64", TICKS, false, false, 0);
 }
 static void one_thread_with_shadows(void **state) {
   (void)state;
-  run_live("false", "2", "4096", TICKS, false, true);
+  run_live("false", "2", "4096", TICKS, false, true, 0);
 }
 static void two_shard_threads_with_shadows(void **state) {
   (void)state;
-  run_live("true", "2", "4096", TICKS, true, true);
+  run_live("true", "2", "4096", TICKS, true, true, 0);
+}
+static void roles_change_while_it_runs(void **state) {
+  (void)state;
+  run_live("false", "2", "4096", TICKS, false, true, 60);
+  run_live("true", "3", "4096", TICKS, false, true, 60);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(one_thread), cmocka_unit_test(one_thread_with_shards_and_kill), cmocka_unit_test(two_shard_threads),
                                      cmocka_unit_test(four_shard_threads_with_short_lanes), cmocka_unit_test(one_thread_with_shadows),
-                                     cmocka_unit_test(two_shard_threads_with_shadows)};
+                                     cmocka_unit_test(two_shard_threads_with_shadows), cmocka_unit_test(roles_change_while_it_runs)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
