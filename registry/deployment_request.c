@@ -98,6 +98,9 @@ int32_t hd_deployment_request_init(struct hd_deployment_request *q, const json_t
   while (command && i < sizeof verbs / sizeof *verbs && strcmp(verbs[i].name, command) != 0) i++;
   if (!command || i == sizeof verbs / sizeof *verbs || verbs[i].verb >= HD_VERB_ARRIVE) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "there is no such command for a deployment");
   q->verb = verbs[i].verb;
+  const json_t *accept = json_object_get(json, "accept_difference");
+  if (accept && !(json_is_number(accept) && json_number_value(accept) >= 0 && json_number_value(accept) <= 1)) return wrong(fault, command, "accept_difference", "a share from 0 to 1");
+  q->accept = json_number_value(accept);
   if (to && (!json_is_integer(to) || json_integer_value(to) < 1 || json_integer_value(to) > INT32_MAX)) return wrong(fault, command, "to", "the number of a revision, from 1 on");
   q->to = (uint32_t)json_integer_value(to);
   int32_t code = read_common(q, json, verbs[i].takes_version, verbs[i].needs_version, fault);

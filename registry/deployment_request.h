@@ -3,6 +3,7 @@
 //
 //   {"command":"promote","name":"sma_fast","version":"1.2.0","why":"..."}      also enable, disable (version may be left out), reload
 //   {"command":"ab","name":...,"arms":[{"version":"1.0.0","weight":0.9},...],"shadows":["2.0.0"],"split":"instrument"}
+// Each may say "accept_difference":0.01, for the gate.
 //   {"command":"deploy","deployment":{...}}     {"command":"rollback","name":...,"to":3}
 #ifndef HD_REGISTRY_DEPLOYMENT_REQUEST_H
 #define HD_REGISTRY_DEPLOYMENT_REQUEST_H
@@ -21,6 +22,7 @@ struct hd_deployment_request {
   char name[HADRON_NAME_SIZE];
   char version[HADRON_VERSION_SIZE]; // "": none
   char why[HD_DEPLOYMENT_TEXT];
+  double accept;                    // largest share of decisions by which a version that begins to trade may differ at the gate
   uint32_t to;                      // ROLLBACK: the revision; 0: what ran before
   uint32_t split;                   // AB: enum hd_split
   uint32_t share_count, shadow_count;

@@ -25,16 +25,17 @@
   "  --config FILE    its configuration, which says where registry and control socket are\n" \
   "  --control PATH   its control socket; default: DIR/hadron.sock\n"                        \
   "  --json           print the outcome as one JSON object\n"
+#define GATE_HELP "  --accept-difference SHARE   let it through the gate if at most this share of its decisions differs: 0.01\n"
 #define NEXT_START "\nIf no host runs there, the registry is changed, and the next start goes by it.\n"
 
-const char hd_enable_help[] = COMMON_HELP "\nWith a VERSION that one becomes the live one, as by `hadron promote`.\n" NEXT_START;
+const char hd_enable_help[] = GATE_HELP COMMON_HELP "\nWith a VERSION that one becomes the live one, as by `hadron promote`.\n" NEXT_START;
 const char hd_disable_help[] = COMMON_HELP
     "\nA disabled deployment gets no ticks and decides nothing; its positions and orders stay as they are. With a VERSION that arm alone\n"
     "goes, canary or shadow; what it traded goes back to the live one.\n" NEXT_START;
-const char hd_reload_help[] = COMMON_HELP
+const char hd_reload_help[] = GATE_HELP COMMON_HELP
     "\nRegisters the file that the configuration names, if it is new, and lets the newest version of the plugin take over: with the state\n"
     "of the old one, between two ticks.\n" NEXT_START;
-const char hd_deploy_help[] = COMMON_HELP
+const char hd_deploy_help[] = GATE_HELP COMMON_HELP
     "\nThe file is Lua:\n"
     "  return {\n"
     "    name = \"sma_fast\", plugin = \"sma\",            -- the strategy's section, and whose versions these are\n"
@@ -51,9 +52,9 @@ const char hd_deploy_help[] = COMMON_HELP
     "  }\n" NEXT_START;
 const char hd_ab_help[] =
     "  --split HOW      capital: each trades every instrument with its weight (default); instrument: each its own instruments\n"
-    "  --shadow VERSION decides beside them and trades nothing; may be given several times\n" COMMON_HELP
+    "  --shadow VERSION decides beside them and trades nothing; may be given several times\n" GATE_HELP COMMON_HELP
     "\nExample: hadron ab sma_fast 1.0.0=0.9 1.1.0=0.1 --shadow 2.0.0\n" NEXT_START;
-const char hd_promote_help[] = COMMON_HELP
+const char hd_promote_help[] = GATE_HELP COMMON_HELP
     "\nThe version trades alone from then on. It takes the state of the one before it, which stays warm for a while: `hadron rollback` is\n"
     "then a matter of microseconds. Shadows of other versions stay.\n" NEXT_START;
 const char hd_rollback_help[] =
@@ -72,6 +73,7 @@ struct order {
   const char *config, *why, *split;
   struct hd_client_target target;
   bool json;
+  double accept;               // share that the gate lets through; 0: none
   long to;
   json_t *shadows;             // owned
   char **words;
@@ -80,13 +82,20 @@ struct order {
 
 // ---- the command line -------------------------------------------------------------------------------------------------------------------------
 
-enum { OPT_CONTROL = 256, OPT_DATA_DIR, OPT_CONFIG, OPT_WHY, OPT_JSON, OPT_SPLIT, OPT_SHADOW, OPT_TO };
+enum { OPT_CONTROL = 256, OPT_DATA_DIR, OPT_CONFIG, OPT_WHY, OPT_JSON, OPT_SPLIT, OPT_SHADOW, OPT_TO, OPT_ACCEPT };
 
 static int take_to(struct order *o, const char *text) {
   char *end;
   o->to = strtol(text, &end, 10);
   if (*text >= '0' && *text <= '9' && !*end && o->to >= 1 && o->to <= INT32_MAX) return HD_EXIT_OK;
   return hd_cli_usage(o->command, "--to: expected the number of a revision, found \"%s\"", text);
+}
+
+static int take_accept(struct order *o, const char *text) {
+  int64_t e9;
+  if (hd_decimal_read(text, 1000000000, &e9) || e9 < 0 || e9 > 1000000000) return hd_cli_usage(o->command, "--accept-difference: expected a share from 0 to 1, found \"%s\"", text);
+  o->accept = (double)e9 / 1e9;
+  return HD_EXIT_OK;
 }
 
 static int take_shadow(struct order *o, const char *text) {
@@ -111,6 +120,7 @@ static int take(struct order *o, int c, char **argv) {
     o->split = optarg;
     return HD_EXIT_OK;
   case OPT_SHADOW: if (ab) return take_shadow(o, optarg); break;
+  case OPT_ACCEPT: if (!history && !rollback) return take_accept(o, optarg); break;
   case OPT_TO: if (rollback) return take_to(o, optarg); break;
   default: break;
   }
@@ -121,7 +131,7 @@ static int parse(struct order *o, const char *command, int argc, char **argv) {
   static const struct option options[] = {{"control", required_argument, NULL, OPT_CONTROL}, {"data-dir", required_argument, NULL, OPT_DATA_DIR},
                                           {"config", required_argument, NULL, OPT_CONFIG}, {"why", required_argument, NULL, OPT_WHY},
                                           {"json", no_argument, NULL, OPT_JSON}, {"split", required_argument, NULL, OPT_SPLIT},
-                                          {"shadow", required_argument, NULL, OPT_SHADOW}, {"to", required_argument, NULL, OPT_TO}, {0}};
+                                          {"shadow", required_argument, NULL, OPT_SHADOW}, {"to", required_argument, NULL, OPT_TO}, {"accept-difference", required_argument, NULL, OPT_ACCEPT}, {0}};
   memset(o, 0, sizeof *o);
   o->command = command;
   o->shadows = json_array();
@@ -271,6 +281,7 @@ static json_t *ask(const struct order *o, json_t *request, int *code) {
   char path[512];
   struct hd_fault fault = {0};
   if (o->why) json_object_set_new(request, "why", json_string(o->why));
+  if (o->accept > 0) json_object_set_new(request, "accept_difference", json_real(o->accept));
   json_t *answer = NULL;
   if (!hd_client_path(&o->target, path, sizeof path)) hd_fault_set(&fault, HADRON_ERR_ARGUMENT, "the path of the control socket is too long");
   else if (hd_client_there(path)) answer = hd_client_ask_for(path, json_incref(request), WAIT_S, &fault);

@@ -56,4 +56,5 @@ void hd_deploying_tick(struct hd_control *c) {
   const struct hd_session *s = c->options.session;
   if (!c->deploying || c->ended) return;
   for (uint32_t i = 0; i < s->deployed_count; i++) look_at_warm(c, s->deployed[i]);
+  hd_watch_tick(c);
 }

@@ -3,7 +3,7 @@
 //
 //   [worker]  plan      what comes of it, which artifacts; they are opened; the registry has the revision as `pending`
 //   [io]      create    the change is held against what runs
-//   [worker]  stage     new versions are rehearsed in a child and made
+//   [worker]  stage     who begins to trade passes the gate; new versions are rehearsed in a child and made
 //   [io]      commit    at a tick boundary; the journal's SWAP record is the moment
 //   [worker]  settle    the revision is `active`, or `failed` with its reason
 //   [io]      answer
@@ -140,7 +140,7 @@ static void settle(struct hd_task *t) { uv_queue_work(t->d->c->options.loop, &t-
 static void stage_work(uv_work_t *work) {
   struct hd_task *t = work->data;
   struct hd_fault fault = {0};
-  task_outcome(t, hd_change_stage(t->change, &fault), &fault);
+  if (task_outcome(t, hd_task_gate(t, &fault), &fault) == HADRON_OK) task_outcome(t, hd_change_stage(t->change, &fault), &fault);
 }
 
 static bool stopping(struct hd_task *t) {
@@ -344,6 +344,7 @@ void hd_deploying_close(struct hd_control *c) {
   if (!d) return;
   d->closing = true;
   while (d->tasks || d->looks) uv_run(c->options.loop, UV_RUN_ONCE); // what is on a worker comes back first
+  hd_watch_close(d);
   uv_mutex_destroy(&d->lock);
   free(d);
   c->deploying = NULL;

@@ -26,6 +26,8 @@ struct hd_task {
   struct hd_fault fault, settle_fault;
 };
 
+struct hd_watch;                       // watch.c
+
 struct hd_deploying {
   struct hd_control *c;
   struct hd_registry *registry;        // the session's; under `lock` while workers run
@@ -34,11 +36,17 @@ struct hd_deploying {
   bool closing;
   uint32_t looks;                      // questions on a worker
   struct hd_task *tasks;               // under way; one per deployment
+  struct hd_watch *watch;              // what the guards look at; NULL: nothing yet
 };
 
 struct hd_task *hd_task_find(const struct hd_deploying *d, const char *name); // NULL: no change of this deployment is under way
 // Begins a change. request: moved. who: for the history; asker: who waits for the answer, 0: nobody. [io]
 int32_t hd_task_start(struct hd_control *c, struct hd_deployment_request *request, const char *who, uint64_t asker, struct hd_fault *fault);
+// gate.c: may the arms that begin to trade do so? [worker]
+int32_t hd_task_gate(struct hd_task *t, struct hd_fault *fault);
+// watch.c: holds the arms against their guards; now and then. [io]
+void hd_watch_tick(struct hd_control *c);
+void hd_watch_close(struct hd_deploying *d);
 // Journals what is about to be done. [io]
 int32_t hd_deploying_note(struct hd_control *c, uint32_t uid, const char *text, struct hd_fault *fault);
 

@@ -35,6 +35,10 @@ static void alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32
   p->listener.alert(p->listener.self, severity, code, arm, instrument, venue, text);
 }
 
+void hd_pipeline_alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue, const char *text) {
+  alert(p, severity, code, arm, instrument, venue, text);
+}
+
 // ---- measuring -----------------------------------------------------------------------------------------------------------------
 
 // Returns when that was: where the next stage follows at once, it began then.

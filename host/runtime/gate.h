@@ -10,7 +10,7 @@
 #include "base/fault.h"
 #include "runtime/compare_replay.h"
 
-#define HD_GATE_TIMEOUT_NS INT64_C(600000000000) // ten minutes
+#define HD_GATE_TIMEOUT_NS INT64_C(300000000000) // five minutes: who asks for a change waits for it
 
 struct hd_gate_request {
   const struct hd_config *config;   // the running host's: its file and its --set are read again by the child; only read
