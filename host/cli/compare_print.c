@@ -115,6 +115,7 @@ static void print_versions(const struct hd_compare_arms *c, const struct hd_comp
   hd_table_init(&d, doings, sizeof doings / sizeof *doings);
   for (uint32_t i = 0; i < c->version_count; i++) {
     const struct hd_compare_version *v = &c->versions[i];
+    if (v->idle) continue;
     hd_table_row(&r);
     hd_table_cell(&r, "  %s", v->label);
     hd_table_cell(&r, "%s", roles[v->role & 3]);
@@ -191,9 +192,9 @@ void hd_compare_print_arms(const struct hd_compare_arms *c, const char *currency
   uint32_t pairs = 0;
   print_versions(c, live, to);
   if (c->mixed) fprintf(to, "\n  %llu periods in which a seat changed hands count for nobody\n", (unsigned long long)c->mixed);
-  for (uint32_t i = 0; i < c->version_count; i++) pairs += c->pairs[i].open;
+  for (uint32_t i = 0; i < c->version_count; i++) pairs += hd_compare_arms_paired(c, i);
   for (uint32_t i = 0; i < c->version_count; i++)
-    if (c->pairs[i].open) print_pair(c, i, currency, alpha / pairs, rows, to);
+    if (hd_compare_arms_paired(c, i)) print_pair(c, i, currency, alpha / pairs, rows, to);
   if (pairs == 0) fprintf(to, "\n  There is one version only: nothing to compare.\n");
 }
 
@@ -259,10 +260,11 @@ static json_t *version_json(const struct hd_compare_version *v, const struct hd_
 
 json_t *hd_compare_arms_json(const struct hd_compare_arms *c, const struct hd_compare_live *live) {
   json_t *versions = json_array(), *pairs = json_array();
-  for (uint32_t i = 0; i < c->version_count; i++) json_array_append_new(versions, version_json(&c->versions[i], live ? &live[i] : NULL));
+  for (uint32_t i = 0; i < c->version_count; i++)
+    if (!c->versions[i].idle) json_array_append_new(versions, version_json(&c->versions[i], live ? &live[i] : NULL));
   for (uint32_t i = 0; i < c->version_count; i++) {
     const struct hd_compare_pair *p = &c->pairs[i];
-    if (!p->open) continue;
+    if (!hd_compare_arms_paired(c, i)) continue;
     json_t *row = json_pack("{s:s,s:s,s:o,s:o}", "version", c->versions[i].label, "baseline", c->versions[c->baseline].label, "decisions",
                             hd_compare_json(&p->decisions, hd_compare_arms_name, c), "pnl", money_json(p->pnl));
     json_object_update_new(row, hd_compare_paired_json(&p->paired, &p->sequential));

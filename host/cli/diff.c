@@ -64,6 +64,8 @@ struct diff {
   int64_t duration_ns, timeout_ns;
   double accept;                             // NaN: anything
   uint32_t sessions, differences;
+  int64_t numbers[SESSIONS_MAX];             // of the journal's sessions, oldest first
+  uint32_t number_count;
   bool quiet;
   struct hd_progress progress;
   struct hd_compare_replay result;
@@ -226,13 +228,10 @@ static int32_t run_sessions(struct diff *d, const char *section, struct hd_fault
                                            {d->sides[1].path, d->sides[1].params, d->sides[1].param_count}};
   const struct hd_compare_replay_options options = {.keep = d->differences, .duration_ns = d->duration_ns, .progress = on_progress, .user = d,
                                                     .deadline_ns = d->timeout_ns ? hd_clock_monotonic_ns() + d->timeout_ns : 0};
-  int64_t numbers[SESSIONS_MAX] = {0};
-  uint32_t count = 1;
+  static const int64_t whole[] = {0};
+  const int64_t *numbers = d->sessions ? d->numbers : whole;
+  uint32_t count = d->sessions ? d->number_count : 1;
   int32_t code = HADRON_OK;
-  if (d->sessions) {
-    code = hd_compare_sessions(d->journal, d->sessions, numbers, &count, fault);
-    if (!code && count == 0) code = hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "%s: no session with ticks is in it; is journal.ticks on?", d->journal);
-  }
   for (uint32_t i = 0; !code && i < count; i++) {
     char number[24];
     snprintf(number, sizeof number, "%lld", (long long)numbers[i]);
@@ -256,10 +255,23 @@ static int32_t replay(struct diff *d, struct hd_fault *fault) {
   return code;
 }
 
+// Which sessions, and where the journal ends now: both sides see the same of it.
+static int look_at_journal(struct diff *d, uint64_t *end) {
+  struct hd_fault fault = {0};
+  if (!d->journal) return HD_EXIT_OK;
+  int32_t code = hd_compare_sessions(d->journal, d->sessions, d->numbers, &d->number_count, end, &fault);
+  if (!code && d->sessions && d->number_count == 0)
+    code = hd_fault_set(&fault, HADRON_ERR_NOT_FOUND, "%s: no session with ticks is in it; is journal.ticks on?", d->journal);
+  return code ? hd_cli_fail("diff", HD_EXIT_DATA, &fault) : HD_EXIT_OK;
+}
+
 static int load(struct diff *d) {
   struct hd_setup *s = &d->setup;
+  uint64_t end = 0;
+  int looked = look_at_journal(d, &end);
+  if (looked) return looked;
   bool good = hd_setup_setf(s, "mode=backtest") && hd_setup_setf(s, "journal.enabled=false");
-  if (d->journal) good &= hd_setup_data(s, &d->journal, 1) && hd_setup_setf(s, "venues.replay.params.session=0");
+  if (d->journal) good &= hd_setup_data(s, &d->journal, 1) && hd_setup_setf(s, "venues.replay.params.session=0") && hd_setup_setf(s, "venues.replay.params.until=%llu", (unsigned long long)end);
   else if (d->data_count) good &= hd_setup_data(s, d->data, d->data_count);
   if (d->from) good &= hd_setup_setf(s, "venues.replay.params.from=%s", d->from);
   if (d->to) good &= hd_setup_setf(s, "venues.replay.params.to=%s", d->to);

@@ -405,6 +405,8 @@ static double over(double a, double b) { return b > 0 ? a / b : NAN; }
 static void version_finish(const struct hd_compare_arms *c, struct hd_compare_version *v, double *returns) {
   double level = 0, peak = 0, deepest = 0;
   v->pnl = 0;
+  if (!is_seated(c, (uint32_t)(v - c->versions), HD_COMPARE_NONE)) v->role = 0; // whoever came last to its seat
+  v->idle = v->role == 0 && v->decisions == 0 && v->allocations == 0 && v->period_count == 0;
   for (size_t i = 0; i < c->period_count; i++) {
     returns[i] = v->periods ? v->periods[i].result : NAN;
     if (isnan(returns[i])) continue;
@@ -421,7 +423,7 @@ static void version_finish(const struct hd_compare_arms *c, struct hd_compare_ve
 
 static uint32_t challengers(const struct hd_compare_arms *c) {
   uint32_t n = 0;
-  for (uint32_t i = 0; i < c->version_count; i++) n += c->pairs[i].open;
+  for (uint32_t i = 0; i < c->version_count; i++) n += hd_compare_arms_paired(c, i);
   return n;
 }
 
@@ -457,7 +459,7 @@ int32_t hd_compare_arms_finish(struct hd_compare_arms *c, const struct hd_compar
   c->periods_per_year = options->periods_per_year > 0 ? options->periods_per_year : samples_per_year(c, (int64_t *)(void *)scratch);
   for (uint32_t i = 0; i < c->version_count; i++) version_finish(c, &c->versions[i], scratch);
   for (uint32_t i = 0; i < c->version_count && !code; i++)
-    if (c->pairs[i].open) code = pair_finish(c, i, options);
+    if (hd_compare_arms_paired(c, i)) code = pair_finish(c, i, options);
   free(scratch);
   return code;
 }

@@ -36,6 +36,7 @@ struct hd_compare_version {
   struct hd_compare_period *periods; // [periods of the whole]; owned
   size_t period_count;               // that it has
   // finish:
+  bool idle;               // it has done nothing and has no seat: no part of a report (a seat that was opened for who came by a swap)
   double sharpe, drawdown, hit_rate, turnover; // drawdown <= 0, of the capital; turnover: traded over capital
 };
 
@@ -100,6 +101,9 @@ struct hd_compare_arms_options {
 };
 // Works everything out. HADRON_ERR_MEMORY.
 int32_t hd_compare_arms_finish(struct hd_compare_arms *c, const struct hd_compare_arms_options *options);
+
+// After finish: is there a comparison with the baseline?
+static inline bool hd_compare_arms_paired(const struct hd_compare_arms *c, uint32_t i) { return c->pairs[i].open && !c->versions[i].idle; }
 
 // Who sits in a live seat: the lowest seat's; HD_COMPARE_NONE: nobody.
 uint32_t hd_compare_arms_live(const struct hd_compare_arms *c);

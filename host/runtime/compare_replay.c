@@ -200,13 +200,15 @@ int32_t hd_compare_replay_finish(struct hd_compare_replay *c, double alpha, uint
   return HADRON_OK;
 }
 
-int32_t hd_compare_sessions(const char *journal, uint32_t most, int64_t *numbers, uint32_t *count, struct hd_fault *fault) {
+int32_t hd_compare_sessions(const char *journal, uint32_t most, int64_t *numbers, uint32_t *count, uint64_t *end, struct hd_fault *fault) {
   struct hd_journal_cursor *cursor;
   struct hadron_record record;
   int64_t session = 0;
   bool told = true; // ticks before the first session that is kept belong to none
   *count = 0;
+  char inside[1100];
   int32_t code = hd_journal_cursor_open(journal, &cursor, fault);
+  if (code == HADRON_ERR_NOT_FOUND && snprintf(inside, sizeof inside, "%s/journal", journal) < (int)sizeof inside) code = hd_journal_cursor_open(inside, &cursor, fault);
   if (code) return code;
   while (!(code = hd_journal_cursor_next(cursor, &record, fault))) {
     if (record.template_id == HADRON_MSG_SESSION && record.size >= sizeof(struct hadron_session) && !(((const struct hadron_session *)record.bytes)->flags & 1)) {
@@ -215,9 +217,11 @@ int32_t hd_compare_sessions(const char *journal, uint32_t most, int64_t *numbers
     }
     if (told || record.template_id != HADRON_MSG_TICK) continue;
     told = true;
+    if (most == 0) continue;
     if (*count == most) memmove(numbers, numbers + 1, --*count * sizeof *numbers);
-    if (most) numbers[(*count)++] = session;
+    numbers[(*count)++] = session;
   }
+  *end = hd_journal_cursor_position(cursor);
   hd_journal_cursor_close(cursor);
   return code == HADRON_ERR_AGAIN ? HADRON_OK : code;
 }

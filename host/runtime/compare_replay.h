@@ -49,7 +49,8 @@ int32_t hd_compare_replay_run(struct hd_compare_replay *c, struct hd_config *con
 int32_t hd_compare_replay_finish(struct hd_compare_replay *c, double alpha, uint32_t resamples, uint64_t seed);
 
 // The sessions of a journal that hold ticks: the last `most` of them, oldest first, as numbers for the parameter `session` of the replay
-// venue. numbers: room for `most`.
-int32_t hd_compare_sessions(const char *journal, uint32_t most, int64_t *numbers, uint32_t *count, struct hd_fault *fault);
+// venue. numbers: room for `most`. end: the parameter `until`, without which the second side would see what a running host has written
+// meanwhile. journal: its directory, or the data directory.
+int32_t hd_compare_sessions(const char *journal, uint32_t most, int64_t *numbers, uint32_t *count, uint64_t *end, struct hd_fault *fault);
 
 #endif

@@ -135,6 +135,8 @@ static int32_t journal_row(struct reader *r) {
   uint32_t size;
   int32_t result = journal_next(&j->walk, &record, &size);
   if (result) return result;
+  uint64_t until = r->setup->options.until, at = j->walk.position + (uint64_t)((const uint8_t *)record - j->walk.base);
+  if (until && at >= until) return HADRON_ERR_END; // a host that runs writes on
   r->done = j->walk.position + j->walk.offset;
   const void *block = record + 1;
   if (is_begin(record, size)) session_begins(j);

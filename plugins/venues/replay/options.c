@@ -83,6 +83,11 @@ int32_t options_set(struct reader_options *o, const char *name, const char *valu
     return scan_decimal(&s, 8, &o->size.e8) && scan_done(&s) && o->size.e8 > 0 && o->size.e8 <= SIZE_MAX_E8 ? HADRON_OK
                                                                               : options_refused(fault, name, value, "a quantity above 0");
   }
+  if (strcmp(name, "until") == 0) {
+    char *end;
+    o->until = strtoull(value, &end, 10);
+    return *value >= '0' && *value <= '9' && !*end ? HADRON_OK : options_refused(fault, name, value, "a position in the journal");
+  }
   if (strcmp(name, "session") == 0) {
     char *end;
     o->session = strtoll(value, &end, 10);
@@ -113,7 +118,7 @@ int32_t options_lines(struct reader_options *o, const char *lines, struct fault 
     result = options_set(o, line, equals + 1, fault);
     if (result == HADRON_ERR_NOT_FOUND)
       return options_refused(fault, "options", line,
-                             "format, symbol, columns, lean, map_files, from, to, timezone, period, size, session or verify");
+                             "format, symbol, columns, lean, map_files, from, to, timezone, period, size, session, until or verify");
   }
   return result;
 }

@@ -41,6 +41,7 @@ struct reader_options {
   int64_t period_ns;   // of CSV bars; 0: by the file
   struct hadron_quantity size; // of CSV prices without one
   bool verify;         // native files and journals: check the checksums
+  uint64_t until;      // journals: position of the first record that is left out; 0: all that is there
   int64_t session;     // journals: 0 all, n > 0 the nth that is kept, n < 0 counted from the last
 };
 

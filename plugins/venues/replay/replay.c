@@ -26,7 +26,7 @@ struct replay_params {
   int64_t period_ns;
   struct hadron_quantity size;
   int64_t verify;
-  int64_t session;
+  int64_t session, until;
 };
 
 struct replay {
@@ -160,6 +160,7 @@ static int32_t replay_options(struct replay *p) {
   p->setup.options.size = q->size;
   p->setup.options.verify = q->verify != 0;
   p->setup.options.session = q->session;
+  p->setup.options.until = (uint64_t)q->until;
   uint32_t adjust = 0, quotes = 0;
   int32_t result = replay_choice(p, "`quotes`", q->quotes, quotes_modes, "auto, recorded or book", &quotes);
   if (!result) result = replay_choice(p, "`adjust`", q->adjust, adjust_modes, "none, split or full", &adjust);
@@ -324,6 +325,7 @@ static const struct hadron_param params[] = {
     {"period", "CSV: length of a bar; 0: by the file", "ns", "0s", HADRON_PARAM_DURATION, FIELD(period_ns), 8, 0, 0, PERIOD_MAX, 0, 0},
     {"size", "CSV: quantity of trades that come without one", "", "1", HADRON_PARAM_QUANTITY, FIELD(size), 8, 0, 1, SIZE_MAX_E8, 0, 0},
     {"verify", "native files and journals: check the checksums", "", "true", HADRON_PARAM_BOOL, FIELD(verify), 8, 0, 0, 1, 0, 0},
+    {"until", "journal: position of the first record that is left out; 0: all that is there", "", "0", HADRON_PARAM_INTEGER, FIELD(until), 8, 0, 0, INT64_MAX, 0, 0},
     {"session", "journal: 0 all, 2 the second that is kept, -1 the last", "", "0", HADRON_PARAM_INTEGER, FIELD(session), 8, 0, -SESSIONS_MAX, SESSIONS_MAX, 0, 0},
 };
 
