@@ -8,7 +8,7 @@
 
 #define ENTRY "hadron_plugin_v1"
 #define NAME_SHOWN 48  // bytes of a symbol in a message
-#define ENTRIES_MAX 8  // constructors that are looked at; more are refused unseen
+#define ENTRIES_MAX 64 // constructors that are looked at; more are refused unseen. A sanitizer adds one for each file of a plugin
 
 // ---- imports
 
