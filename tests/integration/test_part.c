@@ -149,8 +149,9 @@ static void a_venue_trades_on(void **state) {
   assert_true(changing.changes >= 9);
   assert_true(changing.held_back < changing.changes);
   assert_int_equal(changing.run.overfilled, 0);
-  assert_true(hd_session_count(&changing.run.session, HADRON_MSG_EXECUTION) > 50);
   session_run_close(&changing.run);
+  reference(); // the new instance draws other latencies; it fills about as much
+  assert_true(changing.run.counts[HADRON_MSG_EXECUTION] * 2 > plain.run.counts[HADRON_MSG_EXECUTION] && plain.run.counts[HADRON_MSG_EXECUTION] > 10);
 }
 
 // A recorder that cannot open its database: the one before goes on, and no record is missing.

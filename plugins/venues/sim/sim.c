@@ -1,6 +1,7 @@
 // The plugin: its tables for the host, and the loop that does everything in order of time. sim.h has the contract.
 #include <stdlib.h>
 
+#include "hadron/ext/state.h"
 #include "sim.h"
 
 #define STEPS_MAX 4096 // events per poll of the exchange form, so that a poll stays short
@@ -197,7 +198,32 @@ static const struct hadron_venue_api api = {
     .on_tick = sim_on_tick,
 };
 
-static const void *capability(const char *name) { return strcmp(name, HADRON_CAP_PARAMS) == 0 ? &sim_params_table : NULL; }
+// What the next instance must not repeat: the numbers that order and execution ids are made of. What rests in the market is not handed over.
+static int32_t sim_save(const void *self, void *buffer, uint32_t capacity, uint32_t *size) {
+  const struct sim *s = self;
+  const uint64_t numbers[2] = {s->number_last, s->execution_last};
+  if (capacity < sizeof numbers) return HADRON_ERR_FULL;
+  memcpy(buffer, numbers, sizeof numbers);
+  *size = sizeof numbers;
+  return HADRON_OK;
+}
+
+static int32_t sim_load(void *self, uint32_t schema, const void *buffer, uint32_t size) {
+  struct sim *s = self;
+  uint64_t numbers[2];
+  if (schema != 1) return HADRON_ERR_UNSUPPORTED;
+  if (size != sizeof numbers) return HADRON_ERR_CORRUPT;
+  memcpy(numbers, buffer, sizeof numbers);
+  s->number_last = numbers[0], s->execution_last = numbers[1];
+  return HADRON_OK;
+}
+
+static const struct hadron_state state = {sizeof state, 1, 1, 2 * sizeof(uint64_t), sim_save, sim_load};
+
+static const void *capability(const char *name) {
+  if (strcmp(name, HADRON_CAP_PARAMS) == 0) return &sim_params_table;
+  return strcmp(name, HADRON_CAP_STATE) == 0 ? &state : NULL;
+}
 
 HADRON_PLUGIN(VENUE, "sim", "1.0.0", "Simulated venue: fills against recorded ticks, or a seeded exchange with its own flow",
               "hadron.venue/1", &api, capability);
