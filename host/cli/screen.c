@@ -99,13 +99,23 @@ static const char *limits_of(const json_t *row) {
   return count_of(over, "time") + count_of(over, "allocations") + count_of(over, "errors") > 0 ? " OVER" : "";
 }
 
+// "live", "canary 0.1", "warm 9m 58s": a warm one is a shadow that can be gone back to.
+static void role_cell(struct hd_table *t, const json_t *row) {
+  char left[32];
+  hd_duration_format(left, sizeof left, (int64_t)(number_of(row, "warm_left_s") * 1e9));
+  bool canary = strcmp(text_of(row, "role"), "canary") == 0;
+  if (json_is_true(json_object_get(row, "warm"))) hd_table_cell(t, "warm %s", left);
+  else if (canary && json_object_get(row, "weight")) hd_table_cell(t, "canary %g", number_of(row, "weight"));
+  else hd_table_cell(t, "%s", text_of(row, "role"));
+}
+
 static void draw_strategies(const struct pen *p, const json_t *s) {
-  static const struct hd_table_column columns[] = {{"strategy", false}, {"P&L", true}, {"realised", true}, {"unrealised", true}, {"fees", true},
-                                                   {"wins", true}, {"losses", true}, {"errors", true}, {"p50", true}, {"p99", true}, {"role", false}};
+  static const struct hd_table_column columns[] = {{"strategy", false}, {"version", false}, {"role", false}, {"P&L", true}, {"realised", true}, {"unrealised", true},
+                                                   {"fees", true}, {"wins", true}, {"losses", true}, {"errors", true}, {"p50", true}, {"p99", true}};
   struct hd_table t;
   size_t i;
   json_t *row;
-  hd_table_init(&t, columns, 11);
+  hd_table_init(&t, columns, 12);
   json_array_foreach(json_object_get(s, "strategies"), i, row) {
     const json_t *latency = json_object_get(row, "latency");
     char p50[32], p99[32];
@@ -113,6 +123,8 @@ static void draw_strategies(const struct pen *p, const json_t *s) {
     hd_duration_format(p99, sizeof p99, (int64_t)count_of(latency, "p99_ns"));
     hd_table_row(&t);
     hd_table_cell(&t, "%s", text_of(row, "name"));
+    hd_table_cell(&t, "%s", text_of(row, "version"));
+    role_cell(&t, row);
     hd_table_cell(&t, "%s", money(number_of(row, "pnl")));
     hd_table_cell(&t, "%s", money(number_of(row, "realized")));
     hd_table_cell(&t, "%s", money(number_of(row, "unrealized")));
@@ -122,7 +134,6 @@ static void draw_strategies(const struct pen *p, const json_t *s) {
     hd_table_cell(&t, "%s%s", counted(count_of(row, "errors")), limits_of(row));
     hd_table_cell(&t, "%s", p50);
     hd_table_cell(&t, "%s", p99);
-    hd_table_cell(&t, "%s", text_of(row, "role"));
   }
   if (t.row_count) hd_table_print(&t, p->to, p->screen->columns, t.row_count, p->screen->colours, p->end);
   hd_table_fini(&t);

@@ -13,6 +13,7 @@
 #include "lua/runtime.h"
 #include "plugin/params.h"
 #include "runtime/replay.h"
+#include "runtime/session_deploy.h"
 #include "support/machine.h"
 
 _Noreturn void bench_die(const char *format, ...) {
@@ -96,7 +97,10 @@ void bench_session_open(struct bench_session *b, const char *text, const struct 
   test_file_write(file, whole, (size_t)size);
   free(whole);
   if (hd_config_load(&b->config, file, NULL, 0, errors)) bench_die("line %d of the configuration: %s", errors[0].line, errors[0].text);
-  if (hd_session_open(&b->session, &b->config, options, &fault)) bench_die("%s", fault.text);
+  struct hd_session_options o = *options;
+  if (o.versions && hd_session_registry_open(&b->config, &b->registry, &fault)) bench_die("%s", fault.text);
+  o.registry = b->registry;
+  if (hd_session_open(&b->session, &b->config, &o, &fault)) bench_die("%s", fault.text);
 }
 
 void bench_session_run(struct bench_session *b) {
@@ -110,6 +114,7 @@ void bench_session_run(struct bench_session *b) {
 
 void bench_session_close(struct bench_session *b) {
   hd_session_close(&b->session);
+  hd_registry_close(b->registry);
   hd_config_fini(&b->config);
   test_directory_remove(b->dir);
 }

@@ -31,6 +31,7 @@ _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 
 struct bench_session {
   struct hd_config config;
   struct hd_session session;
+  struct hd_registry *registry; // with options->versions: the configuration's
   char dir[TEST_PATH_SIZE];
 };
 void bench_session_open(struct bench_session *b, const char *text, const struct hd_session_options *options);
