@@ -74,6 +74,7 @@ struct hd_deployment {
   uint32_t arrival;                  // enum hd_arrival
   double canary_weight;              // of a version that arrives as a canary
   int64_t warm_ns;                   // how long a replaced version stays on as a warm shadow; 0: not at all
+  double gate_accept;                // largest part of the decisions that may differ there, 0 to 1
   uint32_t gate_sessions;            // recorded sessions that a version replays before it may trade; 0: no gate
   uint32_t arm_count;
   struct hd_guard guard;

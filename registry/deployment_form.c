@@ -35,6 +35,7 @@ static const struct field fields[] = {
     {"canary_weight", TYPE_REAL, AT(canary_weight), 0, 0, "0.1", NULL},
     {"warm", TYPE_DURATION, AT(warm_ns), 0, WARM_MAX_NS, "10m", NULL},
     {"gate", TYPE_COUNT32, AT(gate_sessions), 0, 1000, "0", NULL},
+    {"gate_accept", TYPE_REAL, AT(gate_accept), 0, 0, "0", NULL},
     {"guard.errors", TYPE_COUNT64, AT(guard.errors_max), 0, 0, "0", NULL},
     {"guard.latency_p99", TYPE_DURATION, AT(guard.latency_p99_max_ns), 0, 0, "0", NULL},
     {"guard.drawdown", TYPE_MONEY, AT(guard.drawdown_max), 0, 0, "0", NULL},
@@ -368,7 +369,8 @@ static void check_arm(struct reader *r, const struct hd_deployment *d, uint32_t 
   snprintf(path, sizeof path, "arms[%u].weight", i + 1);
   bool shadow = arm->role == HD_DEPLOYMENT_SHADOW;
   if (shadow && !(arm->weight >= 0)) wrong_at(r, path, "expected 0, a shadow does not trade; found %g", arm->weight);
-  if (!shadow && !(arm->weight > 0 && arm->weight <= 1e6)) wrong_at(r, path, "expected a weight above 0, found %g; an arm that must not trade is a shadow", arm->weight);
+  bool enough = i == 0 ? arm->weight >= 0 : arm->weight > 0; // a configuration may say 0
+  if (!shadow && !(enough && arm->weight <= 1e6)) wrong_at(r, path, "expected a weight above 0, found %g; an arm that must not trade is a shadow", arm->weight);
 }
 
 uint32_t hd_deployment_check(const struct hd_deployment *d, hd_deployment_wrong *wrong, void *user) {
@@ -376,6 +378,9 @@ uint32_t hd_deployment_check(const struct hd_deployment *d, hd_deployment_wrong 
   if (!hd_name_valid(d->name)) wrong_at(&r, "name", "expected a name of a-z, 0-9, _ and - of at most %d bytes, found \"%s\"", HADRON_NAME_SIZE - 1, d->name);
   if (!hd_name_valid(d->plugin)) wrong_at(&r, "plugin", "expected a name of a-z, 0-9, _ and - of at most %d bytes, found \"%s\"", HADRON_NAME_SIZE - 1, d->plugin);
   if (!(d->canary_weight > 0 && d->canary_weight < 1)) wrong_at(&r, "canary_weight", "expected a part of the capital between 0 and 1, found %g", d->canary_weight);
+  if (!(d->gate_accept >= 0 && d->gate_accept <= 1)) wrong_at(&r, "gate_accept", "expected a part of the decisions from 0 to 1, found %g", d->gate_accept);
+  if (d->kind != HADRON_KIND_STRATEGY && !d->enabled)
+    wrong_at(&r, "enabled", "expected true: a %s is exchanged or left out of the configuration, only strategies are disabled", hd_kind_name(d->kind));
   if (d->arm_count == 0) wrong_at(&r, "arms", "expected at least one arm like { version = \"1.0.0\" }, found none");
   if (d->kind != HADRON_KIND_STRATEGY && d->arm_count > 1) wrong_at(&r, "arms", "expected one arm, found %u; only strategies run side by side", d->arm_count);
   for (uint32_t i = 0; i < d->arm_count; i++) check_arm(&r, d, i);

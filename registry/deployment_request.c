@@ -132,6 +132,27 @@ static int32_t find_base(struct hd_registry *r, const char *name, const struct h
   return HADRON_OK;
 }
 
+// A version that has been in a revision is no newcomer: whoever took it out meant it.
+struct newcomer {
+  char words[HADRON_VERSION_SIZE + 16];
+  bool known;
+};
+
+static int32_t look_for(void *user, const struct hd_revision *r, const char *what, struct hd_fault *fault) {
+  struct newcomer *n = user;
+  (void)r, (void)fault;
+  n->known |= strstr(what, n->words) != NULL;
+  return HADRON_OK;
+}
+
+static int32_t arrive(struct hd_registry *r, const struct hd_deployment_request *q, struct hd_deployment *d, struct hd_fault *fault) {
+  struct newcomer n = {.known = false};
+  snprintf(n.words, sizeof n.words, "\"version\":\"%s\"", q->version);
+  int32_t code = hd_revision_list(hd_registry_database(r), q->name, 0, look_for, &n, fault);
+  if (!code && !n.known) hd_deployment_arrive(d, q->version);
+  return code;
+}
+
 static int32_t apply(struct hd_registry *r, const struct hd_deployment_request *q, struct hd_deployment *d, uint32_t *equals, struct hd_fault *fault) {
   const char *version = *q->version ? q->version : NULL;
   struct hd_revision to;
@@ -142,7 +163,7 @@ static int32_t apply(struct hd_registry *r, const struct hd_deployment_request *
   case HD_VERB_DISABLE: return hd_deployment_disable(d, version, fault);
   case HD_VERB_PROMOTE: return hd_deployment_promote(d, version, fault);
   case HD_VERB_DEMOTE: return hd_deployment_demote(d, version, q->shares[0].version[0] ? q->shares[0].version : NULL, fault);
-  case HD_VERB_ARRIVE: hd_deployment_arrive(d, version); return HADRON_OK;
+  case HD_VERB_ARRIVE: return arrive(r, q, d, fault);
   case HD_VERB_AB: return hd_deployment_ab(d, q->shares, q->share_count, q->split, q->shadows, q->shadow_count, fault);
   case HD_VERB_DEPLOY: *d = *q->deployment; return HADRON_OK;
   case HD_VERB_RELOAD:

@@ -19,7 +19,6 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "control/deploy.h"
-#include "runtime/session_deploy.h"
 
 // ---- words ----------------------------------------------------------------------------------------------------------------------------------
 
@@ -244,8 +243,8 @@ static int32_t check_start(struct hd_control *c, const struct hd_deployment_requ
     return hd_fault_set(fault, HADRON_ERR_STATE, "%s: strategies.%s has a role in the configuration that is not live: it is no deployment; leave `role` out and deploy it as a shadow or canary",
                         hd_deployment_verb_name(q->verb), q->name);
   if (!row)
-    return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "%s: this host's configuration has no strategy \"%s\"; a deployment takes its universe, cash and risk from strategies.%s",
-                        hd_deployment_verb_name(q->verb), q->name, q->name);
+    return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "%s: this host's configuration has no strategy \"%s\", nor a venue, service or allocator of this name; a deployment takes its universe, cash and risk from "
+                        "strategies.%s", hd_deployment_verb_name(q->verb), q->name, q->name);
   if (hd_task_find(c->deploying, q->name))
     return hd_fault_set(fault, HADRON_ERR_STATE, "%s: another change of %s is under way; ask again when it is done", hd_deployment_verb_name(q->verb), q->name);
   return HADRON_OK;
@@ -336,13 +335,17 @@ int32_t hd_deploying_open(struct hd_control *c, struct hd_fault *fault) {
   d->registry = s->options.registry;
   hd_session_host(s->config, d->host, sizeof d->host);
   c->deploying = d;
-  return HADRON_OK;
+  int32_t code = hd_arriving_open(d, fault);
+  if (!code) hd_dropping_open(d);
+  return code;
 }
 
 void hd_deploying_close(struct hd_control *c) {
   struct hd_deploying *d = c->deploying;
   if (!d) return;
   d->closing = true;
+  hd_arriving_close(d);
+  hd_dropping_close(d);
   while (d->tasks || d->looks) uv_run(c->options.loop, UV_RUN_ONCE); // what is on a worker comes back first
   hd_watch_close(d);
   uv_mutex_destroy(&d->lock);

@@ -1,4 +1,5 @@
-// What the files of control that change what runs share: deploy.c, arrive.c.
+// What the files of control that change what runs share: deploy.c: a change from the request to the answer.
+// arrive.c: what comes and goes by itself. drop.c: the drop folder. watch.c: guards. gate.c: the gate.
 #ifndef HD_CONTROL_DEPLOY_H
 #define HD_CONTROL_DEPLOY_H
 
@@ -27,6 +28,8 @@ struct hd_task {
 };
 
 struct hd_watch;                       // watch.c
+struct hd_arriving; // arrive.c
+struct hd_dropping; // drop.c
 
 struct hd_deploying {
   struct hd_control *c;
@@ -36,7 +39,10 @@ struct hd_deploying {
   bool closing;
   uint32_t looks;                      // questions on a worker
   struct hd_task *tasks;               // under way; one per deployment
+  const void *fenced_tried;            // the occupant last demoted for instances that were fenced; never followed
   struct hd_watch *watch;              // what the guards look at; NULL: nothing yet
+  struct hd_arriving *arriving;        // owned
+  struct hd_dropping *dropping;        // owned; NULL: no drop folder
 };
 
 struct hd_task *hd_task_find(const struct hd_deploying *d, const char *name); // NULL: no change of this deployment is under way
@@ -49,5 +55,14 @@ void hd_watch_tick(struct hd_control *c);
 void hd_watch_close(struct hd_deploying *d);
 // Journals what is about to be done. [io]
 int32_t hd_deploying_note(struct hd_control *c, uint32_t uid, const char *text, struct hd_fault *fault);
+
+// arrive.c
+int32_t hd_arriving_open(struct hd_deploying *d, struct hd_fault *fault);
+void hd_arriving_close(struct hd_deploying *d); // NULL in it is fine
+
+// drop.c
+void hd_dropping_open(struct hd_deploying *d);
+void hd_dropping_close(struct hd_deploying *d);  // NULL in it is fine
+void hd_dropping_tick(struct hd_dropping *p);     // NULL is fine
 
 #endif

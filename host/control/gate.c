@@ -39,7 +39,7 @@ static int32_t artifact(struct hd_task *t, const struct hd_deployment_arm *arm, 
 int32_t hd_task_gate(struct hd_task *t, struct hd_fault *fault) {
   char live[HD_STORE_PATH_SIZE], candidate[HD_STORE_PATH_SIZE];
   struct hd_gate_request request = {.config = t->d->c->options.session->config, .strategy = t->want->name, .sessions = t->want->gate_sessions,
-                                    .accept = t->request.accept};
+                                    .accept = t->request.accept > t->want->gate_accept ? t->request.accept : t->want->gate_accept};
   if (is_open(t)) return HADRON_OK;
   int32_t code = artifact(t, &t->runs.arms[0], live, sizeof live, &request.live, fault);
   for (uint32_t i = 0; i < t->want->arm_count && !code; i++) {

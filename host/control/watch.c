@@ -140,8 +140,27 @@ static void judge(struct hd_control *c, struct hd_watch *w, const struct hd_guar
   if (v.action != HD_GUARD_ALERT) demote(c, seat, warm, &v);
 }
 
+// Without any guard: a version of which an instance failed until it was fenced, and that has something to go back to.
+static void look_at_fenced(struct hd_control *c) {
+  const struct hd_session *s = c->options.session;
+  for (uint32_t i = 0; i < s->arm_count; i++) {
+    const struct hd_session_arm *seat = &s->arms[i];
+    uint32_t fenced = seat->occupant ? atomic_load(&seat->occupant->fenced) : 0;
+    const struct hd_session_arm *warm = fenced && seat->role == HD_ROLE_LIVE ? warm_of(s, seat) : NULL;
+    if (!fenced || c->deploying->fenced_tried == seat->occupant || (seat->role != HD_ROLE_CANARY && !warm)) continue;
+    const struct hd_session_deployed *row = hd_session_deployed(s, seat->config->base.name);
+    if (!row || row->fixed || !row->now.revision || hd_task_find(c->deploying, row->now.name)) continue;
+    struct hd_guard_verdict v = {.action = warm ? HD_GUARD_ROLLBACK : HD_GUARD_DEMOTE};
+    snprintf(v.why, sizeof v.why, "%u of %u instances failed and were fenced", fenced, seat->occupant->instance_count);
+    hd_log_error("GUARD", "%s@%s: %s", row->now.name, seat->occupant->plugin->manifest.version, v.why);
+    c->deploying->fenced_tried = seat->occupant; // once: what cannot be done is not tried every second
+    demote(c, seat, warm, &v);
+  }
+}
+
 void hd_watch_tick(struct hd_control *c) {
   const struct hd_session *s = c->options.session;
+  look_at_fenced(c);
   struct hd_fault fault;
   bool some = false;
   for (uint32_t i = 0; i < s->deployed_count; i++) some |= is_watched(&s->deployed[i]->now.guard);

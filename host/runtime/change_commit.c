@@ -64,8 +64,24 @@ static void take_seat(struct hd_placing *p, struct hd_occupant *o, uint32_t role
   p->warm_until_ns = warm_until_ns;
 }
 
+// Where a wanted arm sits already and may stay, or where it changes places with the live one; NULL: it needs a seat.
+static struct hd_placing *seat_for(struct hd_change *c, uint32_t arm) {
+  if (wanted(c, arm) == c->home->occupant && c->found[0]) return placing_of(c, c->found[0]); // they change places
+  return c->found[arm] && c->found[arm] != c->home ? placing_of(c, c->found[arm]) : NULL;
+}
+
+// A version that is kept warm stays through changes that do not concern it.
+static void keep_warm(struct hd_change *c) {
+  for (uint32_t i = 1; i < c->placing_count; i++) {
+    struct hd_placing *p = &c->placings[i];
+    bool wanted_elsewhere = false;
+    for (uint32_t k = 0; k < c->want.arm_count; k++) wanted_elsewhere |= wanted(c, k) == p->before;
+    if (p->before && !p->occupant && !wanted_elsewhere && p->seat->warm_until_ns > c->now_ns) take_seat(p, p->before, HD_ROLE_SHADOW, p->seat->weight, p->seat->warm_until_ns);
+  }
+}
+
 // The live one takes the home seat; what sits there now goes to where that one came from, or to a warm seat. The others stay where they
-// are or take what is free. Who is named nowhere leaves.
+// are, then those who are new take what is free. Who is named nowhere leaves, but for a warm one whose time is not over.
 static int32_t plan(struct hd_change *c, struct hd_fault *fault) {
   for (uint32_t i = 0; i < c->s->arm_count; i++)
     if (c->s->arms[i].home == c->home->id && &c->s->arms[i] == c->home) place(c, &c->s->arms[i]);
@@ -75,16 +91,19 @@ static int32_t plan(struct hd_change *c, struct hd_fault *fault) {
   bool displaced = before && before != live, kept = false;
   if (live) take_seat(&c->placings[0], live, HD_ROLE_LIVE, c->want.arms[0].weight, 0);
   for (uint32_t i = 1; i < c->want.arm_count; i++) {
-    const struct hd_deployment_arm *w = &c->want.arms[i];
-    struct hd_occupant *o = wanted(c, i);
-    struct hd_placing *p = NULL;
-    kept |= o == before;
-    if (o == before && c->found[0]) p = placing_of(c, c->found[0]); // they change places
-    else if (c->found[i] && c->found[i] != c->home) p = placing_of(c, c->found[i]);
-    if (!p && !(p = free_seat(c, fault))) return fault->code;
-    take_seat(p, o, w->role, w->weight, 0);
+    struct hd_placing *p = seat_for(c, i);
+    kept |= wanted(c, i) == before;
+    if (p) take_seat(p, wanted(c, i), c->want.arms[i].role, c->want.arms[i].weight, 0);
   }
-  if (!displaced || kept || !live || c->want.warm_ns <= 0) return HADRON_OK;
+  bool warms = displaced && !kept && live && c->want.warm_ns > 0;
+  if (live && !warms) keep_warm(c);
+  for (uint32_t i = 1; i < c->want.arm_count; i++) {
+    if (seat_for(c, i)) continue;
+    struct hd_placing *p = free_seat(c, fault);
+    if (!p) return fault->code;
+    take_seat(p, wanted(c, i), c->want.arms[i].role, c->want.arms[i].weight, 0);
+  }
+  if (!warms) return HADRON_OK;
   struct hd_placing *warm = c->found[0] ? placing_of(c, c->found[0]) : NULL;
   if (!warm || warm->occupant) warm = free_seat(c, fault);
   if (!warm) return fault->code;

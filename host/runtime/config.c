@@ -97,6 +97,7 @@ const struct hd_config_key hd_config_strategy_keys[] = {
     {"deployment.canary_weight", HD_KEY_REAL, STRATEGY_AT(canary_weight), 0, 0, 1, "0.1", NULL, false, "part of the capital that a version gets which arrives as a canary"},
     {"deployment.warm", HD_KEY_DURATION, STRATEGY_AT(warm_ns), 0, 0, INT64_C(604800000000000), "10m", NULL, false, "how long a replaced version stays on, ready to be rolled back to; 0s: not at all"},
     {"deployment.gate", HD_KEY_U32, STRATEGY_AT(gate_sessions), 0, 0, 1000, "0", NULL, false, "recorded sessions that a version replays before it may trade; 0: none"},
+    {"deployment.gate_accept", HD_KEY_REAL, STRATEGY_AT(gate_accept), 0, 0, 1, "0", NULL, false, "largest part of its decisions that may differ there from those of the live version"},
     {"deployment.guard.errors", HD_KEY_U64, STRATEGY_AT(guard.errors_max), 0, 0, INT64_MAX, "0", NULL, false, "failed callbacks after which a version is demoted; 0: not watched"},
     {"deployment.guard.latency_p99", HD_KEY_DURATION, STRATEGY_AT(guard.latency_p99_max_ns), 0, 0, INT64_MAX, "0s", NULL, false, "time of a callback above which it is; 0s: not watched"},
     {"deployment.guard.drawdown", HD_KEY_MONEY, STRATEGY_AT(guard.drawdown_max), 0, 0, INT64_MAX, "0", NULL, false, "loss from its own peak above which it is; 0: not watched"},

@@ -39,7 +39,7 @@ struct hd_config_strategy {
   struct hd_limits risk;            // all zero: none of its own
   // What its deployment begins with; from then on the registry's revision rules.
   uint32_t split, arrival;          // enum hd_split, enum hd_arrival
-  double canary_weight;
+  double canary_weight, gate_accept;
   int64_t warm_ns;
   uint32_t gate_sessions;
   struct hd_guard guard;

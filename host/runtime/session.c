@@ -116,11 +116,7 @@ int32_t hd_session_plugin_path(const struct hd_config *config, const char *plugi
 
 int32_t hd_session_load(struct hd_session *s, const struct hd_config_plugin *c, uint32_t kind, const struct hd_plugin **out,
                         struct hd_fault *fault) {
-  const struct hd_session_plugins from = {s->config, s->options.registry, !s->options.versions};
-  *out = NULL;
-  int32_t code = hd_session_load_plugin(&from, c, kind, NULL, out, fault);
-  if (!code && !*out) code = hd_fault_set(fault, HADRON_ERR_PERMISSION, "plugin \"%s\" is not in the registry, and registry.policy is require; `hadron registry add` it first", c->plugin);
-  return code ? hd_fault_prefix(fault, "%s:%d: %s: ", s->config->path, c->line, c->name) : HADRON_OK;
+  return hd_session_part(s, c, kind, out, fault);
 }
 
 // ---- building --------------------------------------------------------------------------------------------------------------------

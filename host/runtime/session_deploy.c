@@ -230,6 +230,13 @@ struct hd_session_deployed *hd_session_deployed(const struct hd_session *s, cons
   return NULL;
 }
 
+static void first_arm(struct hd_deployment *d, const struct hd_plugin *plugin, double weight) {
+  d->arm_count = 1;
+  d->arms[0] = (struct hd_deployment_arm){.role = HD_DEPLOYMENT_LIVE, .weight = weight};
+  hd_text_copy(d->arms[0].version, sizeof d->arms[0].version, plugin->manifest.version);
+  memcpy(d->arms[0].digest, plugin->digest, sizeof d->arms[0].digest);
+}
+
 // What the section says.
 static void from_section(struct hd_deployment *d, const struct hd_config_strategy *c, const struct hd_plugin *plugin) {
   hd_deployment_init(d, c->base.name, plugin->manifest.name);
@@ -238,12 +245,10 @@ static void from_section(struct hd_deployment *d, const struct hd_config_strateg
   d->canary_weight = c->canary_weight > 0 && c->canary_weight < 1 ? c->canary_weight : d->canary_weight;
   d->warm_ns = c->warm_ns;
   d->gate_sessions = c->gate_sessions;
+  d->gate_accept = c->gate_accept;
   d->guard = c->guard;
   d->budget = c->budget;
-  d->arm_count = 1;
-  d->arms[0] = (struct hd_deployment_arm){.role = HD_DEPLOYMENT_LIVE, .weight = c->weight};
-  hd_text_copy(d->arms[0].version, sizeof d->arms[0].version, plugin->manifest.version);
-  memcpy(d->arms[0].digest, plugin->digest, sizeof d->arms[0].digest);
+  first_arm(d, plugin, c->weight);
 }
 
 static int32_t add_revision(struct hd_session *s, struct hd_deployment *d, const char *host, const char *why, struct hd_fault *fault) {
@@ -298,27 +303,63 @@ static int32_t new_row(struct hd_session *s, struct hd_session_deployed **out, s
   return HADRON_OK;
 }
 
-int32_t hd_session_strategy(struct hd_session *s, const struct hd_config_strategy *c, const struct hd_plugin **plugin, const struct hd_deployment **as,
-                            struct hd_fault *fault) {
+// The row of a section, once its plugin is loaded: what rules it, and the plugin of that.
+static int32_t settle_row(struct hd_session *s, struct hd_session_deployed *row, const struct hd_plugin **plugin, struct hd_fault *fault) {
   struct hd_registry *r = s->options.registry;
-  char file[HD_PLUGIN_PATH_SIZE], host[64];
-  struct hd_session_deployed *row = NULL;
-  *as = NULL;
-  if (!r || !s->options.versions) return hd_session_load(s, &c->base, HADRON_KIND_STRATEGY, plugin, fault);
-  const struct hd_session_plugins from = {s->config, r, false};
-  int32_t code = hd_session_load_plugin(&from, &c->base, HADRON_KIND_STRATEGY, file, plugin, fault);
-  if (code) return hd_fault_prefix(fault, "%s:%d: %s: ", s->config->path, c->base.line, c->base.name);
-  hd_session_host(s->config, host, sizeof host);
-  if ((code = new_row(s, &row, fault))) return code;
-  hd_text_copy(row->file, sizeof row->file, file);
-  from_section(&row->now, c, *plugin);
-  row->fixed = c->role != HD_DEPLOYMENT_LIVE;
+  char host[64];
   if (row->fixed || !is_registered(r, *plugin)) return HADRON_OK;
-  code = resolve_pending(s, c->base.name, host, fault);
+  hd_session_host(s->config, host, sizeof host);
+  int32_t code = resolve_pending(s, row->now.name, host, fault);
   if (!code) code = choose(s, row, host, fault);
   if (!code && memcmp((*plugin)->digest, row->now.arms[0].digest, 32) != 0) code = hd_session_open_artifact(r, &row->now, 0, plugin, fault);
-  if (!code) *as = &row->now;
-  return code ? hd_fault_prefix(fault, "%s:%d: strategy %s: ", s->config->path, c->base.line, c->base.name) : HADRON_OK;
+  return code;
+}
+
+int32_t hd_session_strategy(struct hd_session *s, const struct hd_config_strategy *c, const struct hd_plugin **plugin, const struct hd_deployment **as,
+                            struct hd_fault *fault) {
+  const struct hd_session_plugins from = {s->config, s->options.registry, false};
+  char file[HD_PLUGIN_PATH_SIZE];
+  struct hd_session_deployed *row = NULL;
+  *as = NULL;
+  if (!from.registry || !s->options.versions) return hd_session_load(s, &c->base, HADRON_KIND_STRATEGY, plugin, fault);
+  int32_t code = hd_session_load_plugin(&from, &c->base, HADRON_KIND_STRATEGY, file, plugin, fault);
+  if (!code) code = new_row(s, &row, fault);
+  if (!code) {
+    hd_text_copy(row->file, sizeof row->file, file);
+    from_section(&row->now, c, *plugin);
+    row->fixed = c->role != HD_DEPLOYMENT_LIVE;
+    code = settle_row(s, row, plugin, fault);
+  }
+  if (code) return hd_fault_prefix(fault, "%s:%d: %s: ", s->config->path, c->base.line, c->base.name);
+  if (row->now.revision) *as = &row->now;
+  return HADRON_OK;
+}
+
+// Two sections of one name: the strategy's is the deployment.
+static bool named_like_a_strategy(const struct hd_config *c, const char *name) {
+  for (uint32_t i = 0; i < c->strategy_count; i++)
+    if (strcmp(c->strategies[i].base.name, name) == 0) return true;
+  return false;
+}
+
+int32_t hd_session_part(struct hd_session *s, const struct hd_config_plugin *c, uint32_t kind, const struct hd_plugin **plugin, struct hd_fault *fault) {
+  const struct hd_session_plugins from = {s->config, s->options.registry, !s->options.versions};
+  char file[HD_PLUGIN_PATH_SIZE];
+  struct hd_session_deployed *row = NULL;
+  *plugin = NULL;
+  int32_t code = hd_session_load_plugin(&from, c, kind, file, plugin, fault);
+  if (!code && !*plugin) code = hd_fault_set(fault, HADRON_ERR_PERMISSION, "plugin \"%s\" is not in the registry, and registry.policy is require; `hadron registry add` it first", c->plugin);
+  if (!code && from.registry && s->options.versions && !named_like_a_strategy(s->config, c->name) && !hd_session_deployed(s, c->name)) {
+    code = new_row(s, &row, fault);
+    if (!code) {
+      hd_text_copy(row->file, sizeof row->file, file);
+      hd_deployment_init(&row->now, c->name, (*plugin)->manifest.name);
+      row->now.kind = kind;
+      first_arm(&row->now, *plugin, 1);
+      code = settle_row(s, row, plugin, fault);
+    }
+  }
+  return code ? hd_fault_prefix(fault, "%s:%d: %s: ", s->config->path, c->line, c->name) : HADRON_OK;
 }
 
 // ---- arms beside the live one ---------------------------------------------------------------------------------------------------------------------

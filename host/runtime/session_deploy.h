@@ -13,7 +13,7 @@
 #include "registry/registry.h"
 #include "runtime/session.h"
 
-// One strategy's section as a deployment.
+// One section of the configuration as a deployment.
 struct hd_session_deployed {
   struct hd_deployment now;       // what runs; revision 0: nothing that the registry knows of
   char file[HD_PLUGIN_PATH_SIZE]; // that the section names; "": a version of the registry
@@ -46,6 +46,8 @@ bool hd_session_registry_there(const struct hd_config *config);
 // What a strategy's live seat begins with. as: of its deployment, NULL without one; borrowed(until the session is closed).
 int32_t hd_session_strategy(struct hd_session *s, const struct hd_config_strategy *c, const struct hd_plugin **plugin, const struct hd_deployment **as,
                             struct hd_fault *fault);
+// The plugin of a venue, a service or the allocator: each is a deployment too, of one version.
+int32_t hd_session_part(struct hd_session *s, const struct hd_config_plugin *c, uint32_t kind, const struct hd_plugin **plugin, struct hd_fault *fault);
 // Once seats are there: arms beside the live one, and deployments that are disabled.
 int32_t hd_session_deploy(struct hd_session *s, struct hd_fault *fault);
 

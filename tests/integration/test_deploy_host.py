@@ -309,6 +309,36 @@ def check_under_way():
         host.stop()
 
 
+def check_drop_folder():
+    """A file put there becomes a version, and does what the deployment says; a bad one is told why."""
+    with Host() as host:
+        host.start()
+        drop = os.path.join(host.directory, "data", "plugins")
+        until("the folder is there", lambda: os.path.isdir(drop))
+        host.write("data/plugins/turns.lua", TURNS % ("1.1.0", GOOD))
+        until("it came as a shadow", lambda: ("1.1.0", "shadow", False) in host.seats())
+        rows = host.history()
+        assert rows[-1]["who"] == "arrival" and "drop folder" in rows[-1]["why"], rows[-1]
+        host.write("data/plugins/bad.lua", "return 5\n")
+        until("it was rejected", lambda: glob.glob(drop + "/rejected/*reason*"))
+        host.ask("disable", "trend@1.1.0")
+        host.write("data/plugins/turns.lua", TURNS % ("1.2.0", GOOD))
+        until("the next one came", lambda: ("1.2.0", "shadow", False) in host.seats())
+        assert [s[:2] for s in host.seats()] == [("1.0.0", "live"), ("1.2.0", "shadow")], host.seats()
+        host.stop()
+
+
+def check_parts():
+    """The venue, too, is a deployment: it is exchanged and gone back from, and its section rules it until somebody does."""
+    with Host() as host:
+        host.start()
+        assert host.history("sim")[0]["what"]["kind"] == "venue"
+        assert host.history("allocator")[0]["what"]["kind"] == "allocator"
+        assert "only strategies" in host.refused("disable", "sim")
+        assert not host.ask("reload", "sim")["changed"]
+        host.stop()
+
+
 def check_one_at_a_time():
     """Of many who ask at once each gets an answer, and the history has every change that was made, in order."""
     with Host() as host:

@@ -129,6 +129,8 @@ static void all_mistakes_at_once(void **state) {
   expect_error(load(&d, "return { name = 'a', plugin = 'b',\n arms = {} }"), 2, "arms: expected a list");
   expect_error(load(&d, "return 5"), 1, "expected a table");
   expect_error(load(&d, "return {\n name = }"), 2, "unexpected symbol");
+  assert_int_equal(load(&d, "return { name = 'a', plugin = 'b', kind = 'venue', enabled = false, arms = { { version = '1.0.0' } } }"), 1);
+  expect_error(1, 1, "only strategies are disabled");
   assert_int_equal(load(&d, "return { name = 'a', plugin = 'b', kind = 'venue', arms = { { version = '1.0.0' }, { version = '1.1.0', role = 'canary' } } }"), 1);
   expect_error(1, 1, "only strategies run side by side");
   setenv("HADRON_TEST_SECRET", "s3cr3t-w0rd", 1);
@@ -177,6 +179,7 @@ static void make_random(struct hd_random *r, struct hd_deployment *d) {
   d->canary_weight = (double)(1 + hd_random_below(r, 998)) / 1000;
   d->warm_ns = (int64_t)hd_random_below(r, INT64_C(604800000000000));
   d->gate_sessions = (uint32_t)hd_random_below(r, 1001);
+  d->gate_accept = (double)hd_random_below(r, 1001) / 1000;
   d->guard = (struct hd_guard){hd_random_below(r, INT64_MAX), (int64_t)hd_random_below(r, INT64_MAX), {(int64_t)hd_random_below(r, INT64_MAX)}};
   d->budget = (struct hd_budget){(int64_t)hd_random_below(r, INT64_MAX), hd_random_below(r, 9), hd_random_below(r, 9), (int64_t)hd_random_below(r, 9), (uint32_t)hd_random_below(r, UINT32_MAX),
                                  1 + (uint32_t)hd_random_below(r, 3)};
