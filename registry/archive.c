@@ -2,6 +2,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <dlfcn.h>
 #include <errno.h>
 #include <jansson.h>
 #include <sys/stat.h>
@@ -12,11 +13,67 @@
 #include "plugin/loader.h"
 #include "registry/registry_internal.h"
 
+// libarchive brings XML, ICU and C++ with it: several MB and milliseconds of every start, for a command that few starts are about. It is opened
+// when an archive is.
+#define LIBRARY "libarchive.so.13"
+#define FUNCTIONS(X) \
+  X(archive_entry_filetype) \
+  X(archive_entry_free) \
+  X(archive_entry_hardlink) \
+  X(archive_entry_new) \
+  X(archive_entry_pathname) \
+  X(archive_entry_set_filetype) \
+  X(archive_entry_set_mtime) \
+  X(archive_entry_set_pathname) \
+  X(archive_entry_set_perm) \
+  X(archive_entry_set_size) \
+  X(archive_entry_size) \
+  X(archive_entry_size_is_set) \
+  X(archive_entry_symlink) \
+  X(archive_error_string) \
+  X(archive_read_data) \
+  X(archive_read_free) \
+  X(archive_read_new) \
+  X(archive_read_next_header) \
+  X(archive_read_open_filename) \
+  X(archive_read_support_filter_zstd) \
+  X(archive_read_support_format_tar) \
+  X(archive_write_add_filter_zstd) \
+  X(archive_write_close) \
+  X(archive_write_data) \
+  X(archive_write_free) \
+  X(archive_write_header) \
+  X(archive_write_new) \
+  X(archive_write_open_filename) \
+  X(archive_write_set_format_pax_restricted)
+
+static struct {
+#define MEMBER(name) __typeof__(name) *name;
+  FUNCTIONS(MEMBER)
+#undef MEMBER
+  void *handle;
+} library;
+
+static int32_t library_open(struct hd_fault *fault) {
+  if (library.handle) return HADRON_OK;
+  void *symbol, *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+  if (!handle) return hd_fault_set(fault, HADRON_ERR_DEPENDENCY, "archives need " LIBRARY ": %s; install the package libarchive13", dlerror());
+#define RESOLVE(name)                                                                                                             \
+  symbol = dlsym(handle, #name);                                                                                                  \
+  memcpy(&library.name, &symbol, sizeof symbol); /* ISO C has no cast from a data to a function pointer */                        \
+  if (!symbol) return hd_fault_set(fault, HADRON_ERR_DEPENDENCY, LIBRARY ": no function " #name "; install libarchive 3.6 or later");
+  FUNCTIONS(RESOLVE)
+#undef RESOLVE
+  library.handle = handle;
+  return HADRON_OK;
+}
+
+
 #define INDEX "hadron-registry.json"
 #define NAME_SIZE 192
 
 static int32_t archive_fault(struct archive *a, const char *path, const char *what, int32_t code, struct hd_fault *fault) {
-  const char *words = archive_error_string(a);
+  const char *words = library.archive_error_string(a);
   return hd_fault_set(fault, code, "%s: %s: %s", path, what, words ? words : "no reason given");
 }
 
@@ -32,14 +89,14 @@ struct out {
 
 // Same bytes for the same content: no owner, no time of the file.
 static int32_t entry_write(struct out *o, const char *name, const void *bytes, size_t size, struct hd_fault *fault) {
-  struct archive_entry *e = archive_entry_new();
-  archive_entry_set_pathname(e, name);
-  archive_entry_set_size(e, (la_int64_t)size);
-  archive_entry_set_filetype(e, AE_IFREG);
-  archive_entry_set_perm(e, 0444);
-  archive_entry_set_mtime(e, 0, 0);
-  bool done = archive_write_header(o->a, e) == ARCHIVE_OK && archive_write_data(o->a, bytes, size) == (la_ssize_t)size;
-  archive_entry_free(e);
+  struct archive_entry *e = library.archive_entry_new();
+  library.archive_entry_set_pathname(e, name);
+  library.archive_entry_set_size(e, (la_int64_t)size);
+  library.archive_entry_set_filetype(e, AE_IFREG);
+  library.archive_entry_set_perm(e, 0444);
+  library.archive_entry_set_mtime(e, 0, 0);
+  bool done = library.archive_write_header(o->a, e) == ARCHIVE_OK && library.archive_write_data(o->a, bytes, size) == (la_ssize_t)size;
+  library.archive_entry_free(e);
   return done ? HADRON_OK : archive_fault(o->a, o->path, "writing the archive", HADRON_ERR_IO, fault);
 }
 
@@ -91,22 +148,24 @@ static int32_t index_write(struct out *o, struct hd_fault *fault) {
 }
 
 int32_t hd_registry_export(struct hd_registry *r, const char *path, const char *const *specs, uint32_t count, struct hd_archive_result *out, struct hd_fault *fault) {
-  struct out o = {.r = r, .path = path, .a = archive_write_new(), .versions = json_array()};
+  int32_t code = library_open(fault);
+  if (code) return code;
+  struct out o = {.r = r, .path = path, .a = library.archive_write_new(), .versions = json_array()};
   struct stat st;
   char fresh[HD_STORE_PATH_SIZE];
   if (lstat(path, &st) == 0 || (size_t)snprintf(fresh, sizeof fresh, "%s.new-%ld", path, (long)getpid()) >= sizeof fresh) {
-    archive_write_free(o.a);
+    library.archive_write_free(o.a);
     json_decref(o.versions);
     return hd_fault_set(fault, HADRON_ERR_EXISTS, "%.400s: expected a name for a new archive, found a file; choose another name", path);
   }
-  archive_write_set_format_pax_restricted(o.a);
-  archive_write_add_filter_zstd(o.a);
-  int32_t code = archive_write_open_filename(o.a, fresh) == ARCHIVE_OK ? HADRON_OK : archive_fault(o.a, path, "opening the archive", HADRON_ERR_IO, fault);
+  library.archive_write_set_format_pax_restricted(o.a);
+  library.archive_write_add_filter_zstd(o.a);
+  code = library.archive_write_open_filename(o.a, fresh) == ARCHIVE_OK ? HADRON_OK : archive_fault(o.a, path, "opening the archive", HADRON_ERR_IO, fault);
   for (uint32_t i = 0; i < count && !code; i++) code = spec_write(&o, specs[i], fault);
   if (!code && count == 0) code = hd_registry_list(r, NULL, version_write, &o, fault);
   if (!code) code = index_write(&o, fault); // last: a cut archive has none
-  if (archive_write_close(o.a) != ARCHIVE_OK && !code) code = archive_fault(o.a, path, "closing the archive", HADRON_ERR_IO, fault);
-  archive_write_free(o.a);
+  if (library.archive_write_close(o.a) != ARCHIVE_OK && !code) code = archive_fault(o.a, path, "closing the archive", HADRON_ERR_IO, fault);
+  library.archive_write_free(o.a);
   json_decref(o.versions);
   if (!code && rename(fresh, path) != 0) code = hd_fault_set(fault, HADRON_ERR_IO, "%s: naming the archive: %s", path, strerror(errno));
   if (code) unlink(fresh);
@@ -140,13 +199,13 @@ static int32_t strange(const struct in *in, const char *name, struct hd_fault *f
 }
 
 static int32_t entry_read(struct in *in, struct archive_entry *e, uint64_t max, struct hd_source *out, struct hd_fault *fault) {
-  const char *name = archive_entry_pathname(e);
-  la_int64_t size = archive_entry_size(e);
-  if (!archive_entry_size_is_set(e) || size <= 0 || (uint64_t)size > max || in->bytes + (uint64_t)size > HD_ARCHIVE_BYTES_MAX) return strange(in, name, fault);
+  const char *name = library.archive_entry_pathname(e);
+  la_int64_t size = library.archive_entry_size(e);
+  if (!library.archive_entry_size_is_set(e) || size <= 0 || (uint64_t)size > max || in->bytes + (uint64_t)size > HD_ARCHIVE_BYTES_MAX) return strange(in, name, fault);
   struct hd_source s = {malloc((size_t)size + 1), (size_t)size};
   if (!s.bytes) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: no memory for %lld bytes", in->path, (long long)size);
   for (size_t at = 0; at < s.size;) {
-    la_ssize_t n = archive_read_data(in->a, s.bytes + at, s.size - at);
+    la_ssize_t n = library.archive_read_data(in->a, s.bytes + at, s.size - at);
     if (n <= 0) {
       hd_source_free(&s);
       return archive_fault(in->a, in->path, "reading the archive: it is damaged or cut", HADRON_ERR_CORRUPT, fault);
@@ -207,9 +266,9 @@ static bool hex_named(const char *name, const char *suffix) {
 }
 
 static int32_t entry_take(struct in *in, struct archive_entry *e, struct hd_fault *fault) {
-  const char *name = archive_entry_pathname(e);
+  const char *name = library.archive_entry_pathname(e);
   if (!name) name = "";
-  if (archive_entry_filetype(e) != AE_IFREG || archive_entry_hardlink(e) || archive_entry_symlink(e)) return strange(in, name, fault);
+  if (library.archive_entry_filetype(e) != AE_IFREG || library.archive_entry_hardlink(e) || library.archive_entry_symlink(e)) return strange(in, name, fault);
   if (in->artifact_count + in->signature_count > 2 * HD_ARCHIVE_VERSIONS_MAX) return strange(in, "too many entries", fault);
   if (strcmp(name, INDEX) == 0) return index_take(in, e, fault);
   if (strncmp(name, "artifacts/", 10) == 0 && (hex_named(name + 10, ".so") || hex_named(name + 10, ".lua"))) return artifact_take(in, e, name + 10, fault);
@@ -220,11 +279,11 @@ static int32_t entry_take(struct in *in, struct archive_entry *e, struct hd_faul
 static int32_t archive_load(struct in *in, struct hd_fault *fault) {
   struct archive_entry *e;
   int status = ARCHIVE_OK;
-  archive_read_support_format_tar(in->a);
-  archive_read_support_filter_zstd(in->a);
-  if (archive_read_open_filename(in->a, in->path, 65536) != ARCHIVE_OK) return archive_fault(in->a, in->path, "opening the archive", access(in->path, F_OK) ? HADRON_ERR_NOT_FOUND : HADRON_ERR_CORRUPT, fault);
+  library.archive_read_support_format_tar(in->a);
+  library.archive_read_support_filter_zstd(in->a);
+  if (library.archive_read_open_filename(in->a, in->path, 65536) != ARCHIVE_OK) return archive_fault(in->a, in->path, "opening the archive", access(in->path, F_OK) ? HADRON_ERR_NOT_FOUND : HADRON_ERR_CORRUPT, fault);
   int32_t code = HADRON_OK;
-  while (!code && (status = archive_read_next_header(in->a, &e)) == ARCHIVE_OK) code = entry_take(in, e, fault);
+  while (!code && (status = library.archive_read_next_header(in->a, &e)) == ARCHIVE_OK) code = entry_take(in, e, fault);
   if (!code && status != ARCHIVE_EOF) code = archive_fault(in->a, in->path, "reading the archive: it is damaged or cut", HADRON_ERR_CORRUPT, fault);
   if (!code && (!in->index || json_integer_value(json_object_get(in->index, "format")) != 1))
     code = hd_fault_set(fault, HADRON_ERR_CORRUPT, "%s: expected " INDEX " of format 1, found %s: the archive is cut, or of a newer hadron", in->path, in->index ? "another format" : "none");
@@ -259,12 +318,14 @@ static int32_t version_take(struct hd_registry *r, const struct in *in, const js
 }
 
 int32_t hd_registry_import(struct hd_registry *r, const char *path, const char *who, hd_archive_fn tell, void *user, struct hd_archive_result *out, struct hd_fault *fault) {
-  struct in in = {.path = path, .a = archive_read_new()};
+  int32_t code = library_open(fault);
+  if (code) return code;
+  struct in in = {.path = path, .a = library.archive_read_new()};
   struct hd_archive_result result = {0};
   size_t i;
   json_t *row;
-  int32_t code = archive_load(&in, fault);
-  archive_read_free(in.a);
+  code = archive_load(&in, fault);
+  library.archive_read_free(in.a);
   if (!code)
     json_array_foreach(json_object_get(in.index, "versions"), i, row) {
       struct hd_registry_added added = {0};
