@@ -1,4 +1,3 @@
-#include <libpq-fe.h>
 #include <math.h>
 #include <poll.h>
 
@@ -6,6 +5,7 @@
 #include "base/banned.h"
 #include "base/text.h"
 #include "registry/database_internal.h"
+#include "registry/libpq.h"
 
 #define WAIT_TEXT_SIZE 16
 #define MIGRATION_LOCK "4842" // the recorder's: one program at a time makes the tables
@@ -15,18 +15,18 @@
 enum { TYPE_BOOL = 16, TYPE_INT8 = 20, TYPE_INT2 = 21, TYPE_INT4 = 23, TYPE_FLOAT4 = 700, TYPE_FLOAT8 = 701, TYPE_UUID = 2950 };
 
 static int32_t link_fail(PGconn *db, const char *what, struct hd_fault *fault) {
-  const char *words = PQerrorMessage(db);
+  const char *words = hd_libpq.PQerrorMessage(db);
   return hd_fault_set(fault, HADRON_ERR_DATABASE, "%.80s: %.*s", what, (int)strcspn(words, "\n"), words);
 }
 
 static int32_t result_end(PGconn *db, PGresult *r, const char *what, struct hd_fault *fault) {
-  ExecStatusType status = PQresultStatus(r);
+  ExecStatusType status = hd_libpq.PQresultStatus(r);
   int32_t code = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? HADRON_OK : link_fail(db, what, fault);
-  PQclear(r);
+  hd_libpq.PQclear(r);
   return code;
 }
 
-static int32_t link_script(void *link, const char *sql, struct hd_fault *fault) { return result_end(link, PQexec(link, sql), sql, fault); }
+static int32_t link_script(void *link, const char *sql, struct hd_fault *fault) { return result_end(link, hd_libpq.PQexec(link, sql), sql, fault); }
 
 // Without this libpq writes the server's notices to standard error, across the screen.
 static void notice_drop(void *self, const char *text) { (void)self, (void)text; }
@@ -39,17 +39,21 @@ static int32_t link_settle(PGconn *db, struct hd_fault *fault) {
 
 static int32_t link_open(void **link, const char *url, struct hd_fault *fault) {
   char wait[WAIT_TEXT_SIZE];
+  int32_t code = hd_libpq_open(fault);
+  if (code) return code;
   snprintf(wait, sizeof wait, "%d", HD_DATABASE_WAIT_MS / 1000);
   const char *keys[] = {"connect_timeout", "dbname", "fallback_application_name", NULL}, *values[] = {wait, url, "hadron", NULL};
-  PGconn *db = PQconnectdbParams(keys, values, 1);
+  PGconn *db = hd_libpq.PQconnectdbParams(keys, values, 1);
   *link = db;
   if (!db) return hd_fault_set(fault, HADRON_ERR_MEMORY, "database: out of memory");
-  if (PQstatus(db) != CONNECTION_OK) return link_fail(db, "connecting", fault);
-  PQsetNoticeProcessor(db, notice_drop, NULL);
+  if (hd_libpq.PQstatus(db) != CONNECTION_OK) return link_fail(db, "connecting", fault);
+  hd_libpq.PQsetNoticeProcessor(db, notice_drop, NULL);
   return link_settle(db, fault);
 }
 
-static void link_close(void *link) { PQfinish(link); }
+static void link_close(void *link) {
+  if (link) hd_libpq.PQfinish(link);
+}
 
 // The value as text; NULL: SQL's NULL. room: for numbers.
 static const char *value_text(const struct hd_sql_value *v, char room[40]) {
@@ -75,9 +79,9 @@ static bool uuid_parse(uint8_t to[16], const char *text) {
 // libpq gives text; the column's type says what it stands for.
 static struct hd_sql_value value_read(PGresult *r, int row, int column, uint8_t room[16]) {
   struct hd_sql_value v = HD_SQL_NULL;
-  if (PQgetisnull(r, row, column)) return v;
-  const char *text = PQgetvalue(r, row, column);
-  switch (PQftype(r, column)) {
+  if (hd_libpq.PQgetisnull(r, row, column)) return v;
+  const char *text = hd_libpq.PQgetvalue(r, row, column);
+  switch (hd_libpq.PQftype(r, column)) {
   case TYPE_BOOL: return (struct hd_sql_value)HD_SQL_INTEGER(*text == 't');
   case TYPE_INT2: case TYPE_INT4: case TYPE_INT8: return (struct hd_sql_value)HD_SQL_INTEGER(strtoll(text, NULL, 10));
   case TYPE_FLOAT4: case TYPE_FLOAT8: return (struct hd_sql_value)HD_SQL_REAL(strtod(text, NULL));
@@ -89,7 +93,7 @@ static struct hd_sql_value value_read(PGresult *r, int row, int column, uint8_t 
 static int32_t rows_give(PGresult *r, hd_row_fn take, void *user, struct hd_fault *fault) {
   struct hd_sql_value values[HD_DATABASE_COLUMNS_MAX];
   uint8_t rooms[HD_DATABASE_COLUMNS_MAX][16];
-  int rows = PQntuples(r), columns = PQnfields(r);
+  int rows = hd_libpq.PQntuples(r), columns = hd_libpq.PQnfields(r);
   HD_ASSERT(columns <= HD_DATABASE_COLUMNS_MAX);
   int32_t code = HADRON_OK;
   for (int row = 0; row < rows && !code; row++) {
@@ -104,50 +108,50 @@ static int32_t link_run(void *link, const char *sql, const struct hd_sql_value *
   char rooms[HD_DATABASE_VALUES_MAX][40];
   const char *texts[HD_DATABASE_VALUES_MAX];
   for (uint32_t i = 0; i < count; i++) texts[i] = value_text(&values[i], rooms[i]);
-  PGresult *r = PQexecParams(link, sql, (int)count, NULL, texts, NULL, NULL, 0);
-  ExecStatusType status = PQresultStatus(r);
-  *changed = strncmp(PQcmdStatus(r), "SELECT", 6) != 0 ? strtoull(PQcmdTuples(r), NULL, 10) : 0;
+  PGresult *r = hd_libpq.PQexecParams(link, sql, (int)count, NULL, texts, NULL, NULL, 0);
+  ExecStatusType status = hd_libpq.PQresultStatus(r);
+  *changed = strncmp(hd_libpq.PQcmdStatus(r), "SELECT", 6) != 0 ? strtoull(hd_libpq.PQcmdTuples(r), NULL, 10) : 0;
   int32_t code = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK ? HADRON_OK : link_fail(link, sql, fault);
   if (!code && take) code = rows_give(r, take, user, fault);
-  PQclear(r);
+  hd_libpq.PQclear(r);
   return code;
 }
 
 // COMMIT of a transaction that failed before answers "ROLLBACK" and calls it a success.
 static int32_t link_commit(void *link, struct hd_fault *fault) {
-  PGresult *r = PQexec(link, "COMMIT");
-  bool done = PQresultStatus(r) == PGRES_COMMAND_OK && strcmp(PQcmdStatus(r), "COMMIT") == 0;
-  int32_t code = done ? HADRON_OK : PQresultStatus(r) == PGRES_COMMAND_OK
+  PGresult *r = hd_libpq.PQexec(link, "COMMIT");
+  bool done = hd_libpq.PQresultStatus(r) == PGRES_COMMAND_OK && strcmp(hd_libpq.PQcmdStatus(r), "COMMIT") == 0;
+  int32_t code = done ? HADRON_OK : hd_libpq.PQresultStatus(r) == PGRES_COMMAND_OK
     ? hd_fault_set(fault, HADRON_ERR_DATABASE, "COMMIT: a statement of the transaction had failed, so the server rolled it back") : link_fail(link, "COMMIT", fault);
-  PQclear(r);
+  hd_libpq.PQclear(r);
   return code;
 }
 
 // A connection that the server ended while nobody looked is found by reading: its last words first, then its end.
 static bool link_alive(PGconn *db) {
-  struct pollfd p = {.fd = PQsocket(db), .events = POLLIN};
-  for (int i = 0; i < 8 && PQstatus(db) == CONNECTION_OK && poll(&p, 1, 0) > 0; i++)
-    if (PQconsumeInput(db) != 1) return false;
-  return PQstatus(db) == CONNECTION_OK;
+  struct pollfd p = {.fd = hd_libpq.PQsocket(db), .events = POLLIN};
+  for (int i = 0; i < 8 && hd_libpq.PQstatus(db) == CONNECTION_OK && poll(&p, 1, 0) > 0; i++)
+    if (hd_libpq.PQconsumeInput(db) != 1) return false;
+  return hd_libpq.PQstatus(db) == CONNECTION_OK;
 }
 
 static int32_t link_renew(void *link, struct hd_fault *fault) {
   if (link_alive(link)) return HADRON_OK;
-  PQreset(link);
-  return PQstatus(link) == CONNECTION_OK ? link_settle(link, fault) : link_fail(link, "connecting again", fault);
+  hd_libpq.PQreset(link);
+  return hd_libpq.PQstatus(link) == CONNECTION_OK ? link_settle(link, fault) : link_fail(link, "connecting again", fault);
 }
 
 static int32_t link_listen(void *link, const char *channel, int *fd, struct hd_fault *fault) {
   char sql[128];
   snprintf(sql, sizeof sql, "LISTEN %.63s", channel); // a name of this program, not of a user
   int32_t code = link_script(link, sql, fault);
-  *fd = PQsocket(link);
+  *fd = hd_libpq.PQsocket(link);
   return code;
 }
 
 static bool link_heard(void *link) {
-  bool heard = PQconsumeInput(link) != 1 || PQstatus(link) != CONNECTION_OK;
-  for (PGnotify *n; (n = PQnotifies(link)) != NULL; PQfreemem(n)) heard = true;
+  bool heard = hd_libpq.PQconsumeInput(link) != 1 || hd_libpq.PQstatus(link) != CONNECTION_OK;
+  for (PGnotify *n; (n = hd_libpq.PQnotifies(link)) != NULL; hd_libpq.PQfreemem(n)) heard = true;
   return heard;
 }
 

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <jansson.h>
-#include <libpq-fe.h>
 #include <lua.h>
 #include <mbedtls/version.h>
 #include <sched.h>
@@ -22,6 +21,7 @@
 #include <uv.h>
 
 #include "base/banned.h"
+#include "registry/libpq.h"
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/cli.h"
@@ -198,8 +198,14 @@ static void check_time_zone(struct doctor *d, struct finding *f) {
 static void check_libraries(struct doctor *d, struct finding *f) {
   (void)d;
   char tls[32];
+  struct hd_fault fault;
   mbedtls_version_get_string(tls);
-  int pq = PQlibVersion();
+  if (hd_libpq_open(&fault)) {
+    found(f, WARN, "%s", fault.text);
+    advise(f, "PostgreSQL cannot be used until then; SQLite can");
+    return;
+  }
+  int pq = hd_libpq.PQlibVersion();
   bool same = sqlite3_libversion_number() >= SQLITE_VERSION_NUMBER && uv_version() >= UV_VERSION_HEX;
   found(f, same ? GOOD : WARN, "libuv %s, Lua %s.%s, jansson %s, SQLite %s, libpq %d.%d, mbedTLS %s", uv_version_string(), LUA_VERSION_MAJOR, LUA_VERSION_MINOR,
         jansson_version_str(), sqlite3_libversion(), pq / 10000, pq % 10000, tls);
@@ -346,22 +352,27 @@ static void check_sqlite(const char *path, struct finding *f) {
 
 static void check_postgres(const char *url, struct finding *f) {
   const char *const keys[] = {"dbname", "connect_timeout", NULL}, *const values[] = {url, "3", NULL};
-  PGconn *connection = PQconnectdbParams(keys, values, 1);
-  if (PQstatus(connection) != CONNECTION_OK) {
+  struct hd_fault fault;
+  if (hd_libpq_open(&fault)) {
+    found(f, FAIL, "%s", fault.text);
+    return;
+  }
+  PGconn *connection = hd_libpq.PQconnectdbParams(keys, values, 1);
+  if (hd_libpq.PQstatus(connection) != CONNECTION_OK) {
     char text[300];
-    hd_text_copy(text, sizeof text, PQerrorMessage(connection));
+    hd_text_copy(text, sizeof text, hd_libpq.PQerrorMessage(connection));
     text[strcspn(text, "\n")] = 0;
     found(f, FAIL, "%s", text);
     advise(f, "start the server, or mend the recorder's url; trading would go on, and rows follow when the server is back");
   } else {
-    int version = PQserverVersion(connection);
-    PGresult *rows = PQexec(connection, "SELECT count(*), coalesce(max(number), 0) FROM schema_migrations");
-    bool there = PQresultStatus(rows) == PGRES_TUPLES_OK;
-    if (there) found(f, GOOD, "server %d.%d, database %s: %s migrations, the last is %s", version / 10000, version % 10000, PQdb(connection), PQgetvalue(rows, 0, 0), PQgetvalue(rows, 0, 1));
-    else found(f, GOOD, "server %d.%d, database %s: no migrations yet; the recorder makes its tables", version / 10000, version % 10000, PQdb(connection));
-    PQclear(rows);
+    int version = hd_libpq.PQserverVersion(connection);
+    PGresult *rows = hd_libpq.PQexec(connection, "SELECT count(*), coalesce(max(number), 0) FROM schema_migrations");
+    bool there = hd_libpq.PQresultStatus(rows) == PGRES_TUPLES_OK;
+    if (there) found(f, GOOD, "server %d.%d, database %s: %s migrations, the last is %s", version / 10000, version % 10000, hd_libpq.PQdb(connection), hd_libpq.PQgetvalue(rows, 0, 0), hd_libpq.PQgetvalue(rows, 0, 1));
+    else found(f, GOOD, "server %d.%d, database %s: no migrations yet; the recorder makes its tables", version / 10000, version % 10000, hd_libpq.PQdb(connection));
+    hd_libpq.PQclear(rows);
   }
-  PQfinish(connection);
+  hd_libpq.PQfinish(connection);
 }
 
 static void check_database(struct doctor *d, struct finding *f) {

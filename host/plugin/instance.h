@@ -28,7 +28,8 @@
 #include "plugin/capability.h"
 #include "plugin/loader.h"
 
-#define HD_INSTANCE_NAME_SIZE 96 // there are thousands of instances: what each of them carries is counted
+#define HD_INSTANCE_NAME_SIZE 80 // there are thousands of instances: what each of them carries is counted; a longer name is cut
+#define HD_INSTANCE_OWNER_SIZE 80 // a name of a section and ".shard63"
 #define HD_INSTANCE_FAIL_SIZE 512
 
 enum hd_instance_state {
@@ -55,7 +56,7 @@ struct hadron_instance {
   uint64_t errors;                         // callbacks that failed; the room counts
   uint64_t lines;                          // log lines written
   char name[HD_INSTANCE_NAME_SIZE];        // in logs and errors: "sma/AAPL"
-  char metric_owner[HD_INSTANCE_NAME_SIZE]; // who the cells belong to: all instances of a plugin on one shard
+  char metric_owner[HD_INSTANCE_OWNER_SIZE]; // who the cells belong to: all instances of a plugin on one shard
 };
 
 struct hd_instance_options {
