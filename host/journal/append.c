@@ -137,11 +137,12 @@ int32_t hd_journal_append(struct hd_journal *j, uint32_t kind, const void *block
     uint64_t claim = atomic_fetch_add_explicit(&s->reserved, CLAIM_RECORD | stride / 8, memory_order_relaxed);
     uint64_t start = claim_offset(claim);
     if (__builtin_expect(start + stride <= s->limit, 1)) {
-      record_write(s->base + start, size, s->first_sequence + (claim >> 32), time_ns, (uint16_t)kind, block, block_length, tail,
-                   tail_size);
       if (position) *position = s->position + start;
+      unsigned char *base = s->base; // once the record is there the segment may go
+      record_write(base + start, size, s->first_sequence + (claim >> 32), time_ns, (uint16_t)kind, block, block_length, tail,
+                   tail_size);
       // A journal is always written where nothing has been yet: these lines are asked for before the records that will need them come.
-      const unsigned char *ahead = s->base + start + stride + AHEAD_BYTES; // may lie beyond the end: a hint, not a read
+      const unsigned char *ahead = base + start + stride + AHEAD_BYTES; // may lie beyond the end: a hint, not a read
       for (uint32_t i = 0; i < stride; i += 64) __builtin_prefetch(ahead + i, 1);
       return HADRON_OK;
     }

@@ -502,7 +502,7 @@ void hd_pipeline_decisions(struct hd_pipeline *p, const struct hadron_decision *
   stage_end(p, HD_STAGE_MERGE, start);
   if (live) hd_coordinator_merge(&p->coordinator, stamped, live, now_ns);
   if (!shadows) return;
-  p->started = 0; // the stages' times are those of trading
+  if (!p->listener.decided) p->started = 0; // the stages' times are those of trading
   hd_desk_merge(p, shadows, now_ns);
 }
 

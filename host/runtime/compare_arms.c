@@ -120,8 +120,9 @@ static int32_t version_add(struct hd_compare_arms *c, const char *name, const ch
 }
 
 static bool is_version(const struct hd_compare_arms *c, uint32_t at, const char *name, const char *version, const uint8_t digest[32]) {
+  if (at >= c->version_count) return false;
   const struct hd_compare_version *v = &c->versions[at];
-  return at < c->version_count && strcmp(v->name, name) == 0 && strcmp(v->version, version) == 0 && memcmp(v->digest, digest, 32) == 0;
+  return strcmp(v->name, name) == 0 && strcmp(v->version, version) == 0 && memcmp(v->digest, digest, 32) == 0;
 }
 
 // The version of an artifact; where it has another seat already (the same one twice, with other parameters), the one of this seat.

@@ -3,7 +3,7 @@
 #include "support/test.h"
 
 const char *test_plugin_path(const char *name) {
-  static char path[1024];
+  static _Thread_local char path[1024];
   const char *folder = getenv("HADRON_TEST_PLUGIN_DIR");
   // The program lies in build/<preset>/tests and runs in build/<preset> unless the environment says otherwise.
   snprintf(path, sizeof path, "%s/%s.so", folder ? folder : "tests/plugins", name);
