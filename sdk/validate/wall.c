@@ -14,7 +14,7 @@
 #define DESCRIPTORS_MAX 64
 #define EXIT_ORPHAN 121
 
-static bool limit(int what, uint64_t value) {
+static bool limit(unsigned what, uint64_t value) {
   struct rlimit now, l = {(rlim_t)value, (rlim_t)value};
   if (getrlimit(what, &now) == 0 && now.rlim_max < l.rlim_max) l.rlim_cur = l.rlim_max = now.rlim_max; // never wider than the parent's
   return setrlimit(what, &l) == 0;
@@ -30,7 +30,7 @@ static uint64_t file_size_max(void) {
 static bool set_limits(const struct hd_probe_wire *w) {
   // A core of 1 byte is none, and unlike 0 it is also heard where a program collects them.
   const struct {
-    int what;
+    unsigned what;
     uint64_t value;
   } rows[] = {{RLIMIT_CORE, 1},     {RLIMIT_CPU, (uint64_t)w->timeout_ns / 1000000000 + 2}, {RLIMIT_NOFILE, DESCRIPTORS_MAX}, {RLIMIT_FSIZE, file_size_max()}, {RLIMIT_MEMLOCK, 0},
               {RLIMIT_MSGQUEUE, 0},
@@ -57,11 +57,15 @@ static int32_t filter(void) {
   if (f == NULL) return -ENOMEM;
   int error = 0;
   for (size_t i = 0; i < sizeof refused / sizeof *refused && !error; i++) error = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), refused[i], 0);
-  if (!error) error = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(prlimit64), 1, SCMP_A2(SCMP_CMP_NE, 0)); // asking is free
-  // Signals: to itself. Threads of its own, by the older call, whose flags can be seen.
-  if (!error) error = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(kill), 1, SCMP_A0(SCMP_CMP_NE, self));
-  if (!error) error = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(tgkill), 1, SCMP_A0(SCMP_CMP_NE, self));
-  if (!error) error = seccomp_rule_add(f, SCMP_ACT_ERRNO(EPERM), SCMP_SYS(clone), 1, SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0));
+  // Limits may be asked for; signals go to itself; a thread is made by the older call, whose flags can be seen.
+  const struct {
+    int call;
+    struct scmp_arg_cmp when;
+  } partly[] = {{SCMP_SYS(prlimit64), {2, SCMP_CMP_NE, 0, 0}},
+                {SCMP_SYS(kill), {0, SCMP_CMP_NE, self, 0}},
+                {SCMP_SYS(tgkill), {0, SCMP_CMP_NE, self, 0}},
+                {SCMP_SYS(clone), {0, SCMP_CMP_MASKED_EQ, CLONE_THREAD, 0}}};
+  for (size_t i = 0; i < sizeof partly / sizeof *partly && !error; i++) error = seccomp_rule_add_array(f, SCMP_ACT_ERRNO(EPERM), partly[i].call, 1, &partly[i].when);
   if (!error) error = seccomp_rule_add(f, SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0);
   if (!error) error = seccomp_load(f);
   seccomp_release(f);
