@@ -2,20 +2,19 @@
 
 #include <archive.h>
 #include <archive_entry.h>
-#include <dlfcn.h>
 #include <errno.h>
 #include <jansson.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/banned.h"
+#include "base/library.h"
 #include "base/text.h"
 #include "plugin/loader.h"
 #include "registry/registry_internal.h"
 
 // libarchive brings XML, ICU and C++ with it: several MB and milliseconds of every start, for a command that few starts are about. It is opened
 // when an archive is.
-#define LIBRARY "libarchive.so.13"
 #define FUNCTIONS(X) \
   X(archive_entry_filetype) \
   X(archive_entry_free) \
@@ -48,26 +47,9 @@
   X(archive_write_set_format_pax_restricted)
 
 static struct {
-#define MEMBER(name) __typeof__(name) *name;
-  FUNCTIONS(MEMBER)
-#undef MEMBER
-  void *handle;
+  HD_LIBRARY_MEMBERS(FUNCTIONS)
 } library;
-
-static int32_t library_open(struct hd_fault *fault) {
-  if (library.handle) return HADRON_OK;
-  void *symbol, *handle = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
-  if (!handle) return hd_fault_set(fault, HADRON_ERR_DEPENDENCY, "archives need " LIBRARY ": %s; install the package libarchive13", dlerror());
-#define RESOLVE(name)                                                                                                             \
-  symbol = dlsym(handle, #name);                                                                                                  \
-  memcpy(&library.name, &symbol, sizeof symbol); /* ISO C has no cast from a data to a function pointer */                        \
-  if (!symbol) return hd_fault_set(fault, HADRON_ERR_DEPENDENCY, LIBRARY ": no function " #name "; install libarchive 3.6 or later");
-  FUNCTIONS(RESOLVE)
-#undef RESOLVE
-  library.handle = handle;
-  return HADRON_OK;
-}
-
+static struct hd_library libarchive = HD_LIBRARY(FUNCTIONS, library, "libarchive.so.13", "archives", "install the package libarchive13, version 3.6 or later");
 
 #define INDEX "hadron-registry.json"
 #define NAME_SIZE 192
@@ -148,7 +130,7 @@ static int32_t index_write(struct out *o, struct hd_fault *fault) {
 }
 
 int32_t hd_registry_export(struct hd_registry *r, const char *path, const char *const *specs, uint32_t count, struct hd_archive_result *out, struct hd_fault *fault) {
-  int32_t code = library_open(fault);
+  int32_t code = hd_library_open(&libarchive, fault);
   if (code) return code;
   struct out o = {.r = r, .path = path, .a = library.archive_write_new(), .versions = json_array()};
   struct stat st;
@@ -318,7 +300,7 @@ static int32_t version_take(struct hd_registry *r, const struct in *in, const js
 }
 
 int32_t hd_registry_import(struct hd_registry *r, const char *path, const char *who, hd_archive_fn tell, void *user, struct hd_archive_result *out, struct hd_fault *fault) {
-  int32_t code = library_open(fault);
+  int32_t code = hd_library_open(&libarchive, fault);
   if (code) return code;
   struct in in = {.path = path, .a = library.archive_read_new()};
   struct hd_archive_result result = {0};

@@ -4,9 +4,8 @@
 #define HD_REGISTRY_LIBPQ_H
 
 #include <libpq-fe.h>
-#include <stdint.h>
 
-#include "base/fault.h"
+#include "base/library.h"
 
 #define HD_LIBPQ_FUNCTIONS(X) \
   X(PQclear) \
@@ -35,9 +34,7 @@
   X(PQstatus)
 
 struct hd_libpq {
-#define HD_LIBPQ_MEMBER(name) __typeof__(name) *name;
-  HD_LIBPQ_FUNCTIONS(HD_LIBPQ_MEMBER)
-#undef HD_LIBPQ_MEMBER
+  HD_LIBRARY_MEMBERS(HD_LIBPQ_FUNCTIONS)
 };
 extern struct hd_libpq hd_libpq;
 
