@@ -4,4 +4,5 @@ add_library(hadron_whole INTERFACE)
 if(CMAKE_BUILD_TYPE STREQUAL "Release" AND NOT HADRON_SANITIZE AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
   set(HADRON_LTO_COMPILE -flto=auto -ffat-lto-objects)
   target_link_options(hadron_whole INTERFACE -flto=auto -O3)
+  set(HADRON_LTO_NONE -fno-lto) # without a word the linker takes the compiler's form wherever it finds one
 endif()
