@@ -7,19 +7,18 @@ is asking again until an answer comes, at most WAIT_S seconds."""
 
 import json
 import os
-import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 
-BUILD = os.environ.get("HADRON_BUILD_DIR", "build/release")
-HADRON = os.path.join(BUILD, "hadron")
-PLUGIN = os.path.join(os.environ.get("HADRON_TEST_PLUGIN_DIR", os.path.join(BUILD, "tests/plugins")), "misbehave.so")
+sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
+from support import host as host_of  # noqa: E402
+from support.host import HADRON, PLUGINS, WAIT_S, until  # noqa: E402
+
+PLUGIN = os.path.join(PLUGINS, "misbehave.so")
 SANITIZED = os.environ.get("HADRON_SANITIZE", "") != ""
-WAIT_S = 200
 
 # One strategy per budget and action; it breaks its budget on the first of three instruments.
 KINDS = {"time": ("slow", 'time = "1ms"'), "allocations": ("hungry", "allocations = 6"), "errors": ("error", "errors = 4")}
@@ -42,48 +41,17 @@ def config(strategies, threads, form="paper"):
 """
 
 
-def until(what, question):
-    end = time.monotonic() + WAIT_S
-    while time.monotonic() < end:
-        answer = question()
-        if answer:
-            return answer
-        select.select([], [], [], 0.02)
-    raise AssertionError(f"not within {WAIT_S} s: {what}")
-
-
-class Host:
+class Host(host_of.Host):
     def __init__(self, text, directory=None):
-        self.keep = directory is not None
-        self.directory = directory or tempfile.mkdtemp(prefix="hd", dir="/tmp")
-        with open(os.path.join(self.directory, "host.lua"), "w") as file:
-            file.write(text)
+        super().__init__({"host.lua": text}, directory=directory)
 
     def __enter__(self):
-        self.err = open(os.path.join(self.directory, "err"), "w+")
-        self.process = subprocess.Popen([HADRON, "run", "host.lua", "--json"], cwd=self.directory, stdout=subprocess.DEVNULL, stderr=self.err)
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.err.close()
-        if not self.keep:
-            shutil.rmtree(self.directory, ignore_errors=True)
-
-    def text(self):
-        with open(os.path.join(self.directory, "err")) as file:
-            return file.read()
+        return self.launch("--json")
 
     def status(self):
-        assert self.process.poll() is None, self.text()
-        done = subprocess.run([HADRON, "status", "--json"], cwd=self.directory, capture_output=True, text=True, timeout=WAIT_S)
+        assert not self.died(), self.text("err")
+        done = self.command("status", "--json")
         return json.loads(done.stdout) if done.returncode == 0 else None
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(WAIT_S) == 0, self.text()
 
 
 def rows_of(status):
@@ -134,7 +102,7 @@ def each_budget_and_each_action(threads):
         metrics = subprocess.run([HADRON, "status"], cwd=host.directory, capture_output=True, text=True)
         assert " OFF" in metrics.stdout and " FENCED" in metrics.stdout and " OVER" in metrics.stdout, metrics.stdout
         host.stop()
-        said = host.text()
+        said = host.text("err")
         for words in ("time_warn/AAA: budget: on_tick took 3", "allocated 7 times, allowed are 6", "5 callbacks failed in a row, the last was on_tick; allowed are 4",
                       "it gets no more calls, its positions stay", "the version is switched off, its positions stay"):
             assert words in said, (words, said[-4000:])
@@ -145,8 +113,8 @@ def a_hang_is_named():
     try:
         hang = strategy("stuck", "tick:hang", 'watchdog = "1s"')
         with Host(config(hang, False), directory) as host:
-            assert host.process.wait(WAIT_S) == -signal.SIGABRT, host.text()
-            said = host.text()
+            assert host.process.wait(WAIT_S) == -signal.SIGABRT, host.text("err")
+            said = host.text("err")
             assert "strategy stuck/AAA: plugin misbehave 1.0.0: on_tick did not come back within 1.00 s" in said, said
         records = os.listdir(os.path.join(directory, "data", "crash"))
         assert len(records) == 1 and records[0].endswith(".crash"), records
@@ -162,7 +130,7 @@ def a_hang_is_named():
                 words = "an earlier run was stopped at"
                 assert (words in (status.get("alert") or "")) == bool(times), status
                 host.stop()
-                assert (words in host.text()) == bool(times), host.text()
+                assert (words in host.text("err")) == bool(times), host.text("err")
         assert os.listdir(os.path.join(directory, "data", "crash"))[0].endswith(".crash.told")
     finally:
         shutil.rmtree(directory, ignore_errors=True)

@@ -7,18 +7,12 @@ The host trades on the simulated exchange with a strategy in Lua: 1.0.0, 1.1.0 w
 1.3.0 that fails when the session has gone on for a while, which no rehearsal sees. Waiting is asking again until an answer comes, at most WAIT_S seconds."""
 
 import glob
-import json
 import os
-import select
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-import time
 
-HADRON = os.path.join(os.environ["HADRON_BUILD_DIR"], "hadron")
-WAIT_S = 120
+sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
+from support import host as host_of  # noqa: E402
+from support.host import until  # noqa: E402
 
 CONFIG = """return {
   mode = "paper",
@@ -50,56 +44,13 @@ return hadron.strategy {
 FAILS = 'if market.sequence > 3000 then error("it has lost its way") end'
 
 
-def until(what, question):
-    end = time.monotonic() + WAIT_S
-    while time.monotonic() < end:
-        answer = question()
-        if answer:
-            return answer
-        select.select([], [], [], 0.02)
-    raise AssertionError(f"not within {WAIT_S} s: {what}")
-
-
-class Host:
+class Host(host_of.Host):
     def __init__(self):
-        self.directory = tempfile.mkdtemp(prefix="hd", dir="/tmp")
-        self.write("small.lua", CONFIG)
+        super().__init__({"small.lua": CONFIG}, config="small.lua")
         self.version("1.0.0")
-        self.process = None
-
-    def write(self, name, text):
-        with open(os.path.join(self.directory, name), "w", encoding="utf-8") as file:
-            file.write(text)
 
     def version(self, version, does="", size="5"):
         self.write("turns.lua", TURNS % (version, does, size))
-
-    def __enter__(self):
-        out = open(os.path.join(self.directory, "out"), "w", encoding="utf-8")  # noqa: SIM115
-        self.process = subprocess.Popen([HADRON, "run", "small.lua", "--json", "--quiet"], cwd=self.directory, stdout=out, stderr=out)
-        until("the host answers", lambda: self.process.poll() is not None or self.command("status", "--json").returncode == 0)
-        assert self.process.poll() is None, self.words()
-        return self
-
-    def __exit__(self, kind, *_):
-        if kind:
-            print(self.words()[-4000:])
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def words(self):
-        with open(os.path.join(self.directory, "out"), encoding="utf-8") as file:
-            return file.read()
-
-    def command(self, *words):
-        return subprocess.run([HADRON, *words], cwd=self.directory, capture_output=True, text=True, timeout=WAIT_S, check=False)
-
-    def ask(self, *words):
-        done = self.command(*words, "--json")
-        assert done.returncode == 0, (words, done.returncode, done.stderr)
-        return json.loads(done.stdout)
 
     def role(self, version):
         rows = [r["role"] for r in self.ask("status")["strategies"] if r["name"] == "trend" and r["version"] == version]
@@ -166,13 +117,13 @@ def check_report(host):
 
 def main():
     with Host() as host:
+        host.start("--json", "--quiet")
         until("a market is recorded", lambda: host.ask("status")["ticks"] > 3000)
         check_gate(host)
         check_live_guard(host)
         check_canary_guard(host)
         check_report(host)
-        host.process.send_signal(signal.SIGINT)
-        assert host.process.wait(WAIT_S) == 0, host.words()
+        host.stop()
     print("gate and guards hold")
 
 

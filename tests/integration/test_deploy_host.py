@@ -10,18 +10,15 @@ is asking again until an answer comes, at most WAIT_S seconds."""
 import glob
 import json
 import os
-import select
-import shutil
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 import tempfile
-import time
 
-HADRON = os.path.join(os.environ.get("HADRON_BUILD_DIR", "build/release"), "hadron")
-WAIT_S = 120
+sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
+from support import host as host_of  # noqa: E402
+from support.host import WAIT_S, until  # noqa: E402
 
 CONFIG = """return {
   mode = "paper",
@@ -50,64 +47,12 @@ return hadron.strategy {
 GOOD = "self.seen = saved.seen"
 
 
-def until(what, question):
-    end = time.monotonic() + WAIT_S
-    while time.monotonic() < end:
-        answer = question()
-        if answer:
-            return answer
-        select.select([], [], [], 0.01)
-    raise AssertionError(f"not within {WAIT_S} s: {what}")
-
-
-class Host:
+class Host(host_of.Host):
     def __init__(self, warm="10m"):
-        self.directory = tempfile.mkdtemp(prefix="hd", dir="/tmp")
-        self.write("small.lua", CONFIG % warm)
-        self.write("turns.lua", TURNS % ("1.0.0", GOOD))
-        self.process = None
+        super().__init__({"small.lua": CONFIG % warm, "turns.lua": TURNS % ("1.0.0", GOOD)}, config="small.lua")
 
-    def write(self, name, text):
-        with open(os.path.join(self.directory, name), "w") as file:
-            file.write(text)
-
-    def start(self, *arguments):
-        self.out = open(os.path.join(self.directory, "out"), "a+")
-        self.err = open(os.path.join(self.directory, "err"), "a+")
-        self.process = subprocess.Popen([HADRON, "run", "small.lua", "--json", "--quiet", *arguments], cwd=self.directory, stdout=self.out, stderr=self.err)
-        until("the host answers", lambda: self.process.poll() is not None or self.command("status", "--json").returncode == 0)
-        assert self.process.poll() is None, self.text("err")
-        return self
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def text(self, name):
-        with open(os.path.join(self.directory, name)) as file:
-            return file.read()
-
-    def command(self, *words):
-        return subprocess.run([HADRON, *words], cwd=self.directory, capture_output=True, text=True, timeout=WAIT_S)
-
-    def ask(self, *words):
-        done = self.command(*words, "--json")
-        assert done.returncode == 0, (words, done.returncode, done.stderr)
-        return json.loads(done.stdout)
-
-    def refused(self, *words, code=6):
-        done = self.command(*words)
-        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
-        return done.stderr
-
-    def stop(self, number=signal.SIGINT):
-        self.process.send_signal(number)
-        assert self.process.wait(WAIT_S) in (0, -signal.SIGKILL), self.text("err")
+    def start(self, *arguments, **more):
+        return super().start("--json", "--quiet", *arguments, **more)
 
     def version(self, version, load=GOOD):
         """Another version of the plugin in the file that the configuration names."""

@@ -8,7 +8,6 @@ socket. Waiting is asking again until an answer comes, at most WAIT_S seconds.""
 import json
 import os
 import random
-import select
 import shutil
 import signal
 import socket
@@ -16,11 +15,12 @@ import sqlite3
 import stat
 import subprocess
 import sys
-import tempfile
 import time
 
-HADRON = os.path.join(os.environ.get("HADRON_BUILD_DIR", "build/release"), "hadron")
-WAIT_S = 60
+sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
+from support import host as host_of  # noqa: E402
+from support.host import HADRON, WAIT_S, until  # noqa: E402
+
 SEED = int(os.environ.get("HADRON_TEST_SEED", time.time_ns() % 1_000_000))
 
 CONFIG = """return {
@@ -36,62 +36,16 @@ CONFIG = """return {
 """
 
 
-def until(what, question):
-    """The first answer that is not None or False."""
-    end = time.monotonic() + WAIT_S
-    while time.monotonic() < end:
-        answer = question()
-        if answer:
-            return answer
-        select.select([], [], [], 0.01)
-    raise AssertionError(f"not within {WAIT_S} s: {what}")
+class Host(host_of.Host):
+    """Started when it is entered."""
 
-
-class Host:
-    """A host in a directory of its own."""
-
-    def __init__(self, *arguments, directory=None):
-        self.directory = directory or tempfile.mkdtemp(prefix="hd", dir="/tmp")  # short: the path of a socket has 107 bytes
-        self.path = os.path.join(self.directory, "data", "hadron.sock")
+    def __init__(self, *arguments):
+        super().__init__({"small.lua": CONFIG}, config="small.lua")
         self.arguments = arguments
-        with open(os.path.join(self.directory, "small.lua"), "w") as file:
-            file.write(CONFIG)
+        self.socket = self.path("data", "hadron.sock")
 
     def __enter__(self):
-        self.out = open(os.path.join(self.directory, "out"), "w+")
-        self.err = open(os.path.join(self.directory, "err"), "w+")
-        self.process = subprocess.Popen([HADRON, "run", "small.lua", *self.arguments], cwd=self.directory, stdout=self.out, stderr=self.err)
-        until("the host answers", lambda: self.died() or self.command("status", "--json").returncode == 0)
-        assert self.process.poll() is None, self.text("err")
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.out.close()
-        self.err.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def died(self):
-        return self.process.poll() is not None
-
-    def text(self, name):
-        with open(os.path.join(self.directory, name)) as file:
-            return file.read()
-
-    def command(self, *words):
-        return subprocess.run([HADRON, *words], cwd=self.directory, capture_output=True, text=True, timeout=WAIT_S)
-
-    def ask(self, *words):
-        done = self.command(*words, "--json")
-        assert done.returncode == 0, (words, done.returncode, done.stderr)
-        return json.loads(done.stdout)
-
-    def refused(self, *words, code=6):
-        done = self.command(*words)
-        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
-        return done.stderr
+        return self.start(*self.arguments)
 
     def connect(self):
         client = socket.socket(socket.AF_UNIX)
@@ -99,18 +53,13 @@ class Host:
 
         def connected():  # the queue of those who wait to be let in may be full
             try:
-                client.connect(self.path)
+                client.connect(self.socket)
             except BlockingIOError:
                 return False
             return True
 
         until("the host lets a client in", connected)
         return client
-
-    def stop(self, number=signal.SIGINT):
-        self.process.send_signal(number)
-        assert self.process.wait(WAIT_S) == 0, self.text("err")
-        return self.text("out")
 
 
 def line(client):
@@ -129,7 +78,7 @@ def line(client):
 
 def check_wrong_configuration():
     host = Host()
-    wrong = os.path.join(host.directory, "wrong.lua")
+    wrong = host.path("wrong.lua")
     with open(wrong, "w") as file:
         file.write('return {\n  mode = "papr",\n  engine = { shard = 2 },\n  venues = { sim = { params = { rate = 5 } } },\n}\n')
     done = host.command("run", "--check", "wrong.lua")
@@ -142,7 +91,7 @@ def check_wrong_configuration():
     assert done.returncode == 3, done
     for place in ("wrong.lua:3: sim", "nowhere", "wrong.lua:7: b"):
         assert place in done.stderr, (place, done.stderr)
-    assert not os.path.exists(os.path.join(host.directory, "data")), "a check starts nothing"
+    assert not os.path.exists(host.path("data")), "a check starts nothing"
     good = host.command("run", "--check", "small.lua")
     assert good.returncode == 0 and "good" in good.stdout, good
     shutil.rmtree(host.directory)
@@ -156,7 +105,7 @@ def check_live_is_asked_for_twice():
     assert other.returncode == 2 and "twice" in other.stderr, other
     assert host.command("run", "small.lua", "--live", "--paper").returncode == 2
     assert host.command("run", "small.lua", "--set", "mode=backtest").returncode == 2
-    assert not os.path.exists(os.path.join(host.directory, "data"))
+    assert not os.path.exists(host.path("data"))
     shutil.rmtree(host.directory)
 
 
@@ -175,7 +124,7 @@ def check_summary_agrees_with_database():
     summary = json.loads(done.stdout)
     assert summary["identity"] and summary["ended_by"] == "its duration"
     assert summary["ticks"] > 100 and summary["executions"] > 0, summary
-    database = sqlite3.connect(os.path.join(host.directory, "data", "hadron.sqlite"))
+    database = sqlite3.connect(host.path("data", "hadron.sqlite"))
     for key, table in (("ticks", "hadron_ticks"), ("decisions", "hadron_strategy_decisions"), ("intents", "hadron_order_intents"), ("executions", "hadron_order_executions")):
         rows = database.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
         assert rows == summary[key], (table, rows, summary[key])
@@ -185,7 +134,7 @@ def check_summary_agrees_with_database():
 
 def check_administration(*arguments):
     with Host("--json", *arguments) as host:
-        assert stat.S_IMODE(os.stat(host.path).st_mode) == 0o600
+        assert stat.S_IMODE(os.stat(host.socket).st_mode) == 0o600
         until("orders are open", lambda: host.ask("orders")["open_orders"] > 0)
         until("something was bought", lambda: host.ask("positions")["positions"])
         status = host.ask("status")
@@ -209,7 +158,7 @@ def check_administration(*arguments):
         assert "not on" in host.refused("release")
         until("orders again", lambda: host.ask("status")["orders"] > orders)
         # kill by file, and by signal
-        kill_file = os.path.join(host.directory, "data", "KILL")
+        kill_file = host.path("data", "KILL")
         open(kill_file, "w").close()
         until("killed by the file", lambda: host.ask("status")["killed"])
         assert "KILL" in host.refused("release")
@@ -234,12 +183,12 @@ def check_administration(*arguments):
         host.refused("set", code=2)
         summary = json.loads(host.stop())
         # what the operator did is in the journal, word for word
-        journal = os.path.join(host.directory, "data", "journal")
+        journal = host.path("data", "journal")
         written = b"".join(open(os.path.join(journal, name), "rb").read() for name in sorted(os.listdir(journal)))
         for words in (b"kill: for the test", b"kill: signal SIGUSR1", b"release: done", b"set strategies.sma.params.size=4", b"set risk.order_quantity_max=3"):
             assert words in written, words
         assert summary["ended_by"] == "SIGINT" and summary["identity"], summary
-        assert not os.path.exists(host.path)
+        assert not os.path.exists(host.socket)
         host.refused("status", code=5)
 
 
@@ -257,7 +206,7 @@ def check_stop_command():
 def check_replay():
     host = Host()
     without_services = CONFIG.replace(next(row for row in CONFIG.splitlines() if "recorder" in row), "")
-    with open(os.path.join(host.directory, "small.lua"), "w") as file:
+    with open(host.path("small.lua"), "w") as file:
         file.write(without_services)
     short = host.command("replay", "small.lua", "--duration", "2s", "--speed", "0", "--json")
     assert short.returncode == 0 and json.loads(short.stdout)["ticks"] > 100, short
@@ -290,16 +239,12 @@ def check_replay():
 
 def check_stale_socket():
     with Host() as host:
-        host.process.kill()
-        host.process.wait()
-        assert os.path.exists(host.path), "a killed host leaves its socket"
+        host.kill()
+        assert os.path.exists(host.socket), "a killed host leaves its socket"
         host.refused("status", code=5)
-        again = Host(directory=host.directory)
-        again.__enter__()
-        assert again.ask("status")["mode"] == "paper"
-        again.stop(signal.SIGTERM)
-        again.out.close()
-        again.err.close()
+        host.start()
+        assert host.ask("status")["mode"] == "paper"
+        host.stop(signal.SIGTERM)
 
 
 def check_other_users():
@@ -308,11 +253,11 @@ def check_other_users():
         return
     with Host() as host:
         os.chmod(host.directory, 0o755)
-        os.chmod(os.path.join(host.directory, "data"), 0o755)
-        other = subprocess.run(["runuser", "-u", "nobody", "--", "python3", "-c", f"import socket; socket.socket(socket.AF_UNIX).connect({host.path!r})"], capture_output=True, text=True)
+        os.chmod(host.path("data"), 0o755)
+        other = subprocess.run(["runuser", "-u", "nobody", "--", "python3", "-c", f"import socket; socket.socket(socket.AF_UNIX).connect({host.socket!r})"], capture_output=True, text=True)
         assert "PermissionError" in other.stderr, other
-        os.chmod(host.path, 0o666)  # as if somebody had opened it by mistake: the kernel still says who asks
-        script = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect({host.path!r}); s.sendall(b'{{\"command\":\"kill\"}}\\n'); print(s.recv(99))"
+        os.chmod(host.socket, 0o666)  # as if somebody had opened it by mistake: the kernel still says who asks
+        script = f"import socket; s = socket.socket(socket.AF_UNIX); s.connect({host.socket!r}); s.sendall(b'{{\"command\":\"kill\"}}\\n'); print(s.recv(99))"
         other = subprocess.run(["runuser", "-u", "nobody", "--", "python3", "-c", script], capture_output=True, text=True)
         assert "killed" not in other.stdout, other
         assert not host.ask("status")["killed"]

@@ -1,0 +1,113 @@
+"""The built program, run as an operator runs it: a host in a directory of its own, spoken with by its commands.
+
+    with Host({"host.lua": CONFIG}) as host:
+        host.start()
+        assert host.ask("status")["ticks"] >= 0
+        host.stop()
+
+`start` waits until it answers. The last start's standard output is in the file `out`, its errors in `err`."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+BUILD = os.environ.get("HADRON_BUILD_DIR", "build/release")
+HADRON = os.path.join(BUILD, "hadron")
+PLUGINS = os.environ.get("HADRON_TEST_PLUGIN_DIR", os.path.join(BUILD, "tests/plugins"))
+WAIT_S = 200  # nothing takes that long; a machine that is busy, or a sanitizer, may come near
+
+
+def until(what, question):
+    """The first answer that is not None or False; asks again until then, at most WAIT_S seconds."""
+    end = time.monotonic() + WAIT_S
+    while time.monotonic() < end:
+        answer = question()
+        if answer:
+            return answer
+        select.select([], [], [], 0.02)
+    raise AssertionError(f"not within {WAIT_S} s: {what}")
+
+
+class Host:
+    def __init__(self, files, config="host.lua", directory=None):
+        self.keep = directory is not None
+        self.directory = directory or tempfile.mkdtemp(prefix="hd", dir="/tmp")  # short: the path of a socket has 107 bytes
+        self.config = config
+        self.process = None
+        for name, text in files.items():
+            self.write(name, text)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind and self.process:
+            print(self.text("err")[-4000:])
+        self.kill()
+        if not self.keep:
+            shutil.rmtree(self.directory, ignore_errors=True)
+
+    def path(self, *parts):
+        return os.path.join(self.directory, *parts)
+
+    def write(self, name, text):
+        with open(self.path(name), "w", encoding="utf-8") as file:
+            file.write(text)
+
+    def text(self, name):
+        with open(self.path(name), encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    # ---- the process
+
+    def launch(self, *arguments, environment=None):
+        """Starts it and waits for nothing."""
+        with open(self.path("out"), "wb") as out, open(self.path("err"), "wb") as err:
+            self.process = subprocess.Popen([HADRON, "run", self.config, *arguments], cwd=self.directory, stdout=out, stderr=err, env={**os.environ, **(environment or {})})
+        return self
+
+    def start(self, *arguments, environment=None):
+        self.launch(*arguments, environment=environment)
+        until("the host answers", lambda: self.died() or self.command("status", "--json").returncode == 0)
+        assert not self.died(), self.text("err")
+        return self
+
+    def died(self):
+        return self.process.poll() is not None
+
+    def stop(self, number=signal.SIGINT):
+        """Asks it to end; what it printed."""
+        self.process.send_signal(number)
+        assert self.process.wait(WAIT_S) == (-number if number == signal.SIGKILL else 0), self.text("err")
+        return self.text("out")
+
+    def kill(self):
+        if self.process and not self.died():
+            self.process.kill()
+            self.process.wait()
+
+    # ---- its commands
+
+    def command(self, *words):
+        return subprocess.run([HADRON, *words], cwd=self.directory, capture_output=True, text=True, timeout=WAIT_S, check=False)
+
+    def ask(self, *words):
+        done = self.command(*words, "--json")
+        assert done.returncode == 0, (words, done.returncode, done.stdout, done.stderr)
+        return json.loads(done.stdout)
+
+    def refused(self, *words, code=6):
+        done = self.command(*words)
+        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+        return done.stderr
+
+    def strategies(self, name):
+        return [row for row in self.ask("status")["strategies"] if row["name"] == name]
+
+    def revisions(self, name):
+        return self.ask("history", name)["revisions"]
