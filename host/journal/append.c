@@ -5,7 +5,6 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
-#include "base/clock.h"
 #include "journal/writer.h"
 
 #define CLAIM_RECORD (UINT64_C(1) << 32)
@@ -45,7 +44,7 @@ static int32_t journal_turn(struct hd_journal *j, struct hd_segment *full) {
     struct hd_segment *next = atomic_load_explicit(&j->prepared, memory_order_acquire);
     if (next) {
       const struct hd_record_head *seal = (const void *)(full->base + sealed - HD_SEAL_BYTES);
-      hd_segment_activate(next, j->id, seal->sequence, full->position + sealed, hd_clock_wall_ns());
+      hd_segment_activate(next, j->id, seal->sequence, full->position + sealed, seal->time_ns);
       // In this order: who finds no prepared one, to make the next, must already see that this one still has its file's name.
       atomic_store_explicit(&j->unnamed, next, memory_order_release);
       atomic_store_explicit(&j->prepared, NULL, memory_order_release);

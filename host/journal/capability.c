@@ -13,7 +13,7 @@ int32_t hd_journal_reader_init(struct hd_journal_reader *r, struct hd_journal *j
   *r = (struct hd_journal_reader){.journal = journal};
   if (!hd_name_valid(name)) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "journal: \"%s\" is no name for a reader", name);
   hd_text_copy(r->name, sizeof r->name, name);
-  return hd_journal_cursor_open(hd_journal_dir(journal), &r->cursor, fault);
+  return hd_journal_cursor_open_on(hd_journal_disk(journal), hd_journal_dir(journal), &r->cursor, fault);
 }
 
 void hd_journal_reader_fini(struct hd_journal_reader *r) {
@@ -59,7 +59,7 @@ static int32_t reader_keep(struct hadron_instance *instance, uint64_t position) 
   if (!r) return HADRON_ERR_STATE;
   if (r->kept && position >= r->kept && position - r->kept < KEEP_STEP) return HADRON_OK;
   struct hd_fault fault;
-  int32_t rc = hd_journal_keep(hd_journal_dir(r->journal), r->name, position, &fault);
+  int32_t rc = hd_journal_keep(hd_journal_disk(r->journal), hd_journal_dir(r->journal), r->name, position, &fault);
   if (rc == HADRON_OK)
     r->kept = position ? position : 1;
   else

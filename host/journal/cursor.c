@@ -1,11 +1,7 @@
 // Reading. A cursor has its own read-only mapping of one segment, so it works the same beside the writer and in another process;
 // the two share nothing but the bytes. It goes to the next segment by the name that the seal tells.
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/banned.h"
@@ -20,6 +16,7 @@ struct hd_journal_cursor {
   uint64_t position;   // of the segment
   uint64_t offset, sequence;
   uint64_t released;
+  const struct hd_disk *disk; // borrowed(until close)
   int dir;
   uint8_t id[16];
   bool known;          // id holds
@@ -36,29 +33,27 @@ struct view { // an opened segment, before the cursor takes it
 
 static int32_t view_open_as(struct hd_journal_cursor *c, const char *file, uint64_t first_sequence, struct view *v,
                             struct hd_fault *fault) {
-  int32_t rc = hd_segment_read_header(c->dir, file, &v->header, fault);
+  int32_t rc = hd_segment_read_header(c->disk, c->dir, file, &v->header, fault);
   if (rc != HADRON_OK) return rc;
   if (v->header.first_sequence != first_sequence) return HADRON_ERR_NOT_FOUND;
   if (c->known && memcmp(c->id, v->header.journal, sizeof c->id) != 0)
     return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s/%s belongs to another journal; take it away", c->path, file);
-  int fd = openat(c->dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  struct stat st;
-  if (fd < 0 || fstat(fd, &st) < 0) {
-    rc = hd_fault_set(fault, errno == ENOENT ? HADRON_ERR_NOT_FOUND : HADRON_ERR_IO, "journal: opening %s/%s failed: %s", c->path,
-                      file, strerror(errno));
-    if (fd >= 0) close(fd);
-    return rc;
-  }
+  int handle = hd_disk_open(c->disk, c->dir, file, HD_DISK_READ);
+  if (handle < 0) return hd_disk_fault(fault, handle, "journal", "opening", file);
   // The name may have passed to another file between the two opens: what counts is the file that is mapped.
   struct hd_segment_header again;
-  bool same = pread(fd, &again, sizeof again, 0) == (ssize_t)sizeof again && again.first_sequence == first_sequence;
-  v->size = (uint64_t)st.st_size < v->header.capacity ? (uint64_t)st.st_size : v->header.capacity;
-  v->base = same ? mmap(NULL, v->size, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
-  int error = errno;
-  close(fd);
+  uint64_t size = 0;
+  size_t done = 0;
+  void *base = NULL;
+  int error = hd_disk_size(c->disk, handle, &size);
+  if (!error) error = hd_disk_read(c->disk, handle, &again, sizeof again, 0, &done);
+  bool same = !error && done == sizeof again && again.first_sequence == first_sequence;
+  v->size = size < v->header.capacity ? size : v->header.capacity;
+  if (same) error = hd_disk_map(c->disk, handle, v->size, false, &base);
+  hd_disk_close(c->disk, handle);
+  if (error) return hd_disk_fault(fault, error, "journal", "reading", file);
   if (!same) return HADRON_ERR_NOT_FOUND;
-  if (v->base == MAP_FAILED)
-    return hd_fault_set(fault, HADRON_ERR_IO, "journal: mapping %s/%s failed: %s", c->path, file, strerror(error));
+  v->base = base;
   memcpy(v->name, file, strlen(file) + 1);
   return HADRON_OK;
 }
@@ -75,7 +70,7 @@ static int32_t view_open(struct hd_journal_cursor *c, uint64_t first_sequence, s
 }
 
 static void cursor_take(struct hd_journal_cursor *c, const struct view *v, uint64_t offset, uint64_t sequence) {
-  if (c->base) munmap(c->base, c->size);
+  if (c->base) hd_disk_unmap(c->disk, c->base, c->size);
   c->base = v->base;
   c->size = v->size;
   c->position = v->header.position;
@@ -110,7 +105,7 @@ static int32_t view_find(const struct view *v, uint64_t offset, uint64_t *sequen
 // First sequence of the newest segment that starts at or before `position`; of the oldest for 0.
 static int32_t cursor_locate(struct hd_journal_cursor *c, uint64_t position, uint64_t *first_sequence, struct hd_fault *fault) {
   uint64_t *list = NULL, count = 0;
-  int32_t rc = hd_segment_list(c->dir, &list, &count, fault);
+  int32_t rc = hd_segment_list(c->disk, c->dir, &list, &count, fault);
   if (rc != HADRON_OK) return rc;
   rc = hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "journal: %s holds no segment for position %" PRIu64, c->path, position);
   for (uint64_t i = count; i-- > 0;) {
@@ -118,7 +113,7 @@ static int32_t cursor_locate(struct hd_journal_cursor *c, uint64_t position, uin
     struct hd_segment_header h;
     char name[HD_SEGMENT_NAME_SIZE];
     hd_segment_name(name, list[k]);
-    int32_t read = hd_segment_read_header(c->dir, name, &h, fault);
+    int32_t read = hd_segment_read_header(c->disk, c->dir, name, &h, fault);
     if (read == HADRON_ERR_NOT_FOUND) continue; // retention was faster
     rc = read;
     if (read == HADRON_OK && position && h.position > position) {
@@ -151,7 +146,7 @@ int32_t hd_journal_cursor_seek(struct hd_journal_cursor *c, uint64_t position, s
       cursor_take(c, &v, offset, sequence);
       return rc;
     }
-    munmap(v.base, v.size);
+    hd_disk_unmap(c->disk, v.base, v.size);
     if (rc == HADRON_ERR_END) { // the newest segment may not have its own name yet: the list did not show it
       first = sequence;
       continue;
@@ -162,17 +157,20 @@ int32_t hd_journal_cursor_seek(struct hd_journal_cursor *c, uint64_t position, s
 }
 
 int32_t hd_journal_cursor_open(const char *dir, struct hd_journal_cursor **cursor, struct hd_fault *fault) {
+  return hd_journal_cursor_open_on(NULL, dir, cursor, fault);
+}
+
+int32_t hd_journal_cursor_open_on(const struct hd_disk *disk, const char *dir, struct hd_journal_cursor **cursor, struct hd_fault *fault) {
   struct hd_fault own;
   if (!fault) fault = &own;
   struct hd_journal_cursor *c = calloc(1, sizeof *c);
   if (!c) return hd_fault_set(fault, HADRON_ERR_MEMORY, "journal: no memory for a cursor on %s", dir);
   c->dir = -1;
+  c->disk = hd_disk_or_system(disk);
   int32_t rc = HADRON_OK;
   if ((size_t)snprintf(c->path, sizeof c->path, "%s", dir) >= sizeof c->path)
     rc = hd_fault_set(fault, HADRON_ERR_RANGE, "journal: the directory's name is too long: %s", dir);
-  if (rc == HADRON_OK && (c->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-    rc = hd_fault_set(fault, errno == ENOENT ? HADRON_ERR_NOT_FOUND : HADRON_ERR_IO, "journal: opening %s failed: %s", dir,
-                      strerror(errno));
+  if (rc == HADRON_OK && (c->dir = hd_disk_dir_open(c->disk, dir, false)) < 0) rc = hd_disk_fault(fault, c->dir, "journal", "opening", dir);
   if (rc == HADRON_OK) rc = hd_journal_cursor_seek(c, 0, fault);
   if (rc != HADRON_OK) {
     hd_journal_cursor_close(c);
@@ -184,8 +182,8 @@ int32_t hd_journal_cursor_open(const char *dir, struct hd_journal_cursor **curso
 
 void hd_journal_cursor_close(struct hd_journal_cursor *c) {
   if (!c) return;
-  if (c->base) munmap(c->base, c->size);
-  if (c->dir >= 0) close(c->dir);
+  if (c->base) hd_disk_unmap(c->disk, c->base, c->size);
+  if (c->dir >= 0) hd_disk_close(c->disk, c->dir);
   free(c);
 }
 
@@ -198,7 +196,7 @@ static int32_t cursor_turn(struct hd_journal_cursor *c, uint64_t sealed, uint64_
   if (v.header.position != c->position + sealed) {
     rc = hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s/%s starts at position %" PRIu64 ", expected %" PRIu64
                       ": a segment is missing or changed", c->path, v.name, v.header.position, c->position + sealed);
-    munmap(v.base, v.size);
+    hd_disk_unmap(c->disk, v.base, v.size);
     return rc;
   }
   cursor_take(c, &v, v.header.header_bytes, first_sequence);
@@ -207,7 +205,7 @@ static int32_t cursor_turn(struct hd_journal_cursor *c, uint64_t sealed, uint64_
 
 static void cursor_release(struct hd_journal_cursor *c, uint64_t before) {
   uint64_t to = before & ~UINT64_C(4095);
-  madvise(c->base + c->released, to - c->released, MADV_DONTNEED);
+  hd_disk_advise(c->disk, c->base + c->released, to - c->released, HD_DISK_DONE);
   c->released = to;
 }
 

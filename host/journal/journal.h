@@ -14,6 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/disk.h"
 #include "base/fault.h"
 #include "hadron/ext/journal.h"
 #include "hadron/message.h"
@@ -31,6 +32,9 @@ struct hd_journal_options {
   uint64_t reserve_bytes; // at a segment's end, for reserved appends once there is no successor; 0: 1/64 of the segment
   uint32_t durability;    // enum hd_journal_durability
   uint32_t pad;
+  const struct hd_disk *disk; // where the files are; borrowed(until close); NULL: the system's
+  uint64_t seed;          // what a new journal's identity is made of; 0: the system's random numbers
+  int64_t now_ns;         // the host's time at opening; 0: the system's
 };
 
 // Opens the directory, or creates it; goes on after the last committed record. A torn tail is cut and logged. options NULL: the
@@ -73,19 +77,22 @@ int32_t hd_journal_retain(struct hd_journal *j, uint64_t keep_from, uint32_t *de
 uint64_t hd_journal_end(const struct hd_journal *j);
 const uint8_t *hd_journal_id(const struct hd_journal *j); // 16 bytes
 const char *hd_journal_dir(const struct hd_journal *j);
+const struct hd_disk *hd_journal_disk(const struct hd_journal *j);
 // Bytes cut from the tail when it was opened.
 uint64_t hd_journal_cut(const struct hd_journal *j);
 
 // Registers, or moves, the named reader's durable place: the segments from `position` on are kept, across restarts too. Writes the
-// file cursor-NAME. name: [a-z0-9_-]{1,63}. [any]
-int32_t hd_journal_keep(const char *dir, const char *name, uint64_t position, struct hd_fault *fault);
+// file cursor-NAME. name: [a-z0-9_-]{1,63}. disk NULL: the system's. [any]
+int32_t hd_journal_keep(const struct hd_disk *disk, const char *dir, const char *name, uint64_t position, struct hd_fault *fault);
 // HADRON_ERR_NOT_FOUND if that reader is not registered.
-int32_t hd_journal_kept(const char *dir, const char *name, uint64_t *position, struct hd_fault *fault);
+int32_t hd_journal_kept(const struct hd_disk *disk, const char *dir, const char *name, uint64_t *position, struct hd_fault *fault);
 
 // ---- Cursors: reading, in any process, while the writer goes on. One cursor belongs to one thread at a time. ----
 
 // Opens at the oldest record. HADRON_ERR_NOT_FOUND: no journal there.
 int32_t hd_journal_cursor_open(const char *dir, struct hd_journal_cursor **cursor, struct hd_fault *fault);
+// The same on another disk (NULL: the system's); borrowed(until close).
+int32_t hd_journal_cursor_open_on(const struct hd_disk *disk, const char *dir, struct hd_journal_cursor **cursor, struct hd_fault *fault);
 void hd_journal_cursor_close(struct hd_journal_cursor *c); // NULL is allowed
 
 // 0: the oldest record that is kept. Else a position that a record had, or its `next`. On failure the cursor stays where it was.
@@ -93,7 +100,7 @@ void hd_journal_cursor_close(struct hd_journal_cursor *c); // NULL is allowed
 int32_t hd_journal_cursor_seek(struct hd_journal_cursor *c, uint64_t position, struct hd_fault *fault);
 
 // The next committed record. record->bytes: borrowed(until the next call with this cursor).
-// @err HADRON_ERR_AGAIN    at the end for now
+// @err HADRON_ERR_AGAIN    nothing more has been committed
 // @err HADRON_ERR_CORRUPT  the fault names file, offset, expected and found; the cursor stays there
 int32_t hd_journal_cursor_next(struct hd_journal_cursor *c, struct hadron_record *record, struct hd_fault *fault);
 

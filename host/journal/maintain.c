@@ -1,9 +1,5 @@
 // What is due off the append path: successors, names, resident pages, the hash chain, durability, retention.
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/banned.h"
@@ -14,11 +10,6 @@
 #define WINDOW_BEHIND (UINT64_C(2) << 20) // left mapped behind them: the journal's share of resident memory stays small
 #define HASH_STEP (UINT64_C(4) << 20)     // hashed per call, so that a call stays short
 #define PAGE UINT64_C(4096)
-
-#ifndef MADV_POPULATE_WRITE // Linux 5.14; an older kernel says EINVAL and faults pages one by one
-#define MADV_POPULATE_READ 22
-#define MADV_POPULATE_WRITE 23
-#endif
 
 static uint64_t segment_used(struct hd_segment *s) {
   uint64_t used = (atomic_load_explicit(&s->reserved, memory_order_relaxed) & 0xffffffffu) * 8;
@@ -31,13 +22,14 @@ static void segment_window(const struct hd_journal *j, struct hd_segment *s) {
   uint64_t used = segment_used(s), ahead = (used + WINDOW_AHEAD) & ~(PAGE - 1);
   if (ahead > s->capacity) ahead = s->capacity;
   if (ahead > s->populated) {
-    madvise(s->base + s->populated, ahead - s->populated, j->durability == HD_JOURNAL_FSYNC ? MADV_POPULATE_READ : MADV_POPULATE_WRITE);
+    hd_disk_advise(j->disk, s->base + s->populated, ahead - s->populated,
+                   j->durability == HD_JOURNAL_FSYNC ? HD_DISK_AHEAD_READ : HD_DISK_AHEAD_WRITE);
     s->populated = ahead;
   }
   if (used < WINDOW_BEHIND) return;
   uint64_t behind = (used - WINDOW_BEHIND) & ~(PAGE - 1);
   if (behind > s->released + WINDOW_BEHIND) {
-    madvise(s->base + s->released, behind - s->released, MADV_DONTNEED); // a shared mapping: the page cache keeps the bytes
+    hd_disk_advise(j->disk, s->base + s->released, behind - s->released, HD_DISK_DONE);
     s->released = behind;
   }
 }
@@ -47,11 +39,11 @@ int32_t hd_journal_settle_name(struct hd_journal *j, struct hd_fault *fault) {
   if (!s) return HADRON_OK;
   char name[HD_SEGMENT_NAME_SIZE];
   hd_segment_name(name, s->first_sequence);
-  if (renameat(j->dir, HD_JOURNAL_PREPARED_NAME, j->dir, name) == 0) return hd_segment_sync_names(j->dir, fault);
-  int error = errno;
+  int error = hd_disk_rename(j->disk, j->dir, HD_JOURNAL_PREPARED_NAME, name);
+  if (!error) return hd_segment_sync_names(j->disk, j->dir, fault);
   atomic_store_explicit(&j->unnamed, s, memory_order_release);
   return hd_fault_set(fault, HADRON_ERR_IO, "journal: renaming %s/%s to %s failed: %s; check the directory", j->path,
-                      HD_JOURNAL_PREPARED_NAME, name, strerror(error));
+                      HD_JOURNAL_PREPARED_NAME, name, strerror(-error));
 }
 
 static int32_t journal_prepare_locked(struct hd_journal *j, struct hd_fault *fault) {
@@ -59,11 +51,11 @@ static int32_t journal_prepare_locked(struct hd_journal *j, struct hd_fault *fau
   int32_t rc = hd_journal_settle_name(j, fault);
   struct hd_segment *s = NULL;
   if (rc == HADRON_OK)
-    rc = hd_segment_create(j->dir, HD_JOURNAL_PREPARED_NAME, j->segment_bytes, j->durability == HD_JOURNAL_FSYNC, &s, fault);
+    rc = hd_segment_create(j->disk, j->dir, HD_JOURNAL_PREPARED_NAME, j->segment_bytes, j->durability == HD_JOURNAL_FSYNC, &s, fault);
   if (rc != HADRON_OK) return rc;
-  rc = hd_segment_sync_names(j->dir, fault);
+  rc = hd_segment_sync_names(j->disk, j->dir, fault);
   if (rc != HADRON_OK) {
-    hd_segment_destroy(s);
+    hd_segment_destroy(j->disk, s);
     return rc;
   }
   hd_segment_bounds(s, j->reserve_bytes);
@@ -115,7 +107,7 @@ static bool journal_chain(struct hd_journal *j) {
   uint8_t digest[32];
   hd_sha256_final(&j->hash, digest);
   hd_segment_chain(next, digest);
-  hd_segment_unmap(s);
+  hd_segment_unmap(j->disk, s);
   hd_sha256_init(&j->hash);
   j->unchained = next;
   return true;
@@ -144,19 +136,21 @@ int32_t hd_journal_maintain(struct hd_journal *j, struct hd_fault *fault) {
 
 // ---- Group commit. One of those who wait flushes for all; who comes meanwhile waits for the next round. ----
 
-// Flushes what is committed, and at least the record at `position`. Returns the position before which all is durable.
-static int32_t journal_flush(struct hd_journal *j, uint64_t position, uint64_t *durable) {
+// Flushes what is committed, and at least the record at `position`; durable: the position before which all is. Returns 0 or a
+// negative errno.
+static int journal_flush(struct hd_journal *j, uint64_t position, uint64_t *durable) {
   for (;;) {
     struct hd_segment *s = j->flushing;
     uint64_t to = hd_segment_walk(s, s->flushed);
     struct hd_segment *next = atomic_load_explicit(&s->successor, memory_order_acquire);
     bool complete = next && to == atomic_load_explicit(&s->sealed, memory_order_acquire);
     if (s->position + to <= position && !complete) continue; // a writer in front of it is still copying
-    if (to > s->flushed && fdatasync(s->fd) != 0) return HADRON_ERR_IO;
+    int error = to > s->flushed ? hd_disk_sync(j->disk, s->file) : 0;
+    if (error) return error;
     s->flushed = to;
     *durable = s->position + to;
     if (complete) j->flushing = next;
-    if (*durable > position) return HADRON_OK;
+    if (*durable > position) return 0;
   }
 }
 
@@ -172,15 +166,14 @@ int32_t hd_journal_sync(struct hd_journal *j, uint64_t position) {
     j->syncing = true;
     pthread_mutex_unlock(&j->gate);
     uint64_t durable = 0;
-    int32_t rc = journal_flush(j, position, &durable);
-    int error = errno;
+    int error = journal_flush(j, position, &durable);
     pthread_mutex_lock(&j->gate);
     j->syncing = false;
-    if (rc == HADRON_OK) j->durable = durable;
-    if (rc != HADRON_OK) {
+    if (!error) j->durable = durable;
+    if (error) {
       atomic_store_explicit(&j->failed, HADRON_ERR_IO, memory_order_relaxed);
       hd_log_error("JOURNAL_SYNC", "journal %s: fdatasync failed: %s; it is not tried again: stop, check the disk, recover",
-                   j->path, strerror(error));
+                   j->path, strerror(-error));
     }
     pthread_cond_broadcast(&j->landed);
   }

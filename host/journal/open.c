@@ -2,17 +2,15 @@
 // Three things can follow the last good record: nothing; a torn tail (cut); a hole (a writer died between its claim and its
 // commit while others went on: the hole becomes a VOID record, so that what they wrote stays). All else is damage.
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <sys/file.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/assert.h"
 #include "base/banned.h"
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/random.h"
 #include "journal/writer.h"
 
 #define SEGMENT_BYTES_DEFAULT (UINT64_C(64) << 20)
@@ -22,6 +20,7 @@
 static int32_t options_apply(struct hd_journal *j, const struct hd_journal_options *o, struct hd_fault *fault) {
   j->segment_bytes = o && o->segment_bytes ? o->segment_bytes : SEGMENT_BYTES_DEFAULT;
   j->durability = o ? o->durability : HD_JOURNAL_PAGE;
+  j->now_ns = o && o->now_ns ? o->now_ns : hd_clock_wall_ns();
   if (j->segment_bytes % 4096 || j->segment_bytes < SEGMENT_BYTES_MIN || j->segment_bytes > SEGMENT_BYTES_MAX)
     return hd_fault_set(fault, HADRON_ERR_RANGE, "journal: segment size is %" PRIu64 ", must be a multiple of 4096 in [%" PRIu64
                         ", %" PRIu64 "]", j->segment_bytes, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
@@ -34,26 +33,35 @@ static int32_t options_apply(struct hd_journal *j, const struct hd_journal_optio
   return HADRON_OK;
 }
 
+// Who holds the journal, for the one who is refused. The boot id tells a process of this boot from one of the same number before.
+static void owner_words(char words[HD_DISK_OWNER_SIZE]) {
+  char host[64] = "", boot[40] = "";
+  if (gethostname(host, sizeof host - 1) != 0) host[0] = 0;
+  FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+  if (f) {
+    if (!fgets(boot, sizeof boot, f)) boot[0] = 0;
+    fclose(f);
+    boot[strcspn(boot, "\n")] = 0;
+  }
+  snprintf(words, HD_DISK_OWNER_SIZE, "process %ld on %s, boot %s\n", (long)getpid(), host[0] ? host : "?", boot[0] ? boot : "?");
+}
+
 static int32_t directory_open(struct hd_journal *j, const char *dir, struct hd_fault *fault) {
   if ((size_t)snprintf(j->path, sizeof j->path, "%s", dir) >= sizeof j->path)
     return hd_fault_set(fault, HADRON_ERR_RANGE, "journal: the directory's name is too long: %s", dir);
-  if (mkdir(dir, 0750) < 0 && errno != EEXIST)
-    return hd_fault_set(fault, HADRON_ERR_IO, "journal: creating %s failed: %s; create its parent or choose another place", dir,
-                        strerror(errno));
-  j->dir = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (j->dir < 0) return hd_fault_set(fault, HADRON_ERR_IO, "journal: opening %s failed: %s", dir, strerror(errno));
-  j->lock = openat(j->dir, HD_JOURNAL_LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
-  if (j->lock < 0) return hd_fault_set(fault, HADRON_ERR_IO, "journal: opening %s/lock failed: %s", dir, strerror(errno));
-  char owner[32] = {0};
-  if (flock(j->lock, LOCK_EX | LOCK_NB) < 0) {
-    if (errno != EWOULDBLOCK) return hd_fault_set(fault, HADRON_ERR_IO, "journal: locking %s failed: %s", dir, strerror(errno));
-    ssize_t n = pread(j->lock, owner, sizeof owner - 1, 0);
-    return hd_fault_set(fault, HADRON_ERR_EXISTS, "journal: %s is open in another host, process %.*s; stop that one first", dir,
-                        n > 0 ? (int)strcspn(owner, "\n") : 1, n > 0 ? owner : "?");
-  }
-  int n = snprintf(owner, sizeof owner, "%ld\n", (long)getpid());
-  if (ftruncate(j->lock, 0) < 0 || pwrite(j->lock, owner, (size_t)n, 0) != n)
-    return hd_fault_set(fault, HADRON_ERR_IO, "journal: writing %s/lock failed: %s", dir, strerror(errno));
+  j->dir = hd_disk_dir_open(j->disk, dir, true);
+  if (j->dir < 0)
+    return hd_fault_set(fault, HADRON_ERR_IO, "journal: opening %s failed: %s; create its parent or choose another place", dir,
+                        strerror(-j->dir));
+  char owner[HD_DISK_OWNER_SIZE], other[HD_DISK_OWNER_SIZE] = {0};
+  owner_words(owner);
+  j->lock = hd_disk_lock(j->disk, j->dir, HD_JOURNAL_LOCK_NAME, owner, other);
+  other[strcspn(other, "\n")] = 0;
+  if (j->lock == -EWOULDBLOCK)
+    return hd_fault_set(fault, HADRON_ERR_EXISTS, "journal: %s is open in another host: %s; stop that one first, or give this one "
+                        "its own data directory", dir, other[0] ? other : "process ?");
+  if (j->lock < 0) return hd_disk_fault(fault, j->lock, "journal", "locking", dir);
+  if (other[0]) hd_log_info("JOURNAL_OWNER", "journal %s: its last host did not end by itself: %s", dir, other);
   return HADRON_OK;
 }
 
@@ -68,14 +76,9 @@ struct walk {
 };
 
 // Where the file's data ends: what was allocated and never written need not be read.
-static uint64_t segment_data_end(const struct hd_segment *s) {
-  off_t at = 0, end = 0;
-  while ((at = lseek(s->fd, end, SEEK_DATA)) >= 0) {
-    off_t hole = lseek(s->fd, at, SEEK_HOLE);
-    if (hole < 0 || (uint64_t)hole >= s->capacity) return s->capacity;
-    end = hole;
-  }
-  return errno == ENXIO ? (uint64_t)end : s->capacity;
+static uint64_t segment_data_end(const struct hd_journal *j, const struct hd_segment *s) {
+  uint64_t end = 0;
+  return hd_disk_data_end(j->disk, s->file, &end) || end > s->capacity ? s->capacity : end;
 }
 
 // The next good record behind `from` that can belong to this segment; 0: none.
@@ -130,7 +133,7 @@ static int32_t walk_broken(struct walk *w, bool newest, bool *end, struct hd_fau
 static int32_t walk_segment(struct walk *w, bool newest, struct hd_fault *fault) {
   struct hd_segment *s = w->segment;
   bool end = false;
-  w->data_end = segment_data_end(s);
+  w->data_end = segment_data_end(w->j, s);
   while (!end && !s->sealed) {
     uint64_t room = s->capacity - w->offset;
     if (room < sizeof(struct hd_record_head)) break;
@@ -161,15 +164,19 @@ static int32_t journal_begin(struct hd_journal *j, uint64_t first_sequence, uint
   int32_t rc = hd_journal_prepare(j, fault);
   if (rc != HADRON_OK) return rc;
   struct hd_segment *s = atomic_exchange(&j->prepared, NULL);
-  hd_segment_activate(s, j->id, first_sequence, position, hd_clock_wall_ns());
+  hd_segment_activate(s, j->id, first_sequence, position, j->now_ns);
   atomic_store(&j->unnamed, s);
   *segment = s;
   return hd_journal_settle_name(j, fault);
 }
 
-static int32_t journal_create(struct hd_journal *j, struct hd_fault *fault) {
-  if (getrandom(j->id, sizeof j->id, 0) != sizeof j->id)
+static int32_t journal_create(struct hd_journal *j, uint64_t seed, struct hd_fault *fault) {
+  if (seed) {
+    uint64_t words[2] = {hd_random_mix(seed), hd_random_mix(seed ^ 1)};
+    memcpy(j->id, words, sizeof j->id);
+  } else if (getrandom(j->id, sizeof j->id, 0) != sizeof j->id) {
     return hd_fault_set(fault, HADRON_ERR_IO, "journal: the system gave no random bytes: %s", strerror(errno));
+  }
   struct hd_segment *s;
   int32_t rc = journal_begin(j, 1, 0, &s, fault);
   if (rc != HADRON_OK) return rc;
@@ -184,26 +191,27 @@ static int32_t prepared_adopt(struct hd_journal *j, uint64_t first_sequence, boo
   struct hd_segment_header h;
   struct hd_fault ignored;
   *adopted = false;
-  if (hd_segment_read_header(j->dir, HD_JOURNAL_PREPARED_NAME, &h, &ignored) != HADRON_OK) return HADRON_OK;
+  if (hd_segment_read_header(j->disk, j->dir, HD_JOURNAL_PREPARED_NAME, &h, &ignored) != HADRON_OK) return HADRON_OK;
   if (memcmp(h.journal, j->id, sizeof j->id) != 0 || h.first_sequence != first_sequence) return HADRON_OK;
   char name[HD_SEGMENT_NAME_SIZE];
   hd_segment_name(name, first_sequence);
-  if (renameat(j->dir, HD_JOURNAL_PREPARED_NAME, j->dir, name) < 0)
+  int error = hd_disk_rename(j->disk, j->dir, HD_JOURNAL_PREPARED_NAME, name);
+  if (error)
     return hd_fault_set(fault, HADRON_ERR_IO, "journal: renaming %s/%s failed: %s", j->path, HD_JOURNAL_PREPARED_NAME,
-                        strerror(errno));
+                        strerror(-error));
   *adopted = true;
-  return hd_segment_sync_names(j->dir, fault);
+  return hd_segment_sync_names(j->disk, j->dir, fault);
 }
 
 static int32_t segment_adopt(struct hd_journal *j, uint64_t sequence, struct hd_segment_header *h, struct hd_segment **segment,
                              char name[HD_SEGMENT_NAME_SIZE], struct hd_fault *fault) {
   hd_segment_name(name, sequence);
-  int32_t rc = hd_segment_read_header(j->dir, name, h, fault);
+  int32_t rc = hd_segment_read_header(j->disk, j->dir, name, h, fault);
   if (rc != HADRON_OK) return rc;
   if (h->first_sequence != sequence)
     return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s/%s says that its first record is %" PRIu64, j->path, name,
                         h->first_sequence);
-  rc = hd_segment_map(j->dir, name, h->capacity, segment, fault);
+  rc = hd_segment_map(j->disk, j->dir, name, h->capacity, segment, fault);
   if (rc != HADRON_OK) return rc;
   struct hd_segment *s = *segment;
   s->first_sequence = h->first_sequence;
@@ -239,15 +247,20 @@ static int32_t segment_resume(struct hd_journal *j, uint64_t sequence, struct hd
 // A header that a power cut left unwritten names no record: such a newest file goes.
 static int32_t headerless_drop(struct hd_journal *j, uint64_t *list, uint64_t *count, struct hd_fault *fault) {
   struct hd_segment_header h;
-  struct stat st;
+  uint64_t size = 0;
   char name[HD_SEGMENT_NAME_SIZE];
   hd_segment_name(name, list[*count - 1]);
-  int32_t rc = hd_segment_read_header(j->dir, name, &h, fault);
+  int32_t rc = hd_segment_read_header(j->disk, j->dir, name, &h, fault);
   if (rc != HADRON_ERR_CORRUPT) return rc;
-  if (fstatat(j->dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_size >= (off_t)sizeof h) return rc;
+  int file = hd_disk_open(j->disk, j->dir, name, HD_DISK_READ);
+  if (file < 0) return rc;
+  int error = hd_disk_size(j->disk, file, &size);
+  hd_disk_close(j->disk, file);
+  if (error || size >= sizeof h) return rc;
   hd_log_warn("JOURNAL_TAIL", "journal %s/%s: cut within its header, it holds no record; removed", j->path, name);
-  j->cut += (uint64_t)st.st_size;
-  unlinkat(j->dir, name, 0);
+  j->cut += size;
+  error = hd_disk_unlink(j->disk, j->dir, name);
+  if (error) return hd_disk_fault(fault, error, "journal", "removing", name);
   --*count;
   return HADRON_OK;
 }
@@ -259,7 +272,7 @@ static int32_t unchained_find(struct hd_journal *j, const uint64_t *list, uint64
     struct hd_segment_header h;
     char name[HD_SEGMENT_NAME_SIZE];
     hd_segment_name(name, list[i]);
-    int32_t rc = hd_segment_read_header(j->dir, name, &h, fault);
+    int32_t rc = hd_segment_read_header(j->disk, j->dir, name, &h, fault);
     if (rc != HADRON_OK) return rc;
     memcpy(j->id, h.journal, sizeof j->id);
     *first = i;
@@ -291,11 +304,11 @@ static int32_t journal_resume(struct hd_journal *j, const uint64_t *list, uint64
   return rc;
 }
 
-int32_t hd_journal_recover(struct hd_journal *j, struct hd_fault *fault) {
+int32_t hd_journal_recover(struct hd_journal *j, uint64_t seed, struct hd_fault *fault) {
   uint64_t *list = NULL, count = 0;
-  int32_t rc = hd_segment_list(j->dir, &list, &count, fault);
+  int32_t rc = hd_segment_list(j->disk, j->dir, &list, &count, fault);
   if (rc == HADRON_OK && count) rc = headerless_drop(j, list, &count, fault);
-  if (rc == HADRON_OK) rc = count ? journal_resume(j, list, count, fault) : journal_create(j, fault);
+  if (rc == HADRON_OK) rc = count ? journal_resume(j, list, count, fault) : journal_create(j, seed, fault);
   free(list);
   return rc;
 }
@@ -304,10 +317,10 @@ static void journal_free(struct hd_journal *j) {
   struct hd_segment *next;
   for (struct hd_segment *s = j->all; s; s = next) {
     next = s->all_next;
-    hd_segment_destroy(s);
+    hd_segment_destroy(j->disk, s);
   }
-  if (j->lock >= 0) close(j->lock);
-  if (j->dir >= 0) close(j->dir);
+  if (j->lock >= 0) hd_disk_unlock(j->disk, j->lock);
+  if (j->dir >= 0) hd_disk_close(j->disk, j->dir);
   pthread_mutex_destroy(&j->turn);
   pthread_mutex_destroy(&j->work);
   pthread_mutex_destroy(&j->gate);
@@ -323,6 +336,7 @@ int32_t hd_journal_open(const char *dir, const struct hd_journal_options *option
   if (!j) return hd_fault_set(fault, HADRON_ERR_MEMORY, "journal: no memory to open %s", dir);
   memset(j, 0, sizeof *j);
   j->dir = j->lock = -1;
+  j->disk = hd_disk_or_system(options ? options->disk : NULL);
   pthread_mutex_init(&j->turn, NULL);
   pthread_mutex_init(&j->work, NULL);
   pthread_mutex_init(&j->gate, NULL);
@@ -330,7 +344,7 @@ int32_t hd_journal_open(const char *dir, const struct hd_journal_options *option
   hd_sha256_init(&j->hash);
   int32_t rc = options_apply(j, options, fault);
   if (rc == HADRON_OK) rc = directory_open(j, dir, fault);
-  if (rc == HADRON_OK) rc = hd_journal_recover(j, fault);
+  if (rc == HADRON_OK) rc = hd_journal_recover(j, options ? options->seed : 0, fault);
   if (rc == HADRON_OK) rc = hd_journal_maintain(j, fault);
   if (rc == HADRON_ERR_FULL && atomic_load(&j->current)) rc = HADRON_OK; // readable, and reserved appends have their space
   if (rc != HADRON_OK) {
@@ -347,10 +361,11 @@ void hd_journal_close(struct hd_journal *j) {
   uint64_t end = hd_journal_end(j);
   if (end > HD_JOURNAL_HEADER_BYTES) hd_journal_sync(j, end - 1);
   hd_journal_settle_name(j, NULL);
-  if (atomic_load(&j->prepared)) unlinkat(j->dir, HD_JOURNAL_PREPARED_NAME, 0);
+  if (atomic_load(&j->prepared)) (void)hd_disk_unlink(j->disk, j->dir, HD_JOURNAL_PREPARED_NAME);
   journal_free(j);
 }
 
 uint64_t hd_journal_cut(const struct hd_journal *j) { return j->cut; }
 const uint8_t *hd_journal_id(const struct hd_journal *j) { return j->id; }
 const char *hd_journal_dir(const struct hd_journal *j) { return j->path; }
+const struct hd_disk *hd_journal_disk(const struct hd_journal *j) { return j->disk; }

@@ -1,12 +1,7 @@
 #include "journal/segment.h"
 
-#include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/banned.h"
@@ -42,106 +37,104 @@ static int sequence_compare(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-int32_t hd_segment_list(int dir, uint64_t **list, uint64_t *count, struct hd_fault *fault) {
-  int fd = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  DIR *d = fd < 0 ? NULL : fdopendir(fd);
-  if (!d) {
-    int32_t rc = hd_fault_set(fault, HADRON_ERR_IO, "journal: listing the directory failed: %s", strerror(errno));
-    if (fd >= 0) close(fd);
-    return rc;
+struct listing {
+  uint64_t *list;
+  uint64_t count, room;
+};
+
+static int listing_add(void *context, const char *name) {
+  struct listing *l = context;
+  uint64_t sequence;
+  if (!segment_name_parse(name, &sequence)) return 0;
+  if (l->count == l->room) {
+    uint64_t room = l->room ? l->room * 2 : 16, *more = realloc(l->list, room * sizeof *more);
+    if (!more) return -ENOMEM;
+    l->list = more;
+    l->room = room;
   }
-  uint64_t *found = NULL, n = 0, room = 0, sequence;
-  for (struct dirent *e; (e = readdir(d)) != NULL;) {
-    if (!segment_name_parse(e->d_name, &sequence)) continue;
-    if (n == room) {
-      room = room ? room * 2 : 16;
-      uint64_t *more = realloc(found, room * sizeof *more);
-      if (!more) {
-        free(found);
-        closedir(d);
-        return hd_fault_set(fault, HADRON_ERR_MEMORY, "journal: no memory for the list of segments");
-      }
-      found = more;
-    }
-    found[n++] = sequence;
+  l->list[l->count++] = sequence;
+  return 0;
+}
+
+int32_t hd_segment_list(const struct hd_disk *disk, int dir, uint64_t **list, uint64_t *count, struct hd_fault *fault) {
+  struct listing l = {0};
+  int rc = hd_disk_list(disk, dir, listing_add, &l);
+  if (rc) {
+    free(l.list);
+    return hd_disk_fault(fault, rc, "journal", "listing", "the directory's segments");
   }
-  closedir(d);
-  if (n) qsort(found, n, sizeof *found, sequence_compare);
-  *list = found;
-  *count = n;
+  if (l.count) qsort(l.list, l.count, sizeof *l.list, sequence_compare);
+  *list = l.list;
+  *count = l.count;
   return HADRON_OK;
 }
 
-static int32_t segment_error(int error, const char *what, const char *name, struct hd_fault *fault) {
-  bool full = error == ENOSPC || error == EDQUOT || error == EFBIG;
-  return hd_fault_set(fault, full ? HADRON_ERR_FULL : HADRON_ERR_IO, "journal: %s %s failed: %s; %s", what, name,
-                      strerror(error), full ? "free some space on the journal's disk" : "check the disk");
-}
-
 // Zeros written once turn later flushes into plain overwrites: no extent changes its state under them.
-static int segment_prewrite(int fd, uint64_t capacity) {
+static int segment_prewrite(const struct hd_disk *disk, int file, uint64_t capacity) {
   static const unsigned char zeros[1 << 16];
-  for (uint64_t at = 0; at < capacity;) {
+  for (uint64_t at = 0; at < capacity; at += sizeof zeros) {
     size_t n = capacity - at < sizeof zeros ? (size_t)(capacity - at) : sizeof zeros;
-    ssize_t done = pwrite(fd, zeros, n, (off_t)at);
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) return errno;
-    at += (uint64_t)done;
+    int rc = hd_disk_write(disk, file, zeros, n, at);
+    if (rc) return rc;
   }
-  return fdatasync(fd) < 0 ? errno : 0;
+  return hd_disk_sync(disk, file);
 }
 
-static int32_t segment_wrap(int fd, uint64_t capacity, const char *name, struct hd_segment **segment, struct hd_fault *fault) {
-  void *base = mmap(NULL, capacity, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-  if (base == MAP_FAILED) return segment_error(errno, "mapping", name, fault);
+static int32_t segment_wrap(const struct hd_disk *disk, int file, uint64_t capacity, const char *name, struct hd_segment **segment,
+                            struct hd_fault *fault) {
   struct hd_segment *s = aligned_alloc(64, (sizeof *s + 63) & ~(size_t)63);
-  if (!s) {
-    munmap(base, capacity);
-    return hd_fault_set(fault, HADRON_ERR_MEMORY, "journal: no memory for a segment");
-  }
+  if (!s) return hd_fault_set(fault, HADRON_ERR_MEMORY, "journal: no memory for a segment");
   memset(s, 0, sizeof *s);
+  void *base;
+  int rc = hd_disk_map(disk, file, capacity, true, &base);
+  if (rc) {
+    free(s);
+    return hd_disk_fault(fault, rc, "journal", "mapping", name);
+  }
   s->base = base;
   s->capacity = capacity;
-  s->fd = fd;
+  s->file = file;
   *segment = s;
   return HADRON_OK;
 }
 
-int32_t hd_segment_create(int dir, const char *name, uint64_t capacity, bool prewrite, struct hd_segment **segment,
-                          struct hd_fault *fault) {
-  unlinkat(dir, name, 0); // left behind by a host that ended early; it holds no record
-  int fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0640);
-  if (fd < 0) return segment_error(errno, "creating", name, fault);
-  int error = posix_fallocate(fd, 0, (off_t)capacity);
-  if (!error && prewrite) error = segment_prewrite(fd, capacity);
-  int32_t rc = error ? segment_error(error, "allocating", name, fault) : segment_wrap(fd, capacity, name, segment, fault);
-  if (rc != HADRON_OK) {
-    unlinkat(dir, name, 0);
-    close(fd);
+int32_t hd_segment_create(const struct hd_disk *disk, int dir, const char *name, uint64_t capacity, bool prewrite,
+                          struct hd_segment **segment, struct hd_fault *fault) {
+  int rc = hd_disk_unlink(disk, dir, name); // left behind by a host that ended early; it holds no record
+  if (rc && rc != -ENOENT) return hd_disk_fault(fault, rc, "journal", "removing", name);
+  int file = hd_disk_open(disk, dir, name, HD_DISK_CREATE);
+  if (file < 0) return hd_disk_fault(fault, file, "journal", "creating", name);
+  rc = hd_disk_allocate(disk, file, capacity);
+  if (!rc && prewrite) rc = segment_prewrite(disk, file, capacity);
+  int32_t code = rc ? hd_disk_fault(fault, rc, "journal", "allocating", name) : segment_wrap(disk, file, capacity, name, segment, fault);
+  if (code != HADRON_OK) {
+    (void)hd_disk_unlink(disk, dir, name);
+    hd_disk_close(disk, file);
   }
-  return rc;
+  return code;
 }
 
-int32_t hd_segment_map(int dir, const char *name, uint64_t capacity, struct hd_segment **segment, struct hd_fault *fault) {
-  int fd = openat(dir, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return segment_error(errno, "opening", name, fault);
-  int error = posix_fallocate(fd, 0, (off_t)capacity);
-  int32_t rc = error ? segment_error(error, "allocating", name, fault) : segment_wrap(fd, capacity, name, segment, fault);
-  if (rc != HADRON_OK) close(fd);
-  return rc;
+int32_t hd_segment_map(const struct hd_disk *disk, int dir, const char *name, uint64_t capacity, struct hd_segment **segment,
+                       struct hd_fault *fault) {
+  int file = hd_disk_open(disk, dir, name, HD_DISK_WRITE);
+  if (file < 0) return hd_disk_fault(fault, file, "journal", "opening", name);
+  int rc = hd_disk_allocate(disk, file, capacity);
+  int32_t code = rc ? hd_disk_fault(fault, rc, "journal", "allocating", name) : segment_wrap(disk, file, capacity, name, segment, fault);
+  if (code != HADRON_OK) hd_disk_close(disk, file);
+  return code;
 }
 
-void hd_segment_unmap(struct hd_segment *s) {
+void hd_segment_unmap(const struct hd_disk *disk, struct hd_segment *s) {
   if (!s->base) return;
-  munmap(s->base, s->capacity);
-  close(s->fd);
+  hd_disk_unmap(disk, s->base, s->capacity);
+  hd_disk_close(disk, s->file);
   s->base = NULL;
-  s->fd = -1;
+  s->file = -1;
 }
 
-void hd_segment_destroy(struct hd_segment *s) {
+void hd_segment_destroy(const struct hd_disk *disk, struct hd_segment *s) {
   if (!s) return;
-  hd_segment_unmap(s);
+  hd_segment_unmap(disk, s);
   free(s);
 }
 
@@ -209,23 +202,25 @@ static int32_t header_check(const struct hd_segment_header *h, uint64_t size, co
   return HADRON_OK;
 }
 
-int32_t hd_segment_read_header(int dir, const char *name, struct hd_segment_header *h, struct hd_fault *fault) {
-  int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0 && errno == ENOENT) return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "journal: there is no %s", name);
-  if (fd < 0) return segment_error(errno, "opening", name, fault);
-  struct stat st;
+int32_t hd_segment_read_header(const struct hd_disk *disk, int dir, const char *name, struct hd_segment_header *h,
+                               struct hd_fault *fault) {
+  int file = hd_disk_open(disk, dir, name, HD_DISK_READ);
+  if (file == -ENOENT) return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "journal: there is no %s", name);
+  if (file < 0) return hd_disk_fault(fault, file, "journal", "opening", name);
   struct hd_segment_header read_header;
   memset(&read_header, 0, sizeof read_header);
-  ssize_t n = fstat(fd, &st) < 0 ? -1 : pread(fd, &read_header, sizeof read_header, 0);
-  int error = errno;
-  close(fd);
-  if (n < 0) return segment_error(error, "reading", name, fault);
-  int32_t rc = header_check(&read_header, (uint64_t)st.st_size, name, fault);
-  if (rc == HADRON_OK) *h = read_header;
-  return rc;
+  uint64_t size = 0;
+  size_t done;
+  int rc = hd_disk_size(disk, file, &size);
+  if (!rc) rc = hd_disk_read(disk, file, &read_header, sizeof read_header, 0, &done);
+  hd_disk_close(disk, file);
+  if (rc) return hd_disk_fault(fault, rc, "journal", "reading", name);
+  int32_t code = header_check(&read_header, size, name, fault);
+  if (code == HADRON_OK) *h = read_header;
+  return code;
 }
 
-int32_t hd_segment_sync_names(int dir, struct hd_fault *fault) {
-  if (fsync(dir) == 0) return HADRON_OK;
-  return hd_fault_set(fault, HADRON_ERR_IO, "journal: flushing the directory failed: %s; check the disk", strerror(errno));
+int32_t hd_segment_sync_names(const struct hd_disk *disk, int dir, struct hd_fault *fault) {
+  int rc = hd_disk_sync_dir(disk, dir);
+  return rc ? hd_disk_fault(fault, rc, "journal", "flushing", "the directory") : HADRON_OK;
 }

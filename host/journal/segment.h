@@ -1,4 +1,4 @@
-// Segment files: making, mapping, naming, listing. The journal's only system calls besides its cursors'. [as the caller]
+// Segment files: making, mapping, naming, listing, all through a disk. [as the caller]
 #ifndef HD_JOURNAL_SEGMENT_H
 #define HD_JOURNAL_SEGMENT_H
 
@@ -6,6 +6,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/disk.h"
 #include "base/fault.h"
 #include "journal/format.h"
 
@@ -19,7 +20,7 @@ struct hd_segment {
   uint64_t limit;                         // records end at or before this offset; the seal fits behind it
   uint64_t soft;                          // records that end behind this offset want a successor to be there
   uint64_t first_sequence, position, capacity;
-  int fd;
+  int file;                               // the disk's handle
   _Atomic uint64_t sealed;                // offset behind the seal; 0: open
   _Atomic(struct hd_segment *) successor;
   uint64_t settled;                       // [maintain] everything before this offset is committed
@@ -32,18 +33,19 @@ struct hd_segment {
 void hd_segment_name(char name[HD_SEGMENT_NAME_SIZE], uint64_t first_sequence);
 
 // First sequences of the segments in the directory, ascending; owned by the caller, by free(). None: *count = 0 and *list = NULL.
-int32_t hd_segment_list(int dir, uint64_t **list, uint64_t *count, struct hd_fault *fault);
+int32_t hd_segment_list(const struct hd_disk *disk, int dir, uint64_t **list, uint64_t *count, struct hd_fault *fault);
 
 // Makes `name` with `capacity` bytes of real disk space; zeroed, and written once if `prewrite`. An older file goes.
 // @err HADRON_ERR_FULL, HADRON_ERR_IO
-int32_t hd_segment_create(int dir, const char *name, uint64_t capacity, bool prewrite, struct hd_segment **segment,
-                          struct hd_fault *fault);
+int32_t hd_segment_create(const struct hd_disk *disk, int dir, const char *name, uint64_t capacity, bool prewrite,
+                          struct hd_segment **segment, struct hd_fault *fault);
 
 // Maps an existing file for writing, restoring its capacity if it was cut. @err HADRON_ERR_IO
-int32_t hd_segment_map(int dir, const char *name, uint64_t capacity, struct hd_segment **segment, struct hd_fault *fault);
+int32_t hd_segment_map(const struct hd_disk *disk, int dir, const char *name, uint64_t capacity, struct hd_segment **segment,
+                       struct hd_fault *fault);
 
-void hd_segment_unmap(struct hd_segment *s); // mapping and file; the struct stays
-void hd_segment_destroy(struct hd_segment *s);
+void hd_segment_unmap(const struct hd_disk *disk, struct hd_segment *s); // mapping and file; the struct stays
+void hd_segment_destroy(const struct hd_disk *disk, struct hd_segment *s);
 
 // Writes the header's first part; the magic last.
 void hd_segment_activate(struct hd_segment *s, const uint8_t journal[16], uint64_t first_sequence, uint64_t position,
@@ -55,9 +57,10 @@ void hd_segment_chain(struct hd_segment *s, const uint8_t previous[32]);
 void hd_segment_bounds(struct hd_segment *s, uint64_t reserve);
 
 // Reads and checks a header. @err NOT_FOUND (no file), CORRUPT, UNSUPPORTED, IO
-int32_t hd_segment_read_header(int dir, const char *name, struct hd_segment_header *h, struct hd_fault *fault);
+int32_t hd_segment_read_header(const struct hd_disk *disk, int dir, const char *name, struct hd_segment_header *h,
+                               struct hd_fault *fault);
 
-// fsync of the directory: names are durable. @err HADRON_ERR_IO
-int32_t hd_segment_sync_names(int dir, struct hd_fault *fault);
+// The names in the directory are durable. @err HADRON_ERR_IO
+int32_t hd_segment_sync_names(const struct hd_disk *disk, int dir, struct hd_fault *fault);
 
 #endif

@@ -27,7 +27,9 @@ struct hd_journal {
   uint8_t id[16];
   uint64_t segment_bytes, reserve_bytes, cut;
   uint32_t durability;
-  int dir, lock;
+  int64_t now_ns;                         // when it was opened
+  const struct hd_disk *disk;             // borrowed(until close)
+  int dir, lock;                          // its handles
   char path[HD_PATH_SIZE];
 };
 
@@ -43,7 +45,7 @@ void hd_journal_chain_rest(struct hd_journal *j);
 // Offset up to which a segment's records are committed, walking on from `from`.
 uint64_t hd_segment_walk(const struct hd_segment *s, uint64_t from);
 
-// Fills the journal from what is in the directory, or starts a new one.
-int32_t hd_journal_recover(struct hd_journal *j, struct hd_fault *fault);
+// Fills the journal from what is in the directory, or starts a new one; seed: of its identity, 0: by chance.
+int32_t hd_journal_recover(struct hd_journal *j, uint64_t seed, struct hd_fault *fault);
 
 #endif

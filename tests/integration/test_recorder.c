@@ -79,7 +79,7 @@ static void rows_equal_the_journal(const char *url) {
   assert_int_equal(test_service_metric(&s, "recorder_rows_total"), 0);
   test_service_close(&s);
   uint64_t kept = 0;
-  assert_int_equal(hd_journal_kept(dir, "recorder", &kept, NULL), HADRON_OK);
+  assert_int_equal(hd_journal_kept(NULL, dir, "recorder", &kept, NULL), HADRON_OK);
   assert_true(kept > 0 && kept <= hd_journal_end(j));
   hd_journal_close(j);
 }

@@ -53,7 +53,7 @@ bool journal_found(const char *path, char to[SOURCE_PATH_MAX]);
 int32_t journal_open(struct journal_walk *w, const char *path, uint64_t first_sequence, bool verify, struct fault *fault);
 void journal_close(struct journal_walk *w);
 
-// The next record; its message lies behind it. HADRON_ERR_END at the end for now; a fault where it is damaged.
+// The next record; its message lies behind it. HADRON_ERR_END behind the last committed one; a fault where it is damaged.
 // record: borrowed(until the next call)
 int32_t journal_next(struct journal_walk *w, const struct journal_record **record, uint32_t *size);
 

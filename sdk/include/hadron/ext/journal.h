@@ -27,7 +27,7 @@ struct hadron_journal {
 
   // Reads the next committed record. [plugin & active] [nonblocking]
   // @own   record  borrowed(until the next read)
-  // @err   HADRON_ERR_AGAIN    at the end for now
+  // @err   HADRON_ERR_AGAIN    nothing more has been committed
   // @err   HADRON_ERR_CORRUPT  damaged; the host has logged where
   // @since 1.0
   int32_t (*next)(struct hadron_instance *instance, struct hadron_record *record);
