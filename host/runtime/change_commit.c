@@ -333,9 +333,8 @@ static bool on_decide(void *self) {
     struct hd_placing *p = &c->placings[i];
     p->seat->occupant = p->occupant;
     p->seat->warm_until_ns = p->warm_until_ns;
-    if (p->occupant != p->before) p->seat->revision = c->want.revision;
+    if (!p->warm_until_ns) p->seat->revision = c->want.revision; // a warm seat is of the revision that put its version in
   }
-  c->home->revision = c->want.revision;
   c->home->swap = c->record;
   atomic_store(&c->home->swap_pause_ns, 0);
   atomic_store(&c->home->swap_told, c->placings[0].occupant == c->placings[0].before);

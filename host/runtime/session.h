@@ -40,7 +40,7 @@ struct hd_session_arm {
   uint32_t id;
   uint32_t home;                               // id of the deployment's live seat
   uint32_t role;                               // enum hd_role; 0: nobody sits here
-  uint32_t revision;                           // of the deployment that put its occupant here
+  uint32_t revision;                           // of the deployment that it is part of; of a warm seat: that put its occupant here
   double weight;
   int64_t warm_until_ns;                       // a replaced version stays on until then; 0: it is no such one
   uint32_t *instruments;                       // its universe, ascending; owned

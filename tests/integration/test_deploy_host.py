@@ -95,6 +95,7 @@ def check_a_day():
         # side by side
         ab = host.ask("ab", "trend", "1.0.0=0.75", "1.1.0=0.25", "--split", "instrument")
         assert [(a["version"], a["role"], a["weight"]) for a in ab["arms"]] == [("1.0.0", "live", 0.75), ("1.1.0", "canary", 0.25)], ab
+        assert {row["revision"] for row in host.strategies("trend") if not row["warm"]} == {ab["revision"]}, host.strategies("trend")
         until("ticks go on", lambda t=host.ticks(): host.ticks() > t)
         assert "live version" in host.refused("disable", "trend@1.0.0")
         host.ask("disable", "trend@1.1.0")

@@ -42,6 +42,11 @@ static void observe(void *observer, uint16_t template_id, const void *block, con
     run->last_tick_ns = t->recv_ns;
     break;
   }
+  case HADRON_MSG_SWAP: {
+    const struct hadron_swap *w = block;
+    run->hole += w->stage == HADRON_SWAP_FIRST && w->first_sequence != w->last_sequence + 1;
+    break;
+  }
   case HADRON_MSG_EQUITY:
     if (((const struct hadron_equity *)block)->arm == 0) run->equity = *(const struct hadron_equity *)block;
     break;

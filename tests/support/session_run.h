@@ -21,6 +21,7 @@ struct session_run {
   uint64_t overfilled;                // order events with more filled than ordered
   uint64_t off_time;                  // ticks before the one before them, by receive time
   int64_t last_tick_ns;
+  uint64_t hole;                      // SWAP records of a strategy's first tick that is not the one behind the last of the old version
   struct hadron_equity equity;        // of the portfolio, the last one
 };
 
