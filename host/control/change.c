@@ -213,7 +213,7 @@ static int32_t apply_key(struct plan *plan, const struct change *ch) {
   // The key's field alone goes into the configuration; then its group's owner takes the group.
   struct hd_config *config = s->config;
   if (hd_config_key_parse(k, ch->value, config, plan->fault)) return plan->fault->code;
-  if (strncmp(k->path, "normalize.", 10) == 0) p->normalize.options = config->normalize;
+  if (strncmp(k->path, "normalize.", 10) == 0) hd_normalize_set(&p->normalize, &config->normalize);
   else if (strncmp(k->path, "gateway.", 8) == 0) hd_gateway_times(p->gateway, &config->gateway);
   else if (strcmp(k->path, "router.volatile_above") == 0) {
     for (uint32_t i = 0; i < p->options.shards; i++) hd_engine_volatile_above(p->engines[i], config->lanes.volatile_above);

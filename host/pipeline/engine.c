@@ -52,7 +52,7 @@ int32_t hd_engine_add(struct hd_engine *e, struct hd_engine_instance *instance) 
   return HADRON_OK;
 }
 
-static void row_seed(struct hd_engine *e, uint32_t instrument) {
+__attribute__((noinline)) static void row_seed(struct hd_engine *e, uint32_t instrument) {
   const struct hd_instrument *definition = &e->instruments->rows[instrument];
   struct hadron_market *market = &e->rows[instrument].market;
   market->instrument = instrument;
@@ -91,13 +91,27 @@ void hd_engine_begin(struct hd_engine *e, uint64_t cause, int64_t now_ns) {
   e->decision_count = 0;
 }
 
-const struct hadron_market *hd_engine_patch(struct hd_engine_row *row, const struct hd_subscription *s) {
+// What the arm has, put into the market that its instance is shown.
+__attribute__((noinline)) static void show(struct hd_engine *e, struct hd_engine_row *row, struct hd_subscription *s) {
   struct hadron_market *m = &row->market;
+  if (s->lapsed) s->view = e->listener.view(e->listener.self, s->instance->arm, m->instrument);
+  s->lapsed = false;
   m->position = s->view.position;
   m->working_buy = s->view.working_buy;
   m->working_sell = s->view.working_sell;
   m->average_entry = s->view.average_entry;
-  return m;
+  row->shown = s;
+}
+
+const struct hadron_market *hd_engine_patch(struct hd_engine *e, struct hd_engine_row *row, struct hd_subscription *s) {
+  if (__builtin_expect(row->shown != s, 0)) show(e, row, s);
+  return &row->market;
+}
+
+static void view_set(struct hd_engine_row *row, struct hd_subscription *s, const struct hd_arm_view *view) {
+  s->view = *view;
+  s->lapsed = false;
+  row->shown = NULL;
 }
 
 // A callback's result: errors are counted; too many in a row, or one that broke its budget, fence the instance.
@@ -138,48 +152,49 @@ __attribute__((noinline)) static void sample_volatility(struct hd_engine *e, str
   row->sample_price = price;
 }
 
-static void update_market(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick) {
-  struct hadron_market *m = &row->market;
-  m->sequence = tick->sequence;
-  m->event_ns = tick->event_ns;
-  switch (tick->kind) {
-  case HADRON_TICK_TRADE:
-    m->last = tick->value.trade.price;
-    m->last_size = tick->value.trade.quantity;
-    row->traded = true;
-    if (sample_due(row, tick)) sample_volatility(e, row, tick, hadron_price_double(m->last));
-    break;
-  case HADRON_TICK_QUOTE:
-    m->bid = tick->value.quote.bid;
-    m->ask = tick->value.quote.ask;
-    m->bid_size = tick->value.quote.bid_size;
-    m->ask_size = tick->value.quote.ask_size;
-    if (!row->traded && m->bid.nanos > 0 && m->ask.nanos > 0 && sample_due(row, tick))
-      sample_volatility(e, row, tick, (hadron_price_double(m->bid) + hadron_price_double(m->ask)) / 2);
-    break;
-  case HADRON_TICK_STATUS:
-    m->state = (uint8_t)tick->value.status.state;
-    break;
-  default: // a book change: strategies that ask for them keep their own book
-    break;
-  }
-}
-
 static void publish_mark(struct hd_engine *e, const struct hd_engine_row *row, const struct hadron_tick *tick) {
   const struct hadron_market *m = &row->market;
   const struct hd_mark mark = {m->last, m->bid, m->ask, tick->event_ns, tick->recv_ns, tick->sequence, m->state, (float)m->volatility};
   hd_mark_write(&e->marks->cells[tick->instrument], &mark);
 }
 
-static void call_tick(struct hd_engine *e, struct hd_engine_row *row, struct hd_subscription *s, const struct hadron_tick *tick) {
+static inline void update_trade(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick) {
+  struct hadron_market *m = &row->market;
+  m->last = tick->value.trade.price;
+  m->last_size = tick->value.trade.quantity;
+  if (__builtin_expect(row->traded && !sample_due(row, tick), 1)) {
+    hd_mark_write_trade(&e->marks->cells[tick->instrument], m->last, tick->event_ns, tick->recv_ns, tick->sequence);
+    return;
+  }
+  row->traded = true;
+  if (sample_due(row, tick)) sample_volatility(e, row, tick, hadron_price_double(m->last));
+  publish_mark(e, row, tick);
+}
+
+static void update_other(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick) {
+  struct hadron_market *m = &row->market;
+  if (tick->kind == HADRON_TICK_QUOTE) {
+    m->bid = tick->value.quote.bid;
+    m->ask = tick->value.quote.ask;
+    m->bid_size = tick->value.quote.bid_size;
+    m->ask_size = tick->value.quote.ask_size;
+    if (!row->traded && m->bid.nanos > 0 && m->ask.nanos > 0 && sample_due(row, tick))
+      sample_volatility(e, row, tick, (hadron_price_double(m->bid) + hadron_price_double(m->ask)) / 2);
+  } else if (tick->kind == HADRON_TICK_STATUS) {
+    m->state = (uint8_t)tick->value.status.state;
+  } // a book change: strategies that ask for them keep their own book
+  publish_mark(e, row, tick);
+}
+
+static inline void call_tick(struct hd_engine *e, struct hd_engine_row *row, struct hd_subscription *s, const struct hadron_tick *tick) {
   struct hd_engine_instance *instance = s->instance;
   if (__builtin_expect(instance->fenced | instance->fresh, 0)) {
     if (instance->fenced) return;
     instance->fresh = 0;
     if (e->listener.first) e->listener.first(e->listener.self, instance, tick->sequence);
   }
-  const struct hadron_market *market = hd_engine_patch(row, s);
-  if (instance->latency && e->options.measure_every && (e->measure_at++ & (e->options.measure_every - 1)) == 0) {
+  const struct hadron_market *market = hd_engine_patch(e, row, s);
+  if (e->options.measure_every && instance->latency && (e->measure_at++ & (e->options.measure_every - 1)) == 0) {
     uint64_t start = hd_cycles();
     int32_t code = instance->api->on_tick(instance->self, tick, market);
     hd_histogram_record(instance->latency, (uint64_t)hd_cycles_to_ns(hd_cycles() - start));
@@ -198,26 +213,32 @@ void hd_engine_tick(struct hd_engine *e, const struct hadron_tick *tick) {
   hd_engine_begin(e, tick->sequence, tick->recv_ns);
   e->counts.ticks++;
   e->last = tick->sequence;
-  update_market(e, row, tick);
-  publish_mark(e, row, tick);
+  row->market.sequence = tick->sequence;
+  row->market.event_ns = tick->event_ns;
+  if (__builtin_expect(tick->kind == HADRON_TICK_TRADE, 1)) update_trade(e, row, tick);
+  else update_other(e, row, tick);
   uint32_t trigger = 1u << (tick->kind - 1);
-  if (row->at.triggers & trigger)
-    for (uint32_t i = 0; i < row->at.count; i++) {
-      struct hd_subscription *s = &e->subscriptions[row->at.first + i];
+  if (row->at.triggers & trigger) {
+    struct hd_subscription *s = &e->subscriptions[row->at.first], *end = s + row->at.count;
+    for (; s < end; s++)
       if (s->triggers & trigger) call_tick(e, row, s, tick);
-    }
+  }
   if (row->at.bar_count) hd_engine_bars_tick(e, row, tick);
 }
 
-bool hd_engine_hears(struct hd_engine *e, uint32_t arm, uint32_t instrument) {
-  if (!(e->rows[instrument].at.triggers & (HADRON_ON_ORDER | HADRON_ON_EXECUTION))) return false;
-  const struct hd_subscription *s = hd_engine_subscription(e, arm, instrument);
-  return s && s->triggers & (HADRON_ON_ORDER | HADRON_ON_EXECUTION);
+bool hd_engine_lapse(struct hd_engine *e, uint32_t arm, uint32_t instrument) {
+  struct hd_engine_row *row = &e->rows[instrument];
+  struct hd_subscription *s = hd_engine_subscription(e, arm, instrument);
+  if (!s) return true;
+  if (s->triggers & (HADRON_ON_ORDER | HADRON_ON_EXECUTION)) return false;
+  s->lapsed = true;
+  row->shown = NULL;
+  return true;
 }
 
 void hd_engine_view(struct hd_engine *e, uint32_t arm, uint32_t instrument, const struct hd_arm_view *view) {
   struct hd_subscription *s = hd_engine_subscription(e, arm, instrument);
-  if (s) s->view = *view;
+  if (s) view_set(&e->rows[instrument], s, view);
 }
 
 void hd_engine_allocation(struct hd_engine *e, const struct hadron_allocation *allocation, const struct hd_arm_view *view) {
@@ -225,9 +246,9 @@ void hd_engine_allocation(struct hd_engine *e, const struct hadron_allocation *a
   struct hd_engine_row *row = &e->rows[allocation->instrument];
   hd_engine_begin(e, row->market.sequence, allocation->time_ns); // also if nobody hears it: the last call's decisions are not this one's
   if (!s) return;
-  s->view = *view;
+  view_set(row, s, view);
   if ((s->triggers & HADRON_ON_EXECUTION) && !s->instance->fenced)
-    hd_engine_result(e, s->instance, s->instance->api->on_execution(s->instance->self, allocation, hd_engine_patch(row, s)));
+    hd_engine_result(e, s->instance, s->instance->api->on_execution(s->instance->self, allocation, hd_engine_patch(e, row, s)));
 }
 
 void hd_engine_order_event(struct hd_engine *e, uint32_t arm, const struct hadron_order_event *event,
@@ -236,9 +257,9 @@ void hd_engine_order_event(struct hd_engine *e, uint32_t arm, const struct hadro
   struct hd_engine_row *row = &e->rows[event->instrument];
   hd_engine_begin(e, event->cause, event->time_ns);
   if (!s) return;
-  s->view = *view;
+  view_set(row, s, view);
   if ((s->triggers & HADRON_ON_ORDER) && !s->instance->fenced)
-    hd_engine_result(e, s->instance, s->instance->api->on_order(s->instance->self, event, hd_engine_patch(row, s)));
+    hd_engine_result(e, s->instance, s->instance->api->on_order(s->instance->self, event, hd_engine_patch(e, row, s)));
 }
 
 const struct hadron_decision *hd_engine_decisions(const struct hd_engine *e, uint32_t *count) {
@@ -309,7 +330,7 @@ int32_t hd_engine_decide(struct hd_engine_instance *instance, const struct hadro
 const struct hadron_market *hd_engine_market(struct hd_engine_instance *instance, uint32_t instrument) {
   if (instance->wishes || !hd_engine_owns(instance, instrument)) return NULL; // the market is the shard's
   struct hd_subscription *s = hd_engine_subscription(instance->engine, instance->arm, instrument);
-  return s ? hd_engine_patch(&instance->engine->rows[instrument], s) : NULL;
+  return s ? hd_engine_patch(instance->engine, &instance->engine->rows[instrument], s) : NULL;
 }
 
 int32_t hd_engine_feature(struct hd_engine_instance *instance, uint32_t instrument, uint32_t feature, double *value) {

@@ -68,6 +68,8 @@ struct hd_engine_listener {
   void (*turbulent)(void *self, uint32_t instrument, bool on);
   // A timer or a time bar is about to fire. [shard]
   void (*fired)(void *self, const struct hadron_timer_fired *timer);
+  // What an arm has in an instrument now; asked after hd_engine_lapse. [shard]
+  struct hd_arm_view (*view)(void *self, uint32_t arm, uint32_t instrument);
 };
 
 struct hd_engine_options {
@@ -129,6 +131,7 @@ void hd_engine_tick(struct hd_engine *e, const struct hadron_tick *tick);
 bool hd_engine_fire(struct hd_engine *e, int64_t now_ns);
 // When the next one is due; false if there is none. [shard]
 bool hd_engine_due(const struct hd_engine *e, struct hd_due *due);
+int64_t hd_engine_due_ns(const struct hd_engine *e); // its time alone; INT64_MAX: none
 static inline bool hd_due_before(struct hd_due a, struct hd_due b) {
   return a.due_ns != b.due_ns ? a.due_ns < b.due_ns : a.order < b.order;
 }
@@ -137,8 +140,9 @@ static inline bool hd_due_before(struct hd_due a, struct hd_due b) {
 void hd_engine_allocation(struct hd_engine *e, const struct hadron_allocation *allocation, const struct hd_arm_view *view);
 void hd_engine_order_event(struct hd_engine *e, uint32_t arm, const struct hadron_order_event *event,
                            const struct hd_arm_view *view);
-// Does the arm's subscription on the instrument ask for order events or executions? [shard]
-bool hd_engine_hears(struct hd_engine *e, uint32_t arm, uint32_t instrument);
+// What an arm has in an instrument has changed, and its subscription asks for neither order events nor executions: its view is fetched when
+// it is called next. False: it asks for them, and nothing is done. [shard]
+bool hd_engine_lapse(struct hd_engine *e, uint32_t arm, uint32_t instrument);
 // A view has changed without either: a split, a recovery. [shard]
 void hd_engine_view(struct hd_engine *e, uint32_t arm, uint32_t instrument, const struct hd_arm_view *view);
 

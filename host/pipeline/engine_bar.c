@@ -65,11 +65,11 @@ void hd_engine_bar_close(struct hd_engine *e, struct hd_engine_row *row, uint32_
   for (uint32_t i = 0; i < row->at.count; i++) {
     struct hd_subscription *s = &e->subscriptions[row->at.first + i];
     if ((s->bars & bit) && !s->instance->fenced)
-      hd_engine_result(e, s->instance, s->instance->api->on_bar(s->instance->self, &bar, hd_engine_patch(row, s)));
+      hd_engine_result(e, s->instance, s->instance->api->on_bar(s->instance->self, &bar, hd_engine_patch(e, row, s)));
   }
 }
 
-__attribute__((noinline)) void hd_engine_bars_tick(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick) {
+__attribute__((noinline)) __attribute__((noinline)) void hd_engine_bars_tick(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick) {
   int64_t nanos = 0, e8 = 0;
   if (tick->kind == HADRON_TICK_TRADE) {
     nanos = tick->value.trade.price.nanos;

@@ -59,6 +59,8 @@ bool hd_engine_due(const struct hd_engine *e, struct hd_due *due) {
   return true;
 }
 
+int64_t hd_engine_due_ns(const struct hd_engine *e) { return e->due_count == 0 ? INT64_MAX : e->due[0].due.due_ns; }
+
 bool hd_engine_fire(struct hd_engine *e, int64_t now_ns) {
   if (e->due_count == 0 || e->due[0].due.due_ns > now_ns) return false;
   struct hd_due_item item = e->due[0];
@@ -79,7 +81,7 @@ bool hd_engine_fire(struct hd_engine *e, int64_t now_ns) {
   e->listener.fired(e->listener.self, &fired);
   struct hd_subscription *s = hd_engine_subscription(e, item.instance->arm, item.instrument);
   hd_engine_result(e, item.instance, item.instance->on_timer(item.instance->self, item.id, item.due.due_ns,
-                                                             s ? hd_engine_patch(row, s) : &row->market));
+                                                             s ? hd_engine_patch(e, row, s) : &row->market));
   return true;
 }
 

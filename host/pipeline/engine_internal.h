@@ -11,6 +11,7 @@ struct hd_subscription {
   uint32_t triggers;
   uint32_t bars;            // bit per bar builder of the row
   struct hd_arm_view view;
+  bool lapsed;              // the view is fetched before it is shown
 };
 
 // One running bar. Sums are 128 bits wide: a day of volume times price passes 64.
@@ -28,7 +29,8 @@ struct hd_engine_span {
 };
 
 struct hd_engine_row {
-  struct hadron_market market; // the arm's fields are those of the last call
+  struct hadron_market market; // the arm's fields are those of `shown`
+  const struct hd_subscription *shown; // whose view, as it is now; NULL: of the last call, or nobody's
   struct hd_engine_span at;
   bool traded;                 // a trade was seen: bars are of trades, not of mids
   bool turbulent;
@@ -75,7 +77,7 @@ struct hd_engine {
 // engine.c
 struct hd_subscription *hd_engine_subscription(struct hd_engine *e, uint32_t arm, uint32_t instrument);
 void hd_engine_begin(struct hd_engine *e, uint64_t cause, int64_t now_ns);
-const struct hadron_market *hd_engine_patch(struct hd_engine_row *row, const struct hd_subscription *s);
+const struct hadron_market *hd_engine_patch(struct hd_engine *e, struct hd_engine_row *row, struct hd_subscription *s);
 void hd_engine_result(struct hd_engine *e, struct hd_engine_instance *instance, int32_t code);
 
 // engine_bar.c

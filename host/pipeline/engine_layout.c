@@ -185,11 +185,18 @@ void hd_engine_layout_install(struct hd_engine_layout *l) {
   struct hd_engine *e = l->engine;
   HD_ASSERT(l->old_builder_count == e->builder_count); // one change of an engine at a time
   for (uint32_t i = 0; i < l->subscription_count; i++)
-    if (l->subscription_from[i]) l->subscriptions[i].view = e->subscriptions[l->subscription_from[i] - 1].view;
+    if (l->subscription_from[i]) {
+      const struct hd_subscription *from = &e->subscriptions[l->subscription_from[i] - 1];
+      l->subscriptions[i].view = from->view;
+      l->subscriptions[i].lapsed = from->lapsed;
+    }
   for (uint32_t i = 0; i < e->builder_count; i++)
     if (l->builder_to[i]) l->builders[l->builder_to[i] - 1] = e->builders[i];
   move_due(e, l);
-  for (uint32_t id = 1; id <= e->instruments->max; id++) e->rows[id].at = l->spans[id];
+  for (uint32_t id = 1; id <= e->instruments->max; id++) {
+    e->rows[id].at = l->spans[id];
+    e->rows[id].shown = NULL;
+  }
   for (uint32_t i = 0; i < l->instance_count; i++) {
     l->instances[i]->engine = e;
     l->instances[i]->next = NULL;

@@ -58,6 +58,17 @@ static inline void hd_mark_write(struct hd_mark_cell *cell, const struct hd_mark
   atomic_store_explicit(&cell->version, version + 2, memory_order_release);
 }
 
+// After a trade, which leaves the quote, the state and the volatility as they were.
+static inline void hd_mark_write_trade(struct hd_mark_cell *cell, struct hadron_price last, int64_t event_ns, int64_t recv_ns, uint64_t sequence) {
+  uint64_t version = atomic_load_explicit(&cell->version, memory_order_relaxed);
+  atomic_store_explicit(&cell->version, version + 1, memory_order_relaxed);
+  atomic_store_explicit(&cell->words[offsetof(struct hd_mark, last) / 8], (uint64_t)last.nanos, memory_order_release);
+  atomic_store_explicit(&cell->words[offsetof(struct hd_mark, event_ns) / 8], (uint64_t)event_ns, memory_order_release);
+  atomic_store_explicit(&cell->words[offsetof(struct hd_mark, recv_ns) / 8], (uint64_t)recv_ns, memory_order_release);
+  atomic_store_explicit(&cell->words[offsetof(struct hd_mark, sequence) / 8], sequence, memory_order_release);
+  atomic_store_explicit(&cell->version, version + 2, memory_order_release);
+}
+
 // For who fills marks by hand while nobody reads: setting up, tests.
 static inline struct hd_mark *hd_mark_begin(struct hd_mark_cell *cell) { return &cell->mark; }
 static inline void hd_mark_end(struct hd_mark_cell *cell) { atomic_fetch_add_explicit(&cell->version, 2, memory_order_release); }

@@ -2,22 +2,34 @@
 
 #include "base/assert.h"
 
+// What a trade looks at comes first: one cache line, but for the sequence.
 struct hd_listing_check {
-  uint32_t instrument;                // 0: handle not in use
-  uint32_t outliers[HADRON_TICK_QUOTE + 1]; // refused in a row, by kind: sane quotes say nothing of a far trade
+  _Alignas(64) const struct hd_instrument *row; // NULL: handle not in use
+  uint32_t instrument;
   int64_t event_ns;                   // of the last accepted tick
-  uint64_t sequence[HADRON_TICK_STATUS + 1]; // the venue's, by kind
   uint64_t trade_id;
   int64_t trade_nanos, bid_nanos, ask_nanos; // last good ones
   uint8_t closed[HADRON_TICK_STATUS + 1];    // 1: the message of `sequence` is complete
+  uint32_t outliers[HADRON_TICK_QUOTE + 1]; // refused in a row, by kind: sane quotes say nothing of a far trade
+  uint64_t sequence[HADRON_TICK_STATUS + 1]; // the venue's, by kind
 };
+
+void hd_normalize_set(struct hd_normalize *n, const struct hd_normalize_options *options) {
+  n->options = *options;
+  n->skew_ns = options->skew_ns > 0 ? options->skew_ns : INT64_MAX;
+  n->stale_ns = options->stale_ns > 0 ? options->stale_ns : INT64_MAX;
+  n->stale_flag_ns = options->stale_flag_ns > 0 ? options->stale_flag_ns : INT64_MAX;
+}
 
 int32_t hd_normalize_init(struct hd_normalize *n, const struct hd_normalize_options *options,
                           const struct hd_instruments *instruments) {
   HD_ASSERT(instruments->listing_max > 0);
-  *n = (struct hd_normalize){.options = *options, .instruments = instruments, .check_count = instruments->listing_max + 1};
-  n->checks = calloc(n->check_count, sizeof *n->checks);
-  return n->checks ? HADRON_OK : HADRON_ERR_MEMORY;
+  *n = (struct hd_normalize){.instruments = instruments, .check_count = instruments->listing_max + 1};
+  hd_normalize_set(n, options);
+  n->checks = aligned_alloc(64, n->check_count * sizeof *n->checks);
+  if (!n->checks) return HADRON_ERR_MEMORY;
+  memset(n->checks, 0, n->check_count * sizeof *n->checks);
+  return HADRON_OK;
 }
 
 void hd_normalize_fini(struct hd_normalize *n) {
@@ -26,37 +38,32 @@ void hd_normalize_fini(struct hd_normalize *n) {
 }
 
 // The instrument of a listing is learnt on its first tick; rows of the table never change.
-static struct hd_listing_check *check_of(struct hd_normalize *n, uint32_t handle) {
-  if (handle == 0 || handle >= n->check_count) return NULL;
-  struct hd_listing_check *check = &n->checks[handle];
-  if (check->instrument == 0) {
-    if (handle > n->instruments->listing_count) return NULL;
-    check->instrument = n->instruments->listings[handle].instrument;
-    HD_ASSERT(check->instrument > 0 && check->instrument <= n->instruments->count);
-  }
-  return check;
+__attribute__((noinline)) static bool learn(const struct hd_normalize *n, struct hd_listing_check *check, uint32_t handle) {
+  if (handle == 0 || handle > n->instruments->listing_count) return false;
+  uint32_t instrument = n->instruments->listings[handle].instrument;
+  HD_ASSERT(instrument > 0 && instrument <= n->instruments->count);
+  check->row = &n->instruments->rows[instrument];
+  check->instrument = instrument;
+  return true;
 }
 
-static uint32_t check_time(const struct hd_normalize *n, const struct hd_listing_check *check, const struct hadron_tick *t,
-                           int64_t now_ns) {
-  const struct hd_normalize_options *o = &n->options;
+static inline uint32_t check_time(const struct hd_normalize *n, const struct hd_listing_check *check, const struct hadron_tick *t,
+                                  int64_t now_ns) {
   if (t->event_ns <= 0) return HADRON_TICK_REASON_TIME_ABSENT;
-  if (o->skew_ns > 0) {
-    if (t->event_ns - now_ns > o->skew_ns) return HADRON_TICK_REASON_TIME_IN_FUTURE;
-    if (check->event_ns - t->event_ns > o->skew_ns) return HADRON_TICK_REASON_TIME_BACKWARD;
-  }
-  if (o->stale_ns > 0 && now_ns - t->event_ns > o->stale_ns) return HADRON_TICK_REASON_STALE;
+  if (t->event_ns - now_ns > n->skew_ns) return HADRON_TICK_REASON_TIME_IN_FUTURE;
+  if (check->event_ns - t->event_ns > n->skew_ns) return HADRON_TICK_REASON_TIME_BACKWARD;
+  if (now_ns - t->event_ns > n->stale_ns) return HADRON_TICK_REASON_STALE;
   return HADRON_TICK_ACCEPTED;
 }
 
 // The ticks of one venue message share its sequence; HADRON_TICK_LAST closes it. So the same sequence after that is a repeat.
-static uint32_t check_sequence(const struct hd_listing_check *check, const struct hadron_tick *t) {
-  uint64_t last = check->sequence[t->kind];
+static inline uint32_t check_sequence(const struct hd_listing_check *check, const struct hadron_tick *t, uint8_t kind) {
+  uint64_t last = check->sequence[kind];
   if (t->sequence != 0 && last != 0) {
     if (t->sequence < last && !(t->flags & HADRON_TICK_SNAPSHOT)) return HADRON_TICK_REASON_OUT_OF_ORDER;
-    if (t->sequence == last && check->closed[t->kind]) return HADRON_TICK_REASON_DUPLICATE;
+    if (t->sequence == last && check->closed[kind]) return HADRON_TICK_REASON_DUPLICATE;
   }
-  if (t->kind == HADRON_TICK_TRADE && t->value.trade.trade_id != 0 && t->value.trade.trade_id == check->trade_id)
+  if (kind == HADRON_TICK_TRADE && t->value.trade.trade_id != 0 && t->value.trade.trade_id == check->trade_id)
     return HADRON_TICK_REASON_DUPLICATE;
   return HADRON_TICK_ACCEPTED;
 }
@@ -129,9 +136,8 @@ static uint32_t check_book(const struct hd_normalize *n, const struct hd_instrum
   return reason ? reason : check_size(row, b->quantity.e8, true);
 }
 
-// Trades are checked in line; the rest apart, so that a trade saves no registers for it.
-__attribute__((noinline)) static uint32_t check_other(struct hd_normalize *n, struct hd_listing_check *check, const struct hd_instrument *row,
-                                                      const struct hadron_tick *t) {
+static uint32_t check_other(struct hd_normalize *n, struct hd_listing_check *check, const struct hd_instrument *row,
+                            const struct hadron_tick *t) {
   switch (t->kind) {
   case HADRON_TICK_QUOTE: return check_quote(n, check, row, t);
   case HADRON_TICK_BOOK: return check_book(n, row, t);
@@ -141,16 +147,16 @@ __attribute__((noinline)) static uint32_t check_other(struct hd_normalize *n, st
   }
 }
 
-static void remember(struct hd_listing_check *check, const struct hadron_tick *t) {
+static inline void remember(struct hd_listing_check *check, const struct hadron_tick *t, uint8_t kind) {
   if (t->event_ns > check->event_ns) check->event_ns = t->event_ns;
   if (t->sequence != 0) {
-    check->sequence[t->kind] = t->sequence;
-    check->closed[t->kind] = (t->flags & HADRON_TICK_LAST) != 0;
+    check->sequence[kind] = t->sequence;
+    check->closed[kind] = (t->flags & HADRON_TICK_LAST) != 0;
   }
-  if (t->kind == HADRON_TICK_TRADE) {
+  if (kind == HADRON_TICK_TRADE) {
     check->trade_id = t->value.trade.trade_id;
     check->trade_nanos = t->value.trade.price.nanos;
-  } else if (t->kind == HADRON_TICK_QUOTE) {
+  } else if (kind == HADRON_TICK_QUOTE) {
     check->bid_nanos = t->value.quote.bid.nanos;
     check->ask_nanos = t->value.quote.ask.nanos;
   }
@@ -162,30 +168,45 @@ __attribute__((noinline)) static uint32_t refuse(struct hd_normalize *n, uint32_
   return reason;
 }
 
-uint32_t hd_normalize_tick(struct hd_normalize *n, const struct hadron_tick *in, int64_t now_ns, struct hadron_tick *out) {
-  struct hd_listing_check *check = check_of(n, in->instrument);
-  if (!check) return refuse(n, HADRON_TICK_REASON_UNKNOWN_LISTING);
-  if (in->kind == HADRON_TICK_INVALID || in->kind > HADRON_TICK_STATUS) return refuse(n, HADRON_TICK_REASON_BAD_KIND);
-  if (in->flags & HADRON_TICK_SUSPICIOUS) return refuse(n, HADRON_TICK_REASON_SUSPICIOUS);
-  uint32_t reason = check_time(n, check, in, now_ns);
-  if (!reason) reason = check_sequence(check, in);
-  const struct hd_instrument *row = &n->instruments->rows[check->instrument];
-  if (!reason) reason = in->kind == HADRON_TICK_TRADE ? check_trade(n, check, row, in) : check_other(n, check, row, in);
-  if (reason) return refuse(n, reason);
-
+// Stamps a tick that is sane.
+static inline uint32_t take(struct hd_normalize *n, struct hd_listing_check *check, const struct hadron_tick *restrict in, uint8_t kind,
+                            int64_t now_ns, struct hadron_tick *restrict out) {
   uint8_t flags = in->flags;
-  uint64_t last = check->sequence[in->kind];
-  if (n->options.contiguous && last != 0 && in->sequence > last + 1) flags |= HADRON_TICK_GAP;
-  if (n->options.stale_flag_ns > 0 && now_ns - in->event_ns > n->options.stale_flag_ns) flags |= HADRON_TICK_STALE, n->stale++;
+  if (n->options.contiguous && check->sequence[kind] != 0 && in->sequence > check->sequence[kind] + 1) flags |= HADRON_TICK_GAP;
+  if (now_ns - in->event_ns > n->stale_flag_ns) flags |= HADRON_TICK_STALE, n->stale++;
   if (flags & HADRON_TICK_GAP) n->gaps++;
-  remember(check, in);
-
+  remember(check, in, kind);
   *out = *in;
   out->sequence = ++n->sequence;
   out->instrument = check->instrument;
   out->flags = flags;
   n->accepted++;
   return HADRON_TICK_ACCEPTED;
+}
+
+// Made twice, so that a trade, of which the kind is known, pays for nothing else.
+static inline __attribute__((always_inline)) uint32_t tick_of(struct hd_normalize *n, struct hd_listing_check *check,
+                                                              const struct hadron_tick *restrict in, uint8_t kind, int64_t now_ns,
+                                                              struct hadron_tick *restrict out) {
+  if (in->flags & HADRON_TICK_SUSPICIOUS) return refuse(n, HADRON_TICK_REASON_SUSPICIOUS);
+  uint32_t reason = check_time(n, check, in, now_ns);
+  if (!reason) reason = check_sequence(check, in, kind);
+  if (!reason) reason = kind == HADRON_TICK_TRADE ? check_trade(n, check, check->row, in) : check_other(n, check, check->row, in);
+  return reason ? refuse(n, reason) : take(n, check, in, kind, now_ns, out);
+}
+
+__attribute__((noinline)) static uint32_t tick_other(struct hd_normalize *n, struct hd_listing_check *check, const struct hadron_tick *restrict in,
+                                                     int64_t now_ns, struct hadron_tick *restrict out) {
+  if (in->kind == HADRON_TICK_INVALID || in->kind > HADRON_TICK_STATUS) return refuse(n, HADRON_TICK_REASON_BAD_KIND);
+  return tick_of(n, check, in, in->kind, now_ns, out);
+}
+
+uint32_t hd_normalize_tick(struct hd_normalize *n, const struct hadron_tick *restrict in, int64_t now_ns, struct hadron_tick *restrict out) {
+  if (__builtin_expect(in->instrument >= n->check_count, 0)) return refuse(n, HADRON_TICK_REASON_UNKNOWN_LISTING);
+  struct hd_listing_check *check = &n->checks[in->instrument];
+  if (__builtin_expect(!check->row, 0) && !learn(n, check, in->instrument)) return refuse(n, HADRON_TICK_REASON_UNKNOWN_LISTING);
+  if (__builtin_expect(in->kind != HADRON_TICK_TRADE, 0)) return tick_other(n, check, in, now_ns, out);
+  return tick_of(n, check, in, HADRON_TICK_TRADE, now_ns, out);
 }
 
 uint64_t hd_normalize_refused(const struct hd_normalize *n) {

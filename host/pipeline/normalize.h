@@ -24,6 +24,7 @@ struct hd_listing_check; // what was last seen of a listing
 
 struct hd_normalize {
   struct hd_normalize_options options;
+  int64_t skew_ns, stale_ns, stale_flag_ns; // the options', INT64_MAX where they are not checked
   const struct hd_instruments *instruments; // borrowed
   struct hd_listing_check *checks;          // [handle]; owned
   uint32_t check_count;
@@ -35,9 +36,11 @@ struct hd_normalize {
 int32_t hd_normalize_init(struct hd_normalize *n, const struct hd_normalize_options *options,
                           const struct hd_instruments *instruments);
 void hd_normalize_fini(struct hd_normalize *n);
+// Other options from now on. [io]
+void hd_normalize_set(struct hd_normalize *n, const struct hd_normalize_options *options);
 
 // Returns HADRON_TICK_ACCEPTED and fills `out`, or the reason and leaves `out` untouched.
-uint32_t hd_normalize_tick(struct hd_normalize *n, const struct hadron_tick *in, int64_t now_ns, struct hadron_tick *out);
+uint32_t hd_normalize_tick(struct hd_normalize *n, const struct hadron_tick *restrict in, int64_t now_ns, struct hadron_tick *restrict out);
 
 uint64_t hd_normalize_refused(const struct hd_normalize *n);
 const char *hd_tick_reason_name(uint32_t reason); // "CROSSED"; static

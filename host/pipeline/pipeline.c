@@ -78,16 +78,11 @@ static struct hd_feedback *feedback_reserve(struct hd_pipeline *p, uint32_t shar
 }
 
 static void feedback_send(struct hd_pipeline *p, uint32_t kind, uint32_t arm, uint32_t instrument, const void *of, size_t size) {
-  // One thread: an arm that has asked for neither orders nor executions needs its view and nothing else. What waits in the ring calls
-  // no instance of that arm either, and its next tick comes after all of it, so that the arm sees the same view as if this had waited.
-  struct hd_engine *e = p->engines[p->instruments.rows[instrument].shard];
-  if (!p->listener.feedback && !hd_engine_hears(e, arm, instrument)) {
-    const struct hd_arm_view view = view_of(p, arm, instrument);
-    hd_engine_view(e, arm, instrument, &view);
-    return;
-  }
-  // One thread takes all feedback from one ring: its order must not depend on how many shards there are.
-  uint32_t shard = p->listener.feedback ? p->instruments.rows[instrument].shard : 0;
+  uint32_t shard = p->instruments.rows[instrument].shard;
+  // One thread: an arm that has asked for neither orders nor executions needs its view and nothing else, and that when it is called. What
+  // waits in the ring calls no instance of that arm, and its next tick comes after all of it.
+  if (!p->listener.feedback && hd_engine_lapse(p->engines[shard], arm, instrument)) return;
+  if (!p->listener.feedback) shard = 0; // one thread takes all from one ring: its order must not depend on how many shards there are
   struct hd_feedback *f = feedback_reserve(p, shard);
   f->kind = kind;
   f->arm = arm;
@@ -197,6 +192,8 @@ static void on_turbulent(void *self, uint32_t instrument, bool on) {
   hd_router_fact(&((struct hd_pipeline *)self)->router, instrument, HD_FACT_VOLATILE, on);
 }
 
+static struct hd_arm_view on_view(void *self, uint32_t arm, uint32_t instrument) { return view_of(self, arm, instrument); }
+
 static void on_fired(void *self, const struct hadron_timer_fired *timer) {
   struct hd_pipeline *p = self;
   record(p, HADRON_MSG_TIMER, timer, sizeof *timer, timer->time_ns, 0);
@@ -205,7 +202,7 @@ static void on_fired(void *self, const struct hadron_timer_fired *timer) {
 // ---- building ------------------------------------------------------------------------------------------------------------------
 
 static int32_t init_shards(struct hd_pipeline *p) {
-  const struct hd_engine_listener listener = {p, on_fault, on_first, on_turbulent, on_fired};
+  const struct hd_engine_listener listener = {p, on_fault, on_first, on_turbulent, on_fired, on_view};
   p->engines = calloc(p->options.shards, sizeof(struct hd_engine *));
   p->feedback = aligned_alloc(64, p->options.shards * sizeof *p->feedback);
   if (!p->engines || !p->feedback) return HADRON_ERR_MEMORY;
@@ -354,7 +351,7 @@ __attribute__((noinline)) static void reject(struct hd_pipeline *p, const struct
 }
 
 // Checked, stamped, and seen by the simulated venue; what both ways into the engine share.
-static uint32_t accept(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns, struct hadron_tick *tick) {
+static inline __attribute__((always_inline)) uint32_t accept(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns, struct hadron_tick *tick) {
   if (p->options.measure_every) p->started = (p->measure_at++ & (p->options.measure_every - 1)) == 0 ? hd_cycles() : 0;
   uint32_t reason = hd_normalize_tick(&p->normalize, raw, now_ns, tick);
   if (__builtin_expect(reason != HADRON_TICK_ACCEPTED, 0)) reject(p, raw, reason, now_ns);
@@ -393,11 +390,13 @@ __attribute__((noinline)) static void mark_books(struct hd_pipeline *p, int64_t 
   p->next_mark_ns = align_up(now_ns, 1000000000);
 }
 
-// One thread: what the trading side makes of a tick.
+// One thread: what the trading side makes of a tick. Without an order there is no stop.
 static void trade_tick(struct hd_pipeline *p, const struct hadron_tick *tick) {
-  stops(&p->desk, tick->instrument, tick->recv_ns);
-  if (p->shadow.gateway) stops(&p->shadow, tick->instrument, tick->recv_ns);
-  if (tick->recv_ns >= p->next_mark_ns) mark_books(p, tick->recv_ns);
+  if (hd_pipeline_working(p)) {
+    stops(&p->desk, tick->instrument, tick->recv_ns);
+    if (p->shadow.gateway) stops(&p->shadow, tick->instrument, tick->recv_ns);
+  }
+  if (__builtin_expect(tick->recv_ns >= p->next_mark_ns, 0)) mark_books(p, tick->recv_ns);
   if (p->options.equity_every_ns > 0 && tick->recv_ns >= p->next_equity_ns)
     p->next_equity_ns = align_up(tick->recv_ns, p->options.equity_every_ns);
 }
@@ -478,7 +477,8 @@ bool hd_pipeline_feedback(struct hd_pipeline *p, uint32_t shard) {
 
 // ---- trading -------------------------------------------------------------------------------------------------------------------
 
-void hd_pipeline_decisions(struct hd_pipeline *p, const struct hadron_decision *decisions, uint32_t count, int64_t now_ns) {
+// Apart, as all that a tick seldom does: a tick is one piece of code (hd_runner_ticks).
+__attribute__((noinline)) void hd_pipeline_decisions(struct hd_pipeline *p, const struct hadron_decision *decisions, uint32_t count, int64_t now_ns) {
   HD_ASSERT(count > 0 && count <= HD_TICK_DECISIONS_MAX);
   struct hadron_decision stamped[HD_TICK_DECISIONS_MAX];
   uint32_t live = 0, shadows = 0;
@@ -642,9 +642,10 @@ void hd_pipeline_settle(struct hd_pipeline *p, int64_t now_ns) {
 }
 
 int64_t hd_pipeline_due(const struct hd_pipeline *p) {
-  int64_t first = INT64_MAX;
-  struct hd_due due;
-  for (uint32_t s = 0; s < p->options.shards; s++)
-    if (hd_engine_due(p->engines[s], &due) && due.due_ns < first) first = due.due_ns;
+  int64_t first = hd_engine_due_ns(p->engines[0]);
+  for (uint32_t s = 1; s < p->options.shards; s++) {
+    int64_t due_ns = hd_engine_due_ns(p->engines[s]);
+    if (due_ns < first) first = due_ns;
+  }
   return first;
 }

@@ -108,7 +108,7 @@ static void tell_peers(struct hd_router *r, uint32_t instrument) {
         hd_router_fact(r, r->peers[i][1 - side], HD_FACT_PEER_FAST, any_peer_fast(r, r->peers[i][1 - side]));
 }
 
-static void refresh(struct hd_router *r, uint32_t instrument, uint32_t facts) {
+__attribute__((noinline)) static void refresh(struct hd_router *r, uint32_t instrument, uint32_t facts) {
   struct hd_route *route = &r->routes[instrument];
   uint8_t before = route->lane[HADRON_TICK_TRADE];
   for (uint32_t kind = HADRON_TICK_TRADE; kind <= HADRON_TICK_STATUS; kind++)
@@ -196,9 +196,10 @@ uint32_t hd_router_pass(struct hd_router *r, const struct hadron_tick *tick) {
   uint8_t lane = route->lane[tick->kind];
   r->routed[lane]++;
   if (lane == HADRON_LANE_DROP) return lane;
-  r->lane_changes += route->current != lane && route->current != 0;
-  route->current = lane;
   route->last = 0; // nothing of it waits anywhere
+  if (__builtin_expect(route->current == lane, 1)) return lane;
+  r->lane_changes += route->current != 0;
+  route->current = lane;
   return lane;
 }
 

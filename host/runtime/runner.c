@@ -194,7 +194,7 @@ static void settle_queue(struct hd_runner *r, struct hd_venue *v) {
   v->queue_at = v->queue_count = 0;
 }
 
-void hd_runner_settle(struct hd_runner *r) {
+__attribute__((noinline)) void hd_runner_settle(struct hd_runner *r) {
   for (;;) {
     bool reports = settle_reports(r);
     hd_pipeline_settle(r->pipeline, r->now_ns);
@@ -227,49 +227,57 @@ void hd_runner_advance(struct hd_runner *r, int64_t t_ns) {
   r->now_ns = t_ns;
 }
 
-// What the runner knows from one tick of a batch to the next: before this time nothing is due, unless a strategy asks for a timer, which
-// the engines are asked. 0: not known.
-static bool runner_tick(struct hd_runner *r, const struct hadron_tick *tick, int64_t *quiet_ns) {
-  int64_t t_ns = tick->recv_ns > r->now_ns ? tick->recv_ns : r->now_ns;
-  if (__builtin_expect(r->first_ns == 0, 0)) {
+// Whatever may stand in the way of a tick is looked at: the limits of a replay, and what is due before it. False: it is not taken.
+__attribute__((noinline)) static bool tick_prepare(struct hd_runner *r, int64_t t_ns) {
+  if (r->first_ns == 0) {
     r->first_ns = t_ns;
     if (r->duration_ns > 0 && t_ns + r->duration_ns < r->tick_limit_ns) r->tick_limit_ns = t_ns + r->duration_ns;
   }
-  if (__builtin_expect(t_ns >= r->tick_limit_ns || r->ticks >= r->tick_limit || r->stop, 0)) {
+  if (t_ns >= r->tick_limit_ns || r->ticks >= r->tick_limit || r->stop) {
     r->held = true;
     return false;
   }
+  if (hd_runner_due(r) <= t_ns) hd_runner_advance(r, t_ns);
+  return true;
+}
+
+// Orders are open: fills that this tick makes are known before strategies see it, they are the older news.
+__attribute__((noinline)) static void tick_working(struct hd_runner *r, const struct hadron_tick *tick, int64_t t_ns) {
+  hd_pipeline_offer(r->pipeline, tick, t_ns);
+  for (uint32_t i = 0; i < r->follower_count; i++) hd_venue_poll(r->followers[i], t_ns);
+  settle_reports(r);
+  hd_pipeline_settle(r->pipeline, t_ns);
+}
+
+// What the runner knows from one tick of a batch to the next: before this time nothing is due and no limit is reached, unless a strategy
+// asks for a timer, which the engines are asked. 0: not known.
+static inline bool runner_tick(struct hd_runner *r, const struct hadron_tick *tick, int64_t *quiet_ns) {
   struct hd_pipeline *p = r->pipeline;
-  bool known = t_ns < *quiet_ns && t_ns < hd_pipeline_due(p) && !atomic_load_explicit(&r->io.woken, memory_order_relaxed);
-  if (__builtin_expect(!known, 0) && hd_runner_due(r) <= t_ns) hd_runner_advance(r, t_ns);
+  int64_t t_ns = tick->recv_ns > r->now_ns ? tick->recv_ns : r->now_ns;
+  bool known = t_ns < *quiet_ns && t_ns < hd_pipeline_due(p) && r->ticks < r->tick_limit &&
+               !(atomic_load_explicit(&r->io.woken, memory_order_relaxed) | r->stop);
+  if (__builtin_expect(!known, 0) && !tick_prepare(r, t_ns)) return false;
   r->now_ns = t_ns;
   r->ticks++;
   int32_t code = HADRON_ERR_AGAIN;
-  if (__builtin_expect(hd_pipeline_working(p), 0)) {
-    // Fills that this tick makes are known before strategies see it: they are the older news.
-    hd_pipeline_offer(p, tick, t_ns);
-    for (uint32_t i = 0; i < r->follower_count; i++) hd_venue_poll(r->followers[i], t_ns);
-    settle_reports(r);
-    hd_pipeline_settle(p, t_ns);
-  } else {
-    code = hd_pipeline_handle(p, tick, t_ns);
-  }
-  if (hd_pipeline_unsettled(p) || r->touched) {
+  if (__builtin_expect(hd_pipeline_working(p), 0)) tick_working(r, tick, t_ns);
+  else code = hd_pipeline_handle(p, tick, t_ns);
+  if (__builtin_expect(hd_pipeline_unsettled(p) || r->touched, 0)) {
     hd_runner_settle(r);
     code = HADRON_ERR_AGAIN;
   }
   p->started = 0;
+  if (__builtin_expect(code == HADRON_OK && known, 1)) return true;
   // A tick that was refused does not count for the next sample of the books, which may come to be due by the one after it.
-  if (__builtin_expect(code != HADRON_OK || !known, 0)) *quiet_ns = code == HADRON_OK ? hd_runner_due(r) : 0;
+  *quiet_ns = code == HADRON_OK ? hd_runner_due(r) : 0;
+  if (r->tick_limit_ns < *quiet_ns) *quiet_ns = r->tick_limit_ns;
   return true;
 }
 
-bool hd_runner_tick(struct hd_runner *r, const struct hadron_tick *tick) {
-  int64_t quiet_ns = 0;
-  return runner_tick(r, tick, &quiet_ns);
-}
+bool hd_runner_tick(struct hd_runner *r, const struct hadron_tick *tick) { return hd_runner_ticks(r, tick, 1) == 1; }
 
-uint32_t hd_runner_ticks(struct hd_runner *r, const struct hadron_tick *ticks, uint32_t count) {
+// All that every tick goes through becomes one function here: what calls cost between the rooms is a third of what the rooms cost.
+__attribute__((flatten)) uint32_t hd_runner_ticks(struct hd_runner *r, const struct hadron_tick *ticks, uint32_t count) {
   uint32_t taken = 0;
   for (int64_t quiet_ns = 0; taken < count && runner_tick(r, &ticks[taken], &quiet_ns); taken++)
     __builtin_prefetch(&ticks[taken + 9]); // may lie beyond the end: a hint, not a read

@@ -66,7 +66,7 @@ static void fired(void *self, const struct hadron_timer_fired *timer) {
 
 void engine_rig_open(struct engine_rig *rig, uint32_t shards, const struct hd_engine_options *options) {
   const struct hd_engine_options usual = {.session = 1, .errors_max = 3, .volatility_decay = 0.9};
-  const struct hd_engine_listener listener = {rig, fault, NULL, turbulent, fired};
+  const struct hd_engine_listener listener = {rig, fault, NULL, turbulent, fired, NULL};
   memset(rig, 0, sizeof *rig);
   test_market_init(&rig->market);
   rig->shards = shards;

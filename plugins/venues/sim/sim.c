@@ -150,12 +150,12 @@ static void sim_on_tick(void *self, const struct hadron_tick *tick) {
   if (__builtin_expect(m->busy, 0) || tick->kind == HADRON_TICK_STATUS) {
     if (tick->recv_ns > s->at_ns) s->at_ns = tick->recv_ns;
     sim_follow_tick(s, m, tick);
-  } else if (tick->kind == HADRON_TICK_QUOTE) {
-    m->quote = tick->value.quote;
-    m->synthetic = 0;
   } else if (tick->kind == HADRON_TICK_TRADE) {
     m->last = tick->value.trade.price.nanos, m->last_size = tick->value.trade.quantity.e8;
     m->synthetic = (tick->flags & HADRON_TICK_SYNTHETIC) != 0;
+  } else if (tick->kind == HADRON_TICK_QUOTE) {
+    m->quote = tick->value.quote;
+    m->synthetic = 0;
   }
 }
 
