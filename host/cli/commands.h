@@ -8,6 +8,7 @@
   X(run) X(backtest) X(replay) X(status) X(positions) X(orders) X(kill) X(release) X(set)                                        \
   X(deploy) X(enable) X(disable) X(reload) X(ab_report) X(ab) X(promote) X(rollback) X(history)                                  \
   X(diff)                                                                                                                         \
+  X(journal_verify) X(journal_dump) X(journal_tail) X(journal_export) X(journal_salvage)                                            \
   X(inspect) X(generate) X(convert) X(validate) X(doctor)                                                                         \
   X(registry_add) X(registry_list) X(registry_show) X(registry_verify) X(registry_retire) X(registry_gc) X(registry_export)        \
   X(registry_import) X(registry_keygen) X(registry_sign) X(registry_trust) X(registry_revoke) X(registry_keys)

@@ -31,14 +31,14 @@ static size_t bar_print(const struct hd_progress *p, const struct hd_progress_st
 // What the line may hold besides title and bar, in the order in which they are given up, last first.
 enum part { PART_PERCENT, PART_RATE, PART_LEFT, PART_TIME, PART_COUNT };
 
-static void parts_fill(const struct hd_progress_state *s, char parts[PART_COUNT][PART_SIZE]) {
+static void parts_fill(const struct hd_progress_state *s, const char *noun, char parts[PART_COUNT][PART_SIZE]) {
   char text[PART_SIZE];
   bool known = s->total > 0;
   if (known) snprintf(parts[PART_PERCENT], PART_SIZE, "%3u %%", (unsigned)((double)s->done / (double)s->total * 100));
-  else hd_count_format(text, sizeof text, s->ticks), snprintf(parts[PART_PERCENT], PART_SIZE, "%.40s ticks", text);
+  else hd_count_format(text, sizeof text, s->ticks), snprintf(parts[PART_PERCENT], PART_SIZE, "%.30s %.20s", text, noun);
   if (s->elapsed_ns > 0) {
     hd_rate_format(text, sizeof text, (double)s->ticks * 1e9 / (double)s->elapsed_ns);
-    snprintf(parts[PART_RATE], PART_SIZE, "%.40s ticks/s", text);
+    snprintf(parts[PART_RATE], PART_SIZE, "%.30s %.20s/s", text, noun);
   }
   if (known && s->done > 0) {
     hd_duration_format(text, sizeof text, left_ns(s));
@@ -55,7 +55,7 @@ uint32_t hd_progress_line(const struct hd_progress *p, const struct hd_progress_
   char parts[PART_COUNT][PART_SIZE] = {0};
   if (s.done > s.total) s.done = s.total;
   if (columns > ROOM_MAX) columns = ROOM_MAX;
-  parts_fill(&s, parts);
+  parts_fill(&s, p->noun ? p->noun : "ticks", parts);
   size_t width = strlen(p->title);
   int count = 0;
   for (; count < PART_COUNT; count++) { // as many parts as there is room for

@@ -1,4 +1,4 @@
-// A line on the terminal that says how far a run is: per cent, a bar, ticks a second, the virtual time, the time left. It is rewritten in
+// A line on the terminal that says how far a run is: per cent, a bar, ticks (or what else is counted) a second, the virtual time, the time left. It is rewritten in
 // place, in one write, and only when it has changed. Nothing at all where standard error is no terminal. [control]
 #ifndef HD_CLI_PROGRESS_H
 #define HD_CLI_PROGRESS_H
@@ -11,6 +11,7 @@
 
 struct hd_progress {
   const char *title; // borrowed
+  const char *noun;  // what is counted; NULL: ticks
   bool on;           // asked for, and there is a terminal
   bool colours;      // the terminal takes escapes; false: blanks wipe what was there
   bool utf8;

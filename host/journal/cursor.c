@@ -8,6 +8,7 @@
 #include "journal/journal.h"
 #include "journal/segment.h"
 
+#define CLOCKS_APART_NS INT64_C(1000000000) // that writers' clocks may differ when a time is looked for
 #define RELEASE_STEP (UINT64_C(4) << 20) // read pages are given back in steps of this size
 
 struct hd_journal_cursor {
@@ -82,6 +83,17 @@ static void cursor_take(struct hd_journal_cursor *c, const struct view *v, uint6
   memcpy(c->name, v->name, sizeof c->name);
 }
 
+// A good record at the place that was asked for needs no walk to it: it says its own sequence.
+static bool view_there(const struct view *v, uint64_t offset, uint64_t *sequence) {
+  if (offset % 8 || offset < v->header.header_bytes || offset + sizeof(struct hd_record_head) > v->size) return false;
+  const struct hd_record_head *r = (const void *)(v->base + offset);
+  uint64_t commit = hd_commit_load(r);
+  if (!commit || hd_commit_mark(commit) == HD_MARK_SEAL || !hd_record_valid(r, commit, v->size - offset)) return false;
+  if (r->sequence < v->header.first_sequence || r->sequence - v->header.first_sequence > offset / sizeof *r) return false;
+  *sequence = r->sequence;
+  return true;
+}
+
 // Walks an opened segment to `offset` by the records' sizes. NOT_FOUND: no record, and not the end, is there. END: the segment was
 // sealed before it; *sequence is the successor's first.
 static int32_t view_find(const struct view *v, uint64_t offset, uint64_t *sequence) {
@@ -141,7 +153,8 @@ int32_t hd_journal_cursor_seek(struct hd_journal_cursor *c, uint64_t position, s
       return hd_fault_set(fault, rc, "journal: position %" PRIu64 " of %s is not there, or no longer kept", position, c->path);
     if (rc != HADRON_OK) return rc;
     uint64_t offset = position ? position - v.header.position : v.header.header_bytes;
-    rc = position >= v.header.position || !position ? view_find(&v, offset, &sequence) : HADRON_ERR_NOT_FOUND;
+    bool inside = position >= v.header.position || !position;
+    rc = !inside ? HADRON_ERR_NOT_FOUND : view_there(&v, offset, &sequence) ? HADRON_OK : view_find(&v, offset, &sequence);
     if (rc == HADRON_OK) {
       cursor_take(c, &v, offset, sequence);
       return rc;
@@ -154,6 +167,45 @@ int32_t hd_journal_cursor_seek(struct hd_journal_cursor *c, uint64_t position, s
     return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "journal: no record starts at position %" PRIu64 " of %s (%s at offset %" PRIu64 ")",
                         position, c->path, v.name, offset);
   }
+}
+
+// Position of a segment's first record; 0: the file is gone.
+static uint64_t segment_start(struct hd_journal_cursor *c, uint64_t first_sequence, int64_t *time_ns) {
+  struct view v;
+  struct hd_fault ignored;
+  if (view_open(c, first_sequence, &v, &ignored) != HADRON_OK) return 0;
+  uint64_t position = v.header.position + v.header.header_bytes;
+  const struct hd_record_head *first = (const void *)(v.base + v.header.header_bytes);
+  bool there = v.size >= v.header.header_bytes + sizeof *first && hd_commit_load(first);
+  *time_ns = there ? first->time_ns : INT64_MAX;
+  hd_disk_unmap(c->disk, v.base, v.size);
+  return position;
+}
+
+// Goes to the newest segment that starts at or before a sequence (time_ns 0) or a time.
+static int32_t cursor_seek_segment(struct hd_journal_cursor *c, uint64_t sequence, int64_t time_ns, struct hd_fault *fault) {
+  uint64_t *list = NULL, count = 0, position = 0;
+  int32_t rc = hd_segment_list(c->disk, c->dir, &list, &count, fault);
+  if (rc != HADRON_OK) return rc;
+  for (uint64_t i = count; i-- > 0 && !position;) {
+    int64_t first_ns;
+    if (!time_ns && list[i] > sequence) continue;
+    uint64_t start = segment_start(c, list[i], &first_ns);
+    if (!time_ns || first_ns <= time_ns) position = start;
+  }
+  free(list);
+  return hd_journal_cursor_seek(c, position, fault);
+}
+
+int32_t hd_journal_cursor_seek_sequence(struct hd_journal_cursor *c, uint64_t sequence, struct hd_fault *fault) {
+  struct hadron_record r;
+  int32_t rc = cursor_seek_segment(c, sequence, 0, fault);
+  while (rc == HADRON_OK && c->sequence < sequence) rc = hd_journal_cursor_next(c, &r, fault);
+  return rc == HADRON_ERR_AGAIN ? HADRON_OK : rc;
+}
+
+int32_t hd_journal_cursor_seek_time(struct hd_journal_cursor *c, int64_t time_ns, struct hd_fault *fault) {
+  return cursor_seek_segment(c, 0, time_ns > CLOCKS_APART_NS ? time_ns - CLOCKS_APART_NS : 1, fault);
 }
 
 int32_t hd_journal_cursor_open(const char *dir, struct hd_journal_cursor **cursor, struct hd_fault *fault) {

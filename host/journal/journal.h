@@ -99,6 +99,12 @@ void hd_journal_cursor_close(struct hd_journal_cursor *c); // NULL is allowed
 // @err HADRON_ERR_NOT_FOUND  no record starts there, or it is no longer kept
 int32_t hd_journal_cursor_seek(struct hd_journal_cursor *c, uint64_t position, struct hd_fault *fault);
 
+// Goes to the first record whose sequence is at least `sequence`; behind the last one, if there is none. 0: the oldest.
+int32_t hd_journal_cursor_seek_sequence(struct hd_journal_cursor *c, uint64_t sequence, struct hd_fault *fault);
+// Goes to the start of a segment, so that no record that was appended at `time_ns` or later lies before it. Writers have clocks of their own:
+// records are in the order of their sequences, and of their times only nearly.
+int32_t hd_journal_cursor_seek_time(struct hd_journal_cursor *c, int64_t time_ns, struct hd_fault *fault);
+
 // The next committed record. record->bytes: borrowed(until the next call with this cursor).
 // @err HADRON_ERR_AGAIN    nothing more has been committed
 // @err HADRON_ERR_CORRUPT  the fault names file, offset, expected and found; the cursor stays there

@@ -116,8 +116,8 @@ static int32_t walk_broken(struct walk *w, bool newest, bool *end, struct hd_fau
   if (later && !commit && later - w->offset >= HD_VOID_BYTES && later - w->offset <= HD_JOURNAL_RECORD_MAX) return walk_hole(w, later);
   if (later || !newest)
     return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s/%s is damaged at offset %" PRIu64 ": expected record %" PRIu64
-                        ", found commit word %016" PRIx64 "%s; restore the file, do not trade on it", w->j->path, w->name,
-                        w->offset, w->sequence, commit, later ? ", and good records behind it" : "");
+                        ", found commit word %016" PRIx64 "%s; restore the file, or see what is left: `hadron journal salvage %s TO`", w->j->path,
+                        w->name, w->offset, w->sequence, commit, later ? ", and good records behind it" : "", w->j->path);
   uint64_t torn = w->data_end > w->offset ? w->data_end - w->offset : 0;
   while (torn && !s->base[w->offset + torn - 1]) torn--;
   if (torn) {
