@@ -59,22 +59,6 @@ static const struct field arm_fields[] = {
 
 // ---- one value by its row ---------------------------------------------------------------------------------------------------------------
 
-static uint32_t choice_number(const char *choices, const char *text) {
-  uint32_t number = 1;
-  for (const char *at = choices; *at; number++) {
-    size_t length = strcspn(at, " ");
-    if (length == strlen(text) && memcmp(at, text, length) == 0) return number;
-    at += length + (at[length] == ' ');
-  }
-  return 0;
-}
-
-static void choice_name(const char *choices, uint32_t number, char *to, size_t size) {
-  const char *at = choices;
-  for (uint32_t i = 1; i < number && *at; i++) at += strcspn(at, " ") + (at[strcspn(at, " ")] == ' ');
-  snprintf(to, size, "%.*s", (int)strcspn(at, " "), at);
-}
-
 static void number_text(char *to, size_t size, double number) { snprintf(to, size, "%.15g", number); }
 
 // "10m", "1h", "1500ms": exact, in the largest unit that divides it.
@@ -125,12 +109,12 @@ static bool whole_parse(const struct field *f, const char *text, int64_t *out) {
 
 static bool value_parse(const struct field *f, const char *text, void *base) {
   void *at = (char *)base + f->offset;
-  int64_t whole;
+  int64_t whole = 0;
   switch (f->type) {
   case TYPE_TEXT: return strlen(text) < f->size && *text && hd_text_copy(at, f->size, text);
   case TYPE_BOOL: *(bool *)at = strcmp(text, "true") == 0; return *(bool *)at || strcmp(text, "false") == 0;
   case TYPE_REAL: return real_parse(text, at);
-  case TYPE_CHOICE: *(uint32_t *)at = choice_number(f->choices, text); return *(uint32_t *)at != 0;
+  case TYPE_CHOICE: *(uint32_t *)at = hd_choice_parse(f->choices, text); return *(uint32_t *)at != 0;
   case TYPE_DIGEST: return digest_parse(text, at);
   default:
     if (!whole_parse(f, text, &whole) || (f->max && whole > f->max)) return false;
@@ -149,7 +133,7 @@ static void value_text(const struct field *f, const void *base, char *to, size_t
   case TYPE_TEXT: hd_text_copy(to, size, at); return;
   case TYPE_BOOL: hd_text_copy(to, size, *(const bool *)at ? "true" : "false"); return;
   case TYPE_REAL: number_text(to, size, *(const double *)at); return;
-  case TYPE_CHOICE: choice_name(f->choices, *(const uint32_t *)at, to, size); return;
+  case TYPE_CHOICE: hd_choice_format(to, size, f->choices, *(const uint32_t *)at); return;
   case TYPE_DIGEST: hd_hex_format(to, at, 32); return;
   case TYPE_MONEY: hd_decimal_format(to, size, whole, HADRON_MONEY_SCALE, 0); return;
   case TYPE_DURATION: duration_text(to, size, whole); return;

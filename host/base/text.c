@@ -407,3 +407,22 @@ bool hd_name_valid(const char *name) {
     if (!(is_digit(*c) || (*c >= 'a' && *c <= 'z') || *c == '_' || *c == '-')) return false;
   return true;
 }
+
+uint32_t hd_choice_parse(const char *choices, const char *text) {
+  uint32_t number = 1;
+  for (const char *at = choices; *at; number++) {
+    size_t length = strcspn(at, " ");
+    if (length == strlen(text) && memcmp(at, text, length) == 0) return number;
+    at += length + (at[length] == ' ');
+  }
+  return 0;
+}
+
+size_t hd_choice_format(char *to, size_t size, const char *choices, uint32_t number) {
+  for (const char *at = choices; *at;) {
+    size_t length = strcspn(at, " ");
+    if (--number == 0) return (size_t)snprintf(to, size, "%.*s", (int)length, at);
+    at += length + (at[length] == ' ');
+  }
+  return (size_t)snprintf(to, size, "invalid");
+}

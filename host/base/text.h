@@ -17,6 +17,10 @@ void hd_text_field(char *to, const char *field, size_t field_size);
 // Replaces bytes that a terminal would act upon by '?'. In place.
 void hd_text_printable(char *text);
 
+// Names separated by blanks, numbered from 1: the number of one, 0 if it is none of them; and its name ("invalid"), with the length.
+uint32_t hd_choice_parse(const char *choices, const char *text);
+size_t hd_choice_format(char *to, size_t size, const char *choices, uint32_t number);
+
 // "1234.5" from 1234500000000 at scale 1e9; at least `decimals_min` decimals. Returns the length; size >= 32 always suffices.
 size_t hd_decimal_format(char *to, size_t size, int64_t value, int64_t scale, int decimals_min);
 

@@ -38,17 +38,9 @@ int32_t hd_control_quiet(struct hd_control *c, void (*function)(void *argument),
 }
 
 int32_t hd_control_journal(struct hd_control *c, uint32_t uid, const char *text, struct hd_fault *fault) {
-  const struct hd_record_sink *sink = &c->options.session->pipeline.sink;
   int64_t now_ns = hd_control_now(c);
   const struct hadron_operator operator = {now_ns, uid, 0};
-  struct {
-    uint32_t size; // SBE varData: length, then bytes
-    char bytes[4092];
-  } tail = {0};
-  hd_text_copy(tail.bytes, sizeof tail.bytes, text);
-  tail.size = (uint32_t)strlen(tail.bytes);
-  int32_t code = sink->write(sink->self, HADRON_MSG_OPERATOR, &operator, sizeof operator, &tail, (uint32_t)sizeof tail.size + tail.size, now_ns,
-                             HD_RECORD_RESERVED);
+  int32_t code = hd_record_text(&c->options.session->pipeline.sink, HADRON_MSG_OPERATOR, &operator, sizeof operator, text, now_ns);
   return code ? hd_fault_set(fault, code, "the command could not be journaled, so it was not carried out: %s", hadron_error_text(code)) : HADRON_OK;
 }
 

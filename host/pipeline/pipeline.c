@@ -17,14 +17,7 @@ static int32_t record(struct hd_pipeline *p, uint16_t template_id, const void *b
 }
 
 static void record_text(struct hd_pipeline *p, uint16_t template_id, const void *block, size_t size, const char *text, int64_t now_ns) {
-  struct {
-    uint32_t size; // SBE varData: length, then bytes
-    char bytes[508];
-  } tail = {0};
-  hd_text_copy(tail.bytes, sizeof tail.bytes, text);
-  tail.size = (uint32_t)strlen(tail.bytes);
-  int32_t code = p->sink.write(p->sink.self, template_id, block, (uint16_t)size, &tail, (uint32_t)sizeof tail.size + tail.size,
-                               now_ns, HD_RECORD_RESERVED);
+  int32_t code = hd_record_text(&p->sink, template_id, block, (uint16_t)size, text, now_ns);
   if (code) atomic_fetch_add_explicit(&p->sink_errors, 1, memory_order_relaxed);
 }
 

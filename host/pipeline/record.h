@@ -40,4 +40,8 @@ static inline int32_t hd_record(const struct hd_record_sink *sink, uint16_t temp
   return sink->write(sink->self, template_id, block, block_size, NULL, 0, now_ns, flags);
 }
 
+// A block and a text behind it; reserved. A text of HD_RECORD_TEXT_MAX bytes or more is cut.
+#define HD_RECORD_TEXT_MAX 4092
+int32_t hd_record_text(const struct hd_record_sink *sink, uint16_t template_id, const void *block, uint16_t block_size, const char *text, int64_t now_ns);
+
 #endif

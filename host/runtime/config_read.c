@@ -487,7 +487,7 @@ static void read_universe(struct hd_config_reader *r, const struct hd_value *roo
 static uint32_t rule_word(struct hd_config_reader *r, const struct hd_value *rule, const char *key, const char *choices, const char *initial, uint32_t index) {
   const struct hd_value *v = hd_value_get(rule, key);
   const char *text = v && v->kind == HD_VALUE_STRING ? v->as.string.bytes : v && v->kind != HD_VALUE_NIL ? "?" : initial;
-  uint32_t number = hd_config_choice(choices, text);
+  uint32_t number = hd_choice_parse(choices, text);
   if (!number) wrong_at(r, v ? v->line : rule->line, "router.rules[%u].%s: expected one of: %s; found \"%s\"", index + 1, key, choices, value_is_secret(v) ? "<secret>" : text);
   return number;
 }

@@ -29,8 +29,6 @@ struct hd_config_reader;
 __attribute__((format(printf, 3, 4))) void hd_config_wrong(struct hd_config_reader *r, const char *path, const char *format, ...);
 void hd_config_check(struct hd_config *c, struct hd_config_reader *r);
 
-// Number of a name among names separated by blanks, from 1; 0: none of them.
-uint32_t hd_config_choice(const char *choices, const char *text);
 // The shortest decimal that reads back as the same number: 0.1 is written 0.1.
 void hd_config_number(char *to, size_t size, double number);
 // "a price like "12.34"": what a type looks like.

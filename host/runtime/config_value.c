@@ -53,16 +53,6 @@ static int32_t parse_daytime(const char *text, int64_t *out) {
   return HADRON_OK;
 }
 
-uint32_t hd_config_choice(const char *choices, const char *text) {
-  uint32_t number = 1;
-  for (const char *at = choices; *at; number++) {
-    size_t length = strcspn(at, " ");
-    if (length == strlen(text) && memcmp(at, text, length) == 0) return number;
-    at += length + (at[length] == ' ');
-  }
-  return 0;
-}
-
 // All the types that become one int64: how they are read, and what they are called.
 static int32_t parse_int64(uint32_t type, const char *text, int64_t *out) {
   switch (type) {
@@ -117,7 +107,7 @@ int32_t hd_config_key_parse(const struct hd_config_key *key, const char *text, v
     hd_text_copy(field, key->size, text);
     return HADRON_OK;
   case HD_KEY_CHOICE: {
-    uint32_t number = hd_config_choice(key->choices, text);
+    uint32_t number = hd_choice_parse(key->choices, text);
     if (!number) return hd_fault_set(fault, HADRON_ERR_PARSE, "expected one of: %s; found \"%s\"", key->choices, text);
     *(uint32_t *)field = number;
     return HADRON_OK;
@@ -133,15 +123,6 @@ int32_t hd_config_key_parse(const struct hd_config_key *key, const char *text, v
   }
 }
 
-static size_t choice_format(const char *choices, uint32_t number, char *to, size_t size) {
-  for (const char *at = choices; *at;) {
-    size_t length = strcspn(at, " ");
-    if (--number == 0) return (size_t)snprintf(to, size, "%.*s", (int)length, at);
-    at += length + (at[length] == ' ');
-  }
-  return (size_t)snprintf(to, size, "invalid");
-}
-
 size_t hd_config_key_format(const struct hd_config_key *key, const void *base, char *to, size_t size) {
   const void *field = (const char *)base + key->offset;
   int64_t value = 0;
@@ -150,7 +131,7 @@ size_t hd_config_key_format(const struct hd_config_key *key, const void *base, c
   switch (key->type) {
   case HD_KEY_BOOL: return (size_t)snprintf(to, size, "%s", *(const bool *)field ? "true" : "false");
   case HD_KEY_TEXT: return (size_t)snprintf(to, size, "%s", (const char *)field);
-  case HD_KEY_CHOICE: return choice_format(key->choices, *(const uint32_t *)field, to, size);
+  case HD_KEY_CHOICE: return hd_choice_format(to, size, key->choices, *(const uint32_t *)field);
   case HD_KEY_REAL: hd_config_number(to, size, *(const double *)field); return strlen(to);
   case HD_KEY_PRICE: return hd_decimal_format(to, size, value, HADRON_PRICE_SCALE, 0);
   case HD_KEY_QUANTITY: return hd_decimal_format(to, size, value, HADRON_QUANTITY_SCALE, 0);

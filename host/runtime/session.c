@@ -51,13 +51,7 @@ static void on_alert(void *self, uint32_t severity, int32_t code, uint32_t arm, 
 
 void hd_session_alert(struct hd_session *s, uint32_t severity, int32_t code, uint32_t arm, int64_t now_ns, const char *text) {
   const struct hadron_alert block = {.time_ns = now_ns, .code = code, .arm = arm, .severity = (uint8_t)severity};
-  struct {
-    uint32_t size; // SBE varData: length, then bytes
-    char bytes[508];
-  } tail = {0};
-  hd_text_copy(tail.bytes, sizeof tail.bytes, text);
-  tail.size = (uint32_t)strlen(tail.bytes);
-  (void)sink_write(s, HADRON_MSG_ALERT, &block, sizeof block, &tail, (uint32_t)sizeof tail.size + tail.size, now_ns, HD_RECORD_RESERVED);
+  (void)hd_record_text(&s->pipeline.sink, HADRON_MSG_ALERT, &block, sizeof block, text, now_ns);
   atomic_fetch_add(&s->alerts, 1);
   hd_log(severity >= 3 ? HADRON_LOG_ERROR : HADRON_LOG_WARN, "ALERT", "%s%s%s", text, code ? ": " : "", code ? hadron_error_text(code) : "");
 }

@@ -12,13 +12,8 @@
 #include "registry/registry_internal.h"
 #include "support/craft.h"
 #include "support/database.h"
-#include "support/directory.h"
-#include "support/postgres.h"
+#include "support/room.h"
 
-static char root[TEST_PATH_SIZE];
-static struct test_postgres server;
-static bool have_server;
-static char why_not[256];
 
 struct rig {
   char directory[TEST_PATH_SIZE], url[TEST_PATH_SIZE + 16], store[TEST_PATH_SIZE], keys[TEST_PATH_SIZE];
@@ -40,13 +35,13 @@ static void rig_make(struct rig *g, bool postgres, uint32_t policy) {
   char name[32];
   memset(g, 0, sizeof *g);
   snprintf(name, sizeof name, "rig%d", ++serial);
-  test_path(g->directory, root, name);
+  test_path(g->directory, test_room.root, name);
   assert_int_equal(mkdir(g->directory, 0755), 0);
   in(g, g->store, "artifacts");
   in(g, g->keys, "keys");
   if (postgres) {
-    free(test_database_ask(server.url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"));
-    snprintf(g->url, sizeof g->url, "%.500s", server.url);
+    free(test_database_ask(test_room.server.url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"));
+    snprintf(g->url, sizeof g->url, "%.500s", test_room.server.url);
   } else {
     snprintf(g->url, sizeof g->url, "sqlite:%.480s/registry.db", g->directory);
   }
@@ -382,30 +377,13 @@ static void sqlite(void **state) {
 
 static void postgres(void **state) {
   (void)state;
-  if (!have_server) {
-    print_message("skipped: %s\n", why_not);
-    skip();
-  }
+  test_room_server();
   versions(true);
   retiring(true);
   signatures(true);
 }
 
-static int make(void **state) {
-  (void)state;
-  test_directory_make(root);
-  have_server = test_postgres_make(&server, "-c fsync=off", why_not, sizeof why_not);
-  return 0;
-}
-
-static int drop(void **state) {
-  (void)state;
-  if (have_server) test_postgres_remove(&server);
-  test_directory_remove(root);
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(sqlite), cmocka_unit_test(postgres), cmocka_unit_test(secret_keys), cmocka_unit_test(canary)};
-  return cmocka_run_group_tests(tests, make, drop);
+  return cmocka_run_group_tests(tests, test_room_make, test_room_drop);
 }

@@ -6,13 +6,9 @@
 
 #include "registry/database.h"
 #include "support/database.h"
-#include "support/directory.h"
-#include "support/postgres.h"
+#include "support/room.h"
 
-static char root[TEST_PATH_SIZE], sqlite_url[TEST_PATH_SIZE + 16];
-static struct test_postgres server;
-static bool have_server;
-static char why_not[256];
+static char sqlite_url[TEST_PATH_SIZE + 16];
 
 static struct hd_database *open_database(const char *url) {
   struct hd_fault fault = {0};
@@ -120,6 +116,7 @@ static void bound_for_ever(struct hd_database *d) {
 
 static void sqlite(void **state) {
   (void)state;
+  snprintf(sqlite_url, sizeof sqlite_url, "sqlite:%.480s/registry.db", test_room.root);
   struct hd_database *d = open_database(sqlite_url);
   assert_false(hd_database_shared(d));
   assert_string_equal(hd_database_url(d), sqlite_url);
@@ -133,16 +130,13 @@ static void sqlite(void **state) {
 
 static void postgres(void **state) {
   (void)state;
-  if (!have_server) {
-    print_message("skipped: %s\n", why_not);
-    skip();
-  }
+  test_room_server();
   struct hd_fault fault = {0};
-  struct hd_database *d = open_database(server.url);
+  struct hd_database *d = open_database(test_room.server.url);
   assert_true(hd_database_shared(d));
   rows(d, "UUID");
-  transactions(d, server.url);
-  one_writer(d, server.url);
+  transactions(d, test_room.server.url);
+  one_writer(d, test_room.server.url);
   bound_for_ever(d);
   // A statement that failed spoils its transaction: the commit says so.
   must(hd_database_begin(d, &fault), &fault);
@@ -151,30 +145,15 @@ static void postgres(void **state) {
   // The server is started anew in the middle of a transaction: that one fails, the next statement finds the new server.
   must(hd_database_begin(d, &fault), &fault);
   must(hd_database_run(d, "DELETE FROM t", NULL, 0, &fault), &fault);
-  test_postgres_stop(&server, "immediate");
-  test_postgres_start(&server);
+  test_postgres_stop(&test_room.server, "immediate");
+  test_postgres_start(&test_room.server);
   assert_int_equal(hd_database_commit(d, &fault), HADRON_ERR_DATABASE);
   must(hd_database_run(d, "UPDATE t SET d = 9", NULL, 0, &fault), &fault);
   assert_int_equal(hd_database_changed(d), 3);
   hd_database_close(d);
 }
 
-static int make(void **state) {
-  (void)state;
-  test_directory_make(root);
-  snprintf(sqlite_url, sizeof sqlite_url, "sqlite:%.480s/registry.db", root);
-  have_server = test_postgres_make(&server, "-c fsync=off", why_not, sizeof why_not);
-  return 0;
-}
-
-static int drop(void **state) {
-  (void)state;
-  if (have_server) test_postgres_remove(&server);
-  test_directory_remove(root);
-  return 0;
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(sqlite), cmocka_unit_test(postgres)};
-  return cmocka_run_group_tests(tests, make, drop);
+  return cmocka_run_group_tests(tests, test_room_make, test_room_drop);
 }

@@ -13,19 +13,14 @@
 #include "registry/watch.h"
 #include "support/craft.h"
 #include "support/database.h"
-#include "support/directory.h"
-#include "support/postgres.h"
+#include "support/room.h"
 
-static char root[TEST_PATH_SIZE];
-static struct test_postgres server;
-static bool have_server;
-static char why_not[256];
 
 static void must(int32_t code, const struct hd_fault *fault) {
   if (code) fail_msg("%s", fault->text);
 }
 
-static void place(char to[TEST_PATH_SIZE], const char *name) { test_path(to, root, name); }
+static void place(char to[TEST_PATH_SIZE], const char *name) { test_path(to, test_room.root, name); }
 
 static struct hd_registry *open_registry(const char *name, const char *url, uint32_t policy) {
   struct hd_fault fault = {0};
@@ -100,8 +95,8 @@ static void watch(const char *name, const char *url) {
   until(w, &h, 3);
   assert_string_equal(h.all, "version one 1.0.0 by alice; version one 1.1.0 by alice; retired one 1.0.0 by bob; ");
   if (url) { // the server goes away and comes back; what happened since is told
-    test_postgres_stop(&server, "immediate");
-    test_postgres_start(&server);
+    test_postgres_stop(&test_room.server, "immediate");
+    test_postgres_start(&test_room.server);
     add(other, "two", "1.0.0", NULL, NULL);
     until(w, &h, 4);
     add(other, "two", "1.1.0", NULL, NULL); // and it listens again
@@ -123,11 +118,8 @@ static void watch_sqlite(void **state) {
 
 static void watch_postgres(void **state) {
   (void)state;
-  if (!have_server) {
-    print_message("skipped: %s\n", why_not);
-    skip();
-  }
-  watch("watch_server", server.url);
+  test_room_server();
+  watch("watch_server", test_room.server.url);
 }
 
 // ---- archives
@@ -308,25 +300,11 @@ static void deployed(const char *name, const char *url) {
 static void deployed_versions(void **state) {
   (void)state;
   deployed("deployed", NULL);
-  if (have_server) deployed("deployed_server", server.url);
-}
-
-static int make(void **state) {
-  (void)state;
-  test_directory_make(root);
-  have_server = test_postgres_make(&server, "-c fsync=off", why_not, sizeof why_not);
-  return 0;
-}
-
-static int drop(void **state) {
-  (void)state;
-  if (have_server) test_postgres_remove(&server);
-  test_directory_remove(root);
-  return 0;
+  if (test_room.have_server) deployed("deployed_server", test_room.server.url);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(watch_sqlite), cmocka_unit_test(watch_postgres), cmocka_unit_test(archives), cmocka_unit_test(hostile_archives),
                                      cmocka_unit_test(deployed_versions)};
-  return cmocka_run_group_tests(tests, make, drop);
+  return cmocka_run_group_tests(tests, test_room_make, test_room_drop);
 }
