@@ -4,6 +4,7 @@
 #include "pipeline/coordinator.h"
 
 #include "base/assert.h"
+#include "base/calling.h"
 #include "hadron/decimal.h"
 
 #define MAX HADRON_MERGE_DECISIONS_MAX
@@ -222,7 +223,10 @@ static void group_allocate(struct hd_coordinator *c, const struct hd_mark *mark,
   c->input.standings = c->standings;
   c->input.market = &c->market;
   c->input.now_ns = now_ns;
-  if (c->allocator->merge(c->allocator_self, &c->input, &c->output) == HADRON_OK && output_valid(c, hd_mark_reference(mark))) {
+  hd_calling_begin(c, HD_CALLING_ALLOCATOR);
+  int32_t code = c->allocator->merge(c->allocator_self, &c->input, &c->output);
+  hd_calling_end();
+  if (code == HADRON_OK && output_valid(c, hd_mark_reference(mark))) {
     c->conflicts += c->output.conflicts;
     return;
   }

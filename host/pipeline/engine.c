@@ -2,6 +2,7 @@
 
 #include <math.h>
 
+#include "base/calling.h"
 #include "base/clock.h"
 #include "hadron/ext/features.h"
 #include "pipeline/trace.h"
@@ -116,6 +117,7 @@ static void view_set(struct hd_engine_row *row, struct hd_subscription *s, const
 
 // A callback's result: errors are counted; too many in a row, or one that broke its budget, fence the instance.
 void hd_engine_result(struct hd_engine *e, struct hd_engine_instance *instance, int32_t code) {
+  hd_calling_end();
   instance->calls++;
   e->counts.calls++;
   if (__builtin_expect(code == HADRON_OK, 1)) {
@@ -194,6 +196,7 @@ static inline void call_tick(struct hd_engine *e, struct hd_engine_row *row, str
     if (e->listener.first) e->listener.first(e->listener.self, instance, tick->sequence);
   }
   const struct hadron_market *market = hd_engine_patch(e, row, s);
+  hd_calling_begin(instance, HD_CALLING_TICK);
   if (e->options.measure_every && instance->latency && (e->measure_at++ & (e->options.measure_every - 1)) == 0) {
     uint64_t start = hd_cycles();
     int32_t code = instance->api->on_tick(instance->self, tick, market);
@@ -247,8 +250,9 @@ void hd_engine_allocation(struct hd_engine *e, const struct hadron_allocation *a
   hd_engine_begin(e, row->market.sequence, allocation->time_ns); // also if nobody hears it: the last call's decisions are not this one's
   if (!s) return;
   view_set(row, s, view);
-  if ((s->triggers & HADRON_ON_EXECUTION) && !s->instance->fenced)
-    hd_engine_result(e, s->instance, s->instance->api->on_execution(s->instance->self, allocation, hd_engine_patch(e, row, s)));
+  if (!(s->triggers & HADRON_ON_EXECUTION) || s->instance->fenced) return;
+  hd_calling_begin(s->instance, HD_CALLING_EXECUTION);
+  hd_engine_result(e, s->instance, s->instance->api->on_execution(s->instance->self, allocation, hd_engine_patch(e, row, s)));
 }
 
 void hd_engine_order_event(struct hd_engine *e, uint32_t arm, const struct hadron_order_event *event,
@@ -258,8 +262,9 @@ void hd_engine_order_event(struct hd_engine *e, uint32_t arm, const struct hadro
   hd_engine_begin(e, event->cause, event->time_ns);
   if (!s) return;
   view_set(row, s, view);
-  if ((s->triggers & HADRON_ON_ORDER) && !s->instance->fenced)
-    hd_engine_result(e, s->instance, s->instance->api->on_order(s->instance->self, event, hd_engine_patch(e, row, s)));
+  if (!(s->triggers & HADRON_ON_ORDER) || s->instance->fenced) return;
+  hd_calling_begin(s->instance, HD_CALLING_ORDER);
+  hd_engine_result(e, s->instance, s->instance->api->on_order(s->instance->self, event, hd_engine_patch(e, row, s)));
 }
 
 const struct hadron_decision *hd_engine_decisions(const struct hd_engine *e, uint32_t *count) {
@@ -349,6 +354,8 @@ int32_t hd_engine_feature(struct hd_engine_instance *instance, uint32_t instrume
   default: return HADRON_ERR_NOT_FOUND;
   }
 }
+
+uint64_t hd_engine_cause(const struct hd_engine *e) { return e->cause; }
 
 const struct hd_engine_counts *hd_engine_count(const struct hd_engine *e) { return &e->counts; }
 

@@ -162,6 +162,7 @@ int32_t hd_engine_feature(struct hd_engine_instance *instance, uint32_t instrume
 bool hd_engine_owns(const struct hd_engine_instance *instance, uint32_t instrument);
 const char *hd_engine_name(const struct hd_engine_instance *instance, uint32_t instrument); // NULL: not in its universe
 int64_t hd_engine_now(const struct hd_engine_instance *instance); // of the call in progress
+uint64_t hd_engine_cause(const struct hd_engine *e); // sequence of what the call in progress, or the last one, is about
 
 const struct hd_engine_counts *hd_engine_count(const struct hd_engine *e);
 

@@ -1,5 +1,6 @@
 // Bars. Time bars are aligned to the Unix epoch and closed by the clock, before the next tick is handled: an order that a strategy
 // makes on a close meets the market after it. Tick and volume bars are closed by the tick that completes them.
+#include "base/calling.h"
 #include "pipeline/engine_internal.h"
 
 #define VALUE_MAX ((__int128)1 << 126) // of a bar's sum; rounding adds to it
@@ -64,8 +65,9 @@ void hd_engine_bar_close(struct hd_engine *e, struct hd_engine_row *row, uint32_
   uint32_t bit = 1u << (builder - row->at.bar_first);
   for (uint32_t i = 0; i < row->at.count; i++) {
     struct hd_subscription *s = &e->subscriptions[row->at.first + i];
-    if ((s->bars & bit) && !s->instance->fenced)
-      hd_engine_result(e, s->instance, s->instance->api->on_bar(s->instance->self, &bar, hd_engine_patch(e, row, s)));
+    if (!(s->bars & bit) || s->instance->fenced) continue;
+    hd_calling_begin(s->instance, HD_CALLING_BAR);
+    hd_engine_result(e, s->instance, s->instance->api->on_bar(s->instance->self, &bar, hd_engine_patch(e, row, s)));
   }
 }
 

@@ -1,5 +1,6 @@
 // What the clock owes: timers of strategies and closes of time bars, in one binary heap. The order is total and does not depend on
 // the shard: by time, then bars before timers, then instrument, arm and id.
+#include "base/calling.h"
 #include "pipeline/engine_internal.h"
 
 // Timers of one instance at one time differ by their ids alone; they never are in two shards.
@@ -80,6 +81,7 @@ bool hd_engine_fire(struct hd_engine *e, int64_t now_ns) {
   e->counts.timers++;
   e->listener.fired(e->listener.self, &fired);
   struct hd_subscription *s = hd_engine_subscription(e, item.instance->arm, item.instrument);
+  hd_calling_begin(item.instance, HD_CALLING_TIMER);
   hd_engine_result(e, item.instance, item.instance->on_timer(item.instance->self, item.id, item.due.due_ns,
                                                              s ? hd_engine_patch(e, row, s) : &row->market));
   return true;

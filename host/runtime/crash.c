@@ -23,16 +23,39 @@ static const struct {
               FIELD("digest", digest), FIELD("callback", callback)};
 #define FIELDS (sizeof fields / sizeof *fields)
 
+// A handler of a signal writes these too: nothing here may allocate, lock or use stdio.
+struct writer {
+  char *to;
+  size_t size, used;
+};
+
+static void put(struct writer *w, const char *text) {
+  for (; *text && w->used + 1 < w->size; text++) w->to[w->used++] = *text;
+  w->to[w->used] = 0;
+}
+
+static void put_number(struct writer *w, uint64_t number) {
+  char digits[24] = "";
+  size_t at = sizeof digits - 1;
+  do digits[--at] = (char)('0' + number % 10);
+  while (number /= 10);
+  put(w, digits + at);
+}
+
 static size_t format(const struct hd_crash *c, char *to, size_t size) {
   char time[40], clean[HD_CRASH_FIELD];
+  struct writer w = {to, size, 0};
   hd_time_format(time, sizeof time, c->time_ns, 9);
-  int used = snprintf(to, size, "time: %s\nprocess: %d\nsequence: %llu\n", time, c->process, (unsigned long long)c->sequence);
-  for (size_t i = 0; i < FIELDS && (size_t)used < size; i++) {
+  put(&w, "time: "), put(&w, time);
+  put(&w, "\nprocess: "), put_number(&w, (uint64_t)c->process);
+  put(&w, "\nsequence: "), put_number(&w, c->sequence);
+  for (size_t i = 0; i < FIELDS; i++) {
     hd_text_copy(clean, sizeof clean, (const char *)c + fields[i].offset);
     hd_text_printable(clean);
-    used += snprintf(to + used, size - (size_t)used, "%s: %s\n", fields[i].key, clean);
+    put(&w, "\n"), put(&w, fields[i].key), put(&w, ": "), put(&w, clean);
   }
-  return (size_t)used < size ? (size_t)used : size - 1;
+  put(&w, "\n");
+  return w.used;
 }
 
 static void take_line(struct hd_crash *c, char *line) {
@@ -50,10 +73,6 @@ static void take_line(struct hd_crash *c, char *line) {
 
 // ---- writing
 
-static int32_t io_fault(const char *what, const char *path, struct hd_fault *fault) {
-  return hd_fault_set(fault, HADRON_ERR_IO, "crash record %s: %s: %s", path, what, strerror(errno));
-}
-
 static bool write_durably(int fd, const char *text, size_t size) { return write(fd, text, size) == (ssize_t)size && fsync(fd) == 0; }
 
 static void sync_folder(const char *path) {
@@ -63,23 +82,34 @@ static void sync_folder(const char *path) {
   close(fd);
 }
 
-int32_t hd_crash_write(const char *data_dir, const struct hd_crash *crash, char *path, size_t path_size, struct hd_fault *fault) {
-  char folder[600], part[700], whole[700], text[2048], time[40];
+static void name_of(char *to, size_t size, const char *folder, const char *time, const struct hd_crash *crash, const char *suffix) {
+  struct writer w = {to, size, 0};
+  put(&w, folder), put(&w, "/"), put(&w, time), put(&w, "-"), put_number(&w, (uint64_t)crash->process), put(&w, suffix);
+}
+
+const char *hd_crash_put(const char *data_dir, const struct hd_crash *crash, char path[HD_CRASH_PATH]) {
+  char folder[HD_CRASH_PATH], part[HD_CRASH_PATH], text[2048], time[40];
+  struct writer w = {folder, sizeof folder, 0};
+  put(&w, data_dir), put(&w, "/crash");
   hd_time_format(time, sizeof time, crash->time_ns, 3);
   for (char *c = time; *c != 0; c++)
     if (*c == ':') *c = '-';
-  snprintf(folder, sizeof folder, "%.512s/crash", data_dir);
-  snprintf(whole, sizeof whole, "%s/%s-%d" SUFFIX, folder, time, crash->process);
-  snprintf(part, sizeof part, "%s/%s-%d.part", folder, time, crash->process);
-  if (mkdir(folder, 0750) != 0 && errno != EEXIST) return io_fault("making its folder", folder, fault);
+  hd_text_copy(path, HD_CRASH_PATH, folder);
+  if (mkdir(folder, 0750) != 0 && errno != EEXIST) return "making its folder";
+  name_of(part, sizeof part, folder, time, crash, ".part");
+  name_of(path, HD_CRASH_PATH, folder, time, crash, SUFFIX);
   int fd = open(part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
-  if (fd < 0) return io_fault("opening", part, fault);
+  if (fd < 0) return "opening";
   bool written = write_durably(fd, text, format(crash, text, sizeof text));
-  if (close(fd) != 0 || !written) return io_fault("writing", part, fault);
-  if (rename(part, whole) != 0) return io_fault("naming", whole, fault);
+  if (close(fd) != 0 || !written) return "writing";
+  if (rename(part, path) != 0) return "naming";
   sync_folder(folder);
-  if (path != NULL) hd_text_copy(path, path_size, whole);
-  return HADRON_OK;
+  return NULL;
+}
+
+int32_t hd_crash_write(const char *data_dir, const struct hd_crash *crash, char path[HD_CRASH_PATH], struct hd_fault *fault) {
+  const char *failed = hd_crash_put(data_dir, crash, path);
+  return failed ? hd_fault_set(fault, HADRON_ERR_IO, "crash record %s: %s: %s", path, failed, strerror(errno)) : HADRON_OK;
 }
 
 // ---- telling
@@ -116,6 +146,26 @@ uint32_t hd_crash_tell(const char *data_dir, void (*tell)(void *user, const stru
       tell(user, &crash, told);
       count++;
     }
+    free(entries[i]);
+  }
+  if (n >= 0) free(entries);
+  return count;
+}
+
+// ---- counting
+
+static int is_record(const struct dirent *e) { return strstr(e->d_name, SUFFIX) != NULL; }
+
+uint32_t hd_crash_count(const char *data_dir, const struct hd_crash_of *of) {
+  char folder[HD_CRASH_PATH], path[HD_CRASH_PATH + 256];
+  struct dirent **entries = NULL;
+  struct hd_crash crash;
+  snprintf(folder, sizeof folder, "%.512s/crash", data_dir);
+  int n = scandir(folder, &entries, is_record, NULL);
+  uint32_t count = 0;
+  for (int i = 0; i < n; i++) {
+    snprintf(path, sizeof path, "%s/%.255s", folder, entries[i]->d_name);
+    count += read_record(path, &crash) && crash.time_ns >= of->since_ns && strcmp(crash.strategy, of->strategy) == 0 && strcmp(crash.digest, of->digest) == 0;
     free(entries[i]);
   }
   if (n >= 0) free(entries);

@@ -18,9 +18,19 @@ struct hd_crash {
   int32_t process;
 };
 
-// Written whole or not at all, and durable when it returns. path: where; may be NULL. [any]
-int32_t hd_crash_write(const char *data_dir, const struct hd_crash *crash, char *path, size_t path_size, struct hd_fault *fault);
+#define HD_CRASH_PATH 768
+
+// Written whole or not at all, and durable when it returns. path: where, or what could not be. [any]
+int32_t hd_crash_write(const char *data_dir, const struct hd_crash *crash, char path[HD_CRASH_PATH], struct hd_fault *fault);
+// The same for a handler of a signal. NULL: done; else what failed, and errno why. [any, in a signal too]
+const char *hd_crash_put(const char *data_dir, const struct hd_crash *crash, char path[HD_CRASH_PATH]);
 // Calls `tell` for every record that was not told yet, oldest first, and marks it. Returns how many. [control]
 uint32_t hd_crash_tell(const char *data_dir, void (*tell)(void *user, const struct hd_crash *crash, const char *path), void *user);
+// How many records, told or not, there are of a version in a strategy. [control]
+struct hd_crash_of {
+  const char *strategy, *digest;
+  int64_t since_ns; // wall
+};
+uint32_t hd_crash_count(const char *data_dir, const struct hd_crash_of *of);
 
 #endif

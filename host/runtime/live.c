@@ -4,9 +4,11 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
+#include "base/calling.h"
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "runtime/last_words.h"
 
 #define ADJUSTMENT_RING 64 // full: the io thread waits
 #define IDLE_NS INT64_C(20000000) // how long a thread sleeps at most when nobody rings: its timers need no doorbell then
@@ -206,6 +208,7 @@ static void shard_meet(struct hd_live_shard *s) {
 static void *shard_main(void *argument) {
   struct hd_live_shard *s = argument;
   struct hd_pipeline *p = &s->live->session->pipeline;
+  hd_last_words_stack();
   while (!atomic_load_explicit(&s->live->stop, memory_order_acquire)) {
     bool any = false;
     // Feedback first: a strategy should know its fills before it sees the next tick.
@@ -227,6 +230,7 @@ static void *shard_main(void *argument) {
     while (shard_feedback(s)) continue;
     hd_bell_wait(&s->bell, 1000000);
   }
+  hd_last_words_unstack();
   return NULL;
 }
 
@@ -289,6 +293,7 @@ static bool trade_once(struct hd_live *live) {
 static void *trade_main(void *argument) {
   struct hd_live *live = argument;
   struct hd_pipeline *p = &live->session->pipeline;
+  hd_last_words_stack();
   while (!atomic_load_explicit(&live->trade_stop, memory_order_acquire)) {
     if (trade_once(live)) continue;
     hd_pipeline_stops(p, hd_clock_wall_ns()); // shards do not touch the gateway
@@ -296,6 +301,7 @@ static void *trade_main(void *argument) {
     hd_bell_wait(&live->trade_bell, wait < IDLE_NS ? wait : IDLE_NS);
   }
   while (trade_once(live)) continue;
+  hd_last_words_unstack();
   atomic_store_explicit(&live->trade_done, true, memory_order_release);
   return NULL;
 }
@@ -447,12 +453,16 @@ static void on_prepare(uv_prepare_t *prepare) {
 static void *service_main(void *argument) {
   struct hd_live_service *s = argument;
   struct hd_session_service *service = s->service;
+  hd_last_words_stack();
   while (!atomic_load_explicit(&s->live->stop, memory_order_acquire) && !atomic_load_explicit(&s->hold, memory_order_acquire)) {
     int64_t now_ns = hd_clock_wall_ns();
+    hd_calling_begin(service->instance, HD_CALLING_PART);
     service->next_ns = service->api->step(service->instance->self, now_ns);
+    hd_calling_end();
     int64_t wait = service->next_ns - hd_clock_wall_ns();
     if (wait > 0) hd_bell_wait(&s->bell, wait < 50000000 ? wait : 50000000);
   }
+  hd_last_words_unstack();
   return NULL;
 }
 

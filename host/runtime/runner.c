@@ -1,6 +1,7 @@
 #include "runtime/runner.h"
 
 #include "base/assert.h"
+#include "base/calling.h"
 #include "base/limits.h"
 
 int32_t hd_runner_init(struct hd_runner *r, struct hd_pipeline *pipeline, struct hd_venue *venues, uint32_t venue_count) {
@@ -70,7 +71,9 @@ static int32_t port_send(void *self, const struct hadron_order *order, int32_t (
                          struct hd_venue *v) {
   struct hd_runner *r = self;
   if (!v || !*call || !v->started) return HADRON_ERR_UNSUPPORTED;
+  hd_calling_begin(v->instance, HD_CALLING_PART);
   int32_t code = (*call)(v->self, order);
+  hd_calling_end();
   if (v->next_ns > r->now_ns) v->next_ns = r->now_ns;
   r->touched = true;
   return code;

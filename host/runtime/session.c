@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "lua/runtime.h"
+#include "runtime/last_words.h"
 #include "runtime/session_deploy.h"
 #include "runtime/session_internal.h"
 #include "runtime/watchdog.h"
@@ -208,6 +209,7 @@ void hd_session_close(struct hd_session *s) {
   hd_session_stop_services(s);
   hd_session_free_strategies(s);
   hd_watchdog_destroy(s->watchdog);
+  hd_last_words_close(s);
   for (uint32_t i = 0; i < s->venue_count; i++) {
     hd_instance_destroy_owned(s->venues[i].instance);
     hd_venue_fini(&s->venues[i]);

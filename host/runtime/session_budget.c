@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "runtime/crash.h"
 #include "runtime/governor.h"
+#include "runtime/last_words.h"
 #include "runtime/session_internal.h"
 #include "runtime/watchdog.h"
 
@@ -44,13 +45,16 @@ static void tell_crash(void *user, const struct hd_crash *c, const char *path) {
   struct hd_session *s = user;
   char text[700], time[40];
   hd_time_format(time, sizeof time, c->time_ns, 3);
-  snprintf(text, sizeof text, "an earlier run was stopped at %s: strategy %s, plugin %s %s: %.120s (sequence %llu); see %.200s", time, c->instance, c->plugin, c->version, c->reason,
-           (unsigned long long)c->sequence, path);
-  hd_session_alert(s, 3, HADRON_ERR_TIMEOUT, 0, s->runner.now_ns, text);
+  if (*c->plugin)
+    snprintf(text, sizeof text, "an earlier run was stopped at %s: %s, plugin %s %s: %.160s (sequence %llu); see %.200s", time, c->instance, c->plugin, c->version, c->reason,
+             (unsigned long long)c->sequence, path);
+  else snprintf(text, sizeof text, "an earlier run was stopped at %s by the host's own code: %.160s; see %.200s", time, c->reason, path);
+  hd_session_alert(s, 3, *c->plugin ? HADRON_ERR_PLUGIN : HADRON_ERR_INTERNAL, 0, s->runner.now_ns, text);
   hd_text_copy(s->alert, sizeof s->alert, text);
 }
 
 int32_t hd_session_watch(struct hd_session *s, struct hd_fault *fault) {
   hd_crash_tell(s->config->data_dir, tell_crash, s);
+  hd_last_words_open(s);
   return hd_watchdog_create(s->config->data_dir, &s->watchdog, fault);
 }

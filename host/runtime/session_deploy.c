@@ -311,6 +311,7 @@ static int32_t settle_row(struct hd_session *s, struct hd_session_deployed *row,
   hd_session_host(s->config, host, sizeof host);
   int32_t code = resolve_pending(s, row->now.name, host, fault);
   if (!code) code = choose(s, row, host, fault);
+  if (!code && row->now.kind == HADRON_KIND_STRATEGY) code = hd_session_spare(s, &row->now, host, fault);
   if (!code && memcmp((*plugin)->digest, row->now.arms[0].digest, 32) != 0) code = hd_session_open_artifact(r, &row->now, 0, plugin, fault);
   return code;
 }

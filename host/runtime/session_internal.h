@@ -57,6 +57,11 @@ struct hd_governor_event;
 void hd_session_over_budget(void *self, const struct hd_governor_event *event); // [shard]
 int32_t hd_session_watch(struct hd_session *s, struct hd_fault *fault); // crash records of earlier runs are told; the watchdog is made
 
+// session_crashed.c: versions that brought the host down again and again. d: what rules; with those left out or gone back from, and a revision
+// that says so. fence: what is left of them gets no ticks.
+int32_t hd_session_spare(struct hd_session *s, struct hd_deployment *d, const char *host, struct hd_fault *fault);
+void hd_session_fence_crashed(struct hd_session *s, struct hd_session_arm *arm);
+
 // session_service.c
 int32_t hd_session_start_services(struct hd_session *s, struct hd_fault *fault);
 void hd_session_stop_services(struct hd_session *s);

@@ -103,6 +103,7 @@ static int32_t open_arm(struct hd_session *s, struct hd_session_arm *arm, struct
   if (code) return hd_fault_set(fault, code, "%s: %s", row.name, hadron_error_text(code));
   code = hd_occupant_fill(s, arm, arm->seats, arm->occupant, fault);
   if (!code) code = hd_occupant_start(arm->occupant, fault);
+  if (!code) hd_session_fence_crashed(s, arm);
   return code ? hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->base.line) : HADRON_OK;
 }
 

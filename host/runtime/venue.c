@@ -1,6 +1,7 @@
 #include "runtime/venue.h"
 
 #include "base/assert.h"
+#include "base/calling.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -119,7 +120,9 @@ void hd_venue_stop(struct hd_venue *v) {
 void hd_venue_poll(struct hd_venue *v, int64_t now_ns) {
   HD_DASSERT(v->started);
   v->runner->polls++;
+  hd_calling_begin(v->instance, HD_CALLING_PART);
   v->next_ns = v->api->poll(v->self, now_ns);
+  hd_calling_end();
 }
 
 void hd_venue_fini(struct hd_venue *v) {

@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "runtime/crash.h"
+#include "runtime/last_words.h"
 
 #define LOOKS 4                      // in an allowed time
 #define PERIOD_MIN_NS INT64_C(5000000)
@@ -41,7 +42,7 @@ static _Noreturn void stop_host(const struct hd_watchdog *w, const struct hd_wat
   struct hd_crash c = {.time_ns = hd_clock_wall_ns(), .process = getpid(), .sequence = atomic_load_explicit(&lane->sequence, memory_order_relaxed)};
   struct hd_fault fault = {0};
   const char *callback = atomic_load_explicit(&lane->callback, memory_order_relaxed);
-  char allowed[32], path[1024] = "";
+  char allowed[32], path[HD_CRASH_PATH] = "";
   hd_duration_format(allowed, sizeof allowed, watch->allowed_ns);
   snprintf(c.reason, sizeof c.reason, "%s did not come back within %s", callback, allowed);
   hd_text_copy(c.strategy, sizeof c.strategy, watch->strategy);
@@ -50,10 +51,11 @@ static _Noreturn void stop_host(const struct hd_watchdog *w, const struct hd_wat
   hd_text_copy(c.version, sizeof c.version, watch->plugin->manifest.version);
   hd_text_copy(c.digest, sizeof c.digest, watch->plugin->digest_text);
   hd_text_copy(c.callback, sizeof c.callback, callback);
-  if (hd_crash_write(w->data_dir, &c, path, sizeof path, &fault)) hd_text_copy(path, sizeof path, fault.text);
+  if (hd_crash_write(w->data_dir, &c, path, &fault)) hd_text_copy(path, sizeof path, fault.text);
   // Straight out: the log's own thread may not get to it any more.
   dprintf(STDERR_FILENO, "hadron: strategy %s: plugin %s %s: %s (sequence %llu); the host stops, its journal is whole. %s\n", c.instance, c.plugin, c.version, c.reason,
           (unsigned long long)c.sequence, path);
+  hd_last_words_said(); // by this record
   abort();
 }
 

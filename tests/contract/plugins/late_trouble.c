@@ -1,10 +1,12 @@
 // A good strategy in every trial; in a process whose environment has HADRON_TEST_TROUBLE it breaks the step that is named there: load, start,
-// slow (the load takes longer than a hand-over may), save, bars (with a state it asks for a bar that it did not ask for without).
+// slow (the load takes longer than a hand-over may), save, bars (with a state it asks for a bar that it did not ask for without), crash (after
+// some ticks).
 #include <string.h>
 #include <time.h>
 
 static int trouble(const char *step);
 static void dawdle(void);
+static void *volatile nowhere;
 #define TINY_NAME "late_trouble"
 #define TINY_IN_LOAD \
   if (trouble("load")) return HADRON_ERR_CORRUPT; \
@@ -12,6 +14,8 @@ static void dawdle(void);
   t->pause_ns = -1;
 #define TINY_IN_SAVE \
   if (trouble("save")) return HADRON_ERR_STATE;
+#define TINY_IN_TICK \
+  if (t->seen > 20 && trouble("crash")) *(volatile int *)nowhere = 1;
 #define TINY_IN_START \
   struct tiny *t = self; \
   if (trouble("start") && t->pause_ns == -1) return HADRON_ERR_STATE; \

@@ -1,7 +1,7 @@
 // Breaks what it is told to break, where it is told: "STEP:HOW". Told by the parameter `order`, or, for what comes before parameters, by
 // the bytes behind the marker, which a test writes into a copy of the file.
 //   STEP  load create params state start tick save destroy
-//   HOW   exit segv abort hang stack error memory fork lie slow hungry
+//   HOW   exit segv null bus fpe ill abort hang stack error memory fork lie slow hungry
 // `only` keeps it to the instance of one instrument.
 // On its good days it counts ticks, wants one unit more with every tenth, and keeps the count as its state.
 #include <errno.h>
@@ -76,13 +76,21 @@ static void allocate(void) {
   }
 }
 
+static const struct {
+  const char *how;
+  int number;
+} sent[] = {{"segv", SIGSEGV}, {"bus", SIGBUS}, {"fpe", SIGFPE}, {"ill", SIGILL}};
+static void *volatile nowhere;
+
 // The order is for this step: does what it says. True: the caller is to return an error.
 static int obey(const char *order, const char *step) {
   size_t length = strlen(step);
   if (strncmp(order, step, length) != 0 || order[length] != ':') return 0;
   const char *how = order + length + 1;
   if (strcmp(how, "exit") == 0) _exit(0);
-  if (strcmp(how, "segv") == 0) raise(SIGSEGV);
+  for (size_t i = 0; i < sizeof sent / sizeof *sent; i++)
+    if (strcmp(how, sent[i].how) == 0) raise(sent[i].number);
+  if (strcmp(how, "null") == 0) *(volatile int *)nowhere = 1;
   if (strcmp(how, "abort") == 0) fprintf(stderr, "misbehave.c: the world is not as it should be\n"), abort();
   if (strcmp(how, "hang") == 0)
     for (volatile int i = 0;; i++) {}

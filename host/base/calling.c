@@ -1,0 +1,3 @@
+#include "base/calling.h"
+
+_Thread_local uintptr_t hd_calling;

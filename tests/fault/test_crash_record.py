@@ -1,0 +1,220 @@
+"""Promise: a strategy that takes the host down by a signal (SIGSEGV sent and by a null pointer, SIGBUS, SIGFPE, SIGILL, SIGABRT, an overflow of
+its stack) is named: a crash record says plugin, version, digest, instance, callback and the sequence of the tick, the words are on standard
+error, and the program ends by that very signal, with a core where cores are dumped. The next start tells it, once. A version that has done
+so three times within an hour does not run a fourth time: the start goes back to the version before it, as a revision of its own; where
+there is none the strategy stays without ticks, and the others trade.
+
+How: hosts of the built program in directories of their own, in one thread and in many, with a plugin that misbehaves by parameter, or, for the
+registry, with one that breaks where the environment says so. Waiting is asking again until an answer comes, at most WAIT_S seconds."""
+
+import json
+import os
+import resource
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.environ.get("HADRON_BUILD_DIR", "build/release")
+HADRON = os.path.join(BUILD, "hadron")
+PLUGINS = os.environ.get("HADRON_TEST_PLUGIN_DIR", os.path.join(BUILD, "tests/plugins"))
+MISBEHAVE = os.path.join(PLUGINS, "misbehave.so")
+TROUBLE = os.path.join(PLUGINS, "late_trouble.so")
+SANITIZED = os.environ.get("HADRON_SANITIZE", "") != ""
+WAIT_S = 200
+
+WAYS = {"segv": signal.SIGSEGV, "null": signal.SIGSEGV, "bus": signal.SIGBUS, "fpe": signal.SIGFPE, "ill": signal.SIGILL, "abort": signal.SIGABRT, "stack": signal.SIGSEGV}
+
+
+def config(strategies, threads=False, registry="registry = { enabled = false }, "):
+    return f"""return {{
+  mode = "paper", engine = {{ threads = {"true" if threads else "false"}, shards = {2 if threads else 1} }}, account = {{ cash = 1000000 }}, {registry}
+  venues = {{ sim = {{ plugin = "sim", params = {{ flow = "random", symbols = {{ "AAA", "BBB" }}, rate = 200, seed = 7 }} }} }},
+  strategies = {{
+{strategies}  }},
+}}
+"""
+
+
+def misbehaving(order, name="stuck"):
+    return f'    {name} = {{ plugin = "{MISBEHAVE}", params = {{ order = "{order}", only = "AAA", at = 5 }} }},\n'
+
+
+def until(what, question):
+    end = time.monotonic() + WAIT_S
+    while time.monotonic() < end:
+        answer = question()
+        if answer:
+            return answer
+        select.select([], [], [], 0.02)
+    raise AssertionError(f"not within {WAIT_S} s: {what}")
+
+
+class Place:
+    """A directory with a configuration; hosts start in it one after the other."""
+
+    def __init__(self, text):
+        self.directory = tempfile.mkdtemp(prefix="hd", dir="/tmp")
+        self.write("host.lua", text)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def write(self, name, text):
+        with open(os.path.join(self.directory, name), "w") as file:
+            file.write(text)
+
+    def start(self, **environment):
+        self.err = open(os.path.join(self.directory, "err"), "w+")
+        self.process = subprocess.Popen([HADRON, "run", "host.lua", "--json", "--quiet"], cwd=self.directory, stdout=subprocess.DEVNULL, stderr=self.err, env={**os.environ, **environment})
+        return self
+
+    def text(self):
+        with open(os.path.join(self.directory, "err")) as file:
+            return file.read()
+
+    def ends_by(self, number):
+        """Reaps it and says whether a core was dumped."""
+        _, status = os.waitpid(self.process.pid, 0)
+        self.process.returncode = -1
+        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == number, (status, self.text())
+        return os.WCOREDUMP(status)
+
+    def ask(self, *words):
+        assert self.process.poll() is None, self.text()
+        done = subprocess.run([HADRON, *words, "--json"], cwd=self.directory, capture_output=True, text=True, timeout=WAIT_S)
+        return json.loads(done.stdout) if done.returncode == 0 else None
+
+    def answers(self):
+        return until("the host answers", lambda: self.ask("status"))
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(WAIT_S) == 0, self.text()
+        return self.text()
+
+    def records(self):
+        folder = os.path.join(self.directory, "data", "crash")
+        rows = []
+        for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
+            with open(os.path.join(folder, name)) as file:
+                rows.append({**dict(line.rstrip("\n").split(": ", 1) for line in file if ": " in line), "name": name})
+        return rows
+
+
+def cores_are_dumped():
+    """Does a process that this one starts leave a core, as the limits stand?"""
+    pid = os.fork()
+    if pid == 0:
+        os.kill(os.getpid(), signal.SIGSEGV)
+        os._exit(0)
+    return os.WCOREDUMP(os.waitpid(pid, 0)[1])
+
+
+def each_signal_is_named(threads):
+    resource.setrlimit(resource.RLIMIT_CORE, (min(64 << 20, resource.getrlimit(resource.RLIMIT_CORE)[1]) if resource.getrlimit(resource.RLIMIT_CORE)[1] >= 0 else 64 << 20,
+                                              resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    dumps = cores_are_dumped()
+    for how, number in WAYS.items():
+        with Place(config(misbehaving(f"tick:{how}"), threads)) as place:
+            dumped = place.start().ends_by(number)
+            said, records = place.text(), place.records()
+            assert dumped == dumps, (how, dumped, dumps)
+            assert len(records) == 1 and records[0]["name"].endswith(".crash"), (how, records, said)
+            row = records[0]
+            assert row["plugin"] == "misbehave" and row["version"] == "1.0.0" and row["instance"] == "stuck/AAA" and row["callback"] == "on_tick", (how, row)
+            assert row["strategy"] == "stuck" and len(row["digest"]) == 64 and int(row["sequence"]) > 0 and int(row["process"]) > 0, (how, row)
+            assert number.name in row["reason"] and ("hd-shard" in row["reason"]) == threads, (how, row)
+            assert (" at 0x0 " in row["reason"]) == (how == "null"), (how, row)
+            words = f"stuck/AAA: plugin misbehave 1.0.0: on_tick ended in {number.name}"
+            assert words in said and "its journal is whole" in said and row["name"] in said, (how, said)
+
+
+def the_next_start_tells():
+    with Place(config(misbehaving("tick:null"))) as place:
+        place.start().ends_by(signal.SIGSEGV)
+        place.write("host.lua", config(misbehaving("")))
+        for times in (1, 0):
+            status = place.start().answers()
+            assert ("an earlier run was stopped at" in (status.get("alert") or "")) == bool(times), status
+            assert ("stuck/AAA, plugin misbehave 1.0.0: on_tick ended in SIGSEGV" in place.stop()) == bool(times), place.text()
+        assert [row["name"].endswith(".crash.told") for row in place.records()] == [True]
+
+
+def again_and_again_without_a_registry():
+    """Three times, then it gets no ticks; another strategy trades."""
+    with Place(config(misbehaving("tick:null") + misbehaving("", "good"))) as place:
+        for _ in range(3):
+            place.start().ends_by(signal.SIGSEGV)
+        place.start()
+        rows = until("the other one trades", lambda: (lambda s: {r["name"]: r for r in s["strategies"]} if s and s["orders"] > 0 else None)(place.ask("status")))
+        assert rows["stuck"]["fenced"] == 2 and rows["stuck"]["latency"]["count"] == 0 and rows["good"]["fenced"] == 0, rows
+        assert "brought the host down 3 times within an hour: it gets no ticks" in place.stop()
+
+
+TURNS = """-- hadron: strategy turns %s
+-- description: trades now and then
+-- requires: hadron.strategy/1
+return hadron.strategy {
+  on_start = function(self) self.seen = 0 end,
+  on_trade = function(self) self.seen = self.seen + 1; if self.seen %% 20 == 0 then self:target(self.seen // 20) end end,
+}
+"""
+
+
+def back_to_the_version_before():
+    """A version of the registry that is let in, and crashes later: the fourth start runs the one before it, as a revision of its own."""
+    text = config(f'    trend = {{ plugin = "{TROUBLE}" }},\n', registry="")
+    with Place(text) as place:
+        with open(TROUBLE, "rb") as file:
+            image = bytearray(file.read())
+        status = place.start().answers()
+        first = status["strategies"][0]["version"]
+        place.stop()
+        # The same plugin under another version: the digits of its manifest are raised, wherever they stand.
+        at = image.count(first.encode() + b"\0")
+        assert at > 0, first
+        image = bytes(image).replace(first.encode() + b"\0", b"9.0.0"[:len(first)].ljust(len(first), b"0") + b"\0")
+        with open(os.path.join(place.directory, "next.so"), "wb") as file:
+            file.write(image)
+        os.chmod(os.path.join(place.directory, "next.so"), 0o644)
+        place.start().answers()
+        done = subprocess.run([HADRON, "registry", "add", "next.so"], cwd=place.directory, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert place.ask("promote", "trend@9.0.0")["changed"]
+        place.stop()
+        for _ in range(3):
+            place.start(HADRON_TEST_TROUBLE="crash").ends_by(signal.SIGSEGV)
+        assert [row["version"] for row in place.records()] == ["9.0.0"] * 3, place.records()
+        status = place.start().answers()
+        assert [row["version"] for row in status["strategies"]] == [first], status["strategies"]
+        rows = place.ask("history", "trend")["revisions"]
+        assert [r["state"] for r in rows] == ["superseded", "superseded", "active"] and rows[2]["who"] == "guard" and rows[2]["equals"] == 1, rows
+        assert "9.0.0 brought the host down 3 times within an hour" in rows[2]["why"], rows
+        # The operator's word: it may try again.
+        assert place.ask("promote", "trend@9.0.0")["changed"]
+        place.stop()
+        assert place.start().answers()["strategies"][0]["version"] == "9.0.0"
+        place.stop()
+
+
+def main():
+    if SANITIZED:
+        print("skipped: the signals are the sanitizer's")
+        return 77
+    each_signal_is_named(False)
+    each_signal_is_named(True)
+    the_next_start_tells()
+    again_and_again_without_a_registry()
+    back_to_the_version_before()
+    print(f"{len(WAYS)} ways to crash in two forms: named, told once, and not a fourth time")
+    return 0
+
+
+sys.exit(main())
