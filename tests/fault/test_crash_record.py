@@ -110,16 +110,20 @@ class Place:
 
 def cores_are_dumped():
     """Does a process that this one starts leave a core, as the limits stand?"""
+    directory = tempfile.mkdtemp(prefix="hd", dir="/tmp")
     pid = os.fork()
     if pid == 0:
+        os.chdir(directory)
         os.kill(os.getpid(), signal.SIGSEGV)
         os._exit(0)
-    return os.WCOREDUMP(os.waitpid(pid, 0)[1])
+    dumped = os.WCOREDUMP(os.waitpid(pid, 0)[1])
+    shutil.rmtree(directory, ignore_errors=True)
+    return dumped
 
 
 def each_signal_is_named(threads):
-    resource.setrlimit(resource.RLIMIT_CORE, (min(64 << 20, resource.getrlimit(resource.RLIMIT_CORE)[1]) if resource.getrlimit(resource.RLIMIT_CORE)[1] >= 0 else 64 << 20,
-                                              resource.getrlimit(resource.RLIMIT_CORE)[1]))
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (64 << 20 if most < 0 else min(64 << 20, most), most))
     dumps = cores_are_dumped()
     for how, number in WAYS.items():
         with Place(config(misbehaving(f"tick:{how}"), threads)) as place:
