@@ -4,7 +4,9 @@
 //   risk.position_max=100                     the account's limits
 //   strategies.NAME.risk.order_rate_max=5     one strategy's
 //   instruments.SYMBOL.risk.position_max=10   one instrument's
-//   strategies.NAME.params.X=...              parameters that their plugin lets change; also venues.NAME.params, allocator.params
+//   strategies.NAME.params.X=...              parameters that their plugin lets change, of all versions that run; NAME@VERSION: of that one;
+//                                             also venues.NAME.params, allocator.params
+//   services.NAME.params.X=...                in a request of its own: its thread takes them between two steps (service.c)
 //   router.rules=[{"when":"position","lane":"fast"}]
 //   normalize.outlier_bps=500 ...             configuration keys that may change
 #include "base/banned.h"
@@ -15,7 +17,7 @@
 #define CHANGES_MAX 64
 
 enum change_kind { CHANGE_LIMIT = 1, CHANGE_PARAM, CHANGE_KEY, CHANGE_RULES };
-enum param_owner { OWNER_STRATEGY = 1, OWNER_VENUE, OWNER_ALLOCATOR };
+enum param_owner { OWNER_STRATEGY = 1, OWNER_VENUE, OWNER_ALLOCATOR, OWNER_SERVICE };
 
 struct change {
   enum change_kind kind;
@@ -26,7 +28,7 @@ struct change {
   int64_t number;
   // PARAM
   enum param_owner owner;
-  char name[HADRON_NAME_SIZE];
+  char name[HADRON_NAME_SIZE + HADRON_VERSION_SIZE];
   const char *param; // in `key`
   // KEY
   const struct hd_config_key *config_key;
@@ -119,6 +121,24 @@ static const struct hd_session_arm *arm_named(const struct hd_session *s, const 
   return NULL;
 }
 
+// "trend", or a version of it that runs: "trend@1.1.0".
+static bool strategy_there(const struct hd_session *s, const char *name) {
+  const char *at = strchr(name, '@');
+  size_t length = at ? (size_t)(at - name) : strlen(name);
+  for (uint32_t i = 0; i < s->arm_count; i++) {
+    const struct hd_session_arm *arm = &s->arms[i];
+    if (strncmp(arm->config->base.name, name, length) != 0 || arm->config->base.name[length] != 0) continue;
+    if (!at || (arm->occupant && strcmp(arm->occupant->plugin->manifest.version, at + 1) == 0)) return true;
+  }
+  return false;
+}
+
+static bool service_named(const struct hd_session *s, const char *name, uint32_t *index) {
+  for (*index = 0; *index < s->service_count; ++*index)
+    if (strcmp(s->services[*index].config->name, name) == 0) return true;
+  return false;
+}
+
 static struct hd_venue *venue_named(const struct hd_session *s, const char *name) {
   for (uint32_t i = 0; i < s->venue_count; i++)
     if (strcmp(s->venues[i].name, name) == 0) return &s->venues[i];
@@ -143,9 +163,11 @@ static int32_t read_param(struct plan *plan, struct change *ch, enum param_owner
   ch->kind = CHANGE_PARAM;
   ch->owner = owner;
   ch->param = param;
-  bool known = owner == OWNER_ALLOCATOR || (owner == OWNER_STRATEGY ? (const void *)arm_named(s, ch->name) : (const void *)venue_named(s, ch->name));
-  return known ? HADRON_OK : hd_fault_set(plan->fault, HADRON_ERR_NOT_FOUND, "%s: there is no %s \"%s\"; `hadron status` lists them", ch->key,
-                                          owner == OWNER_STRATEGY ? "strategy" : "venue", ch->name);
+  uint32_t index;
+  static const char *const kinds[] = {"", "strategy", "venue", "allocator", "service"};
+  bool known = owner == OWNER_ALLOCATOR || (owner == OWNER_STRATEGY && strategy_there(s, ch->name)) || (owner == OWNER_VENUE && venue_named(s, ch->name)) ||
+               (owner == OWNER_SERVICE && service_named(s, ch->name, &index));
+  return known ? HADRON_OK : hd_fault_set(plan->fault, HADRON_ERR_NOT_FOUND, "%s: there is no %s \"%s\"; `hadron status` lists them", ch->key, kinds[owner], ch->name);
 }
 
 static int32_t read_change(struct plan *plan, struct change *ch) {
@@ -169,6 +191,7 @@ static int32_t read_change(struct plan *plan, struct change *ch) {
   }
   if ((rest = below(ch->key, "strategies.", ".params.", ch->name, sizeof ch->name))) return read_param(plan, ch, OWNER_STRATEGY, rest);
   if ((rest = below(ch->key, "venues.", ".params.", ch->name, sizeof ch->name))) return read_param(plan, ch, OWNER_VENUE, rest);
+  if ((rest = below(ch->key, "services.", ".params.", ch->name, sizeof ch->name))) return read_param(plan, ch, OWNER_SERVICE, rest);
   if (strncmp(ch->key, "allocator.params.", 17) == 0) return read_param(plan, ch, OWNER_ALLOCATOR, ch->key + 17);
   if (strcmp(ch->key, "router.rules") == 0) return read_rules(plan, ch);
   return read_key(plan, ch);
@@ -203,7 +226,12 @@ static int32_t apply_limit(struct plan *plan, const struct change *ch) {
   struct hd_risk *risk = &plan->c->options.session->pipeline.risk;
   struct hd_limits limits = *hd_risk_limits(risk, ch->scope, ch->id);
   memcpy((char *)&limits + ch->limit->offset, &ch->number, sizeof ch->number);
-  return hd_risk_limits_set(risk, ch->scope, ch->id, &limits, plan->fault);
+  int32_t code = hd_risk_limits_set(risk, ch->scope, ch->id, &limits, plan->fault);
+  // The versions beside the live one have the strategy's limits too; an arm that is opened later takes them over from that.
+  const struct hd_session *s = plan->c->options.session;
+  for (uint32_t i = 0; !code && ch->scope == HD_SCOPE_STRATEGY && i < s->arm_count; i++)
+    if (s->arms[i].home == ch->id && s->arms[i].id != ch->id && s->arms[i].occupant) code = hd_risk_limits_set(risk, ch->scope, s->arms[i].id, &limits, plan->fault);
+  return code;
 }
 
 static int32_t apply_key(struct plan *plan, const struct change *ch) {
@@ -257,6 +285,47 @@ static void apply(void *argument) {
     }
 }
 
+static json_t *answer_of(const struct plan *plan) {
+  json_t *rows = json_array();
+  for (uint32_t i = 0; i < plan->count; i++) json_array_append_new(rows, json_pack("{s:s, s:s}", "key", plan->changes[i].key, "value", plan->changes[i].value));
+  return json_pack("{s:o}", "set", rows);
+}
+
+// ---- services ----------------------------------------------------------------------------------------------------------------------------
+
+static bool of_service(const struct change *ch) { return ch->kind == CHANGE_PARAM && ch->owner == OWNER_SERVICE; }
+
+// [trade]
+static void note(void *argument) {
+  struct plan *plan = argument;
+  for (uint32_t i = 0; i < plan->count && !plan->code; i++) {
+    char text[sizeof plan->changes[i].key + sizeof plan->changes[i].value + 8];
+    snprintf(text, sizeof text, "set %s=%s", plan->changes[i].key, plan->changes[i].value);
+    plan->code = hd_control_journal(plan->c, plan->uid, text, plan->fault);
+  }
+}
+
+static json_t *set_service(struct plan *plan) {
+  const struct hd_session *s = plan->c->options.session;
+  struct hd_param_value values[CHANGES_MAX];
+  struct hd_params_change *prepared = NULL;
+  uint32_t index = 0;
+  for (uint32_t i = 0; i < plan->count; i++) {
+    const struct change *ch = &plan->changes[i];
+    if (!of_service(ch) || strcmp(ch->name, plan->changes[0].name) != 0) {
+      hd_fault_set(plan->fault, HADRON_ERR_ARGUMENT, "set: expected the parameters of one service alone, found %s beside %s; a service takes its own in its own time: ask for them apart", ch->key, plan->changes[0].key);
+      return NULL;
+    }
+    values[i] = (struct hd_param_value){ch->param, ch->value, "set"};
+  }
+  service_named(s, plan->changes[0].name, &index);
+  // What cannot be is said before anything is written down.
+  if (hd_params_prepare_live(s->services[index].instance->plugin, values, plan->count, &prepared, plan->fault)) return NULL;
+  hd_params_free(prepared);
+  if (hd_control_trade(plan->c, note, plan, plan->fault) || plan->code) return NULL;
+  return hd_service_set(plan->c, index, values, plan->count, answer_of(plan), plan->fault);
+}
+
 static json_t *carry_out(struct plan *plan, const json_t *values) {
   size_t n = json_array_size(values);
   if (!json_is_array(values) || n == 0 || n > CHANGES_MAX) {
@@ -265,14 +334,14 @@ static json_t *carry_out(struct plan *plan, const json_t *values) {
   }
   for (size_t i = 0; i < n; i++)
     if (read_assignment(plan, json_array_get(values, i))) return NULL;
+  for (uint32_t i = 0; i < plan->count; i++)
+    if (of_service(&plan->changes[i])) return set_service(plan);
   if (hd_control_quiet(plan->c, apply, plan, plan->fault)) return NULL;
   if (plan->code) {
     if (plan->done) hd_fault_prefix(plan->fault, "%u of %u changes were made, then: ", plan->done, plan->count);
     return NULL;
   }
-  json_t *rows = json_array();
-  for (uint32_t i = 0; i < plan->count; i++) json_array_append_new(rows, json_pack("{s:s, s:s}", "key", plan->changes[i].key, "value", plan->changes[i].value));
-  return json_pack("{s:o}", "set", rows);
+  return answer_of(plan);
 }
 
 json_t *hd_change_set(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault) {

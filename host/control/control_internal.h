@@ -1,5 +1,5 @@
 // What control's files share. server.c: socket, clients, kill by file and signal. command.c: the table and the commands that act.
-// view.c copies what the trading side owns, on its thread. show.c makes answers of that. change.c: `set`.
+// view.c copies what the trading side owns, on its thread. show.c makes answers of that. change.c: `set`, service.c: that of services.
 #ifndef HD_CONTROL_CONTROL_INTERNAL_H
 #define HD_CONTROL_CONTROL_INTERNAL_H
 
@@ -31,6 +31,9 @@ struct hd_view {
   struct hd_gateway_counts orders, shadow_orders; // of what trades; of the shadows
   struct hd_book *books;           // [0 .. arm_count]; inner pointers are not followed
   struct hd_position *positions;   // [1 .. instrument_count]: the portfolio's
+  struct hd_book house;            // the house's own: what no arm owns any more
+  struct hadron_quantity *house_quantity; // [1 .. instrument_count]
+  struct hd_view_split { uint32_t low, high; } *splits; // [arm]: of 1,000,000 instruments those that it trades; 0, 0: all
   struct hd_limits limits;
   struct hd_histogram tick_to_order;
   struct hd_view_order *open;      // [0 .. open_count)
@@ -45,6 +48,7 @@ struct hd_tally {
 
 struct hd_client;
 struct hd_deploying; // deploy.c
+struct hd_service_change; // service.c
 
 struct hd_control {
   struct hd_control_options options;
@@ -73,6 +77,7 @@ struct hd_control {
   uint32_t *busy;                  // [instrument]: marks written per second
   int64_t last_sample_ns;
   struct hd_deploying *deploying;  // changes of what runs; NULL: no registry
+  struct hd_service_change *service_changes; // under way; owned
 };
 
 // Calls `function` where the trading side may be touched. HADRON_ERR_CLOSED: the host is stopping.
@@ -113,6 +118,11 @@ json_t *hd_show_positions(struct hd_control *c, const json_t *request, uint32_t 
 json_t *hd_show_orders(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault);
 json_t *hd_show_metrics(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault);
 json_t *hd_change_set(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault);
+
+// service.c: parameters of a service; answer: moved. HADRON_ERR_AGAIN: the answer comes later. [io]
+json_t *hd_service_set(struct hd_control *c, uint32_t index, const struct hd_param_value *values, uint32_t count, json_t *answer, struct hd_fault *fault);
+void hd_service_changes_tick(struct hd_control *c);
+void hd_service_changes_close(struct hd_control *c);
 
 // A text field of a request; `initial` where it is not there.
 const char *hd_request_text(const json_t *request, const char *key, const char *initial);

@@ -227,6 +227,7 @@ static void look_for_kill_file(struct hd_control *c) {
 static void on_timer(uv_timer_t *timer) {
   struct hd_control *c = timer->data;
   look_for_kill_file(c);
+  hd_service_changes_tick(c);
   int64_t now_ns = hd_clock_monotonic_ns();
   if (now_ns - c->last_sample_ns < SAMPLE_NS) return;
   c->last_sample_ns = now_ns;
@@ -323,6 +324,7 @@ void hd_control_close(struct hd_control *c) {
   if (!c || c->closing) return;
   uv_loop_t *loop = c->options.loop;
   hd_deploying_close(c);
+  hd_service_changes_close(c);
   c->closing = true;
   while (c->client_count > 0) client_close(c->clients[0]);
   if (c->listener.data) uv_close((uv_handle_t *)&c->listener, handle_closed);

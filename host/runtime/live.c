@@ -411,6 +411,12 @@ static void io_alone(struct hd_live *live, int64_t now_ns) {
   hd_runner_settle(r);
 }
 
+void hd_live_turn(struct hd_live *live) {
+  if (live->threads) io_threads(live, hd_clock_wall_ns());
+  else io_alone(live, hd_clock_wall_ns());
+  sched_yield();
+}
+
 static int64_t io_due(const struct hd_live *live) {
   if (!live->threads) return hd_runner_due(&live->session->runner);
   int64_t first = INT64_MAX;
@@ -450,11 +456,30 @@ static void on_prepare(uv_prepare_t *prepare) {
 
 // ---- services and journal ----------------------------------------------------------------------------------------------------------
 
+static void service_errand(struct hd_live_service *s) {
+  struct hd_live_errand *e = atomic_exchange(&s->errand, NULL);
+  if (!e) return;
+  e->function(e->argument);
+  atomic_store(&e->done, true);
+}
+
+bool hd_live_service_ask(struct hd_live *live, uint32_t index, struct hd_live_errand *errand) {
+  struct hd_live_errand *none = NULL;
+  bool taken = atomic_compare_exchange_strong(&live->services[index].errand, &none, errand);
+  if (taken) hd_bell_ring(&live->services[index].bell);
+  return taken;
+}
+
+bool hd_live_service_withdraw(struct hd_live *live, uint32_t index, struct hd_live_errand *errand) {
+  return atomic_compare_exchange_strong(&live->services[index].errand, &errand, NULL);
+}
+
 static void *service_main(void *argument) {
   struct hd_live_service *s = argument;
   struct hd_session_service *service = s->service;
   hd_last_words_stack();
   while (!atomic_load_explicit(&s->live->stop, memory_order_acquire) && !atomic_load_explicit(&s->hold, memory_order_acquire)) {
+    service_errand(s);
     int64_t now_ns = hd_clock_wall_ns();
     hd_calling_begin(service->instance, HD_CALLING_PART);
     service->next_ns = service->api->step(service->instance->self, now_ns);

@@ -34,12 +34,20 @@ struct hd_live_shard {
   uint32_t batch_count;
 };
 
+// Something that a thread does for another one, between two of its own things. Owned by the one who asks.
+struct hd_live_errand {
+  void (*function)(void *argument);
+  void *argument;
+  _Atomic bool done;
+};
+
 struct hd_live_service {
   struct hd_live *live;
   struct hd_session_service *service;
   pthread_t thread;
   bool running;
   _Atomic bool hold;
+  _Atomic(struct hd_live_errand *) errand; // waits for the service's thread
   struct hd_bell bell;
 };
 
@@ -88,9 +96,15 @@ void hd_live_report(struct hd_live *live, const struct hadron_venue_report *repo
 // Calls `function` where the trading side may be touched, and waits for it. [io]
 void hd_live_call(struct hd_live *live, void (*function)(void *argument), void *argument);
 
+// One turn of the loop's work, for one who has to wait inside of a command while the market goes on: what is due is handled. [io]
+void hd_live_turn(struct hd_live *live);
 // Stops the thread of a service, or lets it go on; between the two the service is the caller's. [io]
 void hd_live_service_hold(struct hd_live *live, uint32_t index);
 int32_t hd_live_service_go(struct hd_live *live, uint32_t index, struct hd_fault *fault);
+// Gives the thread of a service an errand, for between two steps; `done` says when. False: it has one already. [io]
+bool hd_live_service_ask(struct hd_live *live, uint32_t index, struct hd_live_errand *errand);
+// Takes it back; false: the thread is at it. [io]
+bool hd_live_service_withdraw(struct hd_live *live, uint32_t index, struct hd_live_errand *errand);
 
 // Calls the shards to a meeting and waits for its end; trading goes on. [io]
 void hd_live_meet(struct hd_live *live, struct hd_meeting *m);

@@ -126,7 +126,8 @@ int32_t hd_session_plugin_path(const struct hd_config *config, const char *plugi
 // problem with its place ("demo.lua:12"); returns how many there were. registry: NULL for none; looks: what is new is not registered. [control]
 typedef void hd_session_wrong(void *user, const char *place, const char *text);
 uint32_t hd_session_check(const struct hd_config *config, struct hd_registry *registry, bool looks, hd_session_wrong *wrong, void *user);
-// Changes parameters of a running strategy: all its instances or none. [the owning thread is stopped or is this one]
+// Changes parameters of a running strategy, of all its versions ("trend") or of one ("trend@1.1.0"): all their instances or none. Versions that
+// have no such parameter are passed over, if one has it. [the owning thread is stopped or is this one]
 int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count,
                           struct hd_fault *fault);
 

@@ -159,34 +159,72 @@ void hd_session_free_strategies(struct hd_session *s) {
 }
 
 // One prepared change per instance: a commit leaves the old values in its change, so that committing it once more brings them back.
-static int32_t change_all(struct hd_occupant *o, struct hd_params_change **changes, struct hd_fault *fault) {
-  for (uint32_t i = 0; i < o->instance_count; i++) {
-    int32_t code = hd_params_commit(changes[i], &o->instances[i], fault);
+struct params_change {
+  struct hadron_instance **instances; // of all occupants that are meant; owned
+  struct hd_params_change **changes;  // owned
+  uint32_t count;
+};
+
+static int32_t change_all(const struct params_change *p, struct hd_fault *fault) {
+  for (uint32_t i = 0; i < p->count; i++) {
+    int32_t code = hd_params_commit(p->changes[i], p->instances[i], fault);
     if (!code) continue;
     struct hd_fault back;
-    while (i-- > 0) hd_params_commit(changes[i], &o->instances[i], &back); // the values that were good before are good again
+    while (i-- > 0) hd_params_commit(p->changes[i], p->instances[i], &back); // the values that were good before are good again
     return code;
   }
   return HADRON_OK;
 }
 
-static int32_t occupant_params(struct hd_occupant *o, const struct hd_param_value *values, uint32_t count, struct hd_fault *fault) {
-  struct hd_params_change **changes = calloc(o->instance_count + 1, sizeof(struct hd_params_change *));
-  if (!changes) return hd_fault_set(fault, HADRON_ERR_MEMORY, "parameters of %u instances: out of memory", o->instance_count);
+static int32_t prepare_all(struct params_change *p, const struct hd_occupant *o, const struct hd_param_value *values, uint32_t count, struct hd_fault *fault) {
   int32_t code = HADRON_OK;
-  for (uint32_t i = 0; !code && i < o->instance_count; i++)
-    code = hd_params_prepare_live(o->plugin, values, count, &changes[i], fault);
-  if (!code) code = change_all(o, changes, fault);
-  for (uint32_t i = 0; i < o->instance_count; i++)
-    if (changes[i]) hd_params_free(changes[i]);
-  free(changes);
+  for (uint32_t i = 0; !code && i < o->instance_count; i++, p->count++) {
+    p->instances[p->count] = &o->instances[i];
+    code = hd_params_prepare_live(o->plugin, values, count, &p->changes[p->count], fault);
+  }
   return code;
+}
+
+static bool has_params(const struct hd_plugin *plugin, const struct hd_param_value *values, uint32_t count) {
+  uint32_t found = 0;
+  for (uint32_t v = 0; v < count; v++)
+    for (uint32_t i = 0; plugin->params && i < plugin->params->count; i++) found += strcmp(plugin->params->params[i].name, values[v].name) == 0;
+  return found == count;
+}
+
+static bool is_meant(const struct hd_session_arm *arm, const char *name, size_t length, const char *version) {
+  if (!arm->occupant || strncmp(arm->config->base.name, name, length) != 0 || arm->config->base.name[length] != 0) return false;
+  return !version || strcmp(arm->occupant->plugin->manifest.version, version) == 0;
 }
 
 int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count,
                           struct hd_fault *fault) {
-  for (uint32_t a = 0; a < s->arm_count; a++)
-    if (s->arms[a].occupant && strcmp(s->arms[a].config->base.name, strategy) == 0)
-      return occupant_params(s->arms[a].occupant, values, count, fault);
-  return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "strategy \"%s\" is not running; `hadron status` lists those that are", strategy);
+  const char *at = strchr(strategy, '@'), *version = at ? at + 1 : NULL;
+  size_t length = at ? (size_t)(at - strategy) : strlen(strategy);
+  struct params_change p = {0};
+  const struct hd_session_arm *first = NULL;
+  uint32_t room = 0, able = 0;
+  for (uint32_t a = 0; a < s->arm_count; a++) {
+    const struct hd_session_arm *arm = &s->arms[a];
+    if (!is_meant(arm, strategy, length, version)) continue;
+    if (!first) first = arm;
+    room += arm->occupant->instance_count;
+    able += has_params(arm->occupant->plugin, values, count);
+  }
+  if (!first) return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "strategy \"%s\" is not running; `hadron status` lists those that are", strategy);
+  p.instances = calloc(room + 1, sizeof(struct hadron_instance *));
+  p.changes = calloc(room + 1, sizeof(struct hd_params_change *));
+  int32_t code = p.instances && p.changes ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "parameters of %u instances: out of memory", room);
+  // A version beside the others that has no such parameter is passed over; if none has it, the first one says what it knows.
+  for (uint32_t a = 0; !code && a < s->arm_count; a++) {
+    const struct hd_session_arm *arm = &s->arms[a];
+    if (is_meant(arm, strategy, length, version) && (able ? has_params(arm->occupant->plugin, values, count) : arm == first))
+      code = prepare_all(&p, arm->occupant, values, count, fault);
+  }
+  if (!code) code = change_all(&p, fault);
+  for (uint32_t i = 0; p.changes && i < room; i++)
+    if (p.changes[i]) hd_params_free(p.changes[i]);
+  free(p.instances);
+  free(p.changes);
+  return code;
 }
