@@ -138,7 +138,7 @@ static void print_table(struct hd_table *t) {
 
 int hd_positions_command(int argc, char **argv) {
   static const struct hd_table_column columns[] = {{"instrument", false}, {"quantity", true}, {"average", true}, {"price", true}, {"value", true},
-                                                   {"unrealised", true}, {"realised", true}, {"fees", true}, {"trades", true}};
+                                                   {"unrealised", true}, {"realised", true}, {"fees", true}, {"trades", true}, {"the house's", true}};
   static const char *const keys[] = {"quantity", "average", "price", "value", "unrealized", "realized", "fees"};
   struct admin a;
   int code = begin(&a, "positions", argc, argv, false);
@@ -146,12 +146,15 @@ int hd_positions_command(int argc, char **argv) {
   size_t i;
   if (answer && !a.json) {
     struct hd_table t;
-    hd_table_init(&t, columns, 9);
+    bool house = false; // a column of its own only where it holds something
+    json_array_foreach(json_object_get(answer, "positions"), i, row) house |= json_object_get(row, "house") != NULL;
+    hd_table_init(&t, columns, house ? 10 : 9);
     json_array_foreach(json_object_get(answer, "positions"), i, row) {
       hd_table_row(&t);
       hd_table_cell(&t, "%s", text_of(row, "instrument"));
       for (int k = 0; k < 7; k++) hd_table_number(&t, number_of(row, keys[k]), k ? 2 : 0);
       hd_table_cell(&t, "%lld", (long long)json_integer_value(json_object_get(row, "trades")));
+      if (house) hd_table_number(&t, number_of(row, "house"), 0);
     }
     if (t.row_count == 0) printf("No positions yet.\n");
     print_table(&t);

@@ -99,12 +99,15 @@ static const char *limits_of(const json_t *row) {
   return count_of(over, "time") + count_of(over, "allocations") + count_of(over, "errors") > 0 ? " OVER" : "";
 }
 
-// "live", "canary 0.1", "warm 9m 58s": a warm one is a shadow that can be gone back to.
+// "live", "canary 0.1", "canary 25 %" (of the instruments), "warm 9m 58s": a warm one is a shadow that can be gone back to.
 static void role_cell(struct hd_table *t, const json_t *row) {
   char left[32];
   hd_duration_format(left, sizeof left, (int64_t)(number_of(row, "warm_left_s") * 1e9));
   bool canary = strcmp(text_of(row, "role"), "canary") == 0;
+  const json_t *split = json_object_get(row, "split");
+  double share = json_number_value(json_array_get(split, 1)) - json_number_value(json_array_get(split, 0));
   if (json_is_true(json_object_get(row, "warm"))) hd_table_cell(t, "warm %s", left);
+  else if (split) hd_table_cell(t, "%s %.3g %%", text_of(row, "role"), share * 100);
   else if (canary && json_object_get(row, "weight")) hd_table_cell(t, "canary %g", number_of(row, "weight"));
   else hd_table_cell(t, "%s", text_of(row, "role"));
 }
@@ -134,6 +137,13 @@ static void draw_strategies(const struct pen *p, const json_t *s) {
     hd_table_cell(&t, "%s%s", counted(count_of(row, "errors")), limits_of(row));
     hd_table_cell(&t, "%s", p50);
     hd_table_cell(&t, "%s", p99);
+  }
+  if ((row = json_object_get(s, "house"))) { // what no arm owns any more
+    static const char *const keys[] = {"pnl", "realized", "unrealized", "fees"};
+    hd_table_row(&t);
+    for (int k = 0; k < 3; k++) hd_table_cell(&t, "%s", k ? "" : "(the house)");
+    for (int k = 0; k < 4; k++) hd_table_cell(&t, "%s", money(number_of(row, keys[k])));
+    for (int k = 0; k < 5; k++) hd_table_cell(&t, "%s", "");
   }
   if (t.row_count) hd_table_print(&t, p->to, p->screen->columns, t.row_count, p->screen->colours, p->end);
   hd_table_fini(&t);
@@ -182,7 +192,7 @@ static uint32_t lines_without_instruments(const json_t *s) {
   size_t latency = 0, i;
   json_t *row;
   json_array_foreach(json_object_get(s, "latency"), i, row) latency += count_of(row, "count") > 0;
-  return (uint32_t)(5 + 3 + json_array_size(json_object_get(s, "strategies")) + 2 + (latency ? latency + 2 : 0) + 4);
+  return (uint32_t)(5 + 3 + json_array_size(json_object_get(s, "strategies")) + (json_object_get(s, "house") ? 1 : 0) + 2 + (latency ? latency + 2 : 0) + 4);
 }
 
 void hd_screen_draw(const struct hd_screen *screen, const json_t *status, FILE *to) {

@@ -79,8 +79,22 @@ static json_t *venue_rows(const struct hd_control *c) {
   json_t *rows = json_array();
   for (uint32_t i = 0; i < s->venue_count; i++) {
     const struct hd_venue *v = &s->venues[i];
-    json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:o, s:b}", "name", v->name, "state", hd_venue_state_name(v->state), "words", v->words,
+    const struct hadron_manifest *m = &v->instance->plugin->manifest;
+    json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:s, s:o, s:b}", "name", v->name, "plugin", m->name, "version", m->version, "state", hd_venue_state_name(v->state), "words", v->words,
                                           "ticks", count(v->ticks), "takes_orders", hd_venue_is(v, HADRON_VENUE_ORDERS)));
+  }
+  return rows;
+}
+
+// Services and the allocator.
+static json_t *part_rows(const struct hd_control *c) {
+  const struct hd_session *s = c->options.session;
+  json_t *rows = json_array();
+  for (uint32_t i = 0; i <= s->service_count; i++) {
+    const struct hadron_instance *instance = i < s->service_count ? s->services[i].instance : s->allocator;
+    if (instance)
+      json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s}", "name", i < s->service_count ? s->services[i].config->name : s->config->allocator.name, "kind", i < s->service_count ? "service" : "allocator",
+                                            "plugin", instance->plugin->manifest.name, "version", instance->plugin->manifest.version));
   }
   return rows;
 }
@@ -120,10 +134,25 @@ static json_t *strategy_rows(const struct hd_control *c) {
       json_object_update_new(row, json_pack("{s:I, s:f, s:b, s:f}", "revision", (json_int_t)arm->revision, "weight", arm->weight, "warm", arm->warm_until_ns != 0,
                                             "warm_left_s", left_ns > 0 ? (double)left_ns / 1e9 : 0.0));
     }
+    const struct hd_view_split *split = &c->view.splits[arm->id];
+    if (split->high) json_object_set_new(row, "split", json_pack("[f, f]", split->low / 1e6, split->high / 1e6));
     json_object_set_new(row, "governor", governor_object(o->governor));
     json_array_append_new(rows, row);
   }
   return rows;
+}
+
+// NULL: it holds nothing and has never had anything.
+static json_t *house_object(const struct hd_control *c) {
+  const struct hd_book *b = &c->view.house;
+  json_t *held = json_object();
+  for (uint32_t id = 1; id <= c->view.instrument_count; id++)
+    if (c->view.house_quantity[id].e8) json_object_set_new(held, name_of(c, id), quantity(c->view.house_quantity[id]));
+  bool empty = json_object_size(held) == 0 && !b->cash.micros && !b->realized.micros && !b->fees.micros && !b->dividends.micros;
+  json_t *house = empty ? NULL : book_object(b);
+  if (house) json_object_set(house, "positions", held);
+  json_decref(held);
+  return house;
 }
 
 static json_t *instrument_row(const struct hd_control *c, uint32_t id) {
@@ -188,7 +217,7 @@ static json_t *count_object(const struct hd_control *c) {
   uint64_t ticks = 0;
   if (p->options.record_ticks) ticks = hd_session_count(s, HADRON_MSG_TICK); // a count that other threads may read
   else for (uint32_t i = 0; i < p->options.shards; i++) ticks += hd_engine_count(p->engines[i])->ticks;
-  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "ticks", count(ticks), "offered_ticks", count(s->runner.ticks), "rejected_ticks",
+  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "ticks", count(ticks), "offered_ticks", count(s->runner.ticks), "gaps", count(p->normalize.gaps), "rejected_ticks",
                    count(hd_normalize_refused(&p->normalize)), "rejected", reasons(p->normalize.refused, HADRON_TICK_REASON_COUNT, hd_tick_reason_name),
                    "decisions", count(hd_session_count(s, HADRON_MSG_DECISION)), "intents", count(hd_session_count(s, HADRON_MSG_INTENT)), "orders",
                    count(v->orders.orders), "denied", count(v->orders.denied), "denied_by", reasons(v->denied, HADRON_RISK_REASON_COUNT, hd_risk_reason_name),
@@ -223,10 +252,13 @@ json_t *hd_show_status(struct hd_control *c, const json_t *request, uint32_t uid
   json_object_set_new(status, "instruments_known", count(c->view.instrument_count));
   json_object_set_new(status, "instruments", instrument_rows(c, most ? (uint32_t)json_integer_value(most) : 50));
   json_object_set_new(status, "strategies", strategy_rows(c));
+  json_t *house = house_object(c);
+  if (house) json_object_set_new(status, "house", house);
   const struct hd_gateway_counts *shadow = &c->view.shadow_orders;
   json_object_set_new(status, "shadow", json_pack("{s:o, s:o, s:o, s:o}", "orders", count(shadow->orders), "executions", count(shadow->executions), "denied",
                                                   count(shadow->denied), "open_orders", count(shadow->open)));
   json_object_set_new(status, "venues", venue_rows(c));
+  json_object_set_new(status, "parts", part_rows(c));
   json_object_set_new(status, "lanes", lane_object(c));
   json_object_set_new(status, "latency", latency_rows(c));
   json_object_set_new(status, "recorder", recorder_object(c));
@@ -253,6 +285,7 @@ json_t *hd_show_positions(struct hd_control *c, const json_t *request, uint32_t 
     json_array_append_new(rows, json_pack("{s:s, s:o, s:f, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "instrument", name_of(c, id), "quantity", quantity(p->quantity),
                                           "average", average, "price", price(hd_mark_reference(&mark)), "value", money(worth), "unrealized", money(p->unrealized),
                                           "realized", money(p->realized), "fees", money(p->fees), "dividends", money(p->dividends), "trades", (int)p->trades));
+    if (c->view.house_quantity[id].e8) json_object_set_new(json_array_get(rows, json_array_size(rows) - 1), "house", quantity(c->view.house_quantity[id]));
   }
   json_t *answer = book_object(&c->view.books[0]);
   json_object_set_new(answer, "positions", rows);

@@ -10,15 +10,19 @@ int32_t hd_view_init(struct hd_control *c) {
   struct hd_view *v = &c->view;
   v->books = calloc(p->options.arm_max + 1, sizeof *v->books);
   v->positions = calloc(p->instruments.max + 1, sizeof *v->positions);
+  v->house_quantity = calloc(p->instruments.max + 1, sizeof *v->house_quantity);
+  v->splits = calloc(p->options.arm_max + 1, sizeof *v->splits);
   v->open = calloc(HD_VIEW_ORDERS_MAX, sizeof *v->open);
   c->seen = calloc(p->instruments.max + 1, sizeof *c->seen);
   c->busy = calloc(p->instruments.max + 1, sizeof *c->busy);
-  return v->books && v->positions && v->open && c->seen && c->busy ? HADRON_OK : HADRON_ERR_MEMORY;
+  return v->books && v->positions && v->house_quantity && v->splits && v->open && c->seen && c->busy ? HADRON_OK : HADRON_ERR_MEMORY;
 }
 
 void hd_view_fini(struct hd_control *c) {
   free(c->view.books);
   free(c->view.positions);
+  free(c->view.house_quantity);
+  free(c->view.splits);
   free(c->view.open);
   free(c->seen);
   free(c->busy);
@@ -52,8 +56,13 @@ static void take(void *argument) {
   v->orders = *hd_gateway_count(p->gateway);
   v->arm_count = p->arm_count;
   memcpy(v->books, p->portfolio.books, (p->arm_count + 1) * sizeof *v->books);
+  v->house = *hd_portfolio_house(&p->portfolio);
+  for (uint32_t i = 1; i <= v->arm_count; i++) v->splits[i] = (struct hd_view_split){p->arms[i].split_low, p->arms[i].split_high};
   v->instrument_count = p->instruments.count;
-  for (uint32_t i = 1; i <= v->instrument_count; i++) v->positions[i] = *hd_portfolio_position(&p->portfolio, 0, i);
+  for (uint32_t i = 1; i <= v->instrument_count; i++) {
+    v->positions[i] = *hd_portfolio_position(&p->portfolio, 0, i);
+    v->house_quantity[i] = hd_portfolio_house_position(&p->portfolio, i)->quantity;
+  }
   v->open_count = 0;
   copy_orders(v, p->gateway);
   if (p->shadow.gateway) copy_orders(v, p->shadow.gateway);

@@ -127,6 +127,12 @@ const struct hd_position *hd_portfolio_position(const struct hd_portfolio *p, ui
   return position ? position : &flat;
 }
 
+const struct hd_position *hd_portfolio_house_position(const struct hd_portfolio *p, uint32_t instrument) {
+  if (instrument == 0 || instrument > p->instruments->max) return &flat;
+  const struct hd_position *position = book_position(&p->books[p->arm_max + 1], instrument);
+  return position ? position : &flat;
+}
+
 // What a quantity is worth at a price, signed.
 static int32_t worth(const struct hd_portfolio *p, uint32_t instrument, struct hadron_price price, int64_t quantity, int64_t *out) {
   struct hadron_money value;

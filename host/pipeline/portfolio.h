@@ -109,6 +109,10 @@ int32_t hd_portfolio_adjust(struct hd_portfolio *p, const struct hadron_adjustme
 // Position of an arm (0: the portfolio) in an instrument; never NULL: a flat one if there is none.
 const struct hd_position *hd_portfolio_position(const struct hd_portfolio *p, uint32_t arm, uint32_t instrument);
 
+// The house's own: what no arm owns any more, and what arms that left have earned. It is part of the sum.
+static inline const struct hd_book *hd_portfolio_house(const struct hd_portfolio *p) { return &p->books[p->arm_max + 1]; }
+const struct hd_position *hd_portfolio_house_position(const struct hd_portfolio *p, uint32_t instrument);
+
 // Does any book of a side hold the instrument? Ask before hd_portfolio_mark_side on the tick path.
 static inline bool hd_portfolio_holds_side(const struct hd_portfolio *p, enum hd_side side, uint32_t instrument) {
   return p->sides[side].holdings[instrument].books != 0;
