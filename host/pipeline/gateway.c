@@ -408,14 +408,15 @@ uint32_t hd_gateway_unknown(const struct hd_gateway *g, uint32_t instrument) {
 const struct hd_gateway_counts *hd_gateway_count(const struct hd_gateway *g) { return &g->counts; }
 
 // Listeners may act on every event, so the place in the list is found again after each cancel: `swept` says who has had his turn.
-uint32_t hd_gateway_cancel_all(struct hd_gateway *g, uint32_t arm, uint32_t instrument, int64_t now_ns) {
+// venue 0: all venues.
+static uint32_t cancel_where(struct hd_gateway *g, uint32_t arm, uint32_t instrument, uint16_t venue, int64_t now_ns) {
   HD_ASSERT(g != NULL && instrument <= g->instrument_max);
   uint64_t before = g->counts.cancels;
   uint32_t budget = g->counts.open; // a listener that makes new orders meanwhile cannot keep it going
   for (uint32_t at = g->head[HD_LIST_OPEN]; at; at = g->orders[at].next) g->orders[at].swept = 0;
   for (uint32_t at = g->head[HD_LIST_OPEN]; at && budget > 0; budget--) {
     struct hd_order *o = &g->orders[at];
-    bool meant = !o->swept && has_arm(o, arm) && (instrument == 0 || o->request.instrument == instrument);
+    bool meant = !o->swept && has_arm(o, arm) && (instrument == 0 || o->request.instrument == instrument) && (venue == 0 || o->request.venue == venue);
     o->swept = 1;
     uint32_t next = o->next;
     if (meant) {
@@ -428,6 +429,12 @@ uint32_t hd_gateway_cancel_all(struct hd_gateway *g, uint32_t arm, uint32_t inst
     at = next;
   }
   return (uint32_t)(g->counts.cancels - before);
+}
+
+uint32_t hd_gateway_cancel_all(struct hd_gateway *g, uint32_t arm, uint32_t instrument, int64_t now_ns) { return cancel_where(g, arm, instrument, 0, now_ns); }
+uint32_t hd_gateway_cancel_venue(struct hd_gateway *g, uint16_t venue, int64_t now_ns) {
+  HD_ASSERT(venue > 0);
+  return cancel_where(g, 0, 0, venue, now_ns);
 }
 
 void hd_gateway_times(struct hd_gateway *g, const struct hd_gateway_options *options) {

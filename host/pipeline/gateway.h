@@ -174,6 +174,8 @@ int64_t hd_gateway_due(const struct hd_gateway *g); // when it wants to be calle
 
 // Cancels every open order (arm 0: all arms; instrument 0: all instruments). Returns how many cancels were sent.
 uint32_t hd_gateway_cancel_all(struct hd_gateway *g, uint32_t arm, uint32_t instrument, int64_t now_ns);
+// The same of all that lie at a venue.
+uint32_t hd_gateway_cancel_venue(struct hd_gateway *g, uint16_t venue, int64_t now_ns);
 
 // From now on whatever is filled of the shares of an arm in an instrument (0: all), open or late, and whatever of it is taken back, is
 // another's (0: nobody's; the listener is given the allocation with arm 0). The orders stay as they are.

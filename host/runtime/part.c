@@ -12,6 +12,8 @@
 #include "runtime/meeting.h"
 #include "runtime/session_internal.h"
 
+#define CLOSING_NS INT64_C(10000000000) // how long the orders of a simulated market may take to end before it is exchanged
+
 struct hd_part {
   struct hd_session *s;
   const struct hd_plugin *plugin;
@@ -209,23 +211,50 @@ static void count_orders(void *argument) {
     p->orders += o->request.venue == p->s->venues[p->index].number && o->held != HD_HOLD_WAITING;
 }
 
+// [trade]
+static void cancel_orders(void *argument) {
+  struct hd_part *p = argument;
+  hd_gateway_cancel_venue(p->s->pipeline.gateway, p->s->venues[p->index].number, part_now(p));
+  count_orders(p);
+}
+
+// A simulated venue is the market: what rests there would be gone with it. It takes no new orders while those that it has are cancelled; what
+// is still filled meanwhile is filled.
+static int32_t close_market(struct hd_part *p) {
+  struct hd_venue *v = &p->s->venues[p->index];
+  hd_session_trade(p->s, count_orders, p);
+  if (p->orders == 0) return HADRON_OK;
+  if (!p->s->live) // time stands still here: nothing would end
+    return hd_fault_set(p->fault, HADRON_ERR_STATE, "venue %s: expected no open orders in a simulated market that is exchanged, found %u; they would be lost with it: cancel them, or try again", v->name, p->orders);
+  int64_t until_ns = hd_clock_monotonic_ns() + CLOSING_NS;
+  uint32_t had = p->orders;
+  hd_session_trade(p->s, cancel_orders, p);
+  while (p->orders > 0 && hd_clock_monotonic_ns() < until_ns) {
+    hd_live_turn(p->s->live);
+    hd_session_trade(p->s, count_orders, p);
+  }
+  if (p->orders > 0)
+    return hd_fault_set(p->fault, HADRON_ERR_TIMEOUT, "venue %s: expected its %u open orders to end within %d s of their cancel, found %u that have not; ask again, or `hadron kill` first", v->name, had,
+                        (int)(CLOSING_NS / 1000000000), p->orders);
+  hd_log_warn("CHANGE", "venue %s: %u open orders were cancelled: they would have been lost with the simulated market", v->name, had);
+  return HADRON_OK;
+}
+
 static void commit_venue(struct hd_part *p) {
   struct hd_venue *v = &p->s->venues[p->index];
   const struct hadron_venue_api *old = v->api, *new = p->plugin->api;
-  uint64_t from = hd_cycles();
   if (old->features != new->features) {
     p->code = hd_fault_set(p->fault, HADRON_ERR_ARGUMENT, "venue %s: expected a version with the features of the running one (0x%x), found 0x%x; start the host with it", v->name, old->features, new->features);
     return;
   }
-  if (hd_venue_is(v, HADRON_VENUE_FOLLOWS)) { // it is the market: what rests there would be gone with it
-    hd_session_trade(p->s, count_orders, p);
-    if (p->orders > 0) {
-      p->code = hd_fault_set(p->fault, HADRON_ERR_STATE, "venue %s: expected no open orders in a simulated market that is exchanged, found %u; they would be lost with it: cancel them, or try again", v->name, p->orders);
-      return;
-    }
+  atomic_store(&v->closing, hd_venue_is(v, HADRON_VENUE_FOLLOWS));
+  if (atomic_load(&v->closing)) p->code = close_market(p);
+  uint64_t from = hd_cycles();
+  if (!p->code) {
+    replace(p, venue_down, venue_up);
+    if (hd_venue_is(v, HADRON_VENUE_ORDERS)) hd_session_trade(p->s, ask_for_orders, p);
   }
-  replace(p, venue_down, venue_up);
-  if (hd_venue_is(v, HADRON_VENUE_ORDERS)) hd_session_trade(p->s, ask_for_orders, p);
+  atomic_store(&v->closing, false);
   p->pause_ns = hd_cycles_to_ns(hd_cycles() - from);
 }
 

@@ -4,6 +4,8 @@
 //
 //   venue      [io]      orders stay the host's; the new one is told what is wanted, asked for its view of orders and positions, and for every
 //                        open order; a gap in its sequences is flagged as any other
+//                        A simulated market is where orders rest: it takes no new ones while they are cancelled, ten seconds at most; in a
+//                        replay, where time stands still meanwhile, it is refused as long as there are some
 //   allocator  [trade]   between two merges
 //   service    its own   its place in the journal is its own affair, as after a restart
 #ifndef HD_RUNTIME_PART_H

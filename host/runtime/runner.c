@@ -97,7 +97,8 @@ static uint32_t port_features(void *self, uint16_t number) {
 
 static uint32_t port_state(void *self, uint16_t number) {
   const struct hd_venue *v = venue_alike(self, number);
-  return v ? v->state : HADRON_VENUE_DOWN;
+  if (!v) return HADRON_VENUE_DOWN;
+  return atomic_load_explicit(&v->closing, memory_order_relaxed) ? HADRON_VENUE_DEGRADED : v->state;
 }
 
 const struct hd_venue_port hd_runner_port = {.submit = port_submit, .cancel = port_cancel, .replace = port_replace, .query = port_query,

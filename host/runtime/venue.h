@@ -22,6 +22,7 @@ struct hd_venue {
   uint16_t number;                    // from 1
   uint32_t shadow;                    // the arm whose market it is; 0: a venue of everybody's
   _Atomic uint32_t state;             // enum hadron_venue_state; [trade] reads it
+  _Atomic bool closing; // its orders are being taken out: no new ones
   bool started;
   _Atomic bool woken;                 // rung for, or a descriptor is ready; any thread sets it
   int64_t next_ns;                    // wants to be polled; INT64_MAX: not by time

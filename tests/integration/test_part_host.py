@@ -1,0 +1,232 @@
+"""Promise: a venue, the allocator and a service are exchanged by command while the host trades, in one thread and in many, and it ends in a
+revision like any other change. A venue that is exchanged keeps its orders: they are the host's; the new version is told what is wanted, is asked
+for every open order, and what was filled while nobody was connected is booked once; what was missed is a gap. The allocator changes between
+two merges. A recorder loses and doubles nothing. A simulated market is exchanged too: what rests in it is cancelled first, and it trades on.
+`set` reaches a service on its own thread, and every version of a strategy or the one that is named. What cannot be is refused with its
+reason. Rollback goes back; the next start goes by the registry.
+
+How: hosts of the built program, with plugins that are copied into their directory under another version: the digits of the version are raised
+in the file. Waiting is asking again until an answer comes, at most WAIT_S seconds."""
+
+import json
+import os
+import select
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+BUILD = os.environ.get("HADRON_BUILD_DIR", "build/release")
+HADRON = os.path.join(BUILD, "hadron")
+PLUGINS = os.environ.get("HADRON_PLUGIN_DIR", os.path.join(BUILD, "plugins"))
+TEST_PLUGINS = os.environ.get("HADRON_TEST_PLUGIN_DIR", os.path.join(BUILD, "tests/plugins"))
+WAIT_S = int(os.environ.get("HADRON_TEST_WAIT_S", 200))
+
+QUOTES = """-- hadron: strategy quotes %s
+-- description: keeps one order far below the market
+-- requires: hadron.strategy/1
+return hadron.strategy {
+  params = { size = { type = "quantity", default = 1, live = true, help = "units" }%s },
+  on_trade = function(self, price, size, market)
+    self:work(1, "buy", self.params.size, hadron.price("50"))
+  end,
+}
+"""
+
+FAR = """return {
+  mode = "paper", account = { cash = 1000000 }, normalize = { contiguous = true }, engine = { threads = %s, shards = %d },
+  venues = { far = { plugin = "./far.so" } }, allocator = { plugin = "./net.so" },
+  risk = { collar_bps = 0 },
+  strategies = { quotes = { plugin = "./quotes.lua" } },
+  services = { recorder = { plugin = "./recorder.so", params = { url = "sqlite:data/rows.sqlite" } } },
+}
+"""
+
+SIM = """return {
+  mode = "paper", account = { cash = 1000000 }, engine = { threads = %s, shards = %d },
+  venues = { sim = { plugin = "./sim.so", params = { flow = "random", instruments = 3, rate = 300, seed = 7, entry_latency = "5ms" } } },
+  strategies = { quotes = { plugin = "market_maker" }, turns = { plugin = "sma", params = { fast = 2, slow = 4, size = 1 } } },
+}
+"""
+
+
+def until(what, question):
+    end = time.monotonic() + WAIT_S
+    while time.monotonic() < end:
+        answer = question()
+        if answer:
+            return answer
+        select.select([], [], [], 0.02)
+    raise AssertionError(f"not within {WAIT_S} s: {what}")
+
+
+class Host:
+    def __init__(self, config, threads):
+        self.directory = tempfile.mkdtemp(prefix="hd", dir="/tmp")
+        self.write("host.lua", config % ("true" if threads else "false", 2 if threads else 1))
+        self.process = None
+
+    def write(self, name, text):
+        with open(os.path.join(self.directory, name), "w") as file:
+            file.write(text)
+
+    def plugin(self, source, version):
+        """The built plugin in the host's directory, as this version."""
+        with open(source, "rb") as file:
+            image = file.read()
+        name = os.path.join(self.directory, os.path.basename(source).replace("_venue", ""))
+        assert image.count(b"1.0.0\0") > 0, source
+        with open(name + ".new", "wb") as file:
+            file.write(image.replace(b"1.0.0\0", version.encode() + b"\0"))
+        os.chmod(name + ".new", 0o644)
+        os.rename(name + ".new", name)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process and self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start(self):
+        self.out, self.err = open(os.path.join(self.directory, "out"), "w+"), open(os.path.join(self.directory, "err"), "w+")
+        self.process = subprocess.Popen([HADRON, "run", "host.lua", "--json", "--quiet"], cwd=self.directory, stdout=self.out, stderr=self.err)
+        until("the host answers", lambda: self.process.poll() is not None or self.command("status", "--json").returncode == 0)
+        assert self.process.poll() is None, self.text("err")
+        return self
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.wait(WAIT_S) == 0, self.text("err")
+        summary = json.loads(self.text("out"))
+        assert summary["identity"], summary
+        return summary
+
+    def text(self, name):
+        with open(os.path.join(self.directory, name)) as file:
+            return file.read()
+
+    def command(self, *words):
+        return subprocess.run([HADRON, *words], cwd=self.directory, capture_output=True, text=True, timeout=WAIT_S)
+
+    def ask(self, *words):
+        done = self.command(*words, "--json")
+        assert done.returncode == 0, (words, done.returncode, done.stderr, self.text("err")[-2000:])
+        return json.loads(done.stdout)
+
+    def refused(self, *words, code=6):
+        done = self.command(*words)
+        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
+        return done.stderr
+
+    def orders(self):
+        return {o["id"]: o for o in self.ask("orders")["orders"]}
+
+    def versions(self):
+        status = self.ask("status")
+        return {r["name"]: r["version"] for r in status["venues"] + status["parts"]}
+
+    def trades_on(self):
+        until("ticks go on", lambda t=self.ask("status")["ticks"]: self.ask("status")["ticks"] > t + 20)
+
+
+def rows(host, table):
+    with sqlite3.connect(os.path.join(host.directory, "data/rows.sqlite")) as db:
+        return db.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+
+
+def a_far_exchange(threads):
+    with Host(FAR, threads) as host:
+        host.plugin(os.path.join(TEST_PLUGINS, "far_venue.so"), "1.0.0")
+        host.plugin(os.path.join(PLUGINS, "net.so"), "1.0.0")
+        host.plugin(os.path.join(PLUGINS, "recorder.so"), "1.0.0")
+        host.write("quotes.lua", QUOTES % ("1.0.0", ""))
+        host.start()
+        before = until("an order rests for each instrument", lambda: (lambda o: o if len(o) == 2 and all(r["state"] == "Accepted" for r in o.values()) else None)(host.orders()))
+        assert host.versions() == {"far": "1.0.0", "allocator": "1.0.0", "recorder": "1.0.0"}, host.versions()
+        gaps = host.ask("status")["gaps"]
+        # the venue
+        host.plugin(os.path.join(TEST_PLUGINS, "far_venue.so"), "1.1.0")
+        done = host.ask("reload", "far", "--why", "a new adapter")
+        assert done["changed"] and done["revision"] == 2 and done["changes"] == ["live: 1.0.0 -> 1.1.0"] and done["pause_ns"] > 0, done
+        assert host.versions()["far"] == "1.1.0"
+        until("what was filled meanwhile is known", lambda: host.ask("status")["executions"] == 1)
+        filled = [i for i in before if i not in until("it is no open order any more", lambda: (lambda o: o if len(o) == 2 and set(o) != set(before) else None)(host.orders()))]
+        assert len(filled) == 1, (before, host.orders())  # the other one rests where it was, under its id
+        host.trades_on()
+        until("a gap was seen", lambda: host.ask("status")["gaps"] > gaps)
+        assert host.ask("status")["executions"] == 1 and sum(abs(p["quantity"]) for p in host.ask("positions")["positions"]) == 1
+        # the allocator
+        host.plugin(os.path.join(PLUGINS, "net.so"), "1.2.0")
+        assert host.ask("reload", "allocator")["changed"] and host.versions()["allocator"] == "1.2.0"
+        kept = set(host.orders())
+        host.trades_on()
+        assert set(host.orders()) == kept
+        # the recorder, again and again
+        for number in (1, 2, 3):
+            host.plugin(os.path.join(PLUGINS, "recorder.so"), f"1.{number}.0")
+            assert host.ask("reload", "recorder")["changed"]
+        host.ask("set", "services.recorder.params.flush_interval=1ms")
+        assert "the service" in host.command("set", "services.recorder.params.flush_interval=2ms", "risk.gross_max=1000").stderr.replace("one service", "the service")
+        assert "url" in host.refused("set", "services.recorder.params.url=x") and "nobody" in host.refused("set", "services.nobody.params.x=1")
+        # back, twice in a row
+        assert host.ask("rollback", "far")["revision"] == 3 and host.versions()["far"] == "1.0.0"
+        until("the second one was filled while it was away", lambda: host.ask("status")["executions"] == 2)
+        # every version of a strategy hears what is set, or the one that is named
+        host.write("quotes.lua", QUOTES % ("2.0.0", ', other = { type = "integer", default = 1, live = true, help = "of 2.0.0" }'))
+        host.ask("registry", "add", "quotes.lua")
+        host.ask("ab", "quotes", "1.0.0=0.5", "2.0.0=0.5", "--split", "instrument")
+        splits = sorted(tuple(r["split"]) for r in host.ask("status")["strategies"])
+        assert splits == [(0.0, 0.5), (0.5, 1.0)], splits
+        assert "50 %" in host.command("status").stdout
+        host.ask("set", "strategies.quotes.params.size=3")
+        until("all of them work three", lambda: {o["quantity"] for o in host.orders().values()} == {3.0})
+        host.ask("set", "strategies.quotes.params.other=2")  # the version that has it
+        assert "other" in host.refused("set", "strategies.quotes@1.0.0.params.other=2")
+        host.ask("set", "strategies.quotes@2.0.0.params.size=4")
+        assert "9.9.9" in host.refused("set", "strategies.quotes@9.9.9.params.size=4")
+        assert {o["quantity"] for o in host.orders().values()} <= {3.0, 4.0}
+        # what cannot be
+        words = host.refused("disable", "far")
+        assert "only strategies are disabled" in words, words
+        assert host.versions()["far"] == "1.0.0", (host.versions(), host.ask("history", "far"), host.text("err"))
+        assert "9.9.9" in host.refused("promote", "far@9.9.9")
+        summary = host.stop()
+        for table, count in (("hadron_ticks", "ticks"), ("hadron_strategy_decisions", "decisions"), ("hadron_order_executions", "executions")):
+            assert rows(host, table) == summary[count], (table, rows(host, table), summary[count])
+        assert [r["state"] for r in host.ask("history", "far")["revisions"]] == ["superseded", "superseded", "active"]
+        host.start()
+        assert host.versions()["recorder"] == "1.3.0" and host.versions()["allocator"] == "1.2.0"
+        host.stop()
+
+
+def a_simulated_market(threads):
+    with Host(SIM, threads) as host:
+        host.plugin(os.path.join(PLUGINS, "sim.so"), "1.0.0")
+        host.start()
+        for number in range(1, 6):
+            until(f"orders rest and trade, {number}", lambda: len(host.orders()) >= 2)
+            until("fills", lambda e=host.ask("status")["executions"]: host.ask("status")["executions"] > e)
+            host.plugin(os.path.join(PLUGINS, "sim.so"), f"1.{number}.0")
+            assert host.ask("reload", "sim")["changed"] and host.versions()["sim"] == f"1.{number}.0"
+        until("fills", lambda e=host.ask("status")["executions"]: host.ask("status")["executions"] > e + 5)
+        status = host.ask("status")
+        assert status["unknown_orders"] == 0, status
+        assert "would have been lost with the simulated market" in host.text("err")
+        host.stop()
+
+
+def main():
+    for threads in (False, True):
+        a_far_exchange(threads)
+        a_simulated_market(threads)
+    print("venue, allocator, recorder and a simulated market were exchanged, in one thread and in many")
+    return 0
+
+
+sys.exit(main())
