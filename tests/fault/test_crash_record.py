@@ -7,24 +7,19 @@ there is none the strategy stays without ticks, and the others trade.
 How: hosts of the built program in directories of their own, in one thread and in many, with a plugin that misbehaves by parameter, or, for the
 registry, with one that breaks where the environment says so. Waiting is asking again until an answer comes, at most WAIT_S seconds."""
 
-import json
 import os
 import resource
-import select
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
-import time
 
-BUILD = os.environ.get("HADRON_BUILD_DIR", "build/release")
-HADRON = os.path.join(BUILD, "hadron")
-PLUGINS = os.environ.get("HADRON_TEST_PLUGIN_DIR", os.path.join(BUILD, "tests/plugins"))
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from host import PLUGINS, Host, until
+
 MISBEHAVE = os.path.join(PLUGINS, "misbehave.so")
 TROUBLE = os.path.join(PLUGINS, "late_trouble.so")
 SANITIZED = os.environ.get("HADRON_SANITIZE", "") != ""
-WAIT_S = 200
 
 WAYS = {"segv": signal.SIGSEGV, "null": signal.SIGSEGV, "bus": signal.SIGBUS, "fpe": signal.SIGFPE, "ill": signal.SIGILL, "abort": signal.SIGABRT, "stack": signal.SIGSEGV}
 
@@ -43,64 +38,25 @@ def misbehaving(order, name="stuck"):
     return f'    {name} = {{ plugin = "{MISBEHAVE}", params = {{ order = "{order}", only = "AAA", at = 5 }} }},\n'
 
 
-def until(what, question):
-    end = time.monotonic() + WAIT_S
-    while time.monotonic() < end:
-        answer = question()
-        if answer:
-            return answer
-        select.select([], [], [], 0.02)
-    raise AssertionError(f"not within {WAIT_S} s: {what}")
-
-
-class Place:
+class Place(Host):
     """A directory with a configuration; hosts start in it one after the other."""
 
     def __init__(self, text):
-        self.directory = tempfile.mkdtemp(prefix="hd", dir="/tmp")
-        self.write("host.lua", text)
+        super().__init__({"host.lua": text})
 
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def write(self, name, text):
-        with open(os.path.join(self.directory, name), "w") as file:
-            file.write(text)
-
-    def start(self, **environment):
-        self.err = open(os.path.join(self.directory, "err"), "w+")
-        self.process = subprocess.Popen([HADRON, "run", "host.lua", "--json", "--quiet"], cwd=self.directory, stdout=subprocess.DEVNULL, stderr=self.err, env={**os.environ, **environment})
-        return self
-
-    def text(self):
-        with open(os.path.join(self.directory, "err")) as file:
-            return file.read()
-
-    def ends_by(self, number):
-        """Reaps it and says whether a core was dumped."""
+    def ends_by(self, number, **environment):
+        """Starts one and reaps it; says whether a core was dumped."""
+        self.launch("--json", "--quiet", environment=environment)
         _, status = os.waitpid(self.process.pid, 0)
         self.process.returncode = -1
-        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == number, (status, self.text())
+        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == number, (status, self.text("err"))
         return os.WCOREDUMP(status)
 
-    def ask(self, *words):
-        assert self.process.poll() is None, self.text()
-        done = subprocess.run([HADRON, *words, "--json"], cwd=self.directory, capture_output=True, text=True, timeout=WAIT_S)
-        return json.loads(done.stdout) if done.returncode == 0 else None
-
-    def answers(self):
-        return until("the host answers", lambda: self.ask("status"))
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(WAIT_S) == 0, self.text()
-        return self.text()
+    def begin(self):
+        return self.start("--json", "--quiet").ask("status")
 
     def records(self):
-        folder = os.path.join(self.directory, "data", "crash")
+        folder = self.path("data", "crash")
         rows = []
         for name in sorted(os.listdir(folder)) if os.path.isdir(folder) else []:
             with open(os.path.join(folder, name)) as file:
@@ -127,8 +83,8 @@ def each_signal_is_named(threads):
     dumps = cores_are_dumped()
     for how, number in WAYS.items():
         with Place(config(misbehaving(f"tick:{how}"), threads)) as place:
-            dumped = place.start().ends_by(number)
-            said, records = place.text(), place.records()
+            dumped = place.ends_by(number)
+            said, records = place.text("err"), place.records()
             assert dumped == dumps, (how, dumped, dumps)
             assert len(records) == 1 and records[0]["name"].endswith(".crash"), (how, records, said)
             row = records[0]
@@ -142,12 +98,12 @@ def each_signal_is_named(threads):
 
 def the_next_start_tells():
     with Place(config(misbehaving("tick:null"))) as place:
-        place.start().ends_by(signal.SIGSEGV)
+        place.ends_by(signal.SIGSEGV)
         place.write("host.lua", config(misbehaving("")))
         for times in (1, 0):
-            status = place.start().answers()
+            status = place.begin()
             assert ("an earlier run was stopped at" in (status.get("alert") or "")) == bool(times), status
-            assert ("stuck/AAA, plugin misbehave 1.0.0: on_tick ended in SIGSEGV" in place.stop()) == bool(times), place.text()
+            assert ("stuck/AAA, plugin misbehave 1.0.0: on_tick ended in SIGSEGV" in (place.stop(), place.text("err"))[1]) == bool(times), place.text("err")
         assert [row["name"].endswith(".crash.told") for row in place.records()] == [True]
 
 
@@ -155,11 +111,12 @@ def again_and_again_without_a_registry():
     """Three times, then it gets no ticks; another strategy trades."""
     with Place(config(misbehaving("tick:null") + misbehaving("", "good"))) as place:
         for _ in range(3):
-            place.start().ends_by(signal.SIGSEGV)
-        place.start()
-        rows = until("the other one trades", lambda: (lambda s: {r["name"]: r for r in s["strategies"]} if s and s["orders"] > 0 else None)(place.ask("status")))
+            place.ends_by(signal.SIGSEGV)
+        place.begin()
+        rows = until("the other one trades", lambda: (lambda s: {r["name"]: r for r in s["strategies"]} if s["orders"] > 0 else None)(place.ask("status")))
         assert rows["stuck"]["fenced"] == 2 and rows["stuck"]["latency"]["count"] == 0 and rows["good"]["fenced"] == 0, rows
-        assert "brought the host down 3 times within an hour: it gets no ticks" in place.stop()
+        place.stop()
+        assert "brought the host down 3 times within an hour: it gets no ticks" in place.text("err")
 
 
 TURNS = """-- hadron: strategy turns %s
@@ -178,7 +135,7 @@ def back_to_the_version_before():
     with Place(text) as place:
         with open(TROUBLE, "rb") as file:
             image = bytearray(file.read())
-        status = place.start().answers()
+        status = place.begin()
         first = status["strategies"][0]["version"]
         place.stop()
         # The same plugin under another version: the digits of its manifest are raised, wherever they stand.
@@ -188,15 +145,14 @@ def back_to_the_version_before():
         with open(os.path.join(place.directory, "next.so"), "wb") as file:
             file.write(image)
         os.chmod(os.path.join(place.directory, "next.so"), 0o644)
-        place.start().answers()
-        done = subprocess.run([HADRON, "registry", "add", "next.so"], cwd=place.directory, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr
+        place.begin()
+        place.ask("registry", "add", "next.so")
         assert place.ask("promote", "trend@9.0.0")["changed"]
         place.stop()
         for _ in range(3):
-            place.start(HADRON_TEST_TROUBLE="crash").ends_by(signal.SIGSEGV)
+            place.ends_by(signal.SIGSEGV, HADRON_TEST_TROUBLE="crash")
         assert [row["version"] for row in place.records()] == ["9.0.0"] * 3, place.records()
-        status = place.start().answers()
+        status = place.begin()
         assert [row["version"] for row in status["strategies"]] == [first], status["strategies"]
         rows = place.ask("history", "trend")["revisions"]
         assert [r["state"] for r in rows] == ["superseded", "superseded", "active"] and rows[2]["who"] == "guard" and rows[2]["equals"] == 1, rows
@@ -204,7 +160,7 @@ def back_to_the_version_before():
         # The operator's word: it may try again.
         assert place.ask("promote", "trend@9.0.0")["changed"]
         place.stop()
-        assert place.start().answers()["strategies"][0]["version"] == "9.0.0"
+        assert place.begin()["strategies"][0]["version"] == "9.0.0"
         place.stop()
 
 

@@ -10,20 +10,14 @@ in the file. Waiting is asking again until an answer comes, at most WAIT_S secon
 
 import json
 import os
-import select
-import shutil
-import signal
 import sqlite3
-import subprocess
 import sys
-import tempfile
-import time
 
-BUILD = os.environ.get("HADRON_BUILD_DIR", "build/release")
-HADRON = os.path.join(BUILD, "hadron")
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from host import BUILD, Host, until
+from host import PLUGINS as TEST_PLUGINS
+
 PLUGINS = os.environ.get("HADRON_PLUGIN_DIR", os.path.join(BUILD, "plugins"))
-TEST_PLUGINS = os.environ.get("HADRON_TEST_PLUGIN_DIR", os.path.join(BUILD, "tests/plugins"))
-WAIT_S = int(os.environ.get("HADRON_TEST_WAIT_S", 200))
 
 QUOTES = """-- hadron: strategy quotes %s
 -- description: keeps one order far below the market
@@ -53,76 +47,28 @@ SIM = """return {
 """
 
 
-def until(what, question):
-    end = time.monotonic() + WAIT_S
-    while time.monotonic() < end:
-        answer = question()
-        if answer:
-            return answer
-        select.select([], [], [], 0.02)
-    raise AssertionError(f"not within {WAIT_S} s: {what}")
-
-
-class Host:
+class PartHost(Host):
     def __init__(self, config, threads):
-        self.directory = tempfile.mkdtemp(prefix="hd", dir="/tmp")
-        self.write("host.lua", config % ("true" if threads else "false", 2 if threads else 1))
-        self.process = None
-
-    def write(self, name, text):
-        with open(os.path.join(self.directory, name), "w") as file:
-            file.write(text)
+        super().__init__({"host.lua": config % ("true" if threads else "false", 2 if threads else 1)})
 
     def plugin(self, source, version):
         """The built plugin in the host's directory, as this version."""
         with open(source, "rb") as file:
             image = file.read()
-        name = os.path.join(self.directory, os.path.basename(source).replace("_venue", ""))
+        name = self.path(os.path.basename(source).replace("_venue", ""))
         assert image.count(b"1.0.0\0") > 0, source
         with open(name + ".new", "wb") as file:
             file.write(image.replace(b"1.0.0\0", version.encode() + b"\0"))
         os.chmod(name + ".new", 0o644)
         os.rename(name + ".new", name)
 
-    def __enter__(self):
-        return self
+    def begin(self):
+        return self.start("--json", "--quiet")
 
-    def __exit__(self, *_):
-        if self.process and self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        shutil.rmtree(self.directory, ignore_errors=True)
-
-    def start(self):
-        self.out, self.err = open(os.path.join(self.directory, "out"), "w+"), open(os.path.join(self.directory, "err"), "w+")
-        self.process = subprocess.Popen([HADRON, "run", "host.lua", "--json", "--quiet"], cwd=self.directory, stdout=self.out, stderr=self.err)
-        until("the host answers", lambda: self.process.poll() is not None or self.command("status", "--json").returncode == 0)
-        assert self.process.poll() is None, self.text("err")
-        return self
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        assert self.process.wait(WAIT_S) == 0, self.text("err")
-        summary = json.loads(self.text("out"))
+    def end(self):
+        summary = json.loads(self.stop())
         assert summary["identity"], summary
         return summary
-
-    def text(self, name):
-        with open(os.path.join(self.directory, name)) as file:
-            return file.read()
-
-    def command(self, *words):
-        return subprocess.run([HADRON, *words], cwd=self.directory, capture_output=True, text=True, timeout=WAIT_S)
-
-    def ask(self, *words):
-        done = self.command(*words, "--json")
-        assert done.returncode == 0, (words, done.returncode, done.stderr, self.text("err")[-2000:])
-        return json.loads(done.stdout)
-
-    def refused(self, *words, code=6):
-        done = self.command(*words)
-        assert done.returncode == code, (words, done.returncode, done.stdout, done.stderr)
-        return done.stderr
 
     def orders(self):
         return {o["id"]: o for o in self.ask("orders")["orders"]}
@@ -141,12 +87,12 @@ def rows(host, table):
 
 
 def a_far_exchange(threads):
-    with Host(FAR, threads) as host:
+    with PartHost(FAR, threads) as host:
         host.plugin(os.path.join(TEST_PLUGINS, "far_venue.so"), "1.0.0")
         host.plugin(os.path.join(PLUGINS, "net.so"), "1.0.0")
         host.plugin(os.path.join(PLUGINS, "recorder.so"), "1.0.0")
         host.write("quotes.lua", QUOTES % ("1.0.0", ""))
-        host.start()
+        host.begin()
         before = until("an order rests for each instrument", lambda: (lambda o: o if len(o) == 2 and all(r["state"] == "Accepted" for r in o.values()) else None)(host.orders()))
         assert host.versions() == {"far": "1.0.0", "allocator": "1.0.0", "recorder": "1.0.0"}, host.versions()
         gaps = host.ask("status")["gaps"]
@@ -196,19 +142,19 @@ def a_far_exchange(threads):
         assert "only strategies are disabled" in words, words
         assert host.versions()["far"] == "1.0.0", (host.versions(), host.ask("history", "far"), host.text("err"))
         assert "9.9.9" in host.refused("promote", "far@9.9.9")
-        summary = host.stop()
+        summary = host.end()
         for table, count in (("hadron_ticks", "ticks"), ("hadron_strategy_decisions", "decisions"), ("hadron_order_executions", "executions")):
             assert rows(host, table) == summary[count], (table, rows(host, table), summary[count])
         assert [r["state"] for r in host.ask("history", "far")["revisions"]] == ["superseded", "superseded", "active"]
-        host.start()
+        host.begin()
         assert host.versions()["recorder"] == "1.3.0" and host.versions()["allocator"] == "1.2.0"
-        host.stop()
+        host.end()
 
 
 def a_simulated_market(threads):
-    with Host(SIM, threads) as host:
+    with PartHost(SIM, threads) as host:
         host.plugin(os.path.join(PLUGINS, "sim.so"), "1.0.0")
-        host.start()
+        host.begin()
         for number in range(1, 6):
             until(f"orders rest and trade, {number}", lambda: len(host.orders()) >= 2)
             until("fills", lambda e=host.ask("status")["executions"]: host.ask("status")["executions"] > e)
@@ -218,7 +164,7 @@ def a_simulated_market(threads):
         status = host.ask("status")
         assert status["unknown_orders"] == 0, status
         assert "would have been lost with the simulated market" in host.text("err")
-        host.stop()
+        host.end()
 
 
 def main():
