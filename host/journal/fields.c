@@ -108,7 +108,7 @@ size_t hd_field_format(const struct hd_field *f, const void *block, char to[HD_F
   return 0;
 }
 
-bool hd_record_text(const struct hd_message_fields *m, const struct hadron_record *r, const char **text, uint32_t *size) {
+bool hd_fields_text(const struct hd_message_fields *m, const struct hadron_record *r, const char **text, uint32_t *size) {
   uint32_t length, at = r->block_length;
   if (!m->text || r->size < at + sizeof length) return false;
   memcpy(&length, (const unsigned char *)r->bytes + at, sizeof length);
@@ -159,7 +159,7 @@ void hd_record_print(FILE *to, const struct hadron_record *r, uint64_t sequence,
     fprintf(to, "\n%12s%s[%" PRIu32 "]", "", m->group, i);
     fields_print(to, m->group_fields, m->group_count, entries + (size_t)i * length, length, all);
   }
-  if (hd_record_text(m, r, &text, &size) && size) {
+  if (hd_fields_text(m, r, &text, &size) && size) {
     fprintf(to, " %s=", m->text);
     hd_json_text(to, text, size);
   }
@@ -239,7 +239,7 @@ void hd_record_print_json(FILE *to, const struct hadron_record *r, uint64_t sequ
     fprintf(to, "\"%s\"", m->name);
     fields_json(to, m->fields, m->field_count, r->bytes, r->block_length, false);
     if (m->group) fprintf(to, ",\"%s\":", m->group), group_json(to, m, r);
-    if (hd_record_text(m, r, &text, &size)) fprintf(to, ",\"%s\":", m->text), hd_json_text(to, text, size);
+    if (hd_fields_text(m, r, &text, &size)) fprintf(to, ",\"%s\":", m->text), hd_json_text(to, text, size);
   } else {
     fprintf(to, "null,\"size\":%" PRIu32, r->size);
   }
@@ -308,7 +308,7 @@ void hd_record_csv_row(FILE *to, const struct hd_message_fields *m, const struct
   if (m->group) putc(',', to), csv_group(to, m, r);
   if (m->text) {
     putc(',', to);
-    if (hd_record_text(m, r, &text, &size)) csv_text(to, text, size);
+    if (hd_fields_text(m, r, &text, &size)) csv_text(to, text, size);
   }
   putc('\n', to);
 }
