@@ -173,7 +173,8 @@ static void fill_alerts(struct hd_gateway *g, const struct hd_order *o, const st
 }
 
 int32_t hd_gateway_fill(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns) {
-  if (r->cumulative.e8 > o->told_e8) o->told_e8 = r->cumulative.e8;
+  // What was told before has been counted before: since then some of it may have been taken back.
+  if (r->cumulative.e8 > o->told_e8 && memory_find(g, r) == NULL) o->told_e8 = r->cumulative.e8;
   int32_t err = fill_check(g, o, r);
   if (err) {
     hd_table_gap(g, o, now_ns);

@@ -124,6 +124,7 @@ static inline bool hd_id_zero(const struct hadron_client_order_id *id) { return 
 static inline bool hd_id_same(const struct hadron_client_order_id *a, const struct hadron_client_order_id *b) {
   return memcmp(a, b, sizeof *a) == 0;
 }
+static inline bool hd_order_works(const struct hd_order *o) { return o->state == HADRON_STATE_ACCEPTED || o->state == HADRON_STATE_PARTIALLY_FILLED; }
 // A stop that the host still holds: no venue can know of it, so none can end it.
 static inline bool hd_order_unsent(const struct hd_order *o) { return o->held == HD_HOLD_WAITING || o->held == HD_HOLD_TRIGGERED; }
 

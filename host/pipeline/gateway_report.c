@@ -41,6 +41,14 @@ static void send_waiting(struct hd_gateway *g, struct hd_order *o, const struct 
   if (o->state == HADRON_STATE_PENDING_SUBMIT && o->held != HD_HOLD_WAITING) hd_order_submit(g, o, now_ns);
 }
 
+// "Too late" may be all that is left of an end whose news were lost: an order that still works here is asked for until the venue answers.
+static void doubt_refusal(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  if (!hd_order_works(o)) return;
+  int64_t ask_ns = hd_time_after(now_ns, g->options.query_every_ns);
+  if (o->ask_ns > ask_ns) o->ask_ns = ask_ns;
+  hd_table_due(g, o);
+}
+
 static void after_end(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
   HD_ASSERT(hd_order_final(o->state));
   struct hd_order *successor = hd_id_zero(&o->replaced_by) ? NULL : hd_table_find(g, &o->replaced_by);
@@ -52,6 +60,7 @@ static void after_end(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) 
   old->replaced_by = (struct hadron_client_order_id){{0}};
   if (old->state == HADRON_STATE_PENDING_REPLACE || old->state == HADRON_STATE_PENDING_CANCEL) // unknown stays unknown
     follow(g, old, HADRON_CHANGE_REPLACE_REJECT, "", now_ns);
+  doubt_refusal(g, old, now_ns);
   hd_order_after(g, old, now_ns);
 }
 
@@ -167,8 +176,11 @@ static int32_t resend(struct hd_gateway *g, struct hd_order *o, const struct hd_
 }
 
 static void count_told(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r) {
-  if (r->cumulative.e8 > o->told_e8) o->told_e8 = r->cumulative.e8;
   bool end = r->change == HADRON_CHANGE_CANCELED || r->change == HADRON_CHANGE_EXPIRE;
+  if (r->cumulative.e8 > o->told_e8) o->told_e8 = r->cumulative.e8;
+  // An answer that counts as we do settles it: what counted more was said before an execution was taken back. Of an order that has ended
+  // only its end is such an answer; that it works is older news.
+  else if ((r->flags & 1) && r->cumulative.e8 == o->filled.e8 && (end || !hd_order_final(o->state))) o->told_e8 = o->filled.e8;
   if (end && r->cumulative.e8 >= 0 && r->cumulative.e8 < o->filled.e8)
     hd_gateway_alert(g, 3, HADRON_ERR_CORRUPT, o->request.instrument, r->venue, "order %.24s: the venue counts %lld e-8 filled, its executions sum to %lld e-8",
                      o->request.client_order_id.hex, (long long)r->cumulative.e8, (long long)o->filled.e8);
@@ -197,6 +209,7 @@ static int32_t report_change(struct hd_gateway *g, struct hd_order *o, const str
   if (change == HADRON_CHANGE_CANCEL_REJECT && before == HADRON_STATE_PENDING_CANCEL && o->resume != HADRON_STATE_SUBMITTED) o->cancel_wanted = 0, o->expiring = 0;
   enum hadron_order_state to = hd_order_where(o, change); // with the terms as they are now
   if (to == before && !tells(change) && !news) {
+    if ((r->flags & 1) && change == HADRON_CHANGE_ACCEPT && hd_order_works(o) && !o->gap) o->ask_ns = INT64_MAX; // what was asked is answered
     hd_table_gap(g, o, now_ns);
     hd_order_after(g, o, now_ns);
     return r->flags & 1 ? HADRON_OK : HADRON_ERR_DUPLICATE;
@@ -209,6 +222,7 @@ static int32_t report_change(struct hd_gateway *g, struct hd_order *o, const str
   if (change == HADRON_CHANGE_LOSE && o->state == HADRON_STATE_UNKNOWN && before != HADRON_STATE_UNKNOWN)
     hd_gateway_alert(g, 2, HADRON_ERR_TIMEOUT, o->request.instrument, r->venue, "order %.24s: outcome unknown: %s", o->request.client_order_id.hex, cause.text);
   if (change == HADRON_CHANGE_CANCEL_REJECT && !hd_order_final(o->state)) after_refusal(g, o, now_ns);
+  if (change == HADRON_CHANGE_CANCEL_REJECT) doubt_refusal(g, o, now_ns);
   hd_order_after(g, o, now_ns);
   return err;
 }
@@ -223,7 +237,10 @@ static struct hd_order *addressee(struct hd_gateway *g, const struct hadron_venu
     struct hd_order *successor = hd_table_find(g, &o->replaced_by);
     if (successor == NULL) break;
     bool taken = successor->successor == HD_SUCCESSOR_DONE && !hd_id_zero(&successor->request.replaces);
-    if (!(execution && taken) && !(answer && successor->successor == HD_SUCCESSOR_IN_PLACE)) break;
+    // A venue may answer a replace under the id of the order that was there. One that has itself replaced another is not spoken of so: it would
+    // be its own answer, told twice, that is taken for its successor's.
+    bool first = hd_id_zero(&o->request.replaces);
+    if (!(execution && taken) && !(answer && first && successor->successor == HD_SUCCESSOR_IN_PLACE)) break;
     o = successor;
   }
   return o;
