@@ -121,7 +121,7 @@ static int32_t open_journal(struct hd_session *s, struct hd_fault *fault) {
   char dir[sizeof s->config->data_dir + 16];
   snprintf(dir, sizeof dir, "%s/journal", s->config->data_dir);
   const struct hd_journal_options options = {.segment_bytes = s->config->journal_segment,
-                                             .durability = s->config->journal_fsync ? HD_JOURNAL_FSYNC : HD_JOURNAL_PAGE};
+                                             .durability = s->config->journal_fsync ? HD_JOURNAL_FSYNC : HD_JOURNAL_PAGE, .disk = s->options.disk};
   return hd_journal_open(dir, &options, &s->journal, fault);
 }
 

@@ -71,6 +71,8 @@ struct hd_session_options {
   bool versions;       // seats may be opened while it runs: room is kept for them
   struct hd_registry *registry; // what versions there are; borrowed; NULL: plugins are files and no more
   const char *orders_to; // overrides config->orders_to; NULL: as configured
+  const struct hd_disk *disk; // where the journal is; borrowed; NULL: the system's
+  const struct hd_plugin *(*builtin)(const char *name); // plugins that are in the program, asked before any file; NULL: there are none
   // What the reports are made of: called with every record after it was written, from the first one on; NULL: nobody.
   void *observer;
   void (*observe)(void *observer, uint16_t template_id, const void *block, const void *tail, uint32_t tail_size);

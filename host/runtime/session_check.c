@@ -73,7 +73,7 @@ static void check_names(struct check *k) {
 
 uint32_t hd_session_check(const struct hd_config *config, struct hd_registry *registry, bool looks, hd_session_wrong *wrong, void *user) {
   const struct hd_lua_limits lua = {.memory_max = config->lua_memory_max, .instructions_max = config->lua_instructions_max};
-  const struct hd_session_plugins from = {config, registry, looks};
+  const struct hd_session_plugins from = {config, registry, looks, NULL};
   struct check k = {.config = config, .from = &from, .wrong = wrong, .user = user};
   hd_lua_limits_set(&lua);
   for (uint32_t i = 0; i < config->venue_count; i++)

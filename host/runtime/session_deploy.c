@@ -136,7 +136,8 @@ int32_t hd_session_load_plugin(const struct hd_session_plugins *from, const stru
   struct hd_version v;
   struct hd_fault unknown;
   int32_t code;
-  if (is_version(c->plugin)) code = load_version(from->registry, c->plugin, out, fault);
+  if (from->builtin && (*out = from->builtin(c->plugin))) code = HADRON_OK;
+  else if (is_version(c->plugin)) code = load_version(from->registry, c->plugin, out, fault);
   else {
     code = hd_session_plugin_path(from->config, c->plugin, path, sizeof path, fault);
     if (!code) code = load_file(from, path, out, fault);
@@ -318,7 +319,7 @@ static int32_t settle_row(struct hd_session *s, struct hd_session_deployed *row,
 
 int32_t hd_session_strategy(struct hd_session *s, const struct hd_config_strategy *c, const struct hd_plugin **plugin, const struct hd_deployment **as,
                             struct hd_fault *fault) {
-  const struct hd_session_plugins from = {s->config, s->options.registry, false};
+  const struct hd_session_plugins from = {s->config, s->options.registry, false, s->options.builtin};
   char file[HD_PLUGIN_PATH_SIZE];
   struct hd_session_deployed *row = NULL;
   *as = NULL;
@@ -344,7 +345,7 @@ static bool named_like_a_strategy(const struct hd_config *c, const char *name) {
 }
 
 int32_t hd_session_part(struct hd_session *s, const struct hd_config_plugin *c, uint32_t kind, const struct hd_plugin **plugin, struct hd_fault *fault) {
-  const struct hd_session_plugins from = {s->config, s->options.registry, !s->options.versions};
+  const struct hd_session_plugins from = {s->config, s->options.registry, !s->options.versions, s->options.builtin};
   char file[HD_PLUGIN_PATH_SIZE];
   struct hd_session_deployed *row = NULL;
   *plugin = NULL;

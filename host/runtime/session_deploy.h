@@ -35,6 +35,7 @@ struct hd_session_plugins {
   const struct hd_config *config;
   struct hd_registry *registry; // NULL: files
   bool looks;                   // what is new is not registered: for a check that leaves nothing behind
+  const struct hd_plugin *(*builtin)(const char *name); // as in the session's options
 };
 // The plugin of a section. file: that it names, may be NULL. out is NULL where a look may not run it: nobody vouches for it yet.
 int32_t hd_session_load_plugin(const struct hd_session_plugins *from, const struct hd_config_plugin *c, uint32_t kind, char *file, const struct hd_plugin **out,
