@@ -1,0 +1,151 @@
+#include "runtime/simulate/world.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/assert.h"
+#include "base/banned.h"
+
+#define FAULT_NAME(name, text, low, high, what) [HD_FAULT_##name] = text,
+#define FAULT_WORDS(name, text, low, high, what) [HD_FAULT_##name] = what,
+#define FAULT_RANGE(name, text, low, high, what) [HD_FAULT_##name] = {low, high},
+const char *const hd_world_fault_names[HD_FAULT_COUNT] = {HD_WORLD_FAULTS(FAULT_NAME)};
+const char *const hd_world_fault_words[HD_FAULT_COUNT] = {HD_WORLD_FAULTS(FAULT_WORDS)};
+static const uint32_t ranges[HD_FAULT_COUNT][2] = {HD_WORLD_FAULTS(FAULT_RANGE)};
+
+// ---- making ----------------------------------------------------------------------------------------------------------------------
+
+static bool one_in(struct hd_random *r, uint64_t n) { return hd_random_below(r, n) == 0; }
+
+// A third of the faults are on, each somewhere between rare and often, evenly by its logarithm.
+static void draw_faults(struct hd_world *w, struct hd_random *r) {
+  uint64_t part = 1 + hd_random_below(r, 6); // some worlds have few kinds, some have most
+  for (uint32_t f = 0; f < HD_FAULT_COUNT; f++) {
+    uint64_t low = ranges[f][0], high = low;
+    bool on = hd_random_below(r, 8) < part;
+    for (uint64_t steps = hd_random_below(r, 9); steps > 0 && high < ranges[f][1]; steps--) high = high * 5 / 3;
+    w->chance[f] = on ? (uint32_t)(high < ranges[f][1] ? high : ranges[f][1]) : 0;
+  }
+}
+
+static void draw_setting(struct hd_world_setting *s, struct hd_random *r) {
+  s->instruments = 2 + (uint32_t)hd_random_below(r, HD_WORLD_INSTRUMENTS - 1);
+  s->strategies = 1 + (uint32_t)hd_random_below(r, 2);
+  s->horizon_ns = hd_world_between(r, 5, 30) * HD_SECOND;
+  s->unknown_after_ns = hd_world_between(r, 100, 3000) * HD_MS;
+  s->query_every_ns = hd_world_between(r, 100, 1500) * HD_MS;
+  s->order_rate_max = one_in(r, 3) ? hd_world_between(r, 5, 30) : 0;
+  s->quantity_max_e8 = hd_world_between(r, 5, 20) * HADRON_QUANTITY_SCALE;
+  s->position_max_e8 = hd_world_between(r, 20, 100) * HADRON_QUANTITY_SCALE;
+  s->features = HADRON_VENUE_TICKS | HADRON_VENUE_ORDERS | HADRON_VENUE_QUERIES | HADRON_VENUE_RECONCILES;
+  if (one_in(r, 2)) s->features |= HADRON_VENUE_REPLACES;
+  if (one_in(r, 2)) s->features |= HADRON_VENUE_STOPS;
+  if (one_in(r, 2)) s->features |= HADRON_VENUE_POST_ONLY;
+  s->lives_max = 1 + (uint32_t)hd_random_below(r, 5);
+  s->segment_bytes = UINT64_C(4096) * (16 + hd_random_below(r, 3) * 16);
+  s->disk_bytes = UINT64_C(24) << 20;
+  s->resend = one_in(r, 2);
+  s->fsync = one_in(r, 2);
+  s->counts = !one_in(r, 3);
+  s->naive = !s->resend && one_in(r, 2);
+  s->ends_killed = one_in(r, 2);
+}
+
+// Grids on which every product of price and quantity is a whole number of micros.
+static void draw_instruments(struct hd_world *w, struct hd_random *r) {
+  static const char *const names[HD_WORLD_INSTRUMENTS] = {"ASH", "BAY", "ELM", "FIR"};
+  for (uint32_t i = 0; i < w->setting.instruments; i++) {
+    struct hd_world_instrument *in = &w->instruments[i];
+    snprintf(in->name, sizeof in->name, "%s", names[i]);
+    bool fine = one_in(r, 3);
+    in->increment = fine ? 100000 : 10000000;
+    in->lot = fine ? HADRON_QUANTITY_SCALE / 100 : HADRON_QUANTITY_SCALE;
+    in->mid = in->last = hd_world_between(r, 20, 200) * HADRON_PRICE_SCALE / in->increment;
+    in->half = hd_world_between(r, 1, 3);
+    in->next_ns = w->now_ns + hd_world_between(r, 1, 50) * HD_MS;
+  }
+}
+
+void hd_world_make(struct hd_world *w, uint64_t seed) {
+  struct hd_random draw;
+  memset(w, 0, sizeof *w);
+  w->seed = seed;
+  hd_random_init(&draw, hd_random_mix(seed));
+  hd_random_init(&w->market, seed * 4 + 1);
+  hd_random_init(&w->luck, seed * 4 + 2);
+  hd_random_init(&w->life, seed * 4 + 3);
+  w->now_ns = HD_WORLD_EPOCH;
+  draw_setting(&w->setting, &draw);
+  draw_faults(w, &draw);
+  draw_instruments(w, &draw);
+  w->ends_ns = w->now_ns + w->setting.horizon_ns;
+  w->state = HADRON_VENUE_DOWN;
+  w->state_ns = INT64_MAX;
+}
+
+bool hd_world_strikes(struct hd_world *w, enum hd_world_fault fault) {
+  if (w->calm || w->chance[fault] == 0 || hd_random_below(&w->luck, 1000000) >= w->chance[fault]) return false;
+  w->struck[fault]++;
+  return true;
+}
+
+// ---- what is told of it ------------------------------------------------------------------------------------------------------------
+
+void hd_world_digest(struct hd_world *w, const void *bytes, size_t size) {
+  const unsigned char *at = bytes;
+  uint64_t digest = w->digest, word;
+  for (; size >= 8; size -= 8, at += 8) {
+    memcpy(&word, at, 8);
+    digest = (digest ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    digest ^= digest >> 29;
+  }
+  for (; size > 0; size--) digest = (digest ^ *at++) * UINT64_C(0x100000001b3);
+  w->digest = digest;
+}
+
+void hd_world_trace(struct hd_world *w, const char *format, ...) {
+  char *line = w->trace[w->trace_count++ % HD_WORLD_TRACE_LINES];
+  int64_t since = w->now_ns - HD_WORLD_EPOCH;
+  int n = snprintf(line, HD_WORLD_TRACE_SIZE, "%3u %9.6f  ", w->lives, (double)since / 1e9);
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(line + n, HD_WORLD_TRACE_SIZE - (size_t)n, format, arguments);
+  va_end(arguments);
+  if (w->verbose) fprintf(stderr, "%s\n", line);
+}
+
+void hd_world_finding(struct hd_world *w, const char *format, ...) {
+  char text[HD_WORLD_FINDING_SIZE];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  hd_world_trace(w, "FINDING %s", text);
+  if (w->finding_count < HD_WORLD_FINDINGS) memcpy(w->findings[w->finding_count], text, sizeof text);
+  w->finding_count++;
+}
+
+// ---- where a life ends -------------------------------------------------------------------------------------------------------------
+
+_Noreturn void hd_world_die(struct hd_world *w, const char *where) {
+  hd_world_trace(w, "the host dies: %s", where);
+  _exit(HD_LIFE_CRASHED);
+}
+
+void hd_world_call(struct hd_world *w) {
+  w->calls++;
+  if (++w->life_calls == w->crash_call) hd_world_die(w, "in a call");
+}
+
+void hd_world_event(struct hd_world *w) {
+  w->events++;
+  if (++w->life_events == w->crash_event) hd_world_die(w, "between two events");
+}
+
+struct hd_truth_order *hd_world_order(struct hd_world *w, const struct hadron_client_order_id *id) {
+  for (uint32_t i = w->order_count; i-- > 0;)
+    if (memcmp(&w->orders[i].request.client_order_id, id, sizeof *id) == 0) return &w->orders[i];
+  return NULL;
+}
