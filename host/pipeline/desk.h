@@ -19,6 +19,11 @@ void hd_desk_mirrored(struct hd_pipeline *p, uint32_t arm);
 int32_t hd_desk_record(struct hd_pipeline *p, uint16_t template_id, const void *block, size_t size, int64_t now_ns);
 void hd_desk_alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, const char *text);
 void hd_desk_view(struct hd_pipeline *p, uint32_t arm, uint32_t instrument);
+struct hd_arm_view hd_desk_view_of(const struct hd_pipeline *p, uint32_t arm, uint32_t instrument);
+void hd_desk_fact(struct hd_pipeline *p, uint32_t instrument);           // the router hears whether it is held
+void hd_desk_mark_books(struct hd_pipeline *p, int64_t now_ns);
+// seat.c: an arm has no more to do with an instrument: its orders end, what it holds is the heir's (0: the house's).
+int32_t hd_desk_give_up(struct hd_pipeline *p, uint32_t arm, uint32_t heir, uint32_t instrument, int64_t now_ns, struct hd_fault *fault);
 bool hd_desk_trades(struct hd_pipeline *p, const struct hd_arm *arm, uint32_t instrument); // is it in the arm's split?
 
 #endif

@@ -272,6 +272,20 @@ const struct hadron_decision *hd_engine_decisions(const struct hd_engine *e, uin
   return e->decisions;
 }
 
+bool hd_engine_sits(struct hd_engine *e, uint32_t arm, uint32_t instrument) { return hd_engine_subscription(e, arm, instrument) != NULL; }
+
+void hd_engine_mute(struct hd_engine *e, uint32_t arm, bool muted) {
+  for (uint32_t i = 0; i < e->instance_count; i++) {
+    struct hd_engine_instance *instance = e->instances[i];
+    if (instance->arm == arm && instance->fenced != 1) instance->fenced = muted ? 2 : 0;
+  }
+}
+
+void hd_engine_fence(struct hd_engine *e, uint32_t arm, uint32_t instrument) {
+  for (uint32_t i = 0; i < e->instance_count; i++)
+    if (e->instances[i]->arm == arm && e->instances[i]->instruments[0] == instrument) e->instances[i]->fenced = 1;
+}
+
 bool hd_engine_owns(const struct hd_engine_instance *instance, uint32_t instrument) {
   if (instance->instrument_count == 1) return instance->instruments[0] == instrument;
   uint32_t low = 0, high = instance->instrument_count;

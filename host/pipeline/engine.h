@@ -35,7 +35,7 @@ struct hd_engine_instance {
   int32_t (*on_timer)(void *self, uint64_t id, int64_t due_ns, const struct hadron_market *market); // NULL: no timers
   struct hd_histogram *latency;          // ns per callback; NULL: not measured; borrowed
   uint64_t calls, errors;                // callbacks; those that failed
-  uint32_t fenced;                       // 1: no more calls
+  uint32_t fenced;                       // 1: no more calls; 2: none for now (muted)
   uint32_t fresh;                        // 1: has just sat down: its first tick is told to the listener
   uint32_t errors_in_row;
   uint32_t pad;
@@ -145,6 +145,13 @@ void hd_engine_order_event(struct hd_engine *e, uint32_t arm, const struct hadro
 bool hd_engine_lapse(struct hd_engine *e, uint32_t arm, uint32_t instrument);
 // A view has changed without either: a split, a recovery. [shard]
 void hd_engine_view(struct hd_engine *e, uint32_t arm, uint32_t instrument, const struct hd_arm_view *view);
+
+// Recovery. An arm that is not meant by what is fed now gets no calls (muted), as if it were fenced; a timer or bar that has fired before fires
+// again, alone and whatever else is due: false if none is there. order: whose timer it is, in this engine's numbers.
+void hd_engine_mute(struct hd_engine *e, uint32_t arm, bool muted);
+bool hd_engine_sits(struct hd_engine *e, uint32_t arm, uint32_t instrument); // does an instance of the arm have the instrument in its universe?
+void hd_engine_fence(struct hd_engine *e, uint32_t arm, uint32_t instrument); // as it was before: the seat whose universe begins with the instrument
+bool hd_engine_refire(struct hd_engine *e, const struct hadron_timer_fired *fired, uint32_t arm);
 
 // The decisions of the last call, ids not yet set. borrowed(until the next call). [shard]
 const struct hadron_decision *hd_engine_decisions(const struct hd_engine *e, uint32_t *count);

@@ -62,10 +62,10 @@ bool hd_engine_due(const struct hd_engine *e, struct hd_due *due) {
 
 int64_t hd_engine_due_ns(const struct hd_engine *e) { return e->due_count == 0 ? INT64_MAX : e->due[0].due.due_ns; }
 
-bool hd_engine_fire(struct hd_engine *e, int64_t now_ns) {
-  if (e->due_count == 0 || e->due[0].due.due_ns > now_ns) return false;
-  struct hd_due_item item = e->due[0];
-  due_remove(e, 0);
+// Fires what is at this place of the heap.
+static void fire_at(struct hd_engine *e, uint32_t at, int64_t now_ns) {
+  struct hd_due_item item = e->due[at];
+  due_remove(e, at);
   struct hd_engine_row *row = &e->rows[item.instrument];
   struct hadron_timer_fired fired = {item.due.due_ns, now_ns, item.id, item.instance ? item.instance->arm : 0, item.instrument};
   if (item.class == HD_DUE_BAR) {
@@ -74,17 +74,35 @@ bool hd_engine_fire(struct hd_engine *e, int64_t now_ns) {
     fired.id = item.builder - row->at.bar_first;
     e->listener.fired(e->listener.self, &fired);
     hd_engine_bar_close(e, row, item.builder);
-    return true;
+    return;
   }
   hd_engine_begin(e, row->market.sequence, item.due.due_ns);
-  if (item.instance->fenced) return true;
+  if (item.instance->fenced) return;
   e->counts.timers++;
   e->listener.fired(e->listener.self, &fired);
   struct hd_subscription *s = hd_engine_subscription(e, item.instance->arm, item.instrument);
   hd_calling_begin(item.instance, HD_CALLING_TIMER);
   hd_engine_result(e, item.instance, item.instance->on_timer(item.instance->self, item.id, item.due.due_ns,
                                                              s ? hd_engine_patch(e, row, s) : &row->market));
+}
+
+bool hd_engine_fire(struct hd_engine *e, int64_t now_ns) {
+  if (e->due_count == 0 || e->due[0].due.due_ns > now_ns) return false;
+  fire_at(e, 0, now_ns);
   return true;
+}
+
+bool hd_engine_refire(struct hd_engine *e, const struct hadron_timer_fired *fired, uint32_t arm) {
+  for (uint32_t i = 0; i < e->due_count; i++) {
+    const struct hd_due_item *item = &e->due[i];
+    if (item->due.due_ns != fired->due_ns || item->instrument != fired->instrument || (item->class == HD_DUE_TIMER) != (fired->arm != 0)) continue;
+    bool same = item->class == HD_DUE_TIMER ? item->instance->arm == arm && item->id == fired->id
+                                            : item->builder - e->rows[item->instrument].at.bar_first == fired->id;
+    if (!same) continue;
+    fire_at(e, i, fired->time_ns);
+    return true;
+  }
+  return false;
 }
 
 // After items have changed their order or their number: the heap is made anew, in linear time.

@@ -179,7 +179,8 @@ uint32_t hd_gateway_cancel_venue(struct hd_gateway *g, uint16_t venue, int64_t n
 
 // From now on whatever is filled of the shares of an arm in an instrument (0: all), open or late, and whatever of it is taken back, is
 // another's (0: nobody's; the listener is given the allocation with arm 0). The orders stay as they are.
-void hd_gateway_reassign(struct hd_gateway *g, uint32_t from, uint32_t to, uint32_t instrument);
+// Returns how many orders and executions that concerned.
+uint32_t hd_gateway_reassign(struct hd_gateway *g, uint32_t from, uint32_t to, uint32_t instrument);
 
 // Open orders. The pointers are borrowed(until the next call that changes the gateway).
 const struct hd_order *hd_gateway_order(const struct hd_gateway *g, const struct hadron_client_order_id *id); // NULL: not known
@@ -194,5 +195,29 @@ void hd_gateway_working(const struct hd_gateway *g, uint32_t arm, uint32_t instr
 uint32_t hd_gateway_unknown(const struct hd_gateway *g, uint32_t instrument);
 
 const struct hd_gateway_counts *hd_gateway_count(const struct hd_gateway *g);
+
+// ---- Recovery: the same orders, executions and used ids, made from the records that this gateway (of an earlier run) wrote, in their order.
+// Nothing is recorded, nothing is sent, no listener hears of it. now_ns: when the record was appended. [control, before ticks flow]
+
+// An order of one arm has no shares beside it: all of it is the order's arm's. HADRON_ERR_FULL: more orders than the table holds.
+int32_t hd_gateway_fold_order(struct hd_gateway *g, const struct hadron_order *order, uint64_t opportunity, const struct hd_share *shares, uint32_t share_count,
+                              int64_t now_ns);
+void hd_gateway_fold_event(struct hd_gateway *g, const struct hadron_order_event *event);
+void hd_gateway_fold_report(struct hd_gateway *g, const struct hadron_venue_report *report, int64_t now_ns);
+void hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_execution *execution, int64_t now_ns);
+// The allocations of the last execution that were not recorded, when `told` of them were. Returns how many.
+uint32_t hd_gateway_fold_unshared(const struct hd_gateway *g, uint32_t told, struct hadron_allocation out[HD_SHARES_MAX]);
+// The last execution was recorded and the order event that follows from it was not: it is made up for. Records.
+void hd_gateway_fold_finish(struct hd_gateway *g, const struct hadron_client_order_id *id, bool bust, int64_t now_ns);
+// Arms and listings have other numbers now: arms[old], arm_max + 1 of them; 0: nobody's.
+void hd_gateway_renumber(struct hd_gateway *g, const uint32_t *arms, uint32_t arm_max);
+
+struct hd_gateway_recovered {
+  uint32_t open, unknown, ended;
+};
+// All records are folded: what was under way when the host went down is Unknown from now on and asked for, what works is asked for too, and the
+// orders of a venue that is gone with the host end as Expired. Records and tells like any other change. look: counts, and changes nothing.
+void hd_gateway_resume_look(const struct hd_gateway *g, bool (*gone)(void *user, uint16_t venue), void *user, struct hd_gateway_recovered *out);
+void hd_gateway_resume(struct hd_gateway *g, bool (*gone)(void *user, uint16_t venue), void *user, int64_t now_ns, struct hd_gateway_recovered *out);
 
 #endif

@@ -311,3 +311,73 @@ int32_t hd_gateway_external(struct hd_gateway *g, const struct hadron_venue_repo
   int32_t err = record_execution(g, NULL, r, instrument, known, bust ? 3 : 2, now_ns);
   return err ? err : HADRON_ERR_NOT_FOUND;
 }
+
+// ---- from the journal
+
+void hd_gateway_fold_told(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns) {
+  const struct hd_execution_memory *m = memory_find(g, r);
+  if (r->change == HADRON_CHANGE_FILL) {
+    if (r->cumulative.e8 > o->told_e8) o->told_e8 = r->cumulative.e8;
+    if (m != NULL || fill_known(o, r)) hd_table_gap(g, o, now_ns); // no execution follows
+    return;
+  }
+  if (r->execution_id[0] == 0) return;
+  bool never = g->execution_first == 0 || r->quantity.e8 <= 0 || o->filled.e8 < r->quantity.e8;
+  if (m == NULL && never) {
+    memory_add(g, o, r)->busted = 1;
+    return;
+  }
+  int64_t quantity = m != NULL ? m->quantity.e8 : r->quantity.e8;
+  if (m != NULL && (m->busted || quantity > o->filled.e8)) return;
+  if (r->cumulative.e8 >= 0) o->told_e8 = r->cumulative.e8;
+  else o->told_e8 = o->told_e8 > quantity ? o->told_e8 - quantity : 0;
+}
+
+static void fold_back(struct hd_gateway *g, struct hd_order *o, struct hd_execution_memory *m) {
+  m->busted = 1;
+  o->filled.e8 -= m->quantity.e8;
+  o->filled_value -= (hadron_int128)m->price.nanos * m->quantity.e8;
+  average(o, m->price);
+  for (uint32_t i = 0; i < m->part_count; i++) share_back(o, &g->parts[(m->part_first + i) % g->part_size]);
+}
+
+static void fold_fill(struct hd_gateway *g, struct hd_order *o, struct hd_execution_memory *m) {
+  o->filled.e8 += m->quantity.e8;
+  o->filled_value += (hadron_int128)m->price.nanos * m->quantity.e8;
+  average(o, m->price);
+  share_parts(g, o, m);
+}
+
+void hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_execution *e, int64_t now_ns) {
+  struct hadron_venue_report r = {.client_order_id = e->client_order_id, .price = e->price, .quantity = e->quantity, .fee = e->fee, .venue = e->venue};
+  memcpy(r.execution_id, e->execution_id, sizeof r.execution_id);
+  bool bust = e->flags & 1, external = e->flags & 2;
+  struct hd_order *o = external ? NULL : hd_table_find(g, &e->client_order_id);
+  struct hd_execution_memory *m = memory_find(g, &r);
+  if (e->id > g->execution_id) g->execution_id = e->id;
+  g->counts.executions++;
+  g->counts.external += external;
+  if (m == NULL || !bust) {
+    bool guessed = bust && o != NULL;
+    m = memory_add(g, o, &r);
+    if (guessed) guess_parts(g, o, m);
+    else if (o != NULL && m->quantity.e8 > 0) fold_fill(g, o, m);
+  }
+  if (bust && o != NULL && m->quantity.e8 <= o->filled.e8) fold_back(g, o, m);
+  m->busted = bust;
+  if (o != NULL) hd_table_gap(g, o, now_ns);
+}
+
+uint32_t hd_gateway_fold_unshared(const struct hd_gateway *g, uint32_t told, struct hadron_allocation out[HD_SHARES_MAX]) {
+  if (g->execution_next == g->execution_first) return 0;
+  const struct hd_execution_memory *m = memory_at(g, g->execution_next - 1);
+  const struct hd_order *o = m->order ? hd_table_find(g, &m->id) : NULL;
+  uint32_t count = 0;
+  for (uint32_t i = told; o != NULL && i < m->part_count; i++) {
+    const struct hd_part *part = &g->parts[(m->part_first + i) % g->part_size];
+    out[count++] = (struct hadron_allocation){.execution = g->execution_id, .opportunity = o->opportunity, .price = m->price, .quantity = part->quantity,
+                                              .fee = part->fee, .instrument = o->request.instrument, .arm = part->arm, .side = o->request.side,
+                                              .flags = (uint8_t)(m->busted | g->mark)};
+  }
+  return count;
+}

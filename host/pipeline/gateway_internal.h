@@ -1,6 +1,7 @@
 // What the gateway's files share; nobody else includes it. gateway.c makes it and takes intents; gateway_table.c keeps orders, lists,
 // due times and used ids; gateway_id.c hashes ids; gateway_send.c records and speaks to venues; gateway_report.c hears them;
-// gateway_fill.c books executions; gateway_share.c shares them out; gateway_timer.c does what is due.
+// gateway_fill.c books executions; gateway_share.c shares them out; gateway_timer.c does what is due; gateway_fold.c makes it all anew from
+// what was recorded.
 #ifndef HD_PIPELINE_GATEWAY_INTERNAL_H
 #define HD_PIPELINE_GATEWAY_INTERNAL_H
 
@@ -139,6 +140,8 @@ int32_t hd_order_cancel(struct hd_gateway *g, struct hd_order *o, int64_t now_ns
 int32_t hd_order_cancel_for(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);   // to make room for `replaced_by`
 int32_t hd_order_cancel_again(struct hd_gateway *g, struct hd_order *o, int64_t now_ns); // of one that was sent and not answered
 void hd_order_query(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);
+void hd_order_moved(struct hd_gateway *g, struct hd_order *o, uint8_t to, int64_t now_ns); // what follows in memory from a change that is recorded
+void hd_order_was_sent(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);          // a command leaves now: its answer is outstanding
 void hd_order_sent_as(const struct hd_order *o, struct hadron_order *out);
 void hd_order_deny(struct hd_gateway *g, const struct hadron_intent *intent, const struct hadron_client_order_id *id,
                    const struct hd_verdict *verdict, const char *text, int64_t now_ns);
@@ -149,6 +152,9 @@ __attribute__((format(printf, 6, 7))) void hd_gateway_alert(struct hd_gateway *g
 void hd_order_after(struct hd_gateway *g, struct hd_order *o, int64_t now_ns); // what a change of this order means for others
 void hd_order_take_place(struct hd_gateway *g, struct hd_order *successor, const struct hd_cause *cause, int64_t now_ns);
 
+// The venue's terms hold: quantity 0 says nothing of it.
+void hd_order_terms(struct hd_order *o, struct hadron_price limit, struct hadron_quantity quantity);
+
 // ---- gateway_timer.c
 void hd_order_expiry(const struct hd_gateway *g, struct hd_order *o, int64_t now_ns); // sets expire_at_ns
 
@@ -158,6 +164,8 @@ int32_t hd_gateway_bust(struct hd_gateway *g, struct hd_order *o, const struct h
 // Is the execution remembered? Then whose it is; NULL: not ours, or no longer known.
 bool hd_gateway_executed(const struct hd_gateway *g, const struct hadron_venue_report *r, struct hd_order **o);
 int32_t hd_gateway_external(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns);
+
+void hd_gateway_fold_told(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns);
 
 // ---- gateway_share.c
 // Shares `quantity` out in proportion to `weights`, exactly: largest remainder, ties to the lower index. Sum of weights > 0.

@@ -98,18 +98,25 @@ static void inherit(struct hd_order *o, const struct hd_order *old) {
   }
 }
 
-void hd_order_take_place(struct hd_gateway *g, struct hd_order *o, const struct hd_cause *cause, int64_t now_ns) {
+// What changes hands; the order whose place was taken, or NULL.
+static struct hd_order *place_taken(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
   HD_ASSERT(o->successor == HD_SUCCESSOR_IN_PLACE);
   o->successor = HD_SUCCESSOR_DONE;
   g->counts.replaces++;
   struct hd_order *old = hd_table_find(g, &o->request.replaces);
-  if (old == NULL) return;
-  hd_order_pin(old);
+  if (old == NULL) return NULL;
   inherit(o, old);
   old->replaced_by = o->request.client_order_id;
   old->told_e8 = old->filled.e8; // what is missing is missing from the new one now
   if (old->cancel_wanted && old->state == HADRON_STATE_PENDING_CANCEL) o->cancel_wanted = 1;
   hd_table_gap(g, old, now_ns);
+  return old;
+}
+
+void hd_order_take_place(struct hd_gateway *g, struct hd_order *o, const struct hd_cause *cause, int64_t now_ns) {
+  struct hd_order *old = place_taken(g, o, now_ns);
+  if (old == NULL) return;
+  hd_order_pin(old);
   if (!hd_order_final(old->state) && old->state == HADRON_STATE_UNKNOWN) // the place is taken, so it is known to be gone
     hd_order_change(g, old, HADRON_CHANGE_CANCELED, cause, true, now_ns);
   else if (!hd_order_final(old->state))
@@ -128,11 +135,7 @@ static void adopt_terms(struct hd_gateway *g, struct hd_order *o, const struct h
   if (r->quantity.e8 <= 0 || r->quantity.e8 == o->request.quantity.e8) return;
   hd_gateway_alert(g, 2, HADRON_ERR_RANGE, o->request.instrument, r->venue, "order %.24s: replaced with %lld e-8, asked for %lld e-8",
                    o->request.client_order_id.hex, (long long)r->quantity.e8, (long long)o->request.quantity.e8);
-  int64_t weights[HD_SHARES_MAX], ordered[HD_SHARES_MAX];
-  for (uint32_t i = 0; i < o->share_count; i++) weights[i] = o->shares[i].ordered.e8;
-  hd_share_out(r->quantity.e8, weights, o->share_count, ordered);
-  for (uint32_t i = 0; i < o->share_count; i++) o->shares[i].ordered.e8 = ordered[i];
-  o->request.quantity = r->quantity;
+  hd_order_terms(o, o->request.limit, r->quantity);
 }
 
 // ---- reports
@@ -197,6 +200,14 @@ static void learn(struct hd_order *o, const struct hadron_venue_report *r, bool 
   }
 }
 
+// It was asked and is as it was thought to be: nothing is outstanding any more.
+static void answered(struct hd_gateway *g, struct hd_order *o) {
+  bool working = o->state == HADRON_STATE_ACCEPTED || o->state == HADRON_STATE_PARTIALLY_FILLED;
+  if (!working || o->gap) return;
+  o->ask_ns = INT64_MAX;
+  hd_table_due(g, o);
+}
+
 static int32_t report_change(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, bool news, int64_t now_ns) {
   enum hadron_order_change change = meant(o, r);
   struct hd_cause cause = {.venue_ns = r->venue_ns, .reason = (uint16_t)r->reason};
@@ -211,6 +222,7 @@ static int32_t report_change(struct hd_gateway *g, struct hd_order *o, const str
   if (to == before && !tells(change) && !news) {
     if ((r->flags & 1) && change == HADRON_CHANGE_ACCEPT && hd_order_works(o) && !o->gap) o->ask_ns = INT64_MAX; // what was asked is answered
     hd_table_gap(g, o, now_ns);
+    if (r->flags & 1) answered(g, o);
     hd_order_after(g, o, now_ns);
     return r->flags & 1 ? HADRON_OK : HADRON_ERR_DUPLICATE;
   }
@@ -277,4 +289,37 @@ int32_t hd_gateway_report(struct hd_gateway *g, const struct hadron_venue_report
   } else err = report_change(g, o, r, news, now_ns);
   hd_order_unpin(o);
   return err;
+}
+
+// ---- from the journal
+
+// Of a report that was recorded: what it left behind that no other record tells. Its order events and executions are folded by their own.
+void hd_gateway_fold_report(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns) {
+  bool host = r->change == HADRON_CHANGE_SEND_FAIL || r->change == HADRON_CHANGE_LOSE, news = false;
+  if (!host && (r->change < HADRON_CHANGE_ACCEPT || r->change > HADRON_CHANGE_BUST)) return;
+  struct hd_order *o = addressee(g, r);
+  if (o == NULL || r->venue != o->request.venue) return;
+  if (o->successor == HD_SUCCESSOR_IN_PLACE && speaks_of_life(r->change)) place_taken(g, o, now_ns);
+  learn(o, r, &news);
+  if (r->change == HADRON_CHANGE_FILL || r->change == HADRON_CHANGE_BUST) {
+    hd_gateway_fold_told(g, o, r, now_ns);
+    return;
+  }
+  enum hadron_order_change change = meant(o, r);
+  if (hd_order_where(o, change) == HADRON_STATE_INVALID || hd_order_unsent(o) || resendable(g, o, change)) return;
+  if (r->cumulative.e8 > o->told_e8) o->told_e8 = r->cumulative.e8;
+  if (change == HADRON_CHANGE_CANCEL_REJECT && o->state == HADRON_STATE_PENDING_CANCEL && o->resume != HADRON_STATE_SUBMITTED)
+    o->cancel_wanted = 0, o->expiring = 0;
+  hd_table_gap(g, o, now_ns);
+  if (hd_order_where(o, change) == o->state && !tells(change) && !news && (r->flags & 1)) answered(g, o);
+}
+
+void hd_order_terms(struct hd_order *o, struct hadron_price limit, struct hadron_quantity quantity) {
+  o->request.limit = limit;
+  if (quantity.e8 <= 0 || quantity.e8 == o->request.quantity.e8) return;
+  int64_t weights[HD_SHARES_MAX], ordered[HD_SHARES_MAX];
+  for (uint32_t i = 0; i < o->share_count; i++) weights[i] = o->shares[i].ordered.e8;
+  hd_share_out(quantity.e8, weights, o->share_count, ordered);
+  for (uint32_t i = 0; i < o->share_count; i++) o->shares[i].ordered.e8 = ordered[i];
+  o->request.quantity = quantity;
 }

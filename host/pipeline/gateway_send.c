@@ -115,9 +115,16 @@ static void outstanding(struct hd_gateway *g, struct hd_order *o, uint8_t from, 
   hd_table_due(g, o);
 }
 
+void hd_order_moved(struct hd_gateway *g, struct hd_order *o, uint8_t to, int64_t now_ns) {
+  uint8_t from = o->state;
+  hd_table_state(g, o, to, now_ns);
+  outstanding(g, o, from, now_ns);
+  count_end(g, from, to);
+}
+
 int32_t hd_order_change(struct hd_gateway *g, struct hd_order *o, enum hadron_order_change change, const struct hd_cause *cause, bool must,
                         int64_t now_ns) {
-  uint8_t from = o->state, to = (uint8_t)hd_order_where(o, change);
+  uint8_t to = (uint8_t)hd_order_where(o, change);
   HD_ASSERT(to != HADRON_STATE_INVALID); // callers ask first
   struct hadron_order_event event;
   event_fill(g, o, change, to, cause, now_ns, &event);
@@ -127,9 +134,7 @@ int32_t hd_order_change(struct hd_gateway *g, struct hd_order *o, enum hadron_or
                      hd_order_change_name(change), hadron_error_name(err), must ? "it has happened all the same" : "so it was not done");
   if (err && !must) return HADRON_ERR_IO;
   g->event_id++;
-  hd_table_state(g, o, to, now_ns);
-  outstanding(g, o, from, now_ns);
-  count_end(g, from, to);
+  hd_order_moved(g, o, to, now_ns);
   HD_ASSERT(o->state == to);
   if (g->listener.order_event) g->listener.order_event(g->listener.self, &event);
   return err ? HADRON_ERR_IO : HADRON_OK;
@@ -137,12 +142,24 @@ int32_t hd_order_change(struct hd_gateway *g, struct hd_order *o, enum hadron_or
 
 // ---- new orders
 
+// An order of several arms: who has which part of it, one record each, before the order itself.
+static int32_t shares_record(struct hd_gateway *g, const struct hd_order *o, int64_t now_ns) {
+  int32_t err = HADRON_OK;
+  for (uint32_t i = 0; i < o->share_count && !err; i++) {
+    const struct hadron_order_share share = {.client_order_id = o->request.client_order_id, .time_ns = now_ns, .quantity = o->shares[i].ordered,
+                                             .instrument = o->request.instrument, .arm = o->shares[i].arm, .kind = HADRON_SHARE_PART, .flags = g->mark};
+    err = hd_record(&g->sink, HADRON_MSG_SHARE, &share, sizeof share, now_ns, 0);
+  }
+  return err;
+}
+
 int32_t hd_order_queue(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
   HD_ASSERT(o->state == HADRON_STATE_INITIALIZED || o->state == HADRON_STATE_UNKNOWN);
   struct hadron_order sent;
   hd_order_sent_as(o, &sent);
   if (g->id_count >= g->options.ids_max) return HADRON_ERR_FULL; // an order that waited while others used the day's ids up
-  int32_t err = hd_record(&g->sink, HADRON_MSG_ORDER, &sent, sizeof sent, now_ns, 0);
+  int32_t err = o->share_count > 1 ? shares_record(g, o, now_ns) : HADRON_OK;
+  if (!err) err = hd_record(&g->sink, HADRON_MSG_ORDER, &sent, sizeof sent, now_ns, 0);
   if (err) {
     hd_gateway_alert(g, 3, HADRON_ERR_IO, sent.instrument, sent.venue, "order %.24s was not recorded (%s), so it was not sent", sent.client_order_id.hex,
                      hadron_error_name(err));
@@ -153,7 +170,7 @@ int32_t hd_order_queue(struct hd_gateway *g, struct hd_order *o, int64_t now_ns)
   return hd_order_change(g, o, HADRON_CHANGE_QUEUE, &cause, false, now_ns);
 }
 
-static void sent(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+void hd_order_was_sent(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
   o->sent_ns = now_ns;
   o->ask_ns = g->options.unknown_after_ns > 0 ? hd_time_after(now_ns, g->options.unknown_after_ns) : INT64_MAX;
   hd_table_due(g, o);
@@ -163,7 +180,7 @@ int32_t hd_order_submit(struct hd_gateway *g, struct hd_order *o, int64_t now_ns
   HD_ASSERT(o->state == HADRON_STATE_PENDING_SUBMIT && o->held != HD_HOLD_WAITING);
   struct hadron_order out;
   hd_order_sent_as(o, &out);
-  sent(g, o, now_ns); // before the call: the answer may come inside it
+  hd_order_was_sent(g, o, now_ns); // before the call: the answer may come inside it
   bool in_place = o->successor == HD_SUCCESSOR_IN_PLACE;
   int32_t err = in_place ? g->port.replace(g->port.self, &out) : g->port.submit(g->port.self, &out);
   struct hd_cause cause = hd_cause_text(err ? hadron_error_name(err) : "");
@@ -237,7 +254,7 @@ static int32_t cancel_send(struct hd_gateway *g, struct hd_order *o, int64_t now
   if (hd_order_final(o->state)) return HADRON_OK; // the listener has led to its end
   struct hadron_order out;
   hd_order_sent_as(o, &out);
-  sent(g, o, now_ns);
+  hd_order_was_sent(g, o, now_ns);
   g->counts.cancels++;
   err = g->port.cancel(g->port.self, &out);
   if (err) { // it stays wanted and the timer tries again

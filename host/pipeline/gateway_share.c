@@ -36,10 +36,10 @@ void hd_share_out(int64_t quantity, const int64_t *weights, uint32_t count, int6
 }
 
 // One share per arm, ascending: an arm that had one already has both.
-static void reassign_shares(struct hd_order *o, uint32_t from, uint32_t to) {
+static bool reassign_shares(struct hd_order *o, uint32_t from, uint32_t to) {
   uint32_t at = 0, other = 0;
   while (at < o->share_count && o->shares[at].arm != from) at++;
-  if (at == o->share_count) return;
+  if (at == o->share_count) return false;
   struct hd_share moved = o->shares[at];
   moved.arm = to;
   o->share_count--;
@@ -48,18 +48,20 @@ static void reassign_shares(struct hd_order *o, uint32_t from, uint32_t to) {
   if (other < o->share_count && o->shares[other].arm == to) {
     o->shares[other].ordered.e8 += moved.ordered.e8; // within the order's quantity
     o->shares[other].filled.e8 += moved.filled.e8;
-    return;
+    return true;
   }
   memmove(&o->shares[other + 1], &o->shares[other], (o->share_count - other) * sizeof *o->shares);
   o->shares[other] = moved;
   o->share_count++;
+  return true;
 }
 
-void hd_gateway_reassign(struct hd_gateway *g, uint32_t from, uint32_t to, uint32_t instrument) {
+uint32_t hd_gateway_reassign(struct hd_gateway *g, uint32_t from, uint32_t to, uint32_t instrument) {
   HD_ASSERT(from != to);
+  uint32_t count = 0;
   for (uint32_t i = 1; i <= g->options.orders_max; i++) {
     struct hd_order *o = &g->orders[i];
-    if (o->list != HD_LIST_FREE && (instrument == 0 || o->request.instrument == instrument)) reassign_shares(o, from, to);
+    if (o->list != HD_LIST_FREE && (instrument == 0 || o->request.instrument == instrument)) count += reassign_shares(o, from, to);
   }
   for (uint64_t n = g->execution_first; n < g->execution_next; n++) {
     const struct hd_execution_memory *m = &g->executions[n % g->options.executions_max];
@@ -67,9 +69,11 @@ void hd_gateway_reassign(struct hd_gateway *g, uint32_t from, uint32_t to, uint3
     if (instrument && (!o || o->request.instrument != instrument || !hd_id_same(&o->request.client_order_id, &m->id))) continue;
     for (uint32_t i = 0; i < m->part_count; i++) {
       struct hd_part *part = &g->parts[(m->part_first + i) % g->part_size];
+      count += part->arm == from;
       if (part->arm == from) part->arm = to;
     }
   }
+  return count;
 }
 
 static uint32_t largest(const struct hd_order *o) {

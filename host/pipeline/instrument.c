@@ -86,6 +86,19 @@ int32_t hd_instruments_add(struct hd_instruments *t, const struct hd_instrument 
   return HADRON_OK;
 }
 
+int32_t hd_instruments_restate(struct hd_instruments *t, const struct hd_instrument *definition, uint32_t *id) {
+  if (!definition_valid(definition)) return HADRON_ERR_ARGUMENT;
+  uint32_t known = hd_instruments_find(t, definition->name);
+  if (known == 0) return HADRON_ERR_NOT_FOUND;
+  struct hd_instrument *row = &t->rows[known], before = *row;
+  *row = *definition;
+  row->id = known, row->listing = before.listing, row->shard = before.shard;
+  memcpy(row->name, before.name, sizeof row->name); // the map's key
+  assume(t, row);
+  *id = known;
+  return HADRON_OK;
+}
+
 // Puts a listing at the end of its instrument's chain, so that the first one stays the first.
 static void chain(struct hd_instruments *t, struct hd_listing *listing) {
   HD_ASSERT(listing->instrument >= 1 && listing->instrument <= t->count);
@@ -169,6 +182,11 @@ int32_t hd_instruments_resolve(struct hd_instruments *t, uint16_t venue, const s
     if (!t->open) return HADRON_ERR_NOT_FOUND;
     int32_t err = hd_instruments_add(t, &definition, &id);
     if (err) return err;
+  }
+  if (t->rows[id].retired) { // an earlier run's word is no better than an assumption
+    if (!t->open) return HADRON_ERR_NOT_FOUND;
+    t->rows[id].retired = false;
+    t->rows[id].assumed = HD_INSTRUMENT_INCREMENT | HD_INSTRUMENT_LOT | HD_INSTRUMENT_MULTIPLIER | HD_INSTRUMENT_ASSET | HD_INSTRUMENT_CURRENCY;
   }
   refine(&t->rows[id], listing);
   return hd_instruments_list(t, id, venue, listing->symbol, handle);

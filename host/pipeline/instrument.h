@@ -35,6 +35,7 @@ struct hd_instrument {
   uint32_t listing;                 // the first one: where orders go unless the config says otherwise
   uint32_t shard;                   // which engine owns it; set before ticks flow
   uint32_t assumed;                 // enum hd_instrument_field bits that are defaults; the first venue that knows better sets them
+  bool retired;                     // known from an earlier run alone: nobody trades it, but it keeps its id
   char name[HADRON_SYMBOL_SIZE];
   char currency[8];
 };
@@ -67,6 +68,9 @@ void hd_instruments_fini(struct hd_instruments *t);
 // defaults: 0.01, 1 and 1. HADRON_ERR_EXISTS, HADRON_ERR_FULL, HADRON_ERR_ARGUMENT: a name that is empty, too long, not printable
 // or has a '|' (which separates the parts of an order id's text); a negative number; bounds the wrong way round.
 int32_t hd_instruments_add(struct hd_instruments *t, const struct hd_instrument *definition, uint32_t *id);
+
+// The universe says anew what an instrument is that is there already: `definition` by its name. HADRON_ERR_NOT_FOUND, HADRON_ERR_ARGUMENT.
+int32_t hd_instruments_restate(struct hd_instruments *t, const struct hd_instrument *definition, uint32_t *id);
 
 // Says that `venue` (> 0) calls an instrument `symbol`. Saying it twice gives the same handle. HADRON_ERR_EXISTS: the symbol is
 // another instrument's; HADRON_ERR_NOT_FOUND: no such instrument; HADRON_ERR_FULL; HADRON_ERR_ARGUMENT.

@@ -51,7 +51,7 @@ static const struct hd_desk *desk_of(const struct hd_pipeline *p, uint32_t arm) 
   return hd_role_side(p->arms[arm].role) == HD_SIDE_SHADOW ? &p->shadow : &p->desk;
 }
 
-static struct hd_arm_view view_of(const struct hd_pipeline *p, uint32_t arm, uint32_t instrument) {
+struct hd_arm_view hd_desk_view_of(const struct hd_pipeline *p, uint32_t arm, uint32_t instrument) {
   const struct hd_position *position = hd_portfolio_position(&p->portfolio, arm, instrument);
   const struct hd_desk *desk = desk_of(p, arm);
   struct hd_arm_view view = {.position = position->quantity, .average_entry = position->average_entry};
@@ -80,7 +80,7 @@ static void feedback_send(struct hd_pipeline *p, uint32_t kind, uint32_t arm, ui
   f->kind = kind;
   f->arm = arm;
   f->instrument = instrument;
-  f->view = view_of(p, arm, instrument);
+  f->view = hd_desk_view_of(p, arm, instrument);
   if (size) memcpy(&f->of, of, size);
   hd_ring_publish(&p->feedback[shard]);
   if (p->listener.feedback) p->listener.feedback(p->listener.self, shard);
@@ -292,6 +292,8 @@ void hd_desk_alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint3
   alert(p, severity, code, arm, instrument, 0, text);
 }
 
+void hd_desk_fact(struct hd_pipeline *p, uint32_t instrument) { fact_position(&p->desk, instrument); }
+
 void hd_desk_view(struct hd_pipeline *p, uint32_t arm, uint32_t instrument) {
   const struct hd_desk *desk = desk_of(p, arm);
   fact_position(desk, instrument);
@@ -377,7 +379,7 @@ void hd_pipeline_stops(struct hd_pipeline *p, int64_t now_ns) {
 }
 
 // The books follow the market once a second of it, and before every order: a valuation per tick would cost more than the tick.
-__attribute__((noinline)) static void mark_books(struct hd_pipeline *p, int64_t now_ns) {
+__attribute__((noinline)) void hd_desk_mark_books(struct hd_pipeline *p, int64_t now_ns) {
   hd_portfolio_mark_all(&p->portfolio);
   equity_all(p, now_ns);
   p->next_mark_ns = align_up(now_ns, 1000000000);
@@ -389,7 +391,7 @@ static void trade_tick(struct hd_pipeline *p, const struct hadron_tick *tick) {
     stops(&p->desk, tick->instrument, tick->recv_ns);
     if (p->shadow.gateway) stops(&p->shadow, tick->instrument, tick->recv_ns);
   }
-  if (__builtin_expect(tick->recv_ns >= p->next_mark_ns, 0)) mark_books(p, tick->recv_ns);
+  if (__builtin_expect(tick->recv_ns >= p->next_mark_ns, 0)) hd_desk_mark_books(p, tick->recv_ns);
   if (p->options.equity_every_ns > 0 && tick->recv_ns >= p->next_equity_ns)
     p->next_equity_ns = align_up(tick->recv_ns, p->options.equity_every_ns);
 }
@@ -552,7 +554,7 @@ void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns) {
   p->now_ns = now_ns;
   if (now_ns >= hd_gateway_due(p->gateway)) hd_gateway_timer(p->gateway, now_ns);
   if (p->shadow.gateway && now_ns >= hd_gateway_due(p->shadow.gateway)) hd_gateway_timer(p->shadow.gateway, now_ns);
-  if (now_ns >= p->next_mark_ns) mark_books(p, now_ns);
+  if (now_ns >= p->next_mark_ns) hd_desk_mark_books(p, now_ns);
   if (p->options.equity_every_ns > 0 && p->next_equity_ns == 0) p->next_equity_ns = align_up(now_ns, p->options.equity_every_ns);
   if (p->options.equity_every_ns == 0 || now_ns < p->next_equity_ns) return;
   // The sample belongs to the end of its period: prices are those before the tick that let the clock pass it. A period without

@@ -31,6 +31,7 @@ static inline bool hd_record_shadow(uint16_t template_id, const void *block) {
   case HADRON_MSG_EXECUTION: return ((const struct hadron_execution *)block)->flags & HADRON_ORDER_SHADOW;
   case HADRON_MSG_ALLOCATION: return ((const struct hadron_allocation *)block)->flags & HADRON_ORDER_SHADOW;
   case HADRON_MSG_VENUE_REPORT: return ((const struct hadron_venue_report *)block)->flags & HADRON_ORDER_SHADOW;
+  case HADRON_MSG_SHARE: return ((const struct hadron_order_share *)block)->flags & HADRON_ORDER_SHADOW;
   default: return false;
   }
 }

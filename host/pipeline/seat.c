@@ -123,6 +123,20 @@ static int32_t heir_check(struct hd_pipeline *p, uint32_t arm, uint32_t heir, bo
   return HADRON_OK;
 }
 
+// What is still filled of an arm's orders goes elsewhere; a record says so, for who recovers.
+static void reassign(struct hd_pipeline *p, struct hd_gateway *g, uint32_t from, uint32_t to, uint32_t instrument, uint8_t flags, int64_t now_ns) {
+  const struct hadron_order_share moved = {.time_ns = now_ns, .instrument = instrument, .arm = to, .from = from, .kind = HADRON_SHARE_MOVED, .flags = flags};
+  if (hd_gateway_reassign(g, from, to, instrument)) (void)hd_desk_record(p, HADRON_MSG_SHARE, &moved, sizeof moved, now_ns);
+}
+
+int32_t hd_desk_give_up(struct hd_pipeline *p, uint32_t arm, uint32_t heir, uint32_t instrument, int64_t now_ns, struct hd_fault *fault) {
+  hd_coordinator_forget(&p->coordinator, arm, instrument);
+  hd_gateway_cancel_all(p->gateway, arm, instrument, now_ns);
+  int32_t code = transfer(p, arm, heir, instrument, now_ns, fault);
+  if (!code) reassign(p, p->gateway, arm, heir, instrument, 0, now_ns);
+  return code;
+}
+
 // The arm trades no longer where `low` and `high` leave it out (all: everywhere): orders end, positions go.
 static int32_t give_up(struct hd_pipeline *p, uint32_t arm, uint32_t heir, bool all, uint32_t low, uint32_t high, int64_t now_ns, struct hd_fault *fault) {
   const struct hd_book *book = &p->portfolio.books[arm];
@@ -135,9 +149,9 @@ static int32_t give_up(struct hd_pipeline *p, uint32_t arm, uint32_t heir, bool 
     int32_t code = transfer(p, arm, to, instrument, now_ns, fault);
     if (code) return code;
     // What is still filled on the way to the cancel. Most instruments of most arms have nothing of the kind.
-    if (!all || heir == HD_HEIR_SPLIT) hd_gateway_reassign(p->gateway, arm, to, instrument);
+    if (!all || heir == HD_HEIR_SPLIT) reassign(p, p->gateway, arm, to, instrument, 0, now_ns);
   }
-  if (all && heir != HD_HEIR_SPLIT) hd_gateway_reassign(p->gateway, arm, heir, 0);
+  if (all && heir != HD_HEIR_SPLIT) reassign(p, p->gateway, arm, heir, 0, 0, now_ns);
   return HADRON_OK;
 }
 
@@ -146,7 +160,7 @@ static void shadow_stop(struct hd_pipeline *p, uint32_t arm, int64_t now_ns) {
   if (!p->room) return;
   hd_coordinator_forget(p->shadow.coordinator, arm, 0);
   hd_gateway_cancel_all(p->shadow.gateway, arm, 0, now_ns);
-  hd_gateway_reassign(p->shadow.gateway, arm, 0, 0);
+  reassign(p, p->shadow.gateway, arm, 0, 0, HADRON_ORDER_SHADOW, now_ns);
 }
 
 static void views(struct hd_pipeline *p, uint32_t arm) {

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "lua/runtime.h"
 #include "runtime/last_words.h"
+#include "runtime/recover.h"
 #include "runtime/session_deploy.h"
 #include "runtime/session_internal.h"
 #include "runtime/watchdog.h"
@@ -18,6 +19,7 @@
 static int32_t sink_write(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail,
                           uint32_t tail_size, int64_t now_ns, uint32_t flags) {
   struct hd_session *s = self;
+  if (__builtin_expect(s->recovering, 0)) return HADRON_OK;
   if (s->journal) {
     uint32_t kind = template_id | (flags & HD_RECORD_RESERVED ? HD_JOURNAL_RESERVED : 0);
     uint64_t position;
@@ -57,6 +59,18 @@ void hd_session_alert(struct hd_session *s, uint32_t severity, int32_t code, uin
   hd_log(severity >= 3 ? HADRON_LOG_ERROR : HADRON_LOG_WARN, "ALERT", "%s%s%s", text, code ? ": " : "", code ? hadron_error_text(code) : "");
 }
 
+// Who recovers must know who was fenced: a budget of time is broken once and not again.
+static void record_fenced(struct hd_session *s, const struct hd_engine_instance *ei, int32_t code, const char *name) {
+  const struct hadron_alert block = {hd_engine_now(ei), code, ei->arm, ei->instruments[0], 0, 3, 0};
+  struct {
+    uint32_t size;
+    char bytes[HD_INSTANCE_NAME_SIZE + 8];
+  } tail = {0};
+  snprintf(tail.bytes, sizeof tail.bytes, "fenced: %s", name);
+  tail.size = (uint32_t)strlen(tail.bytes);
+  (void)sink_write(s, HADRON_MSG_ALERT, &block, sizeof block, &tail, (uint32_t)sizeof tail.size + tail.size, block.time_ns, HD_RECORD_RESERVED);
+}
+
 static void on_fault(void *self, struct hd_engine_instance *ei, int32_t code, bool fenced) {
   struct hd_session *s = self;
   HD_ASSERT(ei->arm > 0 && ei->arm <= s->arm_count);
@@ -65,6 +79,8 @@ static void on_fault(void *self, struct hd_engine_instance *ei, int32_t code, bo
   atomic_fetch_add_explicit(&arm->occupant->faults, 1, memory_order_relaxed);
   instance->errors++;
   if (fenced) atomic_fetch_add_explicit(&arm->occupant->fenced, 1, memory_order_relaxed);
+  if (s->recovering) return;
+  if (fenced) record_fenced(s, ei, code, instance->name);
   // One line per kind of trouble is enough: the first errors, then powers of two.
   if (!fenced && (ei->errors & (ei->errors - 1)) != 0) return;
   hd_log(HADRON_LOG_ERROR, fenced ? "STRATEGY_FENCED" : "STRATEGY_ERROR", "%s: %s%s%s (error %llu)%s", instance->name,
@@ -76,6 +92,10 @@ static void on_fault(void *self, struct hd_engine_instance *ei, int32_t code, bo
 static void on_first(void *self, struct hd_engine_instance *ei, uint64_t sequence) {
   struct hd_session *s = self;
   struct hd_session_arm *arm = &s->arms[ei->arm - 1];
+  if (s->recovering) { // the first tick of this run is still to come
+    ei->fresh = 1;
+    return;
+  }
   if (atomic_exchange(&arm->swap_told, true)) return;
   arm->swap.stage = HADRON_SWAP_FIRST;
   arm->swap.first_sequence = sequence;
@@ -129,6 +149,7 @@ static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
   const struct hd_config *c = s->config;
   s->arm_max = c->strategy_count ? c->strategy_count : 1;
   if (s->options.versions) s->arm_max = s->arm_max * 3 + 16 < HD_ARMS_MAX ? s->arm_max * 3 + 16 : HD_ARMS_MAX;
+  s->arm_max = hd_recover_arms(s, s->arm_max);
   struct hd_pipeline_options o = {
       .mode = c->mode, .shards = c->shards, .lane_ticks = c->lane_ticks, .instruments_max = c->universe_max,
       .arm_max = s->arm_max, .session = s->trace_seed, .open_universe = c->universe_open,
@@ -188,7 +209,10 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   hd_lua_limits_set(&lua);
   int32_t code = open_journal(s, fault);
   if (code) return code;
+  bool recovers = s->journal && (options->recover || !options->is_virtual);
+  if (recovers && (code = hd_recover_scan(s, fault))) return code;
   if ((code = open_pipeline(s, fault))) return code;
+  if (recovers && (code = hd_recover_instruments(s, fault))) return code;
   if ((code = hd_session_venues(s, fault))) return code;
   if ((code = write_session(s, false, fault))) return code;
   if (!s->options.is_virtual && (code = hd_session_watch(s, fault))) return code;
@@ -197,6 +221,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if ((code = hd_session_subscribe(s, fault))) return code;
   if ((code = hd_session_define(s, 1))) return hd_fault_set(fault, code, "instrument definitions were not written: %s", hadron_error_text(code));
   if ((code = hd_session_deploy(s, fault))) return code;
+  if (recovers && (code = hd_session_recover(s, NULL, fault))) return code;
   return s->options.services ? hd_session_start_services(s, fault) : HADRON_OK;
 }
 
@@ -220,6 +245,7 @@ void hd_session_close(struct hd_session *s) {
   if (s->runner.pipeline) hd_runner_fini(&s->runner);
   hd_pipeline_fini(&s->pipeline);
   if (s->journal) hd_journal_close(s->journal);
+  hd_recover_free(s->recover);
   hd_metrics_destroy(s->metrics);
   memset(s, 0, sizeof *s);
 }

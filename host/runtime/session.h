@@ -15,6 +15,7 @@
 #define HD_TEMPLATE_COUNT 32 // templates counted by the sink; more than enum hadron_template has
 
 struct hd_live;
+struct hd_recover;          // recover.h
 struct hd_registry;         // registry/registry.h
 struct hd_session_deployed; // session_deploy.h
 struct hd_governor;
@@ -68,6 +69,7 @@ struct hd_session_options {
   bool services;       // start services
   bool digest;         // keep the digest: one thread only
   bool is_virtual;     // the clock moves with the ticks
+  bool recover;        // on a virtual clock too: the journal's earlier runs are gone on with; on the wall clock always
   bool versions;       // seats may be opened while it runs: room is kept for them
   struct hd_registry *registry; // what versions there are; borrowed; NULL: plugins are files and no more
   const char *orders_to; // overrides config->orders_to; NULL: as configured
@@ -103,6 +105,8 @@ struct hd_session {
   _Atomic uint64_t records[HD_TEMPLATE_COUNT]; // written, by template; those of shadows apart
   _Atomic uint64_t shadow_records[HD_TEMPLATE_COUNT];
   uint64_t trace_seed;
+  struct hd_recover *recover;           // what earlier runs left in the journal; owned; NULL: none was looked for
+  bool recovering;                      // what is told now was written before
   struct hd_live *live;                 // while it runs live; borrowed
   struct hd_watchdog *watchdog;         // NULL: the clock moves with the ticks
   char alert[256];                      // the last one

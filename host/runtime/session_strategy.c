@@ -47,7 +47,7 @@ static int32_t choose_universe(struct hd_session *s, struct hd_session_arm *arm,
   arm->instruments = calloc(t->count + 1, sizeof *arm->instruments);
   if (!arm->instruments) return hd_fault_set(fault, HADRON_ERR_MEMORY, "universe of %s: out of memory", arm->config->base.name);
   for (uint32_t id = 1; id <= t->count; id++)
-    if (wanted(arm->config, t->rows[id].name)) arm->instruments[arm->instrument_count++] = id;
+    if (!t->rows[id].retired && wanted(arm->config, t->rows[id].name)) arm->instruments[arm->instrument_count++] = id;
   if (arm->instrument_count > 0) return HADRON_OK;
   return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: strategy %s: its universe matches none of the %u instruments; name them, or leave `universe` out for all",
                       s->config->path, arm->config->base.line, arm->config->base.name, t->count);

@@ -33,7 +33,9 @@ static int32_t add_instruments(struct hd_session *s, struct hd_fault *fault) {
   const struct hd_config *c = s->config;
   for (uint32_t i = 0; i < c->instrument_count; i++) {
     uint32_t id;
-    int32_t code = hd_instruments_add(&s->pipeline.instruments, &c->instruments[i].definition, &id);
+    int32_t code = hd_instruments_restate(&s->pipeline.instruments, &c->instruments[i].definition, &id); // an earlier run's
+    if (code == HADRON_ERR_NOT_FOUND) code = hd_instruments_add(&s->pipeline.instruments, &c->instruments[i].definition, &id);
+    else if (!code && s->pipeline.instruments.rows[id].listing) code = HADRON_ERR_EXISTS; // named twice
     if (code) return hd_fault_set(fault, code, "%s:%d: instrument %s: %s", c->path, c->instruments[i].line, c->instruments[i].definition.name, hadron_error_text(code));
     s->pipeline.risk.instrument[id] = c->instruments[i].risk;
     if ((code = list_instrument(s, &c->instruments[i], id, fault))) return code;

@@ -66,6 +66,8 @@ static const struct {
     {HADRON_MSG_EQUITY, sizeof(struct hadron_equity), false},
     {HADRON_MSG_VENUE_REPORT, sizeof(struct hadron_venue_report), false},
     {HADRON_MSG_SWAP, sizeof(struct hadron_swap), false},
+    {HADRON_MSG_RECOVERED, sizeof(struct hadron_recovered), true},
+    {HADRON_MSG_SHARE, sizeof(struct hadron_order_share), false},
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 

@@ -32,6 +32,8 @@ enum hadron_template {
   HADRON_MSG_EQUITY = 19,
   HADRON_MSG_VENUE_REPORT = 20,
   HADRON_MSG_SWAP = 21,
+  HADRON_MSG_RECOVERED = 22,   // + text: the venues' names, by number from 1, separated by blanks
+  HADRON_MSG_SHARE = 23,
 };
 
 // SBE message header, 8 bytes, in front of every message in the journal and on the wire.
@@ -375,6 +377,40 @@ struct hadron_swap {
   char version[HADRON_VERSION_SIZE];
 };
 HADRON_SIZE(hadron_swap, 248);
+
+enum hadron_share_kind {
+  HADRON_SHARE_INVALID = 0,
+  HADRON_SHARE_PART = 1,   // one arm's part of an order of several arms; before its ORDER
+  HADRON_SHARE_MOVED = 2,  // what `from` had of orders in an instrument (0: all) is `arm`'s from now on
+};
+
+// Whose an order's fills are, where the order itself does not say it.
+struct hadron_order_share {
+  struct hadron_client_order_id client_order_id; // PART; MOVED: zero
+  int64_t time_ns;
+  struct hadron_quantity quantity; // PART: ordered, > 0
+  uint32_t instrument;
+  uint32_t arm;            // 0: nobody's
+  uint32_t from;           // MOVED
+  uint8_t kind;            // enum hadron_share_kind
+  uint8_t flags;           // 128: of a shadow arm
+  uint8_t pad[2];
+};
+HADRON_SIZE(hadron_order_share, 56);
+
+// The host has made its state anew from the journal of earlier runs; what follows is this run's.
+struct hadron_recovered {
+  int64_t time_ns;
+  int64_t took_ns;         // 0 on a virtual clock
+  uint64_t position;       // of the journal, up to which it was read
+  uint64_t snapshot;       // position of the snapshot that it began with; 0: none
+  uint64_t records, ticks; // read behind the snapshot
+  uint32_t orders_open;    // afterwards; unknown ones among them
+  uint32_t orders_unknown;
+  uint32_t orders_ended;   // that could not outlive the host
+  uint32_t alerts;         // what a person should look at
+};
+HADRON_SIZE(hadron_recovered, 64);
 
 struct hadron_session {
   struct hadron_trace session; // seed of all trace ids
