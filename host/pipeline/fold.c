@@ -104,6 +104,11 @@ static void on_intent(struct hd_fold *f, const struct hadron_intent *intent) {
   f->intents[f->intent_at].intent = intent->id;
   f->intents[f->intent_at].opportunity = intent->opportunity;
   f->intent_at = (f->intent_at + 1) % HD_FOLD_INTENTS;
+  enum hd_side side = intent->flags & HADRON_ORDER_SHADOW ? HD_SIDE_SHADOW : HD_SIDE_TRADING;
+  if (intent->kind == HADRON_INTENT_CANCEL || !instrument_known(f, intent->instrument) || !hd_portfolio_holds_side(&f->p->portfolio, side, intent->instrument)) return;
+  hd_portfolio_mark_side(&f->p->portfolio, side, intent->instrument); // as before every check of risk
+  if (side == HD_SIDE_TRADING) hd_risk_equity(&f->p->risk, intent->time_ns);
+  else if (f->p->shadow.gateway) hd_risk_equity(f->p->shadow.risk, intent->time_ns);
 }
 
 static void on_share(struct hd_fold *f, const struct hadron_order_share *s) {
