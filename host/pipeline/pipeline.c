@@ -185,7 +185,7 @@ static void on_turbulent(void *self, uint32_t instrument, bool on) {
   hd_router_fact(&((struct hd_pipeline *)self)->router, instrument, HD_FACT_VOLATILE, on);
 }
 
-static struct hd_arm_view on_view(void *self, uint32_t arm, uint32_t instrument) { return view_of(self, arm, instrument); }
+static struct hd_arm_view on_view(void *self, uint32_t arm, uint32_t instrument) { return hd_desk_view_of(self, arm, instrument); }
 
 static void on_fired(void *self, const struct hadron_timer_fired *timer) {
   struct hd_pipeline *p = self;
