@@ -317,7 +317,7 @@ int32_t hd_gateway_external(struct hd_gateway *g, const struct hadron_venue_repo
 void hd_gateway_fold_told(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns) {
   const struct hd_execution_memory *m = memory_find(g, r);
   if (r->change == HADRON_CHANGE_FILL) {
-    if (r->cumulative.e8 > o->told_e8) o->told_e8 = r->cumulative.e8;
+    if (r->cumulative.e8 > o->told_e8 && m == NULL) o->told_e8 = r->cumulative.e8;
     if (m != NULL || fill_known(o, r)) hd_table_gap(g, o, now_ns); // no execution follows
     return;
   }

@@ -178,13 +178,18 @@ static int32_t resend(struct hd_gateway *g, struct hd_order *o, const struct hd_
   return o->state == HADRON_STATE_PENDING_SUBMIT ? hd_order_submit(g, o, now_ns) : HADRON_OK;
 }
 
-static void count_told(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r) {
-  bool end = r->change == HADRON_CHANGE_CANCELED || r->change == HADRON_CHANGE_EXPIRE;
+static bool is_end(const struct hadron_venue_report *r) { return r->change == HADRON_CHANGE_CANCELED || r->change == HADRON_CHANGE_EXPIRE; }
+
+static void told(struct hd_order *o, const struct hadron_venue_report *r) {
   if (r->cumulative.e8 > o->told_e8) o->told_e8 = r->cumulative.e8;
   // An answer that counts as we do settles it: what counted more was said before an execution was taken back. Of an order that has ended
   // only its end is such an answer; that it works is older news.
-  else if ((r->flags & 1) && r->cumulative.e8 == o->filled.e8 && (end || !hd_order_final(o->state))) o->told_e8 = o->filled.e8;
-  if (end && r->cumulative.e8 >= 0 && r->cumulative.e8 < o->filled.e8)
+  else if ((r->flags & 1) && r->cumulative.e8 == o->filled.e8 && (is_end(r) || !hd_order_final(o->state))) o->told_e8 = o->filled.e8;
+}
+
+static void count_told(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r) {
+  told(o, r);
+  if (is_end(r) && r->cumulative.e8 >= 0 && r->cumulative.e8 < o->filled.e8)
     hd_gateway_alert(g, 3, HADRON_ERR_CORRUPT, o->request.instrument, r->venue, "order %.24s: the venue counts %lld e-8 filled, its executions sum to %lld e-8",
                      o->request.client_order_id.hex, (long long)r->cumulative.e8, (long long)o->filled.e8);
 }
@@ -198,14 +203,6 @@ static void learn(struct hd_order *o, const struct hadron_venue_report *r, bool 
     memcpy(o->venue_order_id, r->venue_order_id, strnlen(r->venue_order_id, HADRON_VENUE_ID_SIZE));
     *news = true;
   }
-}
-
-// It was asked and is as it was thought to be: nothing is outstanding any more.
-static void answered(struct hd_gateway *g, struct hd_order *o) {
-  bool working = o->state == HADRON_STATE_ACCEPTED || o->state == HADRON_STATE_PARTIALLY_FILLED;
-  if (!working || o->gap) return;
-  o->ask_ns = INT64_MAX;
-  hd_table_due(g, o);
 }
 
 static int32_t report_change(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, bool news, int64_t now_ns) {
@@ -222,7 +219,6 @@ static int32_t report_change(struct hd_gateway *g, struct hd_order *o, const str
   if (to == before && !tells(change) && !news) {
     if ((r->flags & 1) && change == HADRON_CHANGE_ACCEPT && hd_order_works(o) && !o->gap) o->ask_ns = INT64_MAX; // what was asked is answered
     hd_table_gap(g, o, now_ns);
-    if (r->flags & 1) answered(g, o);
     hd_order_after(g, o, now_ns);
     return r->flags & 1 ? HADRON_OK : HADRON_ERR_DUPLICATE;
   }
@@ -307,11 +303,10 @@ void hd_gateway_fold_report(struct hd_gateway *g, const struct hadron_venue_repo
   }
   enum hadron_order_change change = meant(o, r);
   if (hd_order_where(o, change) == HADRON_STATE_INVALID || hd_order_unsent(o) || resendable(g, o, change)) return;
-  if (r->cumulative.e8 > o->told_e8) o->told_e8 = r->cumulative.e8;
+  told(o, r);
   if (change == HADRON_CHANGE_CANCEL_REJECT && o->state == HADRON_STATE_PENDING_CANCEL && o->resume != HADRON_STATE_SUBMITTED)
     o->cancel_wanted = 0, o->expiring = 0;
   hd_table_gap(g, o, now_ns);
-  if (hd_order_where(o, change) == o->state && !tells(change) && !news && (r->flags & 1)) answered(g, o);
 }
 
 void hd_order_terms(struct hd_order *o, struct hadron_price limit, struct hadron_quantity quantity) {

@@ -27,7 +27,7 @@ typedef int32_t take_record(void *user, const struct hadron_record *record, stru
 static int32_t walk(struct hd_session *s, uint64_t from, take_record *take, void *user, struct hd_fault *fault) {
   struct hd_journal_cursor *cursor;
   struct hadron_record record;
-  int32_t code = hd_journal_cursor_open(hd_journal_dir(s->journal), &cursor, fault);
+  int32_t code = hd_journal_cursor_open_on(s->options.disk, hd_journal_dir(s->journal), &cursor, fault);
   if (code == HADRON_ERR_NOT_FOUND) return HADRON_OK;
   if (code) return hd_fault_prefix(fault, "recovery: ");
   if (from > 0) code = hd_journal_cursor_seek(cursor, from, fault);
@@ -113,8 +113,8 @@ static bool venue_gone(void *user, uint16_t number) {
 
 static int32_t fold_one(void *user, const struct hadron_record *record, struct hd_fault *fault) { return hd_fold_record(user, record, fault); }
 
-static int32_t write_recovered(struct hd_session *s, const struct hd_recovered *out, struct hd_fault *fault) {
-  const struct hadron_recovered block = {.time_ns = s->runner.now_ns, .took_ns = s->options.is_virtual ? 0 : out->took_ns, .position = out->position, .snapshot = out->snapshot,
+static int32_t write_recovered(struct hd_session *s, int64_t now_ns, const struct hd_recovered *out, struct hd_fault *fault) {
+  const struct hadron_recovered block = {.time_ns = now_ns, .took_ns = s->options.is_virtual ? 0 : out->took_ns, .position = out->position, .snapshot = out->snapshot,
                                          .records = out->records, .ticks = out->ticks, .orders_open = out->orders_open, .orders_unknown = out->orders_unknown,
                                          .orders_ended = out->orders_ended, .alerts = out->arms_lost + out->stateless + (out->differences > 0)};
   struct {
@@ -148,6 +148,12 @@ static void tell(struct hd_session *s, const struct hd_fold *f, const struct hd_
               (unsigned long long)out->ticks, (double)out->took_ns * 1e-9, out->orders_open, out->orders_unknown, out->orders_ended);
 }
 
+// A virtual clock begins with its first event: before that it stands where the configuration says, or where the journal ends.
+static int64_t time_of(const struct hd_session *s, const struct hd_fold *f) {
+  if (s->runner.now_ns > 0) return s->runner.now_ns;
+  return s->config->start_ns > 0 ? s->config->start_ns : f->last_ns;
+}
+
 static int32_t fold(struct hd_session *s, struct hd_fold *f, struct hd_recovered *out, struct hd_fault *fault) {
   const char *names[HD_VENUES_MAX + 1];
   struct hd_folded folded;
@@ -158,14 +164,14 @@ static int32_t fold(struct hd_session *s, struct hd_fold *f, struct hd_recovered
   int32_t code = hd_fold_begin(f, &s->pipeline, &options, fault);
   if (!code) code = walk(s, 0, fold_one, f, fault);
   s->recovering = false;
-  if (!code) code = hd_fold_adopt(f, s->runner.now_ns, &folded, fault);
+  if (!code) code = hd_fold_adopt(f, time_of(s, f), &folded, fault);
   if (code) return code;
   for (uint32_t arm = 1; arm <= f->arm_count; arm++) out->stateless += f->stateless[arm];
   out->records = f->records, out->ticks = f->ticks, out->differences = f->differences, out->arms_lost = folded.arms_lost;
   out->orders_open = folded.orders.open, out->orders_unknown = folded.orders.unknown, out->orders_ended = folded.orders.ended;
   out->took_ns = hd_clock_monotonic_ns() - start_ns;
-  code = write_recovered(s, out, fault);
-  return code ? code : hd_fold_resume(f, s->runner.now_ns, fault);
+  code = write_recovered(s, time_of(s, f), out, fault);
+  return code ? code : hd_fold_resume(f, time_of(s, f), fault);
 }
 
 int32_t hd_session_recover(struct hd_session *s, struct hd_recovered *out, struct hd_fault *fault) {

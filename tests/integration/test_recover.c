@@ -62,7 +62,7 @@ static void put_book(struct image *m, const struct hd_portfolio *p, uint32_t arm
 static void put_order(struct image *m, const struct hd_order *o) {
   PUT(m, o->request.client_order_id), PUT(m, o->request.quantity), PUT(m, o->request.limit), PUT(m, o->request.instrument), PUT(m, o->request.slot);
   PUT(m, o->average), PUT(m, o->filled), PUT(m, o->filled_value), PUT(m, o->venue_order_id), PUT(m, o->replaced_by), PUT(m, o->opportunity);
-  PUT(m, o->sent_ns), PUT(m, o->ask_ns), PUT(m, o->expire_at_ns), PUT(m, o->doubt_ns), PUT(m, o->told_e8);
+  PUT(m, o->sent_ns), PUT(m, o->expire_at_ns), PUT(m, o->doubt_ns), PUT(m, o->told_e8);
   PUT(m, o->state), PUT(m, o->resume), PUT(m, o->held), PUT(m, o->acked), PUT(m, o->gap), PUT(m, o->cancel_wanted), PUT(m, o->expiring), PUT(m, o->successor), PUT(m, o->resent);
   for (uint32_t i = 0; i < o->share_count; i++) PUT(m, o->shares[i].arm), PUT(m, o->shares[i].ordered), PUT(m, o->shares[i].filled);
 }
