@@ -226,6 +226,7 @@ void hd_runner_advance(struct hd_runner *r, int64_t t_ns) {
     if (hd_pipeline_next(r->pipeline) <= r->now_ns) {
       hd_pipeline_timer(r->pipeline, r->now_ns);
       hd_runner_settle(r);
+      if (r->judge) r->judge(r->judge_of);
     }
   }
   r->now_ns = t_ns;

@@ -39,6 +39,8 @@ struct hd_runner {
   bool stop;                     // take no more ticks
   bool touched;                  // a venue was given a command and not polled since, or has reported
   bool held;                     // a tick was not taken, for one of these reasons
+  void (*judge)(void *judge_of); // after timers and samples, between two events; NULL: nobody
+  void *judge_of;
   // Live with threads: the pipeline's trading side is another thread's. NULL: it is this one's.
   void *other;
   void (*reports_full)(void *other);

@@ -222,6 +222,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if ((code = hd_session_define(s, 1))) return hd_fault_set(fault, code, "instrument definitions were not written: %s", hadron_error_text(code));
   if ((code = hd_session_deploy(s, fault))) return code;
   if (recovers && (code = hd_session_recover(s, NULL, fault))) return code;
+  if ((code = hd_session_guard(s, fault))) return code;
   return s->options.services ? hd_session_start_services(s, fault) : HADRON_OK;
 }
 
@@ -247,5 +248,6 @@ void hd_session_close(struct hd_session *s) {
   if (s->journal) hd_journal_close(s->journal);
   hd_recover_free(s->recover);
   hd_metrics_destroy(s->metrics);
+  free(s->guards);
   memset(s, 0, sizeof *s);
 }

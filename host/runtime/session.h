@@ -20,6 +20,7 @@ struct hd_registry;         // registry/registry.h
 struct hd_session_deployed; // session_deploy.h
 struct hd_governor;
 struct hd_watchdog;
+struct hd_session_guards;   // session_guard.c
 
 // A loaded version with its instances, one per instrument of a seat or one for its whole universe. It moves from seat to seat.
 struct hd_occupant {
@@ -108,6 +109,7 @@ struct hd_session {
   struct hd_recover *recover;           // what earlier runs left in the journal; owned; NULL: none was looked for
   bool recovering;                      // what is told now was written before
   struct hd_live *live;                 // while it runs live; borrowed
+  struct hd_session_guards *guards;     // where the clock moves with the ticks; NULL: none; owned
   struct hd_watchdog *watchdog;         // NULL: the clock moves with the ticks
   char alert[256];                      // the last one
   _Atomic uint64_t alerts;

@@ -57,6 +57,9 @@ struct hd_governor_event;
 void hd_session_over_budget(void *self, const struct hd_governor_event *event); // [shard]
 int32_t hd_session_watch(struct hd_session *s, struct hd_fault *fault); // crash records of earlier runs are told; the watchdog is made
 
+// session_guard.c: guards of a session whose clock moves with the ticks; once strategies are there.
+int32_t hd_session_guard(struct hd_session *s, struct hd_fault *fault);
+
 // session_crashed.c: versions that brought the host down again and again. d: what rules; with those left out or gone back from, and a revision
 // that says so. fence: what is left of them gets no ticks.
 int32_t hd_session_spare(struct hd_session *s, struct hd_deployment *d, const char *host, struct hd_fault *fault);
