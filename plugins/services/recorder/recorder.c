@@ -210,6 +210,7 @@ static int32_t batch_fill(struct recorder *r, int64_t now_ns) {
     if (rc != HADRON_OK) return rc;
     if (r->read++ == 0) r->batch_ns = now_ns;
     r->next = record.next;
+    if (record.template_id == HADRON_MSG_ADJUSTMENT) return HADRON_OK; // ends the batch: what follows it is of after the split
   }
   return HADRON_OK;
 }

@@ -115,6 +115,25 @@ static const struct column deployments[] = {
     AT("role", COLUMN_U8, hadron_arm_definition, role), AT("placement", COLUMN_U8, hadron_arm_definition, placement),
     AT("weight", COLUMN_F64, hadron_arm_definition, weight), AT("name", COLUMN_TEXT, hadron_arm_definition, name),
     AT("version", COLUMN_TEXT, hadron_arm_definition, version), AT("digest", COLUMN_HEX, hadron_arm_definition, digest),
+    AT("split_low", COLUMN_U32, hadron_arm_definition, split_low), AT("split_high", COLUMN_U32, hadron_arm_definition, split_high),
+};
+
+static const struct column swaps[] = {
+    HOST("journal", COLUMN_JOURNAL), HOST("position", COLUMN_POSITION),
+    AT("time_ns", COLUMN_I64, hadron_swap, time_ns), AT("stage", COLUMN_U8, hadron_swap, stage), AT("kind", COLUMN_U8, hadron_swap, kind),
+    AT("revision", COLUMN_U32, hadron_swap, revision), AT("arm", COLUMN_U32, hadron_swap, arm), AT("other", COLUMN_U32, hadron_swap, other),
+    AT("name", COLUMN_TEXT, hadron_swap, name), AT("from_version", COLUMN_TEXT, hadron_swap, from_version),
+    AT("version", COLUMN_TEXT, hadron_swap, version), AT("from_digest", COLUMN_HEX, hadron_swap, from_digest),
+    AT("digest", COLUMN_HEX, hadron_swap, digest), AT("last_sequence", COLUMN_I64, hadron_swap, last_sequence),
+    AT("first_sequence", COLUMN_I64, hadron_swap, first_sequence), AT("state_size", COLUMN_U32, hadron_swap, state_size),
+    AT("pause_ns", COLUMN_I64, hadron_swap, pause_ns),
+};
+
+static const struct column adjustments[] = {
+    HOST("journal", COLUMN_JOURNAL), HOST("position", COLUMN_POSITION),
+    AT("time_ns", COLUMN_I64, hadron_adjustment, time_ns), AT("instrument", COLUMN_U32, hadron_adjustment, instrument),
+    AT("numerator", COLUMN_I64, hadron_adjustment, numerator), AT("denominator", COLUMN_I64, hadron_adjustment, denominator),
+    AT("dividend", COLUMN_I64, hadron_adjustment, dividend),
 };
 
 static const struct column sessions[] = {
@@ -161,6 +180,16 @@ static const char follow_positions[] =
     " quantity = excluded.quantity, cost = excluded.cost, realized = positions.realized + excluded.realized,"
     " fees = positions.fees + excluded.fees, allocations = positions.allocations + excluded.allocations";
 
+// One split at a time: it ends its batch (recorder.c). Quotient and remainder apart, so that no product passes 64 bits that the result does
+// not pass; what is left below 1e-8 of a unit is gone, as in the books. The condition on the position makes it safe to run twice.
+#define OF_SPLIT(field)                                                                                                           \
+  "(SELECT s." field " FROM hadron_adjustments s WHERE s.journal = $1 AND s.position >= $2 AND s.position < $3 AND s.numerator > 0" \
+  " AND s.instrument = positions.instrument)"
+static const char follow_splits[] =
+    "UPDATE positions SET quantity = quantity / " OF_SPLIT("denominator") " * " OF_SPLIT("numerator") " + quantity % " OF_SPLIT("denominator")
+    " * " OF_SPLIT("numerator") " / " OF_SPLIT("denominator") ", time_ns = " OF_SPLIT("time_ns") ", position = " OF_SPLIT("position")
+    " WHERE journal = $1 AND position < " OF_SPLIT("position") " AND " OF_SPLIT("denominator") " <> " OF_SPLIT("numerator");
+
 static const char follow_registry[] =
     "INSERT INTO plugin_registry (name, version, digest, first_ns)"
     " SELECT name, version, digest, min(time_ns) FROM deployments"
@@ -175,9 +204,11 @@ const struct table tables[TABLE_COUNT] = {
     [TABLE_ORDER_EVENTS] = {"order_events", ROWS(order_events, 0, hadron_order_event, HADRON_MSG_ORDER_EVENT, follow_orders)},
     [TABLE_EXECUTIONS] = {"hadron_order_executions", ROWS(executions, 0, hadron_execution, HADRON_MSG_EXECUTION, NULL)},
     [TABLE_ALLOCATIONS] = {"hadron_allocations", ROWS(allocations, 0, hadron_allocation, HADRON_MSG_ALLOCATION, follow_positions)},
+    [TABLE_ADJUSTMENTS] = {"hadron_adjustments", ROWS(adjustments, 0, hadron_adjustment, HADRON_MSG_ADJUSTMENT, follow_splits)},
     [TABLE_EQUITY] = {"hadron_equity", ROWS(equity, 0, hadron_equity, HADRON_MSG_EQUITY, NULL)},
     [TABLE_INSTRUMENTS] = {"hadron_instruments", ROWS(instruments, 3, hadron_instrument_definition, HADRON_MSG_INSTRUMENT, NULL)},
     [TABLE_DEPLOYMENTS] = {"deployments", ROWS(deployments, 0, hadron_arm_definition, HADRON_MSG_ARM, follow_registry)},
+    [TABLE_SWAPS] = {"hadron_swaps", ROWS(swaps, 0, hadron_swap, HADRON_MSG_SWAP, NULL)},
     [TABLE_SESSIONS] = {"hadron_sessions", ROWS(sessions, 0, hadron_session, HADRON_MSG_SESSION, NULL)},
     [TABLE_SNAPSHOTS] = {"market_snapshots", ROWS(snapshots, 3, snapshot, 0, NULL)},
 };
