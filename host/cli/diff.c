@@ -223,10 +223,10 @@ static void set_session(struct hd_config *c, const char *number) {
       if (strcmp(c->venues[i].plugin, "replay") == 0 && strcmp(c->venues[i].params[k].name, "session") == 0) c->venues[i].params[k].text = number;
 }
 
-static int32_t run_sessions(struct diff *d, const char *section, struct hd_fault *fault) {
+static int32_t run_sessions(struct diff *d, const char *section, struct hd_registry *registry, struct hd_fault *fault) {
   const struct hd_compare_side sides[2] = {{d->sides[0].path, d->sides[0].params, d->sides[0].param_count},
                                            {d->sides[1].path, d->sides[1].params, d->sides[1].param_count}};
-  const struct hd_compare_replay_options options = {.keep = d->differences, .duration_ns = d->duration_ns, .progress = on_progress, .user = d,
+  const struct hd_compare_replay_options options = {.keep = d->differences, .duration_ns = d->duration_ns, .progress = on_progress, .user = d, .registry = registry,
                                                     .deadline_ns = d->timeout_ns ? hd_clock_monotonic_ns() + d->timeout_ns : 0};
   static const int64_t whole[] = {0};
   const int64_t *numbers = d->sessions ? d->numbers : whole;
@@ -247,9 +247,12 @@ static int32_t replay(struct diff *d, struct hd_fault *fault) {
   if (!section) return HADRON_ERR_CONFIG;
   int32_t code = hd_compare_replay_init(&d->result, d->differences);
   if (code) return hd_fault_set(fault, code, "comparing decisions: out of memory");
+  struct hd_registry *registry = NULL; // its other plugins may be versions too: a venue, the allocator
+  if (hd_session_names_versions(&d->setup.config) && (code = hd_session_registry_open(&d->setup.config, &registry, fault))) return code;
   hd_progress_init(&d->progress, "diff", !d->quiet && !d->setup.json);
-  code = run_sessions(d, section, fault);
+  code = run_sessions(d, section, registry, fault);
   hd_progress_end(&d->progress);
+  hd_registry_close(registry);
   if (!code && (code = hd_compare_replay_finish(&d->result, ALPHA, 9999, 1))) hd_fault_set(fault, code, "the comparison: out of memory");
   d->replayed = !code;
   return code;

@@ -317,6 +317,24 @@ static bool decision_valid(const struct hadron_decision *d) {
   return isfinite(d->mean_return) && d->uncertainty >= 0 && isfinite(d->uncertainty) && d->confidence >= 0 && d->confidence <= 1;
 }
 
+static bool is_shadow(const struct hd_engine *e, uint32_t arm) {
+  return e->options.shadows && atomic_load_explicit(&e->options.shadows[arm], memory_order_relaxed);
+}
+
+// What trades must not notice that shadows are there: the last decision of one of them goes. It was taken and is lost, which is counted.
+__attribute__((noinline)) static bool make_room(struct hd_engine *e, uint32_t arm) {
+  if (is_shadow(e, arm)) return false;
+  for (uint32_t i = e->decision_count; i-- > 0;) {
+    if (!is_shadow(e, e->decisions[i].arm)) continue;
+    memmove(&e->decisions[i], &e->decisions[i + 1], (e->decision_count - i - 1) * sizeof *e->decisions);
+    e->decision_count--;
+    e->counts.decisions--;
+    e->counts.refused++;
+    return true;
+  }
+  return false;
+}
+
 int32_t hd_engine_decide(struct hd_engine_instance *instance, const struct hadron_decision *decision) {
   struct hd_engine *e = instance->engine;
   if (instance->wishes) return HADRON_ERR_STATE; // who has no seat decides nothing
@@ -325,7 +343,7 @@ int32_t hd_engine_decide(struct hd_engine_instance *instance, const struct hadro
     e->counts.refused++;
     return HADRON_ERR_ARGUMENT;
   }
-  if (e->decision_count == HD_TICK_DECISIONS_MAX) {
+  if (__builtin_expect(e->decision_count == HD_TICK_DECISIONS_MAX, 0) && !make_room(e, instance->arm)) {
     instance->refused++;
     e->counts.refused++;
     return HADRON_ERR_FULL;

@@ -3,7 +3,7 @@
 //
 // takes  ticks of its instruments in order; feedback (allocations, order events); time
 // gives  decisions, in the order in which they were made
-// bound  HD_TICK_DECISIONS_MAX per call   full   decide() says FULL, counted
+// bound  HD_TICK_DECISIONS_MAX per call   full   decide() says FULL, counted; a shadow's last one goes if an arm that trades needs the room
 // thread [shard]; setting up is [control] before ticks flow
 #ifndef HD_PIPELINE_ENGINE_H
 #define HD_PIPELINE_ENGINE_H
@@ -78,6 +78,8 @@ struct hd_engine_options {
   double volatile_above;   // per-second standard deviation; 0: never
   double volatility_decay; // EWMA weight of the old variance, (0, 1)
   uint32_t measure_every;  // callbacks per measured one, a power of two; 0: none
+  // [arm]: is it a shadow? Where a call's room for decisions is used up, a shadow's make room for those of an arm that trades. NULL: none is.
+  const _Atomic uint8_t *shadows; // borrowed
 };
 
 struct hd_engine_counts {

@@ -196,9 +196,11 @@ static void on_fired(void *self, const struct hadron_timer_fired *timer) {
 
 static int32_t init_shards(struct hd_pipeline *p) {
   const struct hd_engine_listener listener = {p, on_fault, on_first, on_turbulent, on_fired, on_view};
+  p->shadows = calloc((size_t)p->options.arm_max + 1, sizeof *p->shadows);
+  p->options.engine.shadows = p->shadows;
   p->engines = calloc(p->options.shards, sizeof(struct hd_engine *));
   p->feedback = aligned_alloc(64, p->options.shards * sizeof *p->feedback);
-  if (!p->engines || !p->feedback) return HADRON_ERR_MEMORY;
+  if (!p->engines || !p->feedback || !p->shadows) return HADRON_ERR_MEMORY;
   memset(p->feedback, 0, p->options.shards * sizeof *p->feedback);
   for (uint32_t s = 0; s < p->options.shards; s++) {
     int32_t code = hd_engine_create(&p->options.engine, &p->instruments, &p->marks, &listener, &p->engines[s]);
@@ -277,6 +279,7 @@ void hd_pipeline_fini(struct hd_pipeline *p) {
   hd_normalize_fini(&p->normalize);
   free(p->marks.cells);
   free(p->arms);
+  free(p->shadows);
   free(p->labels);
   free(p->definitions);
   free(p->instrument_shares);

@@ -110,6 +110,7 @@ struct hd_pipeline {
   struct hd_desk desk, shadow;      // of the arms that trade: the four above; of the shadows
   struct hd_shadow_room *room;      // the shadow desk's parts; owned; NULL: not open
   struct hd_arm *arms;              // [arm]; owned
+  _Atomic uint8_t *shadows;         // [arm]: 1: it is a shadow; the shards look at it; owned
   char (*labels)[HD_LABEL_SIZE];    // [arm]: what a shadow arm's order ids are made of; owned
   struct hadron_arm_definition *definitions; // [arm]: as last recorded; owned
   uint32_t *instrument_shares;      // [instrument]: hd_instrument_share + 1; 0: not worked out yet; owned

@@ -54,6 +54,7 @@ int32_t hd_pipeline_arm(struct hd_pipeline *p, const struct hd_arm *arm, struct 
   if (code) return code;
   if (arm->id > p->arm_count) p->arm_count = arm->id;
   p->arms[arm->id] = *arm;
+  atomic_store_explicit(&p->shadows[arm->id], arm->role == HD_ROLE_SHADOW, memory_order_relaxed);
   snprintf(p->labels[arm->id], sizeof p->labels[arm->id], "shadow/%u/%s", arm->id, arm->name);
   struct hadron_arm_definition *d = &p->definitions[arm->id];
   *d = (struct hadron_arm_definition){0};
@@ -195,6 +196,7 @@ int32_t hd_pipeline_role(struct hd_pipeline *p, uint32_t arm, const struct hd_ar
     hd_fault_set(fault, code, "arm %u: its book cannot change its role: %s", arm, hadron_error_text(code));
   if (code) return code;
   a->role = c->role;
+  atomic_store_explicit(&p->shadows[arm], c->role == HD_ROLE_SHADOW, memory_order_relaxed);
   a->weight = c->weight;
   a->split_low = c->split_low;
   a->split_high = c->split_high;

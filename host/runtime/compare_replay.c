@@ -80,7 +80,7 @@ static int32_t side_trouble(const struct side_run *r, struct hd_fault *fault) {
 static int32_t side_replay(struct side_run *r, struct hd_config *config, struct hd_fault *fault) {
   struct hd_session *session = calloc(1, sizeof *session);
   if (!session) return hd_fault_set(fault, HADRON_ERR_MEMORY, "a session: out of memory");
-  const struct hd_session_options options = {.is_virtual = true, .observer = r, .observe = on_record};
+  const struct hd_session_options options = {.is_virtual = true, .registry = r->options->registry, .observer = r, .observe = on_record};
   int32_t code = hd_session_open(session, config, &options, fault);
   if (!code) {
     struct hd_replay replay;

@@ -16,9 +16,12 @@ struct hd_compare_side {
   uint32_t param_count;
 };
 
+struct hd_registry;
+
 struct hd_compare_replay_options {
   uint32_t keep;           // differences
   int64_t duration_ns;     // of virtual time; 0: to the end of the data
+  struct hd_registry *registry; // for plugins that the configuration names by version; NULL: it names none; borrowed
   int64_t deadline_ns;     // on the monotonic clock: then it is given up; 0: none
   void (*progress)(void *user, uint32_t side, uint64_t done, uint64_t total); // NULL: none
   void *user;

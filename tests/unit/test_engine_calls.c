@@ -274,9 +274,43 @@ static void order_does_not_depend_on_shards(void **state) {
   }
 }
 
+// A shadow that decides before the arms that trade, and as often as it may: what they decide is there all the same, in their order.
+static void a_shadow_makes_room(void **state) {
+  (void)state;
+  static _Atomic uint8_t shadows[RIG_INSTANCES] = {[2] = 1, [5] = 1};
+  const struct hd_engine_options options = {.errors_max = 10, .volatility_decay = 0.94, .shadows = shadows};
+  engine_rig_open(&rig, 1, &options);
+  struct rig_instance *first = engine_rig_add(&rig, 2, HADRON_ON_TRADE, 1, 1), *live = engine_rig_add(&rig, 3, HADRON_ON_TRADE, 1, 1), *canary = engine_rig_add(&rig, 4, HADRON_ON_TRADE, 1, 1),
+                      *last = engine_rig_add(&rig, 5, HADRON_ON_TRADE, 1, 1);
+  struct rig_instance *const all[] = {first, live, canary, last};
+  static const uint32_t counts[] = {HD_TICK_DECISIONS_MAX, 3, 4, 2};
+  engine_rig_seal(&rig);
+  for (int i = 0; i < 4; i++) {
+    all[i]->decide = (struct hadron_decision)SIDE_OF(.limit = {UNIT});
+    all[i]->decide_count = counts[i];
+  }
+  engine_rig_trade(&rig, 1, RIG_NOW + 5, UNIT, SIZE);
+  uint32_t count, of[8] = {0}, before = 0;
+  const struct hadron_decision *d = hd_engine_decisions(rig.engines[0], &count);
+  assert_int_equal(count, HD_TICK_DECISIONS_MAX);
+  for (uint32_t i = 0; i < count; i++) {
+    of[d[i].arm]++;
+    assert_true(d[i].arm >= before);
+    before = d[i].arm;
+  }
+  assert_int_equal(of[3], 3);
+  assert_int_equal(of[4], 4);
+  assert_int_equal(of[2], HD_TICK_DECISIONS_MAX - 7);
+  assert_int_equal(of[5], 0); // a shadow takes nobody's room
+  assert_int_equal(last->decided, HADRON_ERR_FULL);
+  assert_int_equal(hd_engine_count(rig.engines[0])->decisions, HD_TICK_DECISIONS_MAX);
+  assert_int_equal(hd_engine_count(rig.engines[0])->refused, 7 + 2);
+  engine_rig_close(&rig);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(triggers_and_universe_filter),  cmocka_unit_test(each_arm_sees_its_own_book),      cmocka_unit_test(decisions_are_checked_and_stamped),
+      cmocka_unit_test(a_shadow_makes_room), cmocka_unit_test(triggers_and_universe_filter),  cmocka_unit_test(each_arm_sees_its_own_book),      cmocka_unit_test(decisions_are_checked_and_stamped),
       cmocka_unit_test(failing_instances_are_fenced),  cmocka_unit_test(volatility_is_the_stated_average), cmocka_unit_test(timers_move_cancel_and_fill),
       cmocka_unit_test(order_does_not_depend_on_shards),
   };
