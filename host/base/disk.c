@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -12,6 +13,7 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
+#include "base/text.h"
 
 #ifndef MADV_POPULATE_WRITE // Linux 5.14; an older kernel says EINVAL and faults pages one by one
 #define MADV_POPULATE_READ 22
@@ -206,13 +208,35 @@ static int system_space(void *self, int dir, struct hd_disk_space *space) {
   return 0;
 }
 
+static pthread_once_t boot_once = PTHREAD_ONCE_INIT;
+static uint8_t boot_id[16];
+
+// "d2bf9981-8a48-4593-a230-92557eb9e634"
+static void boot_read(void) {
+  char text[40] = "", digits[33] = "";
+  FILE *f = fopen("/proc/sys/kernel/random/boot_id", "re");
+  if (!f) return;
+  if (!fgets(text, sizeof text, f)) text[0] = 0;
+  fclose(f);
+  size_t n = 0;
+  for (const char *p = text; *p && *p != '\n' && n < 32; p++)
+    if (*p != '-') digits[n++] = *p;
+  if (n != 32 || !hd_hex_parse(boot_id, digits, sizeof boot_id)) memset(boot_id, 0, sizeof boot_id);
+}
+
+static void system_boot(void *self, uint8_t id[16]) {
+  (void)self;
+  pthread_once(&boot_once, boot_read);
+  memcpy(id, boot_id, sizeof boot_id);
+}
+
 const struct hd_disk *hd_disk_system(void) {
   static const struct hd_disk_api api = {
       .dir_open = system_dir_open, .open = system_open, .close = system_close, .size = system_size,
       .data_end = system_data_end, .truncate = system_truncate, .allocate = system_allocate, .map = system_map,
       .unmap = system_unmap, .advise = system_advise, .read = system_read, .write = system_write, .sync = system_sync,
       .rename = system_rename, .unlink = system_unlink, .sync_dir = system_sync_dir, .list = system_list,
-      .lock = system_lock, .unlock = system_unlock, .space = system_space};
+      .lock = system_lock, .unlock = system_unlock, .space = system_space, .boot = system_boot};
   static const struct hd_disk disk = {NULL, &api};
   return &disk;
 }
@@ -272,6 +296,11 @@ int hd_disk_replace(const struct hd_disk *d, int dir, const char *name, const vo
   if (!rc) rc = hd_disk_rename(d, dir, fresh, name);
   if (rc) (void)hd_disk_unlink(d, dir, fresh);
   return rc ? rc : hd_disk_sync_dir(d, dir);
+}
+
+void hd_disk_boot(const struct hd_disk *d, uint8_t id[16]) {
+  memset(id, 0, 16);
+  if (d->api->boot) d->api->boot(d->self, id);
 }
 
 int32_t hd_disk_code(int error) {

@@ -69,6 +69,10 @@ struct hd_disk_api { // [any]
   void (*unlock)(void *self, int handle); // wipes the words, closes the handle
 
   int (*space)(void *self, int dir, struct hd_disk_space *space);
+
+  // Identity of the time since unsynced data was last lost: another one after every power cut or restart of the machine, the same after a
+  // kill. All zero, or no function: not known.
+  void (*boot)(void *self, uint8_t id[16]);
 };
 
 struct hd_disk {
@@ -116,6 +120,7 @@ static inline int hd_disk_lock(const struct hd_disk *d, int dir, const char *nam
 }
 static inline void hd_disk_unlock(const struct hd_disk *d, int handle) { d->api->unlock(d->self, handle); }
 static inline int hd_disk_space(const struct hd_disk *d, int dir, struct hd_disk_space *space) { return d->api->space(d->self, dir, space); }
+void hd_disk_boot(const struct hd_disk *d, uint8_t id[16]);
 
 // A negative errno as a code of ours: NOT_FOUND, EXISTS, FULL (no space, over quota, too large), MEMORY, else IO.
 int32_t hd_disk_code(int error);

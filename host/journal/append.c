@@ -44,6 +44,7 @@ static int32_t journal_turn(struct hd_journal *j, struct hd_segment *full) {
     struct hd_segment *next = atomic_load_explicit(&j->prepared, memory_order_acquire);
     if (next) {
       const struct hd_record_head *seal = (const void *)(full->base + sealed - HD_SEAL_BYTES);
+      hd_segment_state_fill((struct hd_segment_state *)(next->base + HD_SEGMENT_STATE_OFFSET), j->boot, j->durability == HD_JOURNAL_FSYNC);
       hd_segment_activate(next, j->id, seal->sequence, full->position + sealed, seal->time_ns);
       // In this order: who finds no prepared one, to make the next, must already see that this one still has its file's name.
       atomic_store_explicit(&j->unnamed, next, memory_order_release);

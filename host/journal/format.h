@@ -16,7 +16,7 @@
 
 #define HD_JOURNAL_MAGIC "HADRONJ1"
 #define HD_JOURNAL_MAJOR 1
-#define HD_JOURNAL_MINOR 0
+#define HD_JOURNAL_MINOR 1 // 1: the state behind the header
 #define HD_JOURNAL_HEADER_BYTES 4096 // offset of the first record
 #define HD_JOURNAL_RECORD_MAX 0xfffff8u
 #define HD_JOURNAL_PREPARED_NAME "prepared.hdj"
@@ -40,9 +40,38 @@ struct hd_segment_header {
   uint32_t chained;        // 1: `previous` holds
   uint32_t chain_crc;      // CRC-32C of `previous`
 };
+#define HD_CHAIN_TORN 2u // `chained` as read, where the second part is damaged
 HADRON_SIZE(hd_segment_header, 112);
 HADRON_OFFSET(hd_segment_header, crc, 68);
 HADRON_OFFSET(hd_segment_header, previous, 72);
+
+// Behind the header's two parts: what the hosts that wrote the segment know of it. It changes while the segment is the newest, and counts as
+// zero in its hash. Format 1.0 has only zeros there, and no host writes them into its segments.
+struct hd_segment_state {
+  uint64_t durable; // mark: all before this offset had been flushed when it was stored; it lags behind
+  uint64_t clean;   // mark: a host ended in peace and its records end here
+  uint8_t boot[16]; // hd_disk_boot of the host that wrote last: another one now means that what was not flushed may be gone
+  uint32_t flags;   // HD_SEGMENT_FSYNC
+  uint32_t crc;     // CRC-32C of boot and flags
+};
+HADRON_SIZE(hd_segment_state, 40);
+#define HD_SEGMENT_STATE_OFFSET sizeof(struct hd_segment_header)
+#define HD_SEGMENT_FSYNC 1u // that host flushed what it was asked to
+
+static inline uint32_t hd_segment_state_crc(const struct hd_segment_state *s) {
+  return hd_crc32c(hd_crc32c(0, s->boot, sizeof s->boot), &s->flags, sizeof s->flags);
+}
+
+// An offset that checks itself, CRC-32C in the high half: a mixture of two marks, as a cut may leave it, is none.
+static inline uint64_t hd_mark_make(uint64_t offset) {
+  uint32_t low = (uint32_t)offset;
+  return (uint64_t)hd_crc32c(0, &low, sizeof low) << 32 | low;
+}
+static inline bool hd_mark_read(uint64_t mark, uint64_t *offset) {
+  if (!mark || mark != hd_mark_make(mark & 0xffffffffu)) return false;
+  *offset = mark & 0xffffffffu;
+  return true;
+}
 
 enum hd_record_mark {
   HD_MARK_RECORD = 0x52, // 'R'

@@ -40,7 +40,7 @@ struct hd_journal_options {
 // Opens the directory, or creates it; goes on after the last committed record. A torn tail is cut and logged. options NULL: the
 // defaults. [control]
 // @err HADRON_ERR_EXISTS   another host has it open
-// @err HADRON_ERR_CORRUPT  damage that is not a torn tail; the fault names file and offset
+// @err HADRON_ERR_CORRUPT  damage that is neither a torn tail nor what a power cut leaves; the fault names file and offset
 // @err HADRON_ERR_UNSUPPORTED  written by a newer format
 // @err HADRON_ERR_FULL, HADRON_ERR_IO
 int32_t hd_journal_open(const char *dir, const struct hd_journal_options *options, struct hd_journal **journal,

@@ -10,6 +10,7 @@
 #define WINDOW_BEHIND (UINT64_C(2) << 20) // left mapped behind them: the journal's share of resident memory stays small
 #define HASH_STEP (UINT64_C(4) << 20)     // hashed per call, so that a call stays short
 #define PAGE UINT64_C(4096)
+#define DURABLE_STEP (UINT64_C(256) << 10) // between two marks of what is durable
 
 static uint64_t segment_used(struct hd_segment *s) {
   uint64_t used = (atomic_load_explicit(&s->reserved, memory_order_relaxed) & 0xffffffffu) * 8;
@@ -99,6 +100,10 @@ static bool journal_chain(struct hd_journal *j) {
   uint64_t sealed = atomic_load_explicit(&s->sealed, memory_order_acquire);
   if (s->settled < sealed) s->settled = hd_segment_walk(s, s->settled);
   if (s->settled < sealed) return false; // a writer is still copying
+  if (!s->hashed) {
+    s->hashed = ((const struct hd_segment_header *)s->base)->header_bytes;
+    hd_segment_hash_begin(&j->hash, s->base, (uint32_t)s->hashed);
+  }
   uint64_t step = sealed - s->hashed < HASH_STEP ? sealed - s->hashed : HASH_STEP;
   hd_sha256_update(&j->hash, s->base + s->hashed, step);
   s->hashed += step;
@@ -108,7 +113,6 @@ static bool journal_chain(struct hd_journal *j) {
   hd_sha256_final(&j->hash, digest);
   hd_segment_chain(next, digest);
   hd_segment_unmap(j->disk, s);
-  hd_sha256_init(&j->hash);
   j->unchained = next;
   return true;
 }
@@ -136,6 +140,14 @@ int32_t hd_journal_maintain(struct hd_journal *j, struct hd_fault *fault) {
 
 // ---- Group commit. One of those who wait flushes for all; who comes meanwhile waits for the next round. ----
 
+// The mark goes to disk with a later flush. It is stored seldom: each time costs that flush one page more.
+static void durable_mark(struct hd_segment *s, uint64_t to, bool complete) {
+  struct hd_segment_state *state = hd_segment_state(s);
+  if (!state || (to < s->marked + DURABLE_STEP && !complete && s->marked)) return;
+  __atomic_store_n(&state->durable, hd_mark_make(to), __ATOMIC_RELEASE);
+  s->marked = to;
+}
+
 // Flushes what is committed, and at least the record at `position`; durable: the position before which all is. Returns 0 or a
 // negative errno.
 static int journal_flush(struct hd_journal *j, uint64_t position, uint64_t *durable) {
@@ -147,6 +159,7 @@ static int journal_flush(struct hd_journal *j, uint64_t position, uint64_t *dura
     if (s->position + to <= position && !complete) continue; // a writer in front of it is still copying
     int error = to > s->flushed ? hd_disk_sync(j->disk, s->file) : 0;
     if (error) return error;
+    durable_mark(s, to, complete);
     s->flushed = to;
     *durable = s->position + to;
     if (complete) j->flushing = next;

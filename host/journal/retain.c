@@ -92,26 +92,42 @@ static int32_t places_lowest(struct hd_journal *j, uint64_t *keep_from, struct h
   return HADRON_OK;
 }
 
+// What becomes the oldest segment must be on the disk, its header and its hash with it, before what stands in front of it goes.
+static int32_t oldest_flush(struct hd_journal *j, uint64_t first_sequence, struct hd_fault *fault) {
+  char name[HD_SEGMENT_NAME_SIZE];
+  hd_segment_name(name, first_sequence);
+  int file = hd_disk_open(j->disk, j->dir, name, HD_DISK_WRITE);
+  int error = file < 0 ? file : hd_disk_sync(j->disk, file);
+  if (file >= 0) hd_disk_close(j->disk, file);
+  return error ? hd_disk_fault(fault, error, "journal", "flushing", name) : HADRON_OK;
+}
+
+// One by one, oldest first, each durable before the next: a cut between them never leaves a gap.
+static int32_t oldest_delete(struct hd_journal *j, uint64_t first_sequence, struct hd_fault *fault) {
+  char name[HD_SEGMENT_NAME_SIZE];
+  hd_segment_name(name, first_sequence);
+  int error = hd_disk_unlink(j->disk, j->dir, name);
+  return error ? hd_disk_fault(fault, error, "journal", "deleting", name) : hd_segment_sync_names(j->disk, j->dir, fault);
+}
+
 int32_t hd_journal_retain(struct hd_journal *j, uint64_t keep_from, uint32_t *deleted, struct hd_fault *fault) {
-  uint64_t *list = NULL, count = 0;
+  uint64_t *list = NULL, count = 0, until = 0;
   uint32_t gone = 0;
   int32_t rc = places_lowest(j, &keep_from, fault);
   if (rc == HADRON_OK) rc = hd_segment_list(j->disk, j->dir, &list, &count, fault);
-  for (uint64_t i = 0; rc == HADRON_OK && i + 1 < count; i++) {
+  for (; rc == HADRON_OK && until + 1 < count; until++) {
     struct hd_segment_header h;
     char name[HD_SEGMENT_NAME_SIZE];
-    hd_segment_name(name, list[i + 1]);
+    hd_segment_name(name, list[until + 1]);
     rc = hd_segment_read_header(j->disk, j->dir, name, &h, fault);
-    if (rc != HADRON_OK || h.position > keep_from || !h.chained) break; // the successor starts where this one ends
-    hd_segment_name(name, list[i]);
-    int error = hd_disk_unlink(j->disk, j->dir, name);
-    if (error)
-      rc = hd_disk_fault(fault, error, "journal", "deleting", name);
-    else
-      gone++;
+    if (rc != HADRON_OK || h.position > keep_from || h.chained != 1) break; // the successor starts where this one ends
+  }
+  if (rc == HADRON_OK && until) rc = oldest_flush(j, list[until], fault);
+  for (uint64_t i = 0; rc == HADRON_OK && i < until; i++) {
+    rc = oldest_delete(j, list[i], fault);
+    gone += rc == HADRON_OK;
   }
   free(list);
-  if (gone && rc == HADRON_OK) rc = hd_segment_sync_names(j->disk, j->dir, fault);
   if (deleted) *deleted = gone;
   return rc;
 }

@@ -164,7 +164,10 @@ static int32_t segment_copy(struct salvage *s, const struct hd_look *l, const st
   }
   if (s->chained || p->first_sequence == 1) hd_segment_chain(c.to, s->chained ? s->previous : NULL);
   s->chained = true;
-  hd_sha256(c.to->base, c.offset, s->previous);
+  struct hd_sha256 hash;
+  hd_segment_hash_begin(&hash, c.to->base, HD_JOURNAL_HEADER_BYTES);
+  hd_sha256_update(&hash, c.to->base + HD_JOURNAL_HEADER_BYTES, c.offset - HD_JOURNAL_HEADER_BYTES);
+  hd_sha256_final(&hash, s->previous);
   int error = hd_disk_sync(s->disk, c.to->file);
   hd_segment_destroy(s->disk, c.to);
   s->out->segments++;
@@ -236,9 +239,11 @@ static int32_t one_copy(struct salvage *s, const uint64_t *list, uint64_t count,
   if (next_known && next->position > p->position && next->position - p->position <= p->capacity) end = next->position - p->position, next_sequence = list[i + 1];
   p->end = end;
   p->next_sequence = next_sequence;
-  if (!last && !end) {
+  bool apart = !last && !next_known && next_sequence != list[i + 1]; // a segment is missing, and the one behind it does not say where it lies
+  if (apart || (!last && !end)) {
     hd_look_close(&l);
-    return hd_fault_set(s->fault, HADRON_ERR_CORRUPT, "journal: where %s ends cannot be told: its seal and the header behind it are both damaged", name);
+    return hd_fault_set(s->fault, HADRON_ERR_CORRUPT, "journal: what lies behind %s cannot be told: %s; take the segments from record %" PRIu64 " on away and salvage what is "
+                        "before them", name, apart ? "a segment is missing and the next one's header is damaged" : "its seal and the next one's header are both damaged", list[i + 1]);
   }
   rc = segment_copy(s, &l, p);
   hd_look_close(&l);

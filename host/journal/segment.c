@@ -163,11 +163,40 @@ void hd_segment_activate(struct hd_segment *s, const uint8_t journal[16], uint64
   s->settled = s->flushed = HD_JOURNAL_HEADER_BYTES;
 }
 
+void hd_segment_unchain(struct hd_segment *s) {
+  struct hd_segment_header *h = (struct hd_segment_header *)s->base;
+  __atomic_store_n(&h->chained, 0, __ATOMIC_RELEASE);
+  memset(h->previous, 0, sizeof h->previous);
+  h->chain_crc = 0;
+}
+
 void hd_segment_chain(struct hd_segment *s, const uint8_t previous[32]) {
   struct hd_segment_header *h = (struct hd_segment_header *)s->base;
   if (previous) memcpy(h->previous, previous, sizeof h->previous);
   h->chain_crc = hd_crc32c(0, h->previous, sizeof h->previous);
   __atomic_store_n(&h->chained, 1, __ATOMIC_RELEASE);
+}
+
+void hd_segment_hash_begin(struct hd_sha256 *hash, const unsigned char *base, uint32_t header_bytes) {
+  static const unsigned char zeros[512];
+  hd_sha256_init(hash);
+  hd_sha256_update(hash, base, sizeof(struct hd_segment_header));
+  for (uint32_t left = header_bytes - (uint32_t)sizeof(struct hd_segment_header); left;) {
+    uint32_t n = left < sizeof zeros ? left : (uint32_t)sizeof zeros;
+    hd_sha256_update(hash, zeros, n);
+    left -= n;
+  }
+}
+
+void hd_segment_state_fill(struct hd_segment_state *state, const uint8_t boot[16], bool fsync) {
+  memcpy(state->boot, boot, sizeof state->boot);
+  state->flags = fsync ? HD_SEGMENT_FSYNC : 0;
+  state->crc = hd_segment_state_crc(state);
+}
+
+struct hd_segment_state *hd_segment_state(const struct hd_segment *s) {
+  const struct hd_segment_header *h = (const void *)s->base;
+  return h->minor >= 1 ? (struct hd_segment_state *)(s->base + HD_SEGMENT_STATE_OFFSET) : NULL;
 }
 
 void hd_segment_bounds(struct hd_segment *s, uint64_t reserve) {
@@ -182,6 +211,8 @@ static int32_t header_check(const struct hd_segment_header *h, uint64_t size, co
   if (memcmp(h->magic, HD_JOURNAL_MAGIC, sizeof h->magic) != 0)
     return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s at offset 0: not a segment, its first bytes are not %s", name,
                         HD_JOURNAL_MAGIC);
+  if (!h->major)
+    return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s at offset 8: format 0.%u is none", name, h->minor);
   if (h->major != HD_JOURNAL_MAJOR)
     return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED,
                         "journal: %s has format %u.%u, this host reads %u.x; use the host that wrote it", name, h->major,
@@ -193,9 +224,6 @@ static int32_t header_check(const struct hd_segment_header *h, uint64_t size, co
   if (h->header_bytes < sizeof *h || h->header_bytes % 8 || h->capacity < h->header_bytes + HD_SEAL_BYTES || h->capacity % 8)
     return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s: header of %" PRIu32 " bytes in a segment of %" PRIu64, name,
                         h->header_bytes, h->capacity);
-  if (h->chained && hd_crc32c(0, h->previous, sizeof h->previous) != h->chain_crc)
-    return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s at offset %zu: the predecessor's hash has a wrong CRC", name,
-                        offsetof(struct hd_segment_header, previous));
   if (size > h->capacity)
     return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s has %" PRIu64 " bytes, its header says %" PRIu64, name, size,
                         h->capacity);
@@ -216,7 +244,10 @@ int32_t hd_segment_read_header(const struct hd_disk *disk, int dir, const char *
   hd_disk_close(disk, file);
   if (rc) return hd_disk_fault(fault, rc, "journal", "reading", name);
   int32_t code = header_check(&read_header, size, name, fault);
-  if (code == HADRON_OK) *h = read_header;
+  if (code != HADRON_OK) return code;
+  bool good = read_header.chained <= 1 && (!read_header.chained || hd_crc32c(0, read_header.previous, sizeof read_header.previous) == read_header.chain_crc);
+  if (!good) read_header.chained = HD_CHAIN_TORN;
+  *h = read_header;
   return code;
 }
 

@@ -27,6 +27,7 @@ struct hd_segment {
   uint64_t hashed;                        // [maintain] bytes in the running hash
   uint64_t populated, released;           // [maintain] window of the mapping that is resident
   uint64_t flushed;                       // [the syncing thread] everything before this offset is committed and durable
+  uint64_t marked;                        // [the syncing thread] of the durable mark
   struct hd_segment *all_next;            // list for close
 };
 
@@ -50,13 +51,24 @@ void hd_segment_destroy(const struct hd_disk *disk, struct hd_segment *s);
 // Writes the header's first part; the magic last.
 void hd_segment_activate(struct hd_segment *s, const uint8_t journal[16], uint64_t first_sequence, uint64_t position,
                          int64_t created_ns);
+// Says who writes: the boot of the machine, and whether what was to be flushed is.
+void hd_segment_state_fill(struct hd_segment_state *state, const uint8_t boot[16], bool fsync);
 // Writes the second part. previous NULL: the first segment.
 void hd_segment_chain(struct hd_segment *s, const uint8_t previous[32]);
+
+// Begins the hash of a segment: its header, the state as zeros. It goes on at header_bytes.
+void hd_segment_hash_begin(struct hd_sha256 *hash, const unsigned char *base, uint32_t header_bytes);
+
+// The state of a segment that is written; NULL: of format 1.0, which has none.
+struct hd_segment_state *hd_segment_state(const struct hd_segment *s);
+
+// Wipes a second part that a cut left torn.
+void hd_segment_unchain(struct hd_segment *s);
 
 // Bounds that follow from capacity and reserve.
 void hd_segment_bounds(struct hd_segment *s, uint64_t reserve);
 
-// Reads and checks a header. @err NOT_FOUND (no file), CORRUPT, UNSUPPORTED, IO
+// Reads and checks a header; h->chained is 0, 1, or HD_CHAIN_TORN where the second part does not fit its CRC. @err NOT_FOUND (no file), CORRUPT, UNSUPPORTED, IO
 int32_t hd_segment_read_header(const struct hd_disk *disk, int dir, const char *name, struct hd_segment_header *h,
                                struct hd_fault *fault);
 

@@ -48,7 +48,12 @@ static void part_again(const struct verify *v, struct part *p) {
   struct hd_look l;
   struct hd_fault ignored;
   if (hd_look_open(v->disk, v->dir, p->first_sequence, &l, &ignored) != HADRON_OK) return;
-  if (p->end <= l.size) hd_sha256(l.base, p->end, p->hash);
+  if (p->end <= l.size) {
+    struct hd_sha256 hash;
+    hd_segment_hash_begin(&hash, l.base, l.header.header_bytes);
+    hd_sha256_update(&hash, l.base + l.header.header_bytes, p->end - l.header.header_bytes);
+    hd_sha256_final(&hash, p->hash);
+  }
   hd_look_close(&l);
 }
 
@@ -65,7 +70,26 @@ static int32_t chain_compare(struct verify *v, const char *name, const uint8_t f
                       "one of the two was changed after it was written", v->path, name, offsetof(struct hd_segment_header, previous), b, a);
 }
 
+static int32_t chain_torn(struct verify *v, const char *name) {
+  return hd_fault_set(v->fault, HADRON_ERR_CORRUPT, "journal: %s/%s at offset %zu: the hash of the segment before it does not fit its CRC-32C", v->path, name,
+                      offsetof(struct hd_segment_header, previous));
+}
+
+// A hash that is there and not said to be: a host at work is just writing it, or the word was changed.
+static int32_t chain_unsaid(struct verify *v, const struct hd_look *l) {
+  struct hd_segment_header h;
+  int32_t rc = hd_segment_read_header(v->disk, v->dir, l->name, &h, v->fault);
+  if (rc != HADRON_OK || h.chained || !h.chain_crc) return rc == HADRON_ERR_NOT_FOUND ? HADRON_OK : rc;
+  return hd_fault_set(v->fault, HADRON_ERR_CORRUPT, "journal: %s/%s at offset %zu: expected 1, for the hash of the segment before it is there, found 0", v->path,
+                      l->name, offsetof(struct hd_segment_header, chained));
+}
+
 static int32_t chain_check(struct verify *v, const struct hd_look *l) {
+  if (l->header.chained == HD_CHAIN_TORN) return chain_torn(v, l->name);
+  if (!l->header.chained && l->header.chain_crc) {
+    int32_t rc = chain_unsaid(v, l);
+    if (rc != HADRON_OK) return rc;
+  }
   if (l->header.chained) return chain_compare(v, l->name, l->header.previous, &v->previous);
   if (v->pending_count == v->pending_room) {
     uint64_t room = v->pending_room ? v->pending_room * 2 : 16;
@@ -88,6 +112,7 @@ static int32_t chain_finish(struct verify *v) {
     int32_t rc = hd_segment_read_header(v->disk, v->dir, v->pending[i].name, &h, v->fault);
     if (rc == HADRON_ERR_NOT_FOUND) continue; // renamed or retired meanwhile
     if (rc != HADRON_OK) return rc;
+    if (h.chained == HD_CHAIN_TORN) return chain_torn(v, v->pending[i].name);
     if (h.chained && open)
       return hd_fault_set(v->fault, HADRON_ERR_CORRUPT, "journal: %s/%s at offset %zu: expected the hash of the segment before it, found none, and %s has its own",
                           v->path, open, offsetof(struct hd_segment_header, chained), v->pending[i].name);
@@ -145,11 +170,39 @@ static void head_take(struct verify *v, const struct hd_look *l, const struct hd
   if (!l->header.chained) memset(v->out->head, 0, sizeof v->out->head);
 }
 
+// Of the newest segment: of a sealed one nobody asks any more. The marks check themselves.
+static int32_t state_check(struct verify *v, const struct hd_look *l) {
+  struct hd_segment_state state;
+  uint64_t durable = l->header.header_bytes, clean = durable;
+  memcpy(&state, l->base + HD_SEGMENT_STATE_OFFSET, sizeof state);
+  bool unset = !state.crc && !state.flags && memcmp(state.boot, (const uint8_t[16]){0}, sizeof state.boot) == 0; // of a copy
+  const struct { const char *name; size_t offset; bool good; uint64_t found; } fields[] = {
+      {"the mark of what is durable", offsetof(struct hd_segment_state, durable), !state.durable || hd_mark_read(state.durable, &durable), state.durable},
+      {"the mark of a clean end", offsetof(struct hd_segment_state, clean), !state.clean || hd_mark_read(state.clean, &clean), state.clean},
+      {"the CRC of the boot's identity", offsetof(struct hd_segment_state, crc), unset || state.crc == hd_segment_state_crc(&state), state.crc},
+  };
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    if (!fields[i].good)
+      return hd_fault_set(v->fault, HADRON_ERR_CORRUPT, "journal: %s/%s at offset %zu: expected %s, found %016" PRIx64, v->path, l->name,
+                          HD_SEGMENT_STATE_OFFSET + fields[i].offset, fields[i].name, fields[i].found);
+  return HADRON_OK;
+}
+
+// Where a host ended in peace its last record is, and nothing behind it.
+static int32_t clean_check(struct verify *v, const struct hd_look *l, const struct hd_walk *w) {
+  struct hd_segment_state state;
+  uint64_t clean;
+  memcpy(&state, l->base + HD_SEGMENT_STATE_OFFSET, sizeof state);
+  if (!l->header.minor || !hd_mark_read(state.clean, &clean) || clean <= w->offset) return HADRON_OK;
+  return hd_fault_set(v->fault, HADRON_ERR_CORRUPT, "journal: %s/%s at offset %" PRIu64 ": expected record %" PRIu64 ", found nothing; a host ended in peace at "
+                      "offset %" PRIu64 ": the end was taken away", v->path, l->name, w->offset, w->sequence, clean);
+}
+
 static int32_t segment_check(struct verify *v, const struct hd_look *l, struct hd_walk *w) {
   struct hd_sha256 hash;
-  uint64_t hashed = 0, told = 0, commit = 0;
-  hd_sha256_init(&hash);
-  int32_t rc = zeros_check(v, l, sizeof l->header, l->header.header_bytes, "behind the header");
+  uint64_t hashed = l->header.header_bytes, told = 0, commit = 0, state = l->header.minor ? sizeof(struct hd_segment_state) : 0;
+  hd_segment_hash_begin(&hash, l->base, l->header.header_bytes);
+  int32_t rc = zeros_check(v, l, sizeof l->header + state, l->header.header_bytes, "behind the header");
   if (rc != HADRON_OK) return rc;
   for (uint64_t at = w->offset; !w->sealed && (!v->stop || w->sequence < v->stop) && hd_walk_next(l, w, &commit); at = w->offset) {
     if (w->sealed) { // the head is that of the records alone
@@ -174,7 +227,8 @@ static int32_t segment_check(struct verify *v, const struct hd_look *l, struct h
   v->out->bytes += w->offset;
   watch_tell(v, l->size - told);
   if (v->stop && w->sequence >= v->stop) return HADRON_OK;
-  if (!w->sealed) return tail_check(v, l, w, commit);
+  if (!w->sealed && (rc = tail_check(v, l, w, commit)) != HADRON_OK) return rc;
+  if (!w->sealed) return state && (rc = state_check(v, l)) != HADRON_OK ? rc : clean_check(v, l, w);
   return zeros_check(v, l, w->offset, l->size, "behind the seal");
 }
 
@@ -187,6 +241,8 @@ static int32_t link_check(struct verify *v, const struct hd_look *l, const struc
     if (h->first_sequence == 1 && h->position != 0)
       return hd_fault_set(v->fault, HADRON_ERR_CORRUPT, "journal: %s/%s at offset %zu: expected position 0 of the first record's segment, found %" PRIu64, v->path,
                           l->name, offsetof(struct hd_segment_header, position), h->position);
+    if (h->chained == HD_CHAIN_TORN) return chain_torn(v, l->name);
+    if (!h->chained && h->chain_crc) return chain_unsaid(v, l);
     if (h->first_sequence != 1 || !h->chained) return HADRON_OK; // what stood before it is no longer kept
     v->previous = (struct part){0};
     return chain_compare(v, l->name, h->previous, &v->previous);

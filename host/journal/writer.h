@@ -25,6 +25,7 @@ struct hd_journal {
   struct hd_sha256 hash;                  // [maintain] of `unchained`
   struct hd_segment *all;                 // [work] every segment struct
   uint8_t id[16];
+  uint8_t boot[16];                       // of this host's machine, hd_disk_boot
   uint64_t segment_bytes, reserve_bytes, cut;
   uint32_t durability;
   int64_t now_ns;                         // when it was opened

@@ -160,13 +160,15 @@ static void bytes_are_as_documented(void **state) {
   unsigned char *bytes = test_file_read(path, &size);
   assert_int_equal(size, SEGMENT);
   assert_memory_equal(bytes, "HADRONJ1", 8);
-  assert_memory_equal(bytes + 8, "\x01\0\0\0\0\x10\0\0", 8); // format 1.0, header of 4096
+  assert_memory_equal(bytes + 8, "\x01\0\x01\0\0\x10\0\0", 8); // format 1.1, header of 4096
   assert_memory_equal(bytes + 16, id, 16);
   assert_memory_equal(bytes + 32, "\x01\0\0\0\0\0\0\0", 8); // first sequence
   assert_memory_equal(bytes + 40, "\0\0\0\0\0\0\0\0", 8);   // position
   assert_memory_equal(bytes + 48, "\0\x40\0\0\0\0\0\0", 8); // capacity
   uint32_t crc = hd_crc32c(0, bytes, 68);
   assert_memory_equal(bytes + 68, &crc, 4);
+  uint64_t clean = hd_mark_make(4096 + 56 + 64); // it ended in peace there
+  assert_memory_equal(bytes + 120, &clean, 8);
   const unsigned char *r = bytes + 4096;
   assert_memory_equal(r, "\x34\0\0\x52", 4);                // 52 bytes, 'R'
   crc = hd_crc32c(0x52000034u, r + 8, 48);
@@ -201,6 +203,7 @@ static void hashes_chain_from_segment_to_segment(void **state) {
       at += hd_record_stride(hd_commit_size(commit));
       if (hd_commit_mark(commit) != HD_MARK_SEAL) continue;
       memcpy(&first, bytes + at - HD_SEAL_BYTES + 8, 8);
+      memset(bytes + 112, 0, sizeof(struct hd_segment_state)); // it counts as zero
       hd_sha256(bytes, at, expected);
     }
     free(bytes);
@@ -225,6 +228,9 @@ static unsigned char *few_records(size_t *size, uint64_t offsets[FEW + 1]) {
   test_path(path, dir, "journal-0000000000000001.hdj");
   return test_file_read(path, size);
 }
+
+// As a kill leaves it: nobody has said that it ends here.
+static void forget_the_end(unsigned char *bytes) { memset(bytes + HD_SEGMENT_STATE_OFFSET + offsetof(struct hd_segment_state, clean), 0, 8); }
 
 static uint64_t whole_before(const uint64_t offsets[FEW + 1], uint64_t cut) {
   uint64_t n = 0;
@@ -259,6 +265,7 @@ static void every_cut_keeps_the_whole_records(void **state) {
   uint64_t offsets[FEW + 1];
   size_t size;
   unsigned char *bytes = few_records(&size, offsets);
+  forget_the_end(bytes);
   for (int filling = 0; filling < 3; filling++) // cut; zero-filled; filled with noise
     for (uint64_t cut = filling ? offsets[0] : sizeof(struct hd_segment_header); cut <= offsets[FEW]; cut++)
       cut_check(bytes, size, cut, offsets, filling);
@@ -312,8 +319,7 @@ static void every_flipped_bit_is_noticed(void **state) {
     // The writer refuses to go on over damage that good records follow; at the very end it is a torn tail.
     struct hd_journal *j = NULL;
     rc = hd_journal_open(dir, &small, &j, &fault);
-    assert_int_equal(rc, damaged + 1 < FEW ? HADRON_ERR_CORRUPT : HADRON_OK);
-    hd_journal_close(j);
+    assert_int_equal(rc, HADRON_ERR_CORRUPT); // a host ended in peace behind it: not even the last record is a torn tail
   }
   free(bytes);
 }
@@ -325,6 +331,7 @@ static void a_hole_keeps_what_was_committed_behind_it(void **state) {
   unsigned char *bytes = few_records(&size, offsets);
   char path[TEST_PATH_SIZE];
   test_path(path, dir, "journal-0000000000000001.hdj");
+  forget_the_end(bytes);
   memset(bytes + offsets[4], 0, 8); // record 5 was claimed and copied, record 6 claimed; neither committed
   memset(bytes + offsets[5], 0, offsets[6] - offsets[5]);
   test_file_write(path, bytes, size);
