@@ -178,7 +178,7 @@ static bool text_begins(const struct hd_message_fields *m, const char *name, con
 static bool trace_matches(const struct hd_message_fields *m, const struct hadron_record *r, const char *wanted) {
   if (text_begins(m, "trace", r->bytes, r->block_length, wanted)) return true;
   const unsigned char *entries = NULL;
-  uint32_t length = 0, count = hd_record_group(m, r, &entries, &length);
+  uint32_t length = 0, count = hd_message_group(m, r, &entries, &length);
   for (uint32_t i = 0; i < count; i++)
     for (uint32_t k = 0; k < m->group_count; k++) {
       char text[HD_FIELD_TEXT_SIZE];

@@ -118,7 +118,7 @@ bool hd_fields_text(const struct hd_message_fields *m, const struct hadron_recor
   return true;
 }
 
-uint32_t hd_record_group(const struct hd_message_fields *m, const struct hadron_record *r, const unsigned char **entries, uint32_t *entry_length) {
+uint32_t hd_message_group(const struct hd_message_fields *m, const struct hadron_record *r, const unsigned char **entries, uint32_t *entry_length) {
   struct hadron_group_header head;
   uint32_t at = r->block_length;
   if (!m->group || r->size < at + sizeof head) return 0;
@@ -154,7 +154,7 @@ void hd_record_print(FILE *to, const struct hadron_record *r, uint64_t sequence,
   fields_print(to, m->fields, m->field_count, r->bytes, r->block_length, all);
   const unsigned char *entries = NULL;
   const char *text;
-  uint32_t length = 0, size, count = hd_record_group(m, r, &entries, &length);
+  uint32_t length = 0, size, count = hd_message_group(m, r, &entries, &length);
   for (uint32_t i = 0; i < count; i++) {
     fprintf(to, "\n%12s%s[%" PRIu32 "]", "", m->group, i);
     fields_print(to, m->group_fields, m->group_count, entries + (size_t)i * length, length, all);
@@ -218,7 +218,7 @@ static void fields_json(FILE *to, const struct hd_field *fields, uint32_t count,
 
 static void group_json(FILE *to, const struct hd_message_fields *m, const struct hadron_record *r) {
   const unsigned char *entries = NULL;
-  uint32_t length = 0, count = hd_record_group(m, r, &entries, &length);
+  uint32_t length = 0, count = hd_message_group(m, r, &entries, &length);
   putc('[', to);
   for (uint32_t i = 0; i < count; i++) {
     fputs(i ? ",{" : "{", to);
@@ -282,7 +282,7 @@ void hd_record_csv_head(FILE *to, const struct hd_message_fields *m) {
 static void csv_group(FILE *to, const struct hd_message_fields *m, const struct hadron_record *r) {
   const unsigned char *entries = NULL;
   char text[HD_FIELD_TEXT_SIZE];
-  uint32_t length = 0, count = hd_record_group(m, r, &entries, &length);
+  uint32_t length = 0, count = hd_message_group(m, r, &entries, &length);
   for (uint32_t i = 0; i < count; i++)
     for (uint32_t k = 0; k < m->group_count; k++) {
       const void *entry = entries + (size_t)i * length;

@@ -70,7 +70,7 @@ size_t hd_field_format(const struct hd_field *f, const void *block, char to[HD_F
 // The variable text, or false. borrowed(until the record goes).
 bool hd_fields_text(const struct hd_message_fields *m, const struct hadron_record *r, const char **text, uint32_t *size);
 // Entries of the repeating group; entry_length: bytes of each as it was written.
-uint32_t hd_record_group(const struct hd_message_fields *m, const struct hadron_record *r, const unsigned char **entries, uint32_t *entry_length);
+uint32_t hd_message_group(const struct hd_message_fields *m, const struct hadron_record *r, const unsigned char **entries, uint32_t *entry_length);
 
 // ---- whole records ----
 
