@@ -132,7 +132,10 @@ void hd_config_fini(struct hd_config *config);
 uint32_t hd_config_set_count(const struct hd_config *config);
 void hd_config_set_text(const struct hd_config *config, uint32_t index, char *to, size_t size);
 
-// The effective configuration as text, secrets redacted. Returns bytes needed, as snprintf. [control]
+// The effective configuration as text, one `path = value` a line, secrets redacted. Returns bytes needed, as snprintf. [control]
 size_t hd_config_print(const struct hd_config *config, char *to, size_t size);
+// Reads such a text again: it gives a configuration that prints the same. name: for errors. [control]
+uint32_t hd_config_load_text(struct hd_config *config, const char *name, const char *text, size_t size, const char *const *sets,
+                             uint32_t set_count, struct hd_config_error *errors);
 
 #endif

@@ -571,111 +571,45 @@ static void read_all(struct hd_config_reader *r) {
     if (!r->source->sets[i].used) wrong_at(r, 0, "--set %s: there is no such key", r->source->sets[i].path);
 }
 
-// ---- the effective configuration ---------------------------------------------------------------------------------------------------
-
-struct printer {
-  const struct hd_config *config;
-  char *to;
-  size_t size, at;
-};
-
-__attribute__((format(printf, 2, 3))) static void print(struct printer *p, const char *format, ...) {
-  va_list arguments;
-  va_start(arguments, format);
-  int n = vsnprintf(p->at < p->size ? p->to + p->at : NULL, p->at < p->size ? p->size - p->at : 0, format, arguments);
-  va_end(arguments);
-  if (n > 0) p->at += (size_t)n;
+bool hd_config_is_secret(const struct hd_config *config, const char *path) {
+  return config->source->root && value_is_secret(value_at(config->source->root, path));
 }
 
-static bool is_secret(const struct printer *p, const char *path) {
-  const struct hd_value *v = p->config->source->root ? value_at(p->config->source->root, path) : NULL;
-  return value_is_secret(v);
-}
+// ---- the whole ---------------------------------------------------------------------------------------------------------------------
 
-static void print_keys(struct printer *p, const struct hd_config_key *keys, uint32_t count, const char *section, const void *base) {
-  for (uint32_t i = 0; i < count; i++) {
-    char path[256], text[VALUE_SIZE];
-    full_path(path, sizeof path, section, keys[i].path);
-    hd_config_key_format(&keys[i], base, text, sizeof text);
-    print(p, "%s = %s\n", path, is_secret(p, path) ? "<secret>" : text);
-  }
-}
-
-static void print_params(struct printer *p, const char *section, const struct hd_config_plugin *c) {
-  for (uint32_t i = 0; i < c->param_count; i++) {
-    char path[256];
-    snprintf(path, sizeof path, "%s.params.%s", section, c->params[i].name);
-    print(p, "%s = %s\n", path, is_secret(p, path) ? "<secret>" : c->params[i].text);
-  }
-}
-
-static void print_plugins(struct printer *p, const char *section, const struct hd_config_plugin *rows, uint32_t count) {
-  for (uint32_t i = 0; i < count; i++) {
-    char path[160];
-    snprintf(path, sizeof path, "%s.%s", section, rows[i].name);
-    print_keys(p, hd_config_plugin_keys, hd_config_plugin_key_count, path, &rows[i]);
-    print_params(p, path, &rows[i]);
-  }
-}
-
-static void print_limits(struct printer *p, const char *section, const struct hd_limits *limits) {
-  for (uint32_t i = 0; i < hd_limit_key_count; i++) {
-    int64_t value;
-    memcpy(&value, (const char *)limits + hd_limit_keys[i].offset, sizeof value);
-    if (value) print(p, "%s.%s = %lld (%s)\n", section, hd_limit_keys[i].key, (long long)value, "in the host's own units");
-  }
-}
-
-size_t hd_config_print(const struct hd_config *config, char *to, size_t size) {
-  struct printer p = {config, to, size, 0};
-  if (size) to[0] = 0;
-  print_keys(&p, hd_config_keys, hd_config_key_count, "", config);
-  print_limits(&p, "risk", &config->limits);
-  print_plugins(&p, "venues", config->venues, config->venue_count);
-  print_keys(&p, hd_config_plugin_keys, hd_config_plugin_key_count, "allocator", &config->allocator);
-  print_params(&p, "allocator", &config->allocator);
-  if (config->shadow.plugin[0]) {
-    print_keys(&p, hd_config_plugin_keys, hd_config_plugin_key_count, "shadow", &config->shadow);
-    print_params(&p, "shadow", &config->shadow);
-  }
-  for (uint32_t i = 0; i < config->strategy_count; i++) {
-    const struct hd_config_strategy *s = &config->strategies[i];
-    char path[160];
-    snprintf(path, sizeof path, "strategies.%s", s->base.name);
-    print_keys(&p, hd_config_strategy_keys, hd_config_strategy_key_count, path, s);
-    print_params(&p, path, &s->base);
-    for (uint32_t k = 0; k < s->universe_count; k++) {
-      char one[200];
-      snprintf(one, sizeof one, "%s.universe[%u]", path, k + 1);
-      print(&p, "%s = %s\n", one, is_secret(&p, one) ? "<secret>" : s->universe[k]);
-    }
-    snprintf(path, sizeof path, "strategies.%s.risk", s->base.name);
-    print_limits(&p, path, &s->risk);
-  }
-  print_plugins(&p, "services", config->services, config->service_count);
-  for (uint32_t i = 0; i < config->instrument_count; i++) {
-    char path[64];
-    snprintf(path, sizeof path, "universe.instruments[%u]", i + 1);
-    print_keys(&p, hd_config_instrument_keys, hd_config_instrument_key_count, path, &config->instruments[i]);
-  }
-  return p.at;
+static struct hd_config_reader reader_begin(struct hd_config *config, const char *path, struct hd_config_error *errors) {
+  memset(config, 0, sizeof *config);
+  hd_text_copy(config->path, sizeof config->path, path);
+  config->source = calloc(1, sizeof *config->source);
+  HD_ASSERT(config->source);
+  return (struct hd_config_reader){.config = config, .errors = errors, .source = config->source};
 }
 
 uint32_t hd_config_load(struct hd_config *config, const char *path, const char *const *sets, uint32_t set_count,
                         struct hd_config_error *errors) {
-  memset(config, 0, sizeof *config);
-  struct hd_config_reader r = {.config = config, .errors = errors};
+  struct hd_config_reader r = reader_begin(config, path, errors);
   struct hd_fault fault;
   int line = 0;
-  hd_text_copy(config->path, sizeof config->path, path);
-  config->source = r.source = calloc(1, sizeof *r.source);
-  HD_ASSERT(r.source);
   if (hd_lua_config_read(path, &r.source->root, &line, &fault)) {
     wrong_at(&r, line, "%s", fault.text);
     return r.error_count;
   }
   if (r.source->root->kind != HD_VALUE_MAP) {
     wrong_at(&r, 1, "expected the file to return a table: `return { ... }`");
+    return r.error_count;
+  }
+  read_sets(&r, sets, set_count);
+  read_all(&r);
+  return r.error_count;
+}
+
+uint32_t hd_config_load_text(struct hd_config *config, const char *name, const char *text, size_t size, const char *const *sets,
+                             uint32_t set_count, struct hd_config_error *errors) {
+  struct hd_config_reader r = reader_begin(config, name, errors);
+  struct hd_fault fault;
+  int line = 0;
+  if (hd_config_tree(name, text, size, &r.source->root, &line, &fault)) {
+    wrong_at(&r, line, "%s", fault.text);
     return r.error_count;
   }
   read_sets(&r, sets, set_count);

@@ -1,8 +1,9 @@
 // Inside of the config reader: the tables of keys (config.c), one value by its row (config_value.c), and how a tree of values is read
-// by the tables (config_read.c).
+// by the tables (config_read.c), and the effective configuration as text, both ways (config_text.c).
 #ifndef HD_RUNTIME_CONFIG_READ_H
 #define HD_RUNTIME_CONFIG_READ_H
 
+#include "lua/config.h"
 #include "runtime/config.h"
 
 enum hd_key_type {
@@ -28,6 +29,11 @@ struct hd_config_reader;
 // Notes an error at the line of a key.
 __attribute__((format(printf, 3, 4))) void hd_config_wrong(struct hd_config_reader *r, const char *path, const char *format, ...);
 void hd_config_check(struct hd_config *c, struct hd_config_reader *r);
+
+// Does the value at a path come from the environment?
+bool hd_config_is_secret(const struct hd_config *config, const char *path);
+// The tree that lines of hd_config_print stand for; owned by the caller (hd_value_free). line: of the error.
+int32_t hd_config_tree(const char *name, const char *text, size_t size, struct hd_value **root, int *line, struct hd_fault *fault);
 
 // The shortest decimal that reads back as the same number: 0.1 is written 0.1.
 void hd_config_number(char *to, size_t size, double number);
