@@ -68,6 +68,9 @@ static const struct {
     {HADRON_MSG_SWAP, sizeof(struct hadron_swap), false},
     {HADRON_MSG_RECOVERED, sizeof(struct hadron_recovered), true},
     {HADRON_MSG_SHARE, sizeof(struct hadron_order_share), false},
+    {HADRON_MSG_DEPLOYMENT, sizeof(struct hadron_deployment), true},
+    {HADRON_MSG_HEARD, sizeof(struct hadron_heard), false},
+    {HADRON_MSG_MARK, sizeof(struct hadron_mark), false},
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 

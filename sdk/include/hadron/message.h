@@ -34,6 +34,9 @@ enum hadron_template {
   HADRON_MSG_SWAP = 21,
   HADRON_MSG_RECOVERED = 22,   // + text: the venues' names, by number from 1, separated by blanks
   HADRON_MSG_SHARE = 23,
+  HADRON_MSG_DEPLOYMENT = 24,  // + text: the deployment as JSON
+  HADRON_MSG_HEARD = 25,
+  HADRON_MSG_MARK = 26,
 };
 
 // SBE message header, 8 bytes, in front of every message in the journal and on the wire.
@@ -411,6 +414,47 @@ struct hadron_recovered {
   uint32_t alerts;         // what a person should look at
 };
 HADRON_SIZE(hadron_recovered, 64);
+enum hadron_deployment_stage {
+  HADRON_DEPLOYMENT_INVALID = 0,
+  HADRON_DEPLOYMENT_START = 1,  // what a session, or a venue in its course, begins with
+  HADRON_DEPLOYMENT_OPEN = 2,   // a change begins: seats are opened. Its SWAP record says whether and when it took effect
+  HADRON_DEPLOYMENT_SETTLE = 3, // what the trading side makes of it: roles, weights, splits
+};
+
+// What is wanted of a name: how a run is built again from its records.
+struct hadron_deployment {
+  int64_t time_ns;         // OPEN: when the new versions were made
+  uint32_t revision;       // 0: none
+  uint32_t number;         // the live seat, the venue's number; 0 else
+  uint32_t features;       // venues: enum hadron_venue_feature bits; 0 else
+  uint8_t kind;            // enum hadron_plugin_kind
+  uint8_t stage;           // enum hadron_deployment_stage
+  uint8_t pad[2];
+  uint8_t digest[32];      // SHA-256 of the artifact; several: of the live one
+  char name[HADRON_NAME_SIZE]; // of the section
+  char version[HADRON_VERSION_SIZE];
+};
+HADRON_SIZE(hadron_deployment, 152);
+
+// Threads: a shard takes so many pieces of feedback (allocations, order events, views) between two of its other records.
+struct hadron_heard {
+  int64_t time_ns;
+  uint32_t shard;
+  uint32_t count;
+};
+HADRON_SIZE(hadron_heard, 16);
+
+// Threads: what the trading thread knows of an instrument's market from here on.
+struct hadron_mark {
+  struct hadron_price last, bid, ask; // 0: not known
+  int64_t event_ns, recv_ns;          // of the tick that made it
+  uint64_t sequence;                  // of that tick
+  uint32_t state;                     // enum hadron_market_state
+  float volatility;                   // per-second log return
+  uint32_t instrument;
+  uint32_t pad;
+};
+HADRON_SIZE(hadron_mark, 64);
 
 struct hadron_session {
   struct hadron_trace session; // seed of all trace ids
@@ -430,6 +474,8 @@ struct hadron_operator {
 };
 HADRON_SIZE(hadron_operator, 16);
 
+// A strategy's timer, or the close of a time bar (arm 0; id: which of the instrument's). Arm and instrument 0: what the trading thread of a
+// host with threads did by its clock: id 0 its timers, any other the stops that it holds for that instrument.
 struct hadron_timer_fired {
   int64_t due_ns, time_ns;
   uint64_t id;
@@ -441,7 +487,8 @@ struct hadron_venue_status {
   int64_t time_ns;
   uint16_t venue;
   uint8_t state;           // enum hadron_venue_state
-  uint8_t pad[5];
+  uint8_t seen;            // 1: from here on the trading thread acts by it; threads alone
+  uint8_t pad[4];
 };
 HADRON_SIZE(hadron_venue_status, 16);
 
