@@ -156,7 +156,7 @@ static json_t *house_object(const struct hd_control *c) {
 }
 
 static json_t *instrument_row(const struct hd_control *c, uint32_t id) {
-  struct hd_mark mark = hd_mark_read(&c->options.session->pipeline.marks, id);
+  struct hd_mark mark = hd_mark_read(hd_pipeline_board(&c->options.session->pipeline), id);
   const struct hd_position *at = &c->view.positions[id];
   return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", name_of(c, id), "last", price(mark.last), "bid", price(mark.bid), "ask",
                    price(mark.ask), "position", quantity(at->quantity), "unrealized", money(at->unrealized), "realized", money(at->realized), "ticks_per_s",
@@ -278,7 +278,7 @@ json_t *hd_show_positions(struct hd_control *c, const json_t *request, uint32_t 
     const struct hd_position *p = &c->view.positions[id];
     if (p->quantity.e8 == 0 && p->bought_e8 == 0 && p->sold_e8 == 0) continue;
     const struct hd_instrument *row = &c->options.session->pipeline.instruments.rows[id];
-    struct hd_mark mark = hd_mark_read(&c->options.session->pipeline.marks, id);
+    struct hd_mark mark = hd_mark_read(hd_pipeline_board(&c->options.session->pipeline), id);
     double units = (double)p->quantity.e8 / (double)HADRON_QUANTITY_SCALE * ((double)row->multiplier.e8 / (double)HADRON_QUANTITY_SCALE);
     double average = units != 0 ? (double)p->cost.micros / (double)HADRON_MONEY_SCALE / units : 0;
     struct hadron_money worth = {p->cost.micros + p->unrealized.micros};

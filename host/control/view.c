@@ -87,7 +87,7 @@ void hd_rates_sample(struct hd_control *c) {
   for (int i = 0; i < 4; i++) c->rates[i] = (double)(counts[i][0] - counts[i][1]) / seconds;
   const struct hd_pipeline *p = &c->options.session->pipeline;
   for (uint32_t i = 1; i <= p->instruments.count; i++) {
-    uint64_t written = atomic_load_explicit(&p->marks.cells[i].version, memory_order_relaxed) / 2;
+    uint64_t written = atomic_load_explicit(&hd_pipeline_board(p)->cells[i].version, memory_order_relaxed) / 2;
     // Smoothed, so that the busiest rows of a table do not jump about.
     c->busy[i] = (uint32_t)((c->busy[i] * 3 + (double)(written - c->seen[i]) / seconds) / 4);
     c->seen[i] = written;

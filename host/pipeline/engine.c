@@ -391,4 +391,6 @@ uint64_t hd_engine_cause(const struct hd_engine *e) { return e->cause; }
 
 const struct hd_engine_counts *hd_engine_count(const struct hd_engine *e) { return &e->counts; }
 
+void hd_engine_marks(struct hd_engine *e, struct hd_marks *marks) { e->marks = marks; }
+
 void hd_engine_volatile_above(struct hd_engine *e, double volatile_above) { e->options.volatile_above = volatile_above; }

@@ -158,6 +158,8 @@ bool hd_engine_refire(struct hd_engine *e, const struct hadron_timer_fired *fire
 // The decisions of the last call, ids not yet set. borrowed(until the next call). [shard]
 const struct hadron_decision *hd_engine_decisions(const struct hd_engine *e, uint32_t *count);
 
+// Where it publishes its marks from now on; borrowed(until the engine ends). [control, while it rests]
+void hd_engine_marks(struct hd_engine *e, struct hd_marks *marks);
 // Changes the threshold of `turbulent`; 0: never. [shard, or while it rests]
 void hd_engine_volatile_above(struct hd_engine *e, double volatile_above);
 

@@ -167,6 +167,8 @@ int32_t hd_gateway_report(struct hd_gateway *g, const struct hadron_venue_report
 // A mark has moved: host-held stops. Only for instruments of which hd_gateway_holds() is true.
 bool hd_gateway_holds(const struct hd_gateway *g, uint32_t instrument);
 void hd_gateway_mark(struct hd_gateway *g, uint32_t instrument, int64_t now_ns);
+bool hd_gateway_triggers(const struct hd_gateway *g, uint32_t instrument, const struct hd_mark *mark); // would it, if that were the mark?
+bool hd_gateway_worked(const struct hd_gateway *g, uint32_t instrument); // is anything open there?
 
 // Time-outs, expiry, queries. Returns when it wants to be called again; INT64_MAX if nothing is pending.
 int64_t hd_gateway_timer(struct hd_gateway *g, int64_t now_ns);

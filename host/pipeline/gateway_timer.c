@@ -121,6 +121,10 @@ static struct hd_order *next_triggered(const struct hd_gateway *g, uint32_t inst
   return NULL;
 }
 
+bool hd_gateway_triggers(const struct hd_gateway *g, uint32_t instrument, const struct hd_mark *mark) { return next_triggered(g, instrument, mark) != NULL; }
+
+bool hd_gateway_worked(const struct hd_gateway *g, uint32_t instrument) { return instrument <= g->instrument_max && g->instrument_head[instrument] != 0; }
+
 __attribute__((noinline)) void hd_gateway_mark(struct hd_gateway *g, uint32_t instrument, int64_t now_ns) {
   HD_ASSERT(instrument <= g->instrument_max && instrument < g->marks->max + 1);
   struct hd_mark mark = hd_mark_read(g->marks, instrument);

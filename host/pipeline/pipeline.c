@@ -278,6 +278,7 @@ void hd_pipeline_fini(struct hd_pipeline *p) {
   if (p->router.instruments) hd_router_fini(&p->router);
   hd_normalize_fini(&p->normalize);
   free(p->marks.cells);
+  free(p->board.cells);
   free(p->arms);
   free(p->shadows);
   free(p->labels);
@@ -337,6 +338,46 @@ int32_t hd_pipeline_seal(struct hd_pipeline *p, int64_t now_ns) {
   return HADRON_OK;
 }
 
+// ---- apart -----------------------------------------------------------------------------------------------------------------------
+
+int32_t hd_pipeline_apart(struct hd_pipeline *p) {
+  HD_ASSERT(!p->board.cells);
+  size_t size = ((size_t)p->marks.max + 1) * sizeof *p->board.cells;
+  p->board.cells = aligned_alloc(64, size);
+  if (!p->board.cells) return HADRON_ERR_MEMORY;
+  p->board.max = p->marks.max;
+  memset(p->board.cells, 0, size);
+  for (uint32_t i = 1; i <= p->instruments.count; i++) {
+    const struct hd_mark mark = hd_mark_read(&p->marks, i);
+    if (mark.sequence) hd_mark_write(&p->board.cells[i], &mark);
+  }
+  for (uint32_t s = 0; s < p->options.shards; s++) hd_engine_marks(p->engines[s], &p->board);
+  return HADRON_OK;
+}
+
+static void look(struct hd_pipeline *p, uint32_t instrument, int64_t now_ns) {
+  if (!p->looks || instrument == 0 || instrument > p->instruments.count) return;
+  const struct hd_mark m = hd_mark_read(&p->board, instrument);
+  if (m.sequence == p->marks.cells[instrument].mark.sequence) return;
+  const struct hadron_mark block = {.last = m.last, .bid = m.bid, .ask = m.ask, .event_ns = m.event_ns, .recv_ns = m.recv_ns, .sequence = m.sequence,
+                                    .state = m.state, .volatility = m.volatility, .instrument = instrument};
+  if (record(p, HADRON_MSG_MARK, &block, sizeof block, now_ns, HD_RECORD_RESERVED) == HADRON_OK) hd_mark_write(&p->marks.cells[instrument], &m);
+}
+
+void hd_pipeline_look(struct hd_pipeline *p, int64_t now_ns) {
+  for (uint32_t i = 1; p->looks && i <= p->instruments.count; i++) {
+    bool held = hd_portfolio_holds_side(&p->portfolio, HD_SIDE_TRADING, i) || hd_gateway_worked(p->gateway, i);
+    if (!held && p->shadow.gateway) held = hd_portfolio_holds_side(&p->portfolio, HD_SIDE_SHADOW, i) || hd_gateway_worked(p->shadow.gateway, i);
+    if (held) look(p, i, now_ns);
+  }
+}
+
+// What the trading thread does by its clock is not of anybody's tick: with threads it is written down.
+static void by_clock(struct hd_pipeline *p, uint64_t id, int64_t due_ns, int64_t now_ns) {
+  const struct hadron_timer_fired timer = {.due_ns = due_ns, .time_ns = now_ns, .id = id};
+  record(p, HADRON_MSG_TIMER, &timer, sizeof timer, now_ns, HD_RECORD_RESERVED);
+}
+
 static int64_t align_up(int64_t ns, int64_t step) { return ns - ns % step + step; }
 
 // ---- ticks ---------------------------------------------------------------------------------------------------------------------
@@ -374,10 +415,25 @@ static void stops(const struct hd_desk *desk, uint32_t instrument, int64_t now_n
   if (hd_gateway_holds(desk->gateway, instrument)) hd_gateway_mark(desk->gateway, instrument, now_ns);
 }
 
+void hd_pipeline_stop(struct hd_pipeline *p, uint32_t instrument, int64_t now_ns) {
+  p->now_ns = now_ns;
+  stops(&p->desk, instrument, now_ns);
+  if (p->shadow.gateway) stops(&p->shadow, instrument, now_ns);
+}
+
+static bool triggers(const struct hd_desk *desk, uint32_t instrument, const struct hd_mark *mark) {
+  return desk->gateway && hd_gateway_holds(desk->gateway, instrument) && hd_gateway_triggers(desk->gateway, instrument, mark);
+}
+
 void hd_pipeline_stops(struct hd_pipeline *p, int64_t now_ns) {
+  HD_ASSERT(p->looks);
   for (uint32_t i = 1; i <= p->instruments.count; i++) {
-    stops(&p->desk, i, now_ns);
-    if (p->shadow.gateway) stops(&p->shadow, i, now_ns);
+    if (!hd_gateway_holds(p->gateway, i) && !(p->shadow.gateway && hd_gateway_holds(p->shadow.gateway, i))) continue;
+    const struct hd_mark mark = hd_mark_read(&p->board, i);
+    if (!triggers(&p->desk, i, &mark) && !triggers(&p->shadow, i, &mark)) continue;
+    look(p, i, now_ns);
+    by_clock(p, i, now_ns, now_ns);
+    hd_pipeline_stop(p, i, now_ns);
   }
 }
 
@@ -440,6 +496,11 @@ int32_t hd_pipeline_handle(struct hd_pipeline *p, const struct hadron_tick *raw,
   return HADRON_OK;
 }
 
+void hd_pipeline_accepted(struct hd_pipeline *p, const struct hadron_tick *tick) {
+  engine_tick(p, p->options.shards == 1 ? 0 : p->instruments.rows[tick->instrument].shard, tick);
+  if (!p->listener.decided) trade_tick(p, tick);
+}
+
 bool hd_pipeline_fire(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {
   struct hd_due due;
   if (!hd_engine_due(p->engines[shard], &due) || !hd_engine_fire(p->engines[shard], now_ns)) return false;
@@ -481,6 +542,7 @@ __attribute__((noinline)) void hd_pipeline_decisions(struct hd_pipeline *p, cons
   struct hadron_decision stamped[HD_TICK_DECISIONS_MAX];
   uint32_t live = 0, shadows = 0;
   p->now_ns = now_ns;
+  for (uint32_t i = 0; p->looks && i < count; i++) look(p, decisions[i].instrument, now_ns);
   uint64_t start = stage_begin(p);
   for (uint32_t i = 0; i < count; i++) {
     struct hadron_decision *d = &stamped[live];
@@ -522,6 +584,7 @@ static void compare_position(struct hd_pipeline *p, const struct hadron_venue_re
 
 void hd_pipeline_report(struct hd_pipeline *p, const struct hadron_venue_report *report, int64_t now_ns) {
   p->now_ns = now_ns;
+  if (p->looks && report->listing > 0 && report->listing <= p->instruments.listing_count) look(p, p->instruments.listings[report->listing].instrument, now_ns);
   record(p, HADRON_MSG_VENUE_REPORT, report, sizeof *report, now_ns, HD_RECORD_RESERVED);
   if (report->change == HADRON_CHANGE_POSITION && !(report->flags & HADRON_ORDER_SHADOW)) compare_position(p, report);
   else if (!(report->flags & HADRON_ORDER_SHADOW)) hd_gateway_report(p->gateway, report, now_ns);
@@ -535,6 +598,7 @@ void hd_pipeline_venue_status(struct hd_pipeline *p, uint16_t venue, uint32_t st
 
 void hd_pipeline_sample(struct hd_pipeline *p, int64_t now_ns) {
   p->now_ns = now_ns;
+  hd_pipeline_look(p, now_ns);
   hd_portfolio_mark_all(&p->portfolio);
   equity_all(p, now_ns);
   for (uint32_t arm = 0; arm <= p->arm_count; arm++) {
@@ -553,7 +617,18 @@ void hd_pipeline_sample_last(struct hd_pipeline *p, int64_t now_ns) {
     hd_pipeline_sample(p, now_ns);
 }
 
+// With threads it is called all the time, and mostly for nothing.
+static bool apart_due(const struct hd_pipeline *p, int64_t now_ns) {
+  int64_t due = hd_gateway_due(p->gateway), shadow = p->shadow.gateway ? hd_gateway_due(p->shadow.gateway) : INT64_MAX;
+  return due <= now_ns || shadow <= now_ns || p->next_mark_ns <= now_ns || (p->options.equity_every_ns > 0 && p->next_equity_ns <= now_ns);
+}
+
 void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns) {
+  if (p->looks) {
+    if (!apart_due(p, now_ns)) return;
+    hd_pipeline_look(p, now_ns);
+    by_clock(p, 0, now_ns, now_ns);
+  }
   p->now_ns = now_ns;
   if (now_ns >= hd_gateway_due(p->gateway)) hd_gateway_timer(p->gateway, now_ns);
   if (p->shadow.gateway && now_ns >= hd_gateway_due(p->shadow.gateway)) hd_gateway_timer(p->shadow.gateway, now_ns);
@@ -576,6 +651,7 @@ int64_t hd_pipeline_next(const struct hd_pipeline *p) {
 
 void hd_pipeline_adjust(struct hd_pipeline *p, const struct hadron_adjustment *adjustment, int64_t now_ns) {
   p->now_ns = now_ns;
+  look(p, adjustment->instrument, now_ns);
   record(p, HADRON_MSG_ADJUSTMENT, adjustment, sizeof *adjustment, now_ns, HD_RECORD_RESERVED);
   bool split = adjustment->numerator != adjustment->denominator;
   if (split) hd_gateway_cancel_all(p->gateway, 0, adjustment->instrument, now_ns);

@@ -98,7 +98,9 @@ struct hd_shadow_room;               // desk.c
 struct hd_pipeline {
   struct hd_pipeline_options options;
   struct hd_instruments instruments;
-  struct hd_marks marks;
+  struct hd_marks marks;            // what the trading side knows
+  struct hd_marks board;            // with threads: what the shards write; no cells: they write `marks`
+  bool looks;                       // the trading side looks at the board and writes down what it sees
   struct hd_normalize normalize;
   struct hd_router router;
   struct hd_engine **engines;       // [shard]; owned
@@ -193,6 +195,17 @@ static inline bool hd_pipeline_working(const struct hd_pipeline *p) {
 // Is there feedback to settle? One thread.
 static inline bool hd_pipeline_unsettled(const struct hd_pipeline *p) { return hd_ring_size(&p->feedback[0]) > 0; }
 
+// A tick that was accepted before, as its record has it: handled without normalize and router. One thread: also what the trading side makes
+// of it. What it sets off is left to the caller.
+void hd_pipeline_accepted(struct hd_pipeline *p, const struct hadron_tick *tick);
+// Shards and trading side go apart: the shards write a board of their own, and the trading side looks at it at the beginning of an event. So
+// what it knows changes by its own records alone (MARK). While nothing runs. HADRON_ERR_MEMORY.
+int32_t hd_pipeline_apart(struct hd_pipeline *p);
+// The newest marks, for who shows them.
+static inline const struct hd_marks *hd_pipeline_board(const struct hd_pipeline *p) { return p->board.cells ? &p->board : &p->marks; }
+// [trade] Looks at all that is held or worked. Nothing with one thread.
+void hd_pipeline_look(struct hd_pipeline *p, int64_t now_ns);
+
 // [shard] Handles one tick of the shard's lanes; false if they are empty.
 bool hd_pipeline_step(struct hd_pipeline *p, uint32_t shard);
 // [shard] Handles one timer or bar close due at now_ns; false if there is none.
@@ -211,6 +224,7 @@ void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns);
 int64_t hd_pipeline_next(const struct hd_pipeline *p);
 // [trade] With threads: looks at the stops that the host holds; one thread does so with every tick.
 void hd_pipeline_stops(struct hd_pipeline *p, int64_t now_ns);
+void hd_pipeline_stop(struct hd_pipeline *p, uint32_t instrument, int64_t now_ns); // at those of one instrument
 // [trade] A corporate action, before the next tick of the instrument. Open orders of the instrument are cancelled.
 void hd_pipeline_adjust(struct hd_pipeline *p, const struct hadron_adjustment *adjustment, int64_t now_ns);
 // [trade] Kill: denies every new order and cancels the open ones; latched until released. Returns the cancels sent.

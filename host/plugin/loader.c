@@ -175,6 +175,13 @@ static struct hd_plugin *find_by_digest(const uint8_t digest[32]) {
   return NULL;
 }
 
+const struct hd_plugin *hd_plugin_loaded(const uint8_t digest[32]) {
+  pthread_mutex_lock(&plugins.mutex);
+  const struct hd_plugin *p = find_by_digest(digest);
+  pthread_mutex_unlock(&plugins.mutex);
+  return p;
+}
+
 // Makes the plugin of a content that is not loaded yet. The mutex is held.
 static int32_t open_content(const char *path, struct content *c, const uint8_t digest[32], const struct hd_plugin_language *lua, struct hd_plugin **out,
                             struct hd_fault *fault) {

@@ -64,6 +64,9 @@ int32_t hd_plugin_open(const char *path, const struct hd_plugin_language *lua, c
 int32_t hd_plugin_open_digest(int fd, const char *path, const uint8_t digest[32], const struct hd_plugin_language *lua,
                               const struct hd_plugin **out, struct hd_fault *fault);
 
+// What is loaded already, by digest; NULL: nothing.
+const struct hd_plugin *hd_plugin_loaded(const uint8_t digest[32]);
+
 // Refuses a plugin of another kind with words: `found` is what was opened, `expected` an enum hadron_plugin_kind.
 int32_t hd_plugin_expect_kind(const struct hd_plugin *plugin, uint32_t expected, struct hd_fault *fault);
 

@@ -180,7 +180,7 @@ int32_t hd_change_create(struct hd_session *s, const struct hd_deployment *want,
     find_occupants(c);
     code = check_schemas(c, fault);
   }
-  if (!code) code = hd_change_sample(c, fault);
+  if (!code && !s->options.recorded) code = hd_change_sample(c, fault);
   if (code) hd_change_destroy(c);
   else *out = c;
   return code;
@@ -270,7 +270,7 @@ static int32_t probe(const struct hd_change *c, const struct hd_staged *g, uint3
 static int32_t stage_one(struct hd_change *c, uint32_t arm, struct hd_fault *fault) {
   struct hd_staged *g = &c->staged[arm];
   g->loads = hd_change_hands_over(c, c->plugins[arm]);
-  int32_t code = probe(c, g, arm, fault);
+  int32_t code = c->s->options.recorded ? HADRON_OK : probe(c, g, arm, fault); // what ran once needs no rehearsal
   if (!code) code = places_make(c, g, fault);
   if (!code && g->loads) code = trial_start(c, g, arm, fault);
   if (!code) code = make_occupant(c, g, arm, fault);
@@ -305,6 +305,8 @@ int32_t hd_change_stage(struct hd_change *c, struct hd_fault *fault) {
   if (!code) hd_crash_point(HD_CRASH_CHANGE_STAGED);
   return code;
 }
+
+const char *hd_change_name(const struct hd_change *c) { return c->want.name; }
 
 void hd_change_destroy(struct hd_change *c) {
   if (!c) return;

@@ -34,6 +34,14 @@ int32_t hd_change_stage(struct hd_change *c, struct hd_fault *fault);
 int32_t hd_change_commit(struct hd_change *c, struct hd_changed *out, struct hd_fault *fault);
 void hd_change_destroy(struct hd_change *c); // NULL is fine
 
+// The three parts of a commit, for a session that is built from records: there each comes when its record says so, and nothing is tried in a
+// child. No parts but strategies. hd_change_taken: who sits there now is the session's; before hd_change_destroy.
+int32_t hd_change_open(struct hd_change *c, struct hd_fault *fault);   // books for new seats
+int32_t hd_change_meet(struct hd_change *c, struct hd_fault *fault);   // the exchange
+void hd_change_settle(struct hd_change *c, struct hd_fault *fault);    // roles, weights, splits
+void hd_change_taken(struct hd_change *c);
+const char *hd_change_name(const struct hd_change *c); // of the deployment
+
 // What runs for a name, as a deployment: its seats in their order, warm ones as shadows. HADRON_ERR_NOT_FOUND.
 int32_t hd_session_deployment(const struct hd_session *s, const char *name, struct hd_deployment *out);
 

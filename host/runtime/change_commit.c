@@ -290,7 +290,7 @@ static void on_prepare(void *self, uint32_t shard) {
     if (!of_shard(c, i, shard)) continue;
     c->codes[shard] = hand_over(c, i, shard);
     int64_t took = hd_cycles_to_ns(hd_cycles() - c->from[shard]);
-    if (!c->codes[shard] && took > HD_HANDOVER_NS)
+    if (!c->codes[shard] && took > HD_HANDOVER_NS && !c->s->options.recorded)
       c->codes[shard] = hd_fault_set(&c->faults[shard], HADRON_ERR_TIMEOUT, "%s: handing the state over: expected at most %d ms, found %d ms after %u of %u instances", c->want.name,
                                      (int)(HD_HANDOVER_NS / 1000000), (int)(took / 1000000), i + 1, c->home->seat_count);
   }
@@ -390,10 +390,26 @@ struct trade_part {
   int32_t code;
 };
 
+// What is wanted, or that the trading side settles it: in its own order of events, for who runs this again.
+static int32_t write_wanted(struct hd_change *c, uint8_t stage, struct hd_fault *fault) {
+  struct hadron_deployment part = {.time_ns = c->now_ns, .revision = c->want.revision, .number = c->home->id, .kind = HADRON_KIND_STRATEGY, .stage = stage};
+  bool opens = stage == HADRON_DEPLOYMENT_OPEN;
+  char *text = opens ? hd_deployment_text(&c->want) : NULL;
+  hd_text_copy(part.name, sizeof part.name, c->want.name);
+  if (c->want.arm_count) {
+    memcpy(part.digest, c->want.arms[0].digest, sizeof part.digest);
+    hd_text_copy(part.version, sizeof part.version, c->want.arms[0].version);
+  }
+  int32_t code = opens && !text ? HADRON_ERR_MEMORY : hd_session_write_part(c->s, &part, text);
+  free(text);
+  return code ? hd_fault_set(fault, code, "%s: the journal did not take what is wanted: %s", c->want.name, hadron_error_text(code)) : HADRON_OK;
+}
+
 // Before the meeting: books for new seats. A seat whose change fails afterwards stays, empty, for the next one.
 static void open_seats(void *argument) {
   struct trade_part *t = argument;
   struct hd_change *c = t->c;
+  t->code = write_wanted(c, HADRON_DEPLOYMENT_OPEN, t->fault);
   for (uint32_t i = 0; !t->code && i < c->placing_count; i++) {
     struct hd_placing *p = &c->placings[i];
     if (!p->occupant || c->s->pipeline.portfolio.books[p->seat->id].role) continue;
@@ -455,6 +471,7 @@ static void settle_seat(struct hd_change *c, uint32_t at, struct hd_fault *fault
 static void settle_seats(void *argument) {
   struct trade_part *t = argument;
   struct hd_change *c = t->c;
+  if (write_wanted(c, HADRON_DEPLOYMENT_SETTLE, t->fault)) hd_log_error("CHANGE_SETTLE", "%s", t->fault->text); // it has happened
   for (uint32_t i = 0; i < c->placing_count; i++)
     if (c->placings[i].occupant && c->placings[i].role != HD_ROLE_SHADOW) {
       struct hd_arm *arm = &c->s->pipeline.arms[c->placings[i].seat->id];
@@ -491,8 +508,12 @@ static int32_t meet(struct hd_change *c, struct hd_fault *fault) {
 }
 
 // Versions that sit now are their seats'; those that left are the change's.
-static void hand_in(struct hd_change *c, struct hd_changed *out) {
+void hd_change_taken(struct hd_change *c) {
   for (uint32_t a = 0; a < c->want.arm_count; a++) c->staged[a].occupant = NULL;
+}
+
+static void hand_in(struct hd_change *c, struct hd_changed *out) {
+  hd_change_taken(c);
   *out = (struct hd_changed){.last_sequence = c->record.last_sequence, .state_size = c->record.state_size,
                              .pause_ns = c->s->options.is_virtual ? 0 : atomic_load(&c->meeting.pause_ns)};
   for (uint32_t i = 0; i < c->placing_count; i++) {
@@ -503,13 +524,8 @@ static void hand_in(struct hd_change *c, struct hd_changed *out) {
   }
 }
 
-int32_t hd_change_commit(struct hd_change *c, struct hd_changed *out, struct hd_fault *fault) {
+int32_t hd_change_open(struct hd_change *c, struct hd_fault *fault) {
   struct trade_part t = {c, fault, HADRON_OK};
-  HD_ASSERT(!c->committed);
-  if (c->part) {
-    *out = (struct hd_changed){.swapped = 1};
-    return hd_part_commit(c->part, c->want.revision, &out->pause_ns, fault);
-  }
   int32_t code = plan(c, fault);
   if (!code) {
     plan_moves(c);
@@ -519,13 +535,32 @@ int32_t hd_change_commit(struct hd_change *c, struct hd_changed *out, struct hd_
     if (c->placings[i].occupant && c->placings[i].role == HD_ROLE_SHADOW) code = hd_session_shadow(c->s, c->placings[i].seat->id, fault);
   if (!code) hd_session_trade(c->s, open_seats, &t);
   if (!code) code = t.code;
-  if (!code) code = meet(c, fault);
-  if (code) {
-    plan_fini(c);
-    return code;
-  }
-  hd_crash_point(HD_CRASH_CHANGE_EXCHANGED);
+  if (code) plan_fini(c);
+  return code;
+}
+
+int32_t hd_change_meet(struct hd_change *c, struct hd_fault *fault) {
+  int32_t code = meet(c, fault);
+  if (code) plan_fini(c);
+  return code;
+}
+
+void hd_change_settle(struct hd_change *c, struct hd_fault *fault) {
+  struct trade_part t = {c, fault, HADRON_OK};
   hd_session_trade(c->s, settle_seats, &t);
+}
+
+int32_t hd_change_commit(struct hd_change *c, struct hd_changed *out, struct hd_fault *fault) {
+  HD_ASSERT(!c->committed);
+  if (c->part) {
+    *out = (struct hd_changed){.swapped = 1};
+    return hd_part_commit(c->part, c->want.revision, &out->pause_ns, fault);
+  }
+  int32_t code = hd_change_open(c, fault);
+  if (!code) code = hd_change_meet(c, fault);
+  if (code) return code;
+  hd_crash_point(HD_CRASH_CHANGE_EXCHANGED);
+  hd_change_settle(c, fault);
   hd_crash_point(HD_CRASH_CHANGE_SETTLED);
   hand_in(c, out);
   hd_log_info("CHANGE", "%s: revision %u: %u swapped, %u opened, %u closed, %u bytes of state, pause %lld ns", c->want.name, c->want.revision, out->swapped, out->opened, out->closed,

@@ -55,7 +55,25 @@ static int32_t port_query(void *self, const struct hadron_order *order) { return
 static uint32_t port_features(void *self, uint16_t venue) {
   return hd_runner_port.features(&((struct hd_live *)self)->session->runner, venue);
 }
-static uint32_t port_state(void *self, uint16_t venue) { return hd_runner_port.state(&((struct hd_live *)self)->session->runner, venue); }
+static uint32_t port_state(void *self, uint16_t venue) {
+  struct hd_live *live = self;
+  return venue < sizeof live->seen / sizeof *live->seen ? atomic_load_explicit(&live->seen[venue], memory_order_relaxed) : HADRON_VENUE_DOWN;
+}
+
+// [trade] A venue's state changes on [io]. From here on orders go by what it is now; written down, because it decides about them.
+static void look_at_venues(struct hd_live *live, int64_t now_ns) {
+  struct hd_session *s = live->session;
+  uint32_t last = s->runner.shadow_venue ? s->runner.shadow_venue : s->venue_count;
+  for (uint32_t number = 1; number <= last; number++) {
+    uint32_t state = hd_runner_port.state(&s->runner, (uint16_t)number);
+    if (state == atomic_load_explicit(&live->seen[number], memory_order_relaxed)) continue;
+    const struct hadron_venue_status block = {.time_ns = now_ns, .venue = (uint16_t)number, .state = (uint8_t)state, .seen = 1};
+    const struct hd_record_sink *sink = &s->pipeline.sink;
+    static const uint32_t no_text = 0;
+    if (sink->write(sink->self, HADRON_MSG_VENUE_STATUS, &block, sizeof block, &no_text, sizeof no_text, now_ns, HD_RECORD_RESERVED) == HADRON_OK)
+      atomic_store_explicit(&live->seen[number], state, memory_order_relaxed);
+  }
+}
 
 // A command that a venue refuses at the door never left: the gateway hears so by a report.
 static void command_failed(struct hd_live *live, const struct hd_command *c, int32_t code) {
@@ -149,14 +167,25 @@ static void stash_feedback(struct hd_live_shard *s) {
   }
 }
 
-static bool shard_feedback(struct hd_live_shard *s) {
+static void feedback_one(struct hd_live_shard *s) {
   struct hd_pipeline *p = &s->live->session->pipeline;
   if (s->stash_at == s->stash_count) {
     s->stash_at = s->stash_count = 0;
-    return hd_pipeline_feedback(p, s->index);
+    hd_pipeline_feedback(p, s->index);
+    return;
   }
   struct hd_feedback f = s->stash[s->stash_at++]; // a copy: handling it may stash more
   hd_pipeline_heard(p, &f);
+}
+
+// All that waits now. How much that is goes into the journal first: it is the shard's own order of ticks and feedback that made its decisions.
+static bool shard_feedback(struct hd_live_shard *s) {
+  struct hd_pipeline *p = &s->live->session->pipeline;
+  uint32_t count = s->stash_count - s->stash_at + (uint32_t)hd_ring_size(&p->feedback[s->index]);
+  if (count == 0) return false;
+  const struct hadron_heard heard = {hd_clock_wall_ns(), s->index, count};
+  if (hd_record(&p->sink, HADRON_MSG_HEARD, &heard, sizeof heard, heard.time_ns, HD_RECORD_RESERVED)) atomic_fetch_add(&p->sink_errors, 1);
+  for (uint32_t i = 0; i < count; i++) feedback_one(s);
   return true;
 }
 
@@ -272,6 +301,7 @@ static bool trade_once(struct hd_live *live) {
   struct hd_pipeline *p = &live->session->pipeline;
   const struct hadron_venue_report *report;
   bool any = false;
+  look_at_venues(live, hd_clock_wall_ns());
   take_call(live);
   for (int i = 0; i < 64 && (report = hd_ring_peek(&live->reports)); i++) {
     hd_pipeline_report(p, report, hd_clock_wall_ns());
@@ -531,6 +561,8 @@ static int32_t open_threads(struct hd_live *live, struct hd_fault *fault) {
   }
   p->port = (struct hd_venue_port){live, port_submit, port_cancel, port_replace, port_query, port_features, port_state};
   hd_gateway_port(p->gateway, &p->port); // it has its own copy; the shadows' asks for this one
+  if ((code = hd_pipeline_apart(p))) return hd_fault_set(fault, code, "the shards' board of %u marks: out of memory", p->marks.max);
+  p->looks = true;
   p->listener.decided = on_decided;
   p->listener.feedback = on_feedback;
   live->session->runner.other = live;

@@ -75,6 +75,7 @@ struct hd_live {
   struct hd_bell trade_bell, journal_bell;
   struct hd_ring commands;      // orders from [trade] to [io]
   struct hd_ring reports;       // from [io] to [trade]
+  _Atomic uint32_t seen[HD_VENUES_MAX + 2]; // [venue number]: the state that [trade] acts by
   struct hd_ring adjustments;   // corporate actions, from [io] to [trade]
   _Atomic(struct hd_live_call *) call; // one at a time, from [io] to [trade]
   struct hd_histogram tick_to_order;   // threads: ns from receipt to the order's way into its ring

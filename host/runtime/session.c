@@ -43,6 +43,7 @@ static int32_t sink_write(void *self, uint16_t template_id, const void *block, u
 
 static void on_alert(void *self, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue, const char *text) {
   struct hd_session *s = self;
+  if (s->options.recorded) return;
   const char *name = instrument > 0 && instrument <= s->pipeline.instruments.count ? s->pipeline.instruments.rows[instrument].name : "";
   (void)arm;
   (void)venue;
@@ -53,6 +54,7 @@ static void on_alert(void *self, uint32_t severity, int32_t code, uint32_t arm, 
 }
 
 void hd_session_alert(struct hd_session *s, uint32_t severity, int32_t code, uint32_t arm, int64_t now_ns, const char *text) {
+  if (s->options.recorded) return; // it was told when it happened
   const struct hadron_alert block = {.time_ns = now_ns, .code = code, .arm = arm, .severity = (uint8_t)severity};
   (void)hd_record_text(&s->pipeline.sink, HADRON_MSG_ALERT, &block, sizeof block, text, now_ns);
   atomic_fetch_add(&s->alerts, 1);
@@ -79,7 +81,7 @@ static void on_fault(void *self, struct hd_engine_instance *ei, int32_t code, bo
   atomic_fetch_add_explicit(&arm->occupant->faults, 1, memory_order_relaxed);
   instance->errors++;
   if (fenced) atomic_fetch_add_explicit(&arm->occupant->fenced, 1, memory_order_relaxed);
-  if (s->recovering) return;
+  if (s->recovering || s->options.recorded) return;
   if (fenced) record_fenced(s, ei, code, instance->name);
   // One line per kind of trouble is enough: the first errors, then powers of two.
   if (!fenced && (ei->errors & (ei->errors - 1)) != 0) return;
@@ -96,7 +98,7 @@ static void on_first(void *self, struct hd_engine_instance *ei, uint64_t sequenc
     ei->fresh = 1;
     return;
   }
-  if (atomic_exchange(&arm->swap_told, true)) return;
+  if (atomic_exchange(&arm->swap_told, true) || s->options.recorded) return;
   arm->swap.stage = HADRON_SWAP_FIRST;
   arm->swap.first_sequence = sequence;
   arm->swap.pause_ns = s->options.is_virtual ? 0 : atomic_load(&arm->swap_pause_ns);
@@ -131,6 +133,7 @@ int32_t hd_session_plugin_path(const struct hd_config *config, const char *plugi
 
 int32_t hd_session_load(struct hd_session *s, const struct hd_config_plugin *c, uint32_t kind, const struct hd_plugin **out,
                         struct hd_fault *fault) {
+  if (s->options.recorded) return hd_session_recorded_plugin(s, kind, c->name, out, fault);
   return hd_session_part(s, c, kind, out, fault);
 }
 
@@ -153,12 +156,13 @@ static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
   struct hd_pipeline_options o = {
       .mode = c->mode, .shards = c->shards, .lane_ticks = c->lane_ticks, .instruments_max = c->universe_max,
       .arm_max = s->arm_max, .session = s->trace_seed, .open_universe = c->universe_open,
-      .record_ticks = c->journal_ticks && s->journal, .record_rejects = c->journal_rejects, .cash = c->cash, .normalize = c->normalize,
+      .record_ticks = c->journal_ticks && s->journal && !s->options.recorded, .record_rejects = c->journal_rejects, .cash = c->cash, .normalize = c->normalize,
       .limits = c->limits, .gateway = c->gateway, .equity_every_ns = c->equity_every_ns,
       .measure_every = c->measure_every,
       .engine = {.errors_max = c->errors_max, .volatile_above = c->lanes.volatile_above, .volatility_decay = c->volatility_decay,
                  .measure_every = c->measure_every}};
-  const struct hd_record_sink sink = {s, sink_write};
+  const struct hd_session_recorded *recorded = s->options.recorded;
+  const struct hd_record_sink sink = recorded ? (struct hd_record_sink){recorded->self, recorded->write} : (struct hd_record_sink){s, sink_write};
   const struct hd_venue_port port = {&s->runner, hd_runner_port.submit, hd_runner_port.cancel, hd_runner_port.replace,
                                      hd_runner_port.query, hd_runner_port.features, hd_runner_port.state};
   const struct hd_pipeline_listener listener = {.self = s, .alert = on_alert, .fault = on_fault, .first = on_first};
@@ -168,8 +172,10 @@ static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
 }
 
 static int32_t write_session(struct hd_session *s, bool end, struct hd_fault *fault) {
+  if (s->options.recorded) return HADRON_OK;
+  uint8_t form = s->options.is_virtual ? 4 : s->config->threads ? 2 : 0;
   struct hadron_session record = {.session = {{0}}, .time_ns = s->runner.now_ns, .seed = s->config->seed, .shards = s->config->shards,
-                                  .mode = (uint8_t)s->config->mode, .flags = end};
+                                  .mode = (uint8_t)s->config->mode, .flags = end ? 1 : form};
   memcpy(record.session.bytes, &s->trace_seed, sizeof s->trace_seed);
   size_t size = end ? 0 : hd_config_print(s->config, NULL, 0);
   uint32_t *tail = calloc(1, sizeof *tail + size + 1);
@@ -185,6 +191,7 @@ static int32_t write_session(struct hd_session *s, bool end, struct hd_fault *fa
 int32_t hd_session_define(struct hd_session *s, uint32_t first) {
   const struct hd_instruments *t = &s->pipeline.instruments;
   s->defined = true;
+  if (s->options.recorded) return HADRON_OK;
   for (uint32_t handle = first; handle <= t->listing_count; handle++) {
     struct hadron_instrument_definition d;
     hd_instruments_definition(t, t->listings[handle].instrument, handle, &d);
@@ -194,6 +201,10 @@ int32_t hd_session_define(struct hd_session *s, uint32_t first) {
   return HADRON_OK;
 }
 
+static int32_t unwritten(int32_t code, const char *what, struct hd_fault *fault) {
+  return hd_fault_set(fault, code, "%s were not written to the journal: %s", what, hadron_error_text(code));
+}
+
 int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const struct hd_session_options *options,
                         struct hd_fault *fault) {
   memset(s, 0, sizeof *s);
@@ -201,6 +212,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   s->options = *options;
   // A backtest is a function of its inputs; a live session must never repeat the ids of another one.
   s->trace_seed = hd_random_mix(config->seed) ^ (options->is_virtual ? 0 : (uint64_t)hd_clock_wall_ns());
+  if (options->recorded) memcpy(&s->trace_seed, options->recorded->session.session.bytes, sizeof s->trace_seed);
   hd_digest_init(&s->digest);
   hd_digest_init(&s->shadow_digest);
   if (!(s->metrics = hd_metrics_create(HD_METRICS_MAX)))
@@ -215,11 +227,14 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if (recovers && (code = hd_recover_instruments(s, fault))) return code;
   if ((code = hd_session_venues(s, fault))) return code;
   if ((code = write_session(s, false, fault))) return code;
+  if ((code = hd_session_write_venues(s))) return unwritten(code, "the venues", fault);
   if (!s->options.is_virtual && (code = hd_session_watch(s, fault))) return code;
   if ((code = hd_session_start_venues(s, fault))) return code;
   if ((code = hd_session_strategies(s, fault))) return code;
   if ((code = hd_session_subscribe(s, fault))) return code;
-  if ((code = hd_session_define(s, 1))) return hd_fault_set(fault, code, "instrument definitions were not written: %s", hadron_error_text(code));
+  if ((code = hd_session_define(s, 1))) return unwritten(code, "instrument definitions", fault);
+  if ((code = hd_session_write_strategies(s))) return unwritten(code, "the strategies", fault);
+  if (s->options.recorded) return HADRON_OK; // what follows comes from its records
   if ((code = hd_session_deploy(s, fault))) return code;
   if (recovers && (code = hd_session_recover(s, NULL, fault))) return code;
   if ((code = hd_session_guard(s, fault))) return code;

@@ -65,6 +65,20 @@ struct hd_session_service {
   bool started;
 };
 
+// A session that is built again from the records of an earlier one, to be fed by hand (verify.h): venues have a number and features and
+// are never called, plugins are those of the records, and what the session writes goes to whoever holds it against the journal.
+struct hd_session_recorded {
+  void *self;
+  struct hadron_session session;                // its first record
+  const struct hadron_instrument_definition *definitions; // by listing; borrowed
+  uint32_t definition_count;
+  // Of the START record of a section, with its text ("": none); NULL: there was none. A shadow's market: HD_SHADOW_MARKET.
+  const struct hadron_deployment *(*part)(void *self, uint32_t kind, const char *name, const char **text);
+  int32_t (*plugin)(void *self, const struct hadron_deployment *part, const struct hd_plugin **out, struct hd_fault *fault);
+  int32_t (*write)(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail, uint32_t tail_size, int64_t now_ns, uint32_t flags);
+};
+#define HD_SHADOW_MARKET "shadow market"
+
 struct hd_session_options {
   bool journal;        // open the journal (live; backtest with --journal)
   bool services;       // start services
@@ -73,6 +87,7 @@ struct hd_session_options {
   bool recover;        // on a virtual clock too: the journal's earlier runs are gone on with; on the wall clock always
   bool versions;       // seats may be opened while it runs: room is kept for them
   struct hd_registry *registry; // what versions there are; borrowed; NULL: plugins are files and no more
+  const struct hd_session_recorded *recorded; // NULL: a session of its own; borrowed
   const char *orders_to; // overrides config->orders_to; NULL: as configured
   const struct hd_disk *disk; // where the journal is; borrowed; NULL: the system's
   const struct hd_plugin *(*builtin)(const char *name); // plugins that are in the program, asked before any file; NULL: there are none

@@ -65,6 +65,12 @@ static int32_t open_version(struct hd_registry *r, const struct hd_version *v, c
   return code;
 }
 
+int32_t hd_session_open_digest(struct hd_registry *r, const uint8_t digest[32], const struct hd_plugin **out, struct hd_fault *fault) {
+  struct hd_version v;
+  int32_t code = hd_registry_find_digest(r, digest, &v, fault);
+  return code ? code : open_version(r, &v, NULL, out, fault);
+}
+
 // Of what is in the file now; what is loaded is compared with it.
 static int32_t file_digest(const char *path, uint8_t digest[32], struct hd_fault *fault) {
   static const size_t step = 65536;
@@ -317,12 +323,23 @@ static int32_t settle_row(struct hd_session *s, struct hd_session_deployed *row,
   return code;
 }
 
+static int32_t recorded_strategy(struct hd_session *s, const struct hd_config_strategy *c, const struct hd_plugin **plugin, const struct hd_deployment **as,
+                                 struct hd_fault *fault) {
+  struct hd_session_deployed *row = NULL;
+  bool deployed = false;
+  int32_t code = new_row(s, &row, fault);
+  if (!code) code = hd_session_recorded_strategy(s, c->base.name, plugin, row, &deployed, fault);
+  if (!code && deployed) *as = &row->now;
+  return code;
+}
+
 int32_t hd_session_strategy(struct hd_session *s, const struct hd_config_strategy *c, const struct hd_plugin **plugin, const struct hd_deployment **as,
                             struct hd_fault *fault) {
   const struct hd_session_plugins from = {s->config, s->options.registry, false, s->options.builtin};
   char file[HD_PLUGIN_PATH_SIZE];
   struct hd_session_deployed *row = NULL;
   *as = NULL;
+  if (s->options.recorded) return recorded_strategy(s, c, plugin, as, fault);
   if (!from.registry || !s->options.versions) return hd_session_load(s, &c->base, HADRON_KIND_STRATEGY, plugin, fault);
   int32_t code = hd_session_load_plugin(&from, &c->base, HADRON_KIND_STRATEGY, file, plugin, fault);
   if (!code) code = new_row(s, &row, fault);

@@ -40,6 +40,8 @@ struct hd_session_plugins {
 // The plugin of a section. file: that it names, may be NULL. out is NULL where a look may not run it: nobody vouches for it yet.
 int32_t hd_session_load_plugin(const struct hd_session_plugins *from, const struct hd_config_plugin *c, uint32_t kind, char *file, const struct hd_plugin **out,
                                struct hd_fault *fault);
+// The plugin of a digest, if the registry has its file.
+int32_t hd_session_open_digest(struct hd_registry *r, const uint8_t digest[32], const struct hd_plugin **out, struct hd_fault *fault);
 // Does a section name a version of the registry ("sma@1.2.0")? Then a backtest needs one too.
 bool hd_session_names_versions(const struct hd_config *config);
 // Is there a registry already?

@@ -3,6 +3,7 @@
 #define HD_RUNTIME_SESSION_INTERNAL_H
 
 #include "runtime/session.h"
+#include "runtime/session_deploy.h"
 
 // session.c
 // Journals an alert, counts it, logs it. [any]
@@ -29,6 +30,19 @@ int32_t hd_session_make_venue(struct hd_session *s, struct hd_venue *v, const st
 
 // session.c: writes the definitions of the listings from this handle on.
 int32_t hd_session_define(struct hd_session *s, uint32_t first);
+
+// session_recorded.c: what a session writes of its parts, and how they come back from that.
+// Writes a DEPLOYMENT record. text NULL: none.
+int32_t hd_session_write_part(struct hd_session *s, const struct hadron_deployment *part, const char *text);
+// Of venues, allocator and strategies, once they are there; and of the market of shadows.
+int32_t hd_session_write_venues(struct hd_session *s);
+int32_t hd_session_write_strategies(struct hd_session *s);
+int32_t hd_session_write_market(struct hd_session *s, const struct hd_venue *v, const struct hd_plugin *plugin);
+// In a session from records: a venue, the instruments with their listings, and plugins.
+int32_t hd_session_recorded_venue(struct hd_session *s, struct hd_venue *v, const struct hd_config_plugin *c, struct hd_fault *fault);
+int32_t hd_session_recorded_instruments(struct hd_session *s, struct hd_fault *fault);
+int32_t hd_session_recorded_plugin(struct hd_session *s, uint32_t kind, const char *name, const struct hd_plugin **out, struct hd_fault *fault);
+int32_t hd_session_recorded_strategy(struct hd_session *s, const char *name, const struct hd_plugin **out, struct hd_session_deployed *row, bool *deployed, struct hd_fault *fault);
 
 // session_shadow.c
 void hd_session_free_shadows(struct hd_session *s);

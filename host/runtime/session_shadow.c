@@ -78,7 +78,7 @@ int32_t hd_session_shadow(struct hd_session *s, uint32_t arm, struct hd_fault *f
   int32_t code = open_room(s, fault);
   if (code) return code;
   struct hd_venue *v = &s->shadows[arm];
-  if (v->started) return HADRON_OK;
+  if (v->started || (s->options.recorded && v->shadow)) return HADRON_OK;
   struct hd_config_plugin market;
   market_like(s, &market);
   if (!market_follows(&market)) return hd_fault_set(fault, HADRON_ERR_MEMORY, "the market of shadow arm %u: out of memory", arm);
@@ -87,10 +87,16 @@ int32_t hd_session_shadow(struct hd_session *s, uint32_t arm, struct hd_fault *f
   free(market.params);
   v->config = NULL;
   if (code) return code;
+  if (s->options.recorded) {
+    hd_runner_shadow(&s->runner, arm);
+    return HADRON_OK;
+  }
   if (!hd_venue_is(v, HADRON_VENUE_FOLLOWS) || !hd_venue_is(v, HADRON_VENUE_ORDERS))
     return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: shadow: plugin \"%s\" cannot be the market of shadow arms: expected one that takes orders and fills them against other venues' ticks, like sim",
                         s->config->path, market.line, market.plugin);
   if ((code = hd_venue_start(v, fault))) return code;
+  if (!atomic_load(&s->runner.shadow_first) && (code = hd_session_write_market(s, v, v->instance->plugin)))
+    return hd_fault_set(fault, code, "the market of the shadow arms was not written to the journal: %s", hadron_error_text(code));
   hd_runner_shadow(&s->runner, arm);
   return HADRON_OK;
 }

@@ -61,6 +61,7 @@ static int64_t venue_now(void *owner) {
 
 int32_t hd_session_make_venue(struct hd_session *s, struct hd_venue *v, const struct hd_config_plugin *c, uint16_t seed, struct hd_fault *fault) {
   const struct hd_plugin *plugin;
+  if (s->options.recorded) return hd_session_recorded_venue(s, v, c, fault);
   int32_t code = hd_session_load(s, c, HADRON_KIND_VENUE, &plugin, fault);
   if (code) return code;
   v->api = plugin->api;
@@ -125,7 +126,7 @@ int32_t hd_session_venues(struct hd_session *s, struct hd_fault *fault) {
   s->runner.is_virtual = s->options.is_virtual;
   if (!s->options.is_virtual) s->runner.now_ns = hd_clock_wall_ns();
   if ((code = choose_order_venue(s, fault))) return code;
-  return add_instruments(s, fault);
+  return s->options.recorded ? hd_session_recorded_instruments(s, fault) : add_instruments(s, fault);
 }
 
 // A simulated venue trades whatever the others quote: it lists every instrument under its canonical name.
@@ -141,6 +142,7 @@ static int32_t list_at_order_venue(struct hd_session *s, struct hd_fault *fault)
 }
 
 int32_t hd_session_start_venues(struct hd_session *s, struct hd_fault *fault) {
+  if (s->options.recorded) return HADRON_OK;
   for (uint32_t i = 0; i < s->venue_count; i++) {
     int32_t code = hd_venue_start(&s->venues[i], fault);
     if (code) return code;
@@ -175,6 +177,7 @@ int32_t hd_session_subscribe_venue(struct hd_session *s, struct hd_venue *v, str
 
 int32_t hd_session_subscribe(struct hd_session *s, struct hd_fault *fault) {
   int32_t code = HADRON_OK;
+  if (s->options.recorded) return HADRON_OK;
   for (uint32_t i = 0; !code && i < s->venue_count; i++) code = hd_session_subscribe_venue(s, &s->venues[i], fault);
   return code;
 }

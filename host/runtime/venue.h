@@ -32,6 +32,7 @@ struct hd_venue {
   uint32_t queue_at, queue_count, queue_room;
   char name[HADRON_NAME_SIZE];
   char words[128];                    // with its last status
+  struct hadron_venue_api recorded;   // of a session that is built from records: features and nothing else
 };
 
 extern const struct hadron_venue_host hd_venue_host; // the capability table "hadron.venue/1"

@@ -1,0 +1,109 @@
+// Inside of the verification. verify.c: sessions and their records; verify_open.c: a session from its first records; verify_out.c: what
+// must come out; verify_feed.c: what goes in.
+#ifndef HD_RUNTIME_VERIFY_INTERNAL_H
+#define HD_RUNTIME_VERIFY_INTERNAL_H
+
+#include "base/assert.h"
+#include "base/banned.h"
+#include "base/text.h"
+#include "journal/journal.h"
+#include "journal/place.h"
+#include "runtime/change.h"
+#include "runtime/part.h"
+#include "runtime/session_internal.h"
+#include "runtime/verify.h"
+
+#define HD_VERIFY_TICKS 8192 // causes that are remembered; a power of two
+
+// One record of a cursor.
+struct hd_verify_record {
+  struct hadron_record r;
+  uint64_t sequence;
+};
+
+struct hd_verify_part {
+  struct hadron_deployment block;
+  char *text; // owned
+};
+
+// Decisions that a shard has made and the trading side has not taken; or feedback that a shard has not heard. A queue that grows.
+struct hd_verify_queue {
+  unsigned char *bytes; // owned
+  size_t size;          // of an element
+  size_t first, count, room;
+};
+
+struct hd_verify_change {
+  struct hd_change *change;
+  bool met;
+  struct hd_verify_change *next;
+};
+
+struct hd_verify {
+  const struct hd_verify_options *options;
+  struct hd_verify_result *result;
+  struct hd_fault *fault;        // of the caller; filled when code is set
+  int32_t code;                  // the first trouble that is not a difference
+  char dir[1100];
+  struct hd_journal_cursor *in, *out;
+  struct hd_verify_record next;  // the next record that must come out
+  bool has_next, out_ended;
+  char cancel_words[40];         // id of an order whose cancel could not be sent, by an alert on the way to `next`
+  int32_t cancel_code;
+  bool running;                  // what comes out counts
+  // The session.
+  struct hd_session_recorded recorded;
+  struct hd_session *session;
+  struct hd_config config;
+  bool configured, threads, recorded_source, is_virtual;
+  struct hd_verify_part *parts;  // owned
+  uint32_t part_count;
+  struct hadron_instrument_definition *definitions; // owned
+  uint32_t definition_count;
+  uint64_t begin;                // position of the first record that is run
+  uint32_t states[HD_VENUES_MAX + 2]; // of venues, by number
+  int64_t now_ns;
+  struct hadron_timer_fired timer; // the last that came out
+  bool timer_fired;
+  struct hd_verify_queue *decided, *heard; // [shard]; owned
+  struct hd_verify_change *changes;
+  struct hadron_tick ticks[HD_VERIFY_TICKS];
+  int64_t start_ns, told_ns;
+  uint64_t total;
+};
+
+struct hd_verify_batch { // in `decided`
+  struct hadron_decision decision;
+  uint64_t last;
+};
+
+// verify.c
+int32_t hd_verify_read(struct hd_verify *v, struct hd_journal_cursor *c, struct hd_verify_record *out); // HADRON_ERR_AGAIN: the end
+void *hd_verify_push(struct hd_verify *v, struct hd_verify_queue *q); // room for one more; NULL: no memory, and v->code says so
+const void *hd_verify_front(const struct hd_verify_queue *q);          // NULL: empty
+void hd_verify_pop(struct hd_verify_queue *q);
+static inline bool hd_verify_over(const struct hd_verify *v) { return v->code || v->result->first.kind; }
+// A root block of this type, whatever the writer's version: false if it is shorter.
+#define HD_VERIFY_BLOCK(record, type) ((record)->r.block_length >= sizeof(type) ? (const type *)(record)->r.bytes : NULL)
+const char *hd_verify_text(const struct hd_verify_record *r, uint32_t *size); // of the variable part; not terminated
+
+// verify_open.c: builds the session that begins with this record, up to the first record that is run.
+int32_t hd_verify_open(struct hd_verify *v, const struct hd_verify_record *first);
+void hd_verify_close(struct hd_verify *v);
+int32_t hd_verify_part_add(struct hd_verify *v, const struct hd_verify_record *r);
+int32_t hd_verify_plugin(struct hd_verify *v, uint32_t kind, const char *name, const char *version, const uint8_t digest[32], const struct hd_plugin **out);
+
+// verify_out.c
+extern const struct hd_venue_port hd_verify_port; // self: struct hd_verify
+int32_t hd_verify_write(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail, uint32_t tail_size, int64_t now_ns, uint32_t flags);
+bool hd_verify_is_output(const struct hd_verify *v, const struct hd_verify_record *r);
+const struct hd_verify_record *hd_verify_expected(struct hd_verify *v); // NULL: nothing more
+void hd_verify_missing(struct hd_verify *v, const struct hd_verify_record *r);
+void hd_verify_differs(struct hd_verify *v, const struct hd_verify_record *expected, uint16_t template_id, const void *block, uint16_t size);
+
+// verify_feed.c
+void hd_verify_feed(struct hd_verify *v, const struct hd_verify_record *r);
+void hd_verify_finish(struct hd_verify *v); // what the last events have left behind
+void hd_verify_listen(struct hd_verify *v); // the pipeline's ways out
+
+#endif
