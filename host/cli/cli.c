@@ -14,7 +14,7 @@
 const struct hd_command hd_commands[] = {
     {"run", "CONFIG [--duration 30s] [--dry-run|--paper|--live] [--check] [--set key=value]... [--json]", "run a configuration live or on paper", hd_run_help, hd_run_command},
     {"backtest", "CONFIG [--data FILE]... [--from TIME] [--to TIME] [--set key=value]... [--json]", "run a configuration over recorded data", hd_backtest_help, hd_backtest_command},
-    {"replay", "CONFIG [--data FILE]... [--speed N] [--pause] [--seek TIME] [--set key=value]...", "play recorded data at a chosen speed", hd_replay_help, hd_replay_command},
+    {"replay", "CONFIG|JOURNAL [--verify | --with NAME@VERSION] [--data FILE]... [--speed N] [--pause] [--seek PLACE] [--set key=value]...", "play recorded data at a chosen speed, or prove that a journal comes out the same", hd_replay_help, hd_replay_command},
     {"status", "[--watch] [--json]", "what the running host is doing", hd_status_help, hd_status_command},
     {"positions", "[--json]", "what the running host holds", hd_positions_help, hd_positions_command},
     {"orders", "[--json]", "the running host's open orders", hd_orders_help, hd_orders_command},
@@ -66,7 +66,7 @@ static void print_overview(FILE *to) {
 
 static void print_help(const struct hd_command *c) {
   printf("Usage: hadron %s %s\n\n%c%s.\n\n%s", c->name, c->arguments, c->summary[0] - 'a' + 'A', c->summary + 1, c->help);
-  printf("\nExit status: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 bad data, 5 no host is running, 6 refused.\n");
+  printf("\nExit status: 0 done, 1 failed, 2 wrong usage, 3 wrong configuration, 4 bad data, 5 no host is running, 6 refused, 7 differs.\n");
 }
 
 // Does the command's name match the first words? Returns how many words it took; 0: no.

@@ -17,6 +17,7 @@ enum hd_exit {
   HD_EXIT_DATA = 4,        // the input data is missing or broken
   HD_EXIT_NOT_RUNNING = 5, // no host answers on the control socket
   HD_EXIT_REFUSED = 6,     // the host refused the command
+  HD_EXIT_DIFFERS = 7,     // a journal run again gives something else
 };
 
 struct hd_command {

@@ -14,6 +14,7 @@
 #include "cli/report.h"
 #include "cli/sample.h"
 #include "cli/setup.h"
+#include "cli/verify.h"
 #include "control/control.h"
 
 const char hd_replay_help[] =
@@ -26,6 +27,16 @@ const char hd_replay_help[] =
     "  --duration D       stop after this much virtual time\n"
     "  --set key=value    override a key of the configuration; may be given several times\n"
     "  --json             print the report as one JSON object at the end\n"
+    "\n"
+    "JOURNAL is a journal's directory, or a data directory with one: its ticks are played, with the configuration that it was made with.\n"
+    "  --verify           run the same versions over all that came in, and hold every decision, intent, order, event, execution and\n"
+    "                     allocation against the journal, byte for byte; names the first difference, and exits with 7\n"
+    "  --with NAME@VERSION  what another version would have decided and earned on the same ticks; NAME=FILE takes a file\n"
+    "  --strategy NAME    with --with: the section, where several use the plugin\n"
+    "  --session N        the N-th session of the journal alone; --with and playing take the last one's configuration\n"
+    "  --plugin FILE      with --verify and --with: a version that the registry does not have; may be given several times\n"
+    "  --data-dir DIR     with --verify and --with: of the registry, where it is not the journal's\n"
+    "  --no-progress      no progress bar\n"
     "\n"
     "Keys: space pauses and goes on, s handles one tick, S a hundred, + and - change the speed, f winds on by a minute, b back by a\n"
     "minute, q ends. `hadron status --watch` in another terminal shows the books.\n";
@@ -194,8 +205,10 @@ static int run(struct replay_command *r) {
 
 int hd_replay_command(int argc, char **argv) {
   static struct replay_command r = {.options = {.speed = 1}};
+  if (hd_verify_is_asked(argc, argv)) return hd_verify_command(argc, argv);
   int code = parse(&r, argc, argv);
   if (code) return code;
+  if (r.data_count == 0 && hd_setup_is_journal(r.setup.path)) r.data[r.data_count++] = r.setup.path;
   bool good = hd_setup_setf(&r.setup, "mode=backtest") && hd_setup_setf(&r.setup, "journal.enabled=false");
   if (good && r.data_count) good = hd_setup_data(&r.setup, r.data, r.data_count);
   if (good && r.from) good = hd_setup_setf(&r.setup, "venues.replay.params.from=%s", r.from);

@@ -102,9 +102,66 @@ static void market_settle(struct hd_config *c) {
   }
 }
 
+// ---- a journal as its own configuration ----------------------------------------------------------------------------------------------
+
+static int32_t journal_cursor(const char *path, struct hd_journal_cursor **cursor, struct hd_fault *fault) {
+  char inside[PATH_MAX];
+  int32_t code = hd_journal_cursor_open(path, cursor, fault);
+  if (code != HADRON_ERR_NOT_FOUND || snprintf(inside, sizeof inside, "%s/journal", path) >= (int)sizeof inside) return code;
+  struct hd_fault second;
+  return hd_journal_cursor_open(inside, cursor, &second) == HADRON_OK ? HADRON_OK : code;
+}
+
+bool hd_setup_is_journal(const char *path) {
+  struct stat st;
+  struct hd_journal_cursor *cursor;
+  struct hd_fault fault;
+  if (stat(path, &st) || !S_ISDIR(st.st_mode) || journal_cursor(path, &cursor, &fault)) return false;
+  hd_journal_cursor_close(cursor);
+  return true;
+}
+
+// The text of the session's first record; *text: owned by the caller.
+static int32_t journal_text(const struct hd_setup *s, char **text, struct hd_fault *fault) {
+  struct hd_journal_cursor *cursor;
+  struct hadron_record r;
+  uint32_t number = 0;
+  *text = NULL;
+  int32_t code = journal_cursor(s->path, &cursor, fault);
+  while (!code && !(s->session && number == s->session) && !(code = hd_journal_cursor_next(cursor, &r, fault))) {
+    const struct hadron_session *session = r.bytes;
+    uint32_t size;
+    if (r.template_id != HADRON_MSG_SESSION || r.block_length < sizeof *session || (session->flags & 1) || r.size < r.block_length + sizeof size) continue;
+    number++;
+    if (s->session && number != s->session) continue;
+    memcpy(&size, (const char *)r.bytes + r.block_length, sizeof size);
+    if (size > r.size - r.block_length - sizeof size) size = (uint32_t)(r.size - r.block_length - sizeof size);
+    free(*text);
+    *text = strndup((const char *)r.bytes + r.block_length + sizeof size, size);
+  }
+  if (code == HADRON_ERR_AGAIN) code = HADRON_OK;
+  hd_journal_cursor_close(cursor);
+  if (!code && !*text) code = hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "%s: there is no session %u in it", s->path, s->session);
+  return code;
+}
+
+static uint32_t load(struct hd_setup *s, struct hd_config_error *errors) {
+  char *text;
+  struct hd_fault fault = {0};
+  if (!hd_setup_is_journal(s->path)) return hd_config_load(&s->config, s->path, s->sets, s->set_count, errors);
+  if (journal_text(s, &text, &fault)) {
+    errors[0].line = 0;
+    hd_text_copy(errors[0].text, sizeof errors[0].text, fault.text);
+    return 1;
+  }
+  uint32_t count = hd_config_load_text(&s->config, s->path, text, strlen(text), s->sets, s->set_count, errors);
+  free(text);
+  return count;
+}
+
 int hd_setup_load(struct hd_setup *s, const char *command) {
   static struct hd_config_error errors[HD_CONFIG_ERRORS_MAX];
-  uint32_t count = hd_config_load(&s->config, s->path, s->sets, s->set_count, errors);
+  uint32_t count = load(s, errors);
   for (uint32_t i = 0; i < count; i++) {
     if (errors[i].line) fprintf(stderr, "%s:%d: %s\n", s->path, errors[i].line, errors[i].text);
     else fprintf(stderr, "%s: %s\n", s->path, errors[i].text);

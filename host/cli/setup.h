@@ -15,6 +15,7 @@ struct hd_setup {
   uint32_t owned_count;
   bool data, fills;            // recordings were given: they are the market; a simulated venue was added to fill against it
   bool json;
+  uint32_t session;            // where `path` is a journal: whose configuration of its sessions, from 1; 0: the last one's
   struct hd_registry *registry; // hd_setup_registry; NULL: none
 };
 
@@ -24,7 +25,9 @@ __attribute__((format(printf, 2, 3))) bool hd_setup_setf(struct hd_setup *s, con
 // --data FILE: gives the files to the venue that replays, adding one if the configuration has none. Venues that bring a
 // market of their own are left out, or fill against the recorded one instead.
 bool hd_setup_data(struct hd_setup *s, const char *const *files, uint32_t count);
-// Loads; prints every error with file and line; an exit code.
+// Is this the directory of a journal, or a data directory with one?
+bool hd_setup_is_journal(const char *path);
+// Loads; a journal stands for the configuration that it was made with. Prints every error with file and line; an exit code.
 int hd_setup_load(struct hd_setup *s, const char *command);
 // Opens the registry where a section names a version of it ("sma@1.2.0"); else plugins are files. An exit code.
 int hd_setup_registry(struct hd_setup *s, const char *command);

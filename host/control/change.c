@@ -38,6 +38,7 @@ struct change {
 struct plan {
   struct hd_control *c;
   uint32_t uid, count, done;
+  bool recorded;         // it is in the journal already
   int32_t code;
   struct hd_fault *fault;
   struct hd_config keys; // the configuration as it will be: only the fields of live keys count
@@ -262,7 +263,7 @@ static int32_t apply_rules(struct plan *plan, const struct change *ch) {
 static int32_t apply_one(struct plan *plan, const struct change *ch) {
   char text[sizeof ch->key + sizeof ch->value + 8];
   snprintf(text, sizeof text, "set %s=%s", ch->key, ch->value);
-  int32_t code = hd_control_journal(plan->c, plan->uid, text, plan->fault);
+  int32_t code = plan->recorded ? HADRON_OK : hd_control_journal(plan->c, plan->uid, text, plan->fault);
   if (code) return code;
   switch (ch->kind) {
   case CHANGE_PARAM: return apply_param(plan, ch);
@@ -354,4 +355,22 @@ json_t *hd_change_set(struct hd_control *c, const json_t *request, uint32_t uid,
   json_t *result = carry_out(plan, json_object_get(request, "values"));
   free(plan);
   return result;
+}
+
+int32_t hd_control_set_again(struct hd_session *s, const char *assignment, struct hd_fault *fault) {
+  struct plan *plan = calloc(1, sizeof *plan);
+  struct hd_control *c = calloc(1, sizeof *c);
+  json_t *row = json_string(assignment);
+  int32_t code = plan && c && row ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "set %s: out of memory", assignment);
+  if (!code) {
+    c->options.session = s;
+    plan->c = c, plan->fault = fault, plan->keys = *s->config, plan->recorded = true;
+    code = read_assignment(plan, row);
+    if (!code) apply(plan);
+    if (!code) code = plan->code;
+  }
+  json_decref(row);
+  free(c);
+  free(plan);
+  return code;
 }

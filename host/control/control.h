@@ -45,4 +45,7 @@ json_t *hd_control_tell(struct hd_control *c, const char *command);
 // The status once the live object is closed or the replay is over: what the run came to.
 json_t *hd_control_final(struct hd_control *c);
 
+// Carries out a `set` that the journal has, in a session that is built from it: "risk.position_max=100".
+int32_t hd_control_set_again(struct hd_session *s, const char *assignment, struct hd_fault *fault);
+
 #endif
