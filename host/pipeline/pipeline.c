@@ -598,7 +598,6 @@ void hd_pipeline_venue_status(struct hd_pipeline *p, uint16_t venue, uint32_t st
 
 void hd_pipeline_sample(struct hd_pipeline *p, int64_t now_ns) {
   p->now_ns = now_ns;
-  hd_pipeline_look(p, now_ns);
   hd_portfolio_mark_all(&p->portfolio);
   equity_all(p, now_ns);
   for (uint32_t arm = 0; arm <= p->arm_count; arm++) {

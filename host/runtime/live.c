@@ -688,7 +688,9 @@ void hd_live_close(struct hd_live *live) {
   atomic_store(&live->stop, true);
   uint32_t shards = live->shards ? live->session->config->shards : 0;
   if (shards) stop_threads(live);
-  hd_pipeline_sample(&live->session->pipeline, hd_clock_wall_ns());
+  int64_t end_ns = hd_clock_wall_ns();
+  hd_pipeline_look(&live->session->pipeline, end_ns);
+  hd_pipeline_sample(&live->session->pipeline, end_ns);
   for (uint32_t i = 0; live->services && i < live->session->service_count; i++)
     join(live->services[i].thread, &live->services[i].running, &live->services[i].bell);
   join(live->journal_thread, &live->journal_running, &live->journal_bell); // one thread at a time maintains the journal
