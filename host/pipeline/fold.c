@@ -72,6 +72,7 @@ static void on_tick(struct hd_fold *f, const struct hadron_tick *recorded) {
 }
 
 static void on_timer(struct hd_fold *f, const struct hadron_timer_fired *fired) {
+  if (fired->instrument == 0) return; // the trading thread's own
   if (!instrument_known(f, fired->instrument)) return;
   uint32_t arm = fired->arm <= f->p->options.arm_max ? f->map[fired->arm] : 0;
   if (fired->arm != 0 && arm == 0) return; // somebody who is not there, or has begun anew

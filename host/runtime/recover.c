@@ -27,7 +27,8 @@ typedef int32_t take_record(void *user, const struct hadron_record *record, stru
 static int32_t walk(struct hd_session *s, uint64_t from, take_record *take, void *user, struct hd_fault *fault) {
   struct hd_journal_cursor *cursor;
   struct hadron_record record;
-  int32_t code = hd_journal_cursor_open_on(s->options.disk, hd_journal_dir(s->journal), &cursor, fault);
+  const char *dir = s->options.recorded ? s->options.recorded->journal : hd_journal_dir(s->journal);
+  int32_t code = hd_journal_cursor_open_on(s->options.disk, dir, &cursor, fault);
   if (code == HADRON_ERR_NOT_FOUND) return HADRON_OK;
   if (code) return hd_fault_prefix(fault, "recovery: ");
   if (from > 0) code = hd_journal_cursor_seek(cursor, from, fault);
@@ -70,10 +71,10 @@ static int32_t scan_record(void *user, const struct hadron_record *record, struc
 }
 
 int32_t hd_recover_scan(struct hd_session *s, struct hd_fault *fault) {
-  HD_ASSERT(s->journal && !s->recover);
+  HD_ASSERT((s->journal || s->options.recorded) && !s->recover);
   if (!(s->recover = calloc(1, sizeof *s->recover))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "recovery: out of memory");
   s->recover->session = s;
-  s->recover->to = hd_journal_end(s->journal);
+  s->recover->to = s->options.recorded ? s->options.recorded->recover_to : hd_journal_end(s->journal);
   return walk(s, 0, scan_record, s->recover, fault);
 }
 

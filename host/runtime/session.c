@@ -221,7 +221,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   hd_lua_limits_set(&lua);
   int32_t code = open_journal(s, fault);
   if (code) return code;
-  bool recovers = s->journal && (options->recover || !options->is_virtual);
+  bool recovers = options->recorded ? options->recorded->recovers : s->journal && (options->recover || !options->is_virtual);
   if (recovers && (code = hd_recover_scan(s, fault))) return code;
   if ((code = open_pipeline(s, fault))) return code;
   if (recovers && (code = hd_recover_instruments(s, fault))) return code;

@@ -72,6 +72,9 @@ struct hd_session_recorded {
   struct hadron_session session;                // its first record
   const struct hadron_instrument_definition *definitions; // by listing; borrowed
   uint32_t definition_count;
+  bool recovers;                                // it begins with a recovery: from the journal, up to a position
+  const char *journal;                          // its directory; borrowed
+  uint64_t recover_to;
   // Of the START record of a section, with its text ("": none); NULL: there was none. A shadow's market: HD_SHADOW_MARKET.
   const struct hadron_deployment *(*part)(void *self, uint32_t kind, const char *name, const char **text);
   int32_t (*plugin)(void *self, const struct hadron_deployment *part, const struct hd_plugin **out, struct hd_fault *fault);

@@ -114,8 +114,10 @@ static const struct hadron_instrument_definition *definition_of(const struct hd_
 static int32_t add_one(struct hd_session *s, uint32_t id, struct hd_fault *fault) {
   const struct hd_config *c = s->config;
   const struct hadron_instrument_definition *d = definition_of(s->options.recorded, id);
-  bool listed = id <= c->instrument_count;
-  struct hd_instrument row = listed ? c->instruments[id - 1].definition : (struct hd_instrument){.asset = 0};
+  const struct hd_config_instrument *listed = NULL;
+  for (uint32_t i = 0; i < c->instrument_count && !listed; i++)
+    if (d ? strcmp(c->instruments[i].definition.name, d->name) == 0 : !s->recover && i + 1 == id) listed = &c->instruments[i];
+  struct hd_instrument row = listed ? listed->definition : (struct hd_instrument){.asset = 0};
   uint32_t made = 0;
   if (d) {
     memcpy(row.name, d->name, sizeof row.name);
@@ -125,15 +127,22 @@ static int32_t add_one(struct hd_session *s, uint32_t id, struct hd_fault *fault
     row.lot = d->lot;
     row.multiplier = d->multiplier;
   }
-  int32_t code = d || listed ? hd_instruments_add(&s->pipeline.instruments, &row, &made) : HADRON_ERR_CORRUPT;
-  if (!code && listed) s->pipeline.risk.instrument[id] = c->instruments[id - 1].risk;
+  struct hd_instruments *t = &s->pipeline.instruments;
+  bool known = id <= t->count; // from a run before this one
+  int32_t code = known ? HADRON_OK : d || listed ? hd_instruments_add(t, &row, &made) : HADRON_ERR_CORRUPT;
+  if (known && d) {
+    struct hd_instrument *is = &t->rows[id];
+    is->asset = row.asset, is->increment = row.increment, is->lot = row.lot, is->multiplier = row.multiplier;
+    is->retired = false;
+  }
+  if (!code && listed) s->pipeline.risk.instrument[id] = listed->risk;
   return code ? hd_fault_set(fault, code, "instrument %u of the journal (%s): %s", id, d ? d->name : "no record of it", hadron_error_text(code)) : HADRON_OK;
 }
 
 int32_t hd_session_recorded_instruments(struct hd_session *s, struct hd_fault *fault) {
   const struct hd_session_recorded *r = s->options.recorded;
   struct hd_instruments *t = &s->pipeline.instruments;
-  uint32_t last = s->config->instrument_count, handle;
+  uint32_t last = s->recover ? t->count : s->config->instrument_count, handle;
   int32_t code = HADRON_OK;
   for (uint32_t i = 0; i < r->definition_count; i++)
     if (r->definitions[i].instrument > last) last = r->definitions[i].instrument;

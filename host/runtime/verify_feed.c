@@ -3,6 +3,7 @@
 // clock says so. With threads each record is one thread's event: a shard's TICK, TIMER or HEARD, the trading thread's DECISION,
 // VENUE_REPORT, MARK, TIMER; decisions and feedback wait in queues until it is their turn.
 #include "base/clock.h"
+#include "runtime/recover.h"
 #include "runtime/verify_internal.h"
 
 // ---- the pipeline's ways out ---------------------------------------------------------------------------------------------------------
@@ -41,7 +42,12 @@ void hd_verify_listen(struct hd_verify *v) {
   p->port = hd_verify_port;
   p->port.self = v;
   hd_gateway_port(p->gateway, &p->port); // it has its own copy
-  if (!v->threads) return;
+  if (!v->recorded.recovers) hd_verify_listen_threads(v);
+}
+
+void hd_verify_listen_threads(struct hd_verify *v) {
+  struct hd_pipeline *p = &v->session->pipeline;
+  if (!v->threads || p->board.cells) return;
   if (hd_pipeline_apart(p)) v->code = hd_fault_set(v->fault, HADRON_ERR_MEMORY, "marks of the shards: out of memory");
   p->listener.decided = on_decided;
   p->listener.feedback = on_feedback;
@@ -244,22 +250,30 @@ static void feed_operator(struct hd_verify *v, const struct hd_verify_record *r)
   else if (strncmp(words, "set ", 4) == 0) set(v, words + 4);
 }
 
-// A budget of time is measured: what it led to is in the journal alone.
+// A budget of time is measured: who was fenced for it is in the journal alone.
 static void feed_alert(struct hd_verify *v, const struct hd_verify_record *r) {
   const struct hadron_alert *a = HD_VERIFY_BLOCK(r, struct hadron_alert);
   struct hd_session *s = v->session;
   uint32_t size;
   const char *text = hd_verify_text(r, &size);
-  char words[512];
-  if (!a || a->code != HADRON_ERR_BUDGET || a->arm == 0 || a->arm > s->arm_count || !s->arms[a->arm - 1].occupant) return;
-  snprintf(words, sizeof words, "%.*s", (int)size, text);
-  if (!strstr(words, " took ")) return; // the others are counted here as they were there
+  if (!a || a->arm == 0 || a->arm > s->arm_count || size < 8 || memcmp(text, "fenced: ", 8) != 0) return;
   struct hd_session_arm *arm = &s->arms[a->arm - 1];
-  bool all = strstr(words, "the version is switched off") != NULL, one = strstr(words, "it gets no more calls") != NULL;
-  for (uint32_t i = 0; (all || one) && i < arm->seat_count; i++) {
+  for (uint32_t i = 0; arm->occupant && i < arm->seat_count; i++) {
     size_t length = strlen(arm->occupant->instances[i].name);
-    if (all || (strncmp(words, arm->occupant->instances[i].name, length) == 0 && words[length] == ':')) arm->seats[i].fenced = 1;
+    if (length == size - 8 && memcmp(arm->occupant->instances[i].name, text + 8, length) == 0) arm->seats[i].fenced = 1;
   }
+}
+
+// ---- recovery ------------------------------------------------------------------------------------------------------------------------
+
+// The session had made its state from the journal up to here; so does this one. What was under way then goes on as it did.
+static void feed_recovered(struct hd_verify *v, const struct hd_verify_record *r) {
+  const struct hadron_recovered *block = HD_VERIFY_BLOCK(r, struct hadron_recovered);
+  if (!block || !v->recorded.recovers) return;
+  v->session->runner.now_ns = block->time_ns;
+  if (hd_session_recover(v->session, NULL, v->fault)) v->code = v->fault->code;
+  now(v, block->time_ns);
+  hd_verify_listen_threads(v);
 }
 
 // ---- versions --------------------------------------------------------------------------------------------------------------------------
@@ -369,10 +383,14 @@ static void make(struct hd_verify *v, const struct hd_verify_record *r) {
   if (!is_made(v, r) && r->r.template_id == HADRON_MSG_SWAP) feed_swap(v, r);
   if (!v->threads)
     while (!is_made(v, r) && hd_pipeline_feedback(p, 0)) continue;
-  if (!v->threads && !is_made(v, r)) sample_is_due(v);
-  if (!v->threads && !is_made(v, r) && hd_pipeline_next(p) <= r->r.time_ns) timers(v, r->r.time_ns, true);
+  // The sample at the end of a run is of no period: the clock stood still before it.
   const struct hadron_equity *sample = is_made(v, r) ? NULL : expected_sample(v);
-  if (sample) hd_pipeline_sample(p, sample->time_ns);
+  bool last = sample && sample->time_ns != p->next_equity_ns;
+  if (!v->threads && !is_made(v, r) && !last) {
+    sample_is_due(v);
+    if (hd_pipeline_next(p) <= r->r.time_ns) timers(v, r->r.time_ns, true);
+  }
+  if (last || (sample && !is_made(v, r))) hd_pipeline_sample(p, sample->time_ns);
   if (!is_made(v, r)) hd_verify_missing(v, r);
 }
 
@@ -392,6 +410,7 @@ void hd_verify_feed(struct hd_verify *v, const struct hd_verify_record *r) {
   case HADRON_MSG_OPERATOR: feed_operator(v, r); break;
   case HADRON_MSG_DEPLOYMENT: feed_deployment(v, r); break;
   case HADRON_MSG_ALERT: feed_alert(v, r); break;
+  case HADRON_MSG_RECOVERED: feed_recovered(v, r); break;
   default: break;
   }
 }

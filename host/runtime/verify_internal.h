@@ -105,5 +105,6 @@ void hd_verify_differs(struct hd_verify *v, const struct hd_verify_record *expec
 void hd_verify_feed(struct hd_verify *v, const struct hd_verify_record *r);
 void hd_verify_finish(struct hd_verify *v); // what the last events have left behind
 void hd_verify_listen(struct hd_verify *v); // the pipeline's ways out
+void hd_verify_listen_threads(struct hd_verify *v); // with threads: those between shards and trading; after a recovery
 
 #endif

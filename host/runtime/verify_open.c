@@ -50,6 +50,25 @@ static bool take_setup(struct hd_verify *v, const struct hd_verify_record *r) {
   }
 }
 
+// Whether it recovers is said behind what was deployed before the first event.
+static int32_t find_recovery(struct hd_verify *v) {
+  struct hd_verify_record r;
+  int32_t code = HADRON_OK;
+  for (bool more = true; more && !(code = hd_verify_read(v, v->in, &r));) {
+    const struct hadron_recovered *block = r.r.template_id == HADRON_MSG_RECOVERED ? HD_VERIFY_BLOCK(&r, struct hadron_recovered) : NULL;
+    switch (r.r.template_id) {
+    case HADRON_MSG_ARM: case HADRON_MSG_ALERT: case HADRON_MSG_OPERATOR: case HADRON_MSG_INSTRUMENT: case HADRON_MSG_VENUE_STATUS:
+    case HADRON_MSG_DEPLOYMENT: case HADRON_MSG_SWAP: case HADRON_MSG_ALLOCATION: break;
+    default: more = false;
+    }
+    if (!block) continue;
+    v->recorded.recovers = true;
+    v->recorded.recover_to = block->position;
+    v->recorded.journal = v->dir;
+  }
+  return code == HADRON_ERR_AGAIN ? HADRON_OK : code;
+}
+
 // Both cursors stand at the first record that is run afterwards.
 static int32_t read_setup(struct hd_verify *v) {
   struct hd_verify_record r;
@@ -62,6 +81,8 @@ static int32_t read_setup(struct hd_verify *v) {
   }
   if (v->code) return v->code;
   code = hd_journal_cursor_seek(v->in, v->begin, v->fault);
+  if (!code) code = find_recovery(v);
+  if (!code) code = hd_journal_cursor_seek(v->in, v->begin, v->fault);
   if (!code) code = hd_journal_cursor_seek(v->out, v->begin, v->fault);
   return v->code = code;
 }

@@ -7,7 +7,7 @@ static bool counts(uint16_t template_id, const void *block, uint32_t block_lengt
   const struct hadron_swap *swap = block;
   switch (template_id) {
   case HADRON_MSG_DECISION: case HADRON_MSG_OPPORTUNITY: case HADRON_MSG_INTENT: case HADRON_MSG_ORDER: case HADRON_MSG_ORDER_EVENT:
-  case HADRON_MSG_EXECUTION: case HADRON_MSG_ALLOCATION: case HADRON_MSG_EQUITY: case HADRON_MSG_ARM: return true;
+  case HADRON_MSG_EXECUTION: case HADRON_MSG_ALLOCATION: case HADRON_MSG_EQUITY: case HADRON_MSG_ARM: case HADRON_MSG_SHARE: return true;
   case HADRON_MSG_SWAP:
     return block_length >= sizeof *swap && swap->stage == HADRON_SWAP_COMMIT && (swap->kind == HADRON_KIND_STRATEGY || swap->kind == HADRON_KIND_ALLOCATOR);
   default: return false;
@@ -118,7 +118,7 @@ static bool same(const struct hd_verify *v, const struct hd_verify_record *e, ui
 int32_t hd_verify_write(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail, uint32_t tail_size, int64_t now_ns, uint32_t flags) {
   struct hd_verify *v = self;
   (void)flags;
-  if (!v->running || hd_verify_over(v)) return HADRON_OK;
+  if (!v->running || hd_verify_over(v) || v->session->recovering) return HADRON_OK;
   if (v->options->observe) v->options->observe(v->options->user, v->session, template_id, block, block_size, tail, tail_size, now_ns);
   if (template_id == HADRON_MSG_TIMER) {
     v->timer = *(const struct hadron_timer_fired *)block;
