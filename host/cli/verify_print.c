@@ -50,7 +50,7 @@ static void rows_of(const struct hd_field *fields, uint32_t count, const char *p
 static void group_rows(const struct hd_message_fields *m, const struct hadron_record *a, const struct hadron_record *b, take_row *take, void *user) {
   const unsigned char *of_a = NULL, *of_b = NULL;
   uint32_t a_length = 0, b_length = 0;
-  uint32_t in_a = hd_record_group(m, a, &of_a, &a_length), in_b = hd_record_group(m, b, &of_b, &b_length);
+  uint32_t in_a = hd_message_group(m, a, &of_a, &a_length), in_b = hd_message_group(m, b, &of_b, &b_length);
   for (uint32_t i = 0; i < in_a || i < in_b; i++) {
     char prefix[48];
     snprintf(prefix, sizeof prefix, "%.32s[%u].", m->group, i + 1);
