@@ -10,7 +10,6 @@
 
 #include "base/clock.h"
 #include "cli/verify.h"
-#include "journal/format.h"
 #include "runtime/live.h"
 #include "runtime/verify.h"
 #include "support/session_run.h"
