@@ -42,7 +42,9 @@ static int32_t link_open(void **link, const char *url, struct hd_fault *fault) {
   int32_t code = hd_libpq_open(fault);
   if (code) return code;
   snprintf(wait, sizeof wait, "%d", HD_DATABASE_WAIT_MS / 1000);
-  const char *keys[] = {"connect_timeout", "dbname", "fallback_application_name", NULL}, *values[] = {wait, url, "hadron", NULL};
+  char silence[WAIT_TEXT_SIZE]; // a server that is cut off says nothing at all
+  snprintf(silence, sizeof silence, "%d", HD_DATABASE_WAIT_MS);
+  const char *keys[] = {"connect_timeout", "tcp_user_timeout", "dbname", "fallback_application_name", NULL}, *values[] = {wait, silence, url, "hadron", NULL};
   PGconn *db = hd_libpq.PQconnectdbParams(keys, values, 1);
   *link = db;
   if (!db) return hd_fault_set(fault, HADRON_ERR_MEMORY, "database: out of memory");

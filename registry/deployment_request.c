@@ -4,6 +4,7 @@
 
 #include "base/banned.h"
 #include "base/text.h"
+#include "registry/rollout.h"
 
 static const struct {
   const char *name;
@@ -13,6 +14,7 @@ static const struct {
     {"enable", HD_VERB_ENABLE, true, false}, {"disable", HD_VERB_DISABLE, true, false}, {"reload", HD_VERB_RELOAD, false, false},
     {"deploy", HD_VERB_DEPLOY, false, false}, {"ab", HD_VERB_AB, false, false}, {"promote", HD_VERB_PROMOTE, true, true},
     {"rollback", HD_VERB_ROLLBACK, false, false}, {"arrive", HD_VERB_ARRIVE, true, true}, {"demote", HD_VERB_DEMOTE, true, true},
+    {"follow", HD_VERB_FOLLOW, false, false},
 };
 
 const char *hd_deployment_verb_name(uint32_t verb) {
@@ -187,7 +189,7 @@ static const struct hd_deployment_arm *same_artifact(const struct hd_deployment 
 }
 
 // Every arm gets the digest that its version is bound to; what is not there already must be allowed today.
-static int32_t resolve(struct hd_registry *r, const struct hd_deployment *base, struct hd_deployment *d, struct hd_fault *fault) {
+int32_t hd_deployment_admit(struct hd_registry *r, const struct hd_deployment *base, struct hd_deployment *d, struct hd_fault *fault) {
   static const uint8_t none[32];
   for (uint32_t i = 0; i < d->arm_count; i++) {
     struct hd_deployment_arm *arm = &d->arms[i];
@@ -216,7 +218,7 @@ int32_t hd_deployment_plan(struct hd_registry *r, const struct hd_deployment_req
                         "`hadron deploy FILE`; `hadron history` lists them", q->name);
   *want = *base;
   code = apply(r, q, want, equals, fault);
-  if (!code) code = resolve(r, base, want, fault);
+  if (!code) code = hd_deployment_admit(r, base, want, fault);
   if (!code) code = hd_deployment_good(want, fault);
   want->revision = base->revision;
   return code;
@@ -233,6 +235,7 @@ json_t *hd_deployment_changes(const struct hd_deployment *from, const struct hd_
 }
 
 struct history {
+  struct hd_database *database;
   json_t *rows;
   struct hd_deployment *last, *this; // owned; last->name "": none
 };
@@ -253,6 +256,9 @@ static int32_t history_row(void *user, const struct hd_revision *r, const char *
                           "time", time_json(r->time_ns), "who", r->who, "host", r->host, "command", r->command, "why", r->why);
   if (r->equals) json_object_set_new(row, "equals", json_integer(r->equals));
   if (*r->error) json_object_set_new(row, "error", json_string(r->error));
+  json_t *asked = hd_rollout_parties(h->database, r->name, r->revision, fault);
+  if (asked && json_array_size(asked)) json_object_set(row, "hosts", asked);
+  json_decref(asked);
   json_object_set_new(row, "settled", time_json(r->state_ns));
   json_object_set_new(row, "changes", *h->last->name ? hd_deployment_changes(h->last, h->this) : json_array());
   json_object_set_new(row, "what", json);
@@ -262,7 +268,7 @@ static int32_t history_row(void *user, const struct hd_revision *r, const char *
 }
 
 json_t *hd_deployment_history(struct hd_database *d, const char *name, struct hd_fault *fault) {
-  struct history h = {json_array(), calloc(1, sizeof *h.last), calloc(1, sizeof *h.this)};
+  struct history h = {d, json_array(), calloc(1, sizeof *h.last), calloc(1, sizeof *h.this)};
   int32_t code = h.rows && h.last && h.this ? hd_revision_list(d, name, 0, history_row, &h, fault) : hd_fault_set(fault, HADRON_ERR_MEMORY, "history: out of memory");
   if (!code && name && json_array_size(h.rows) == 0)
     code = hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "there is no deployment \"%s\" in the registry; `hadron history` lists those that are there", name);

@@ -15,6 +15,7 @@ enum hd_deployment_verb {
   HD_VERB_ENABLE = 1, HD_VERB_DISABLE, HD_VERB_RELOAD, HD_VERB_DEPLOY, HD_VERB_AB, HD_VERB_PROMOTE, HD_VERB_ROLLBACK,
   HD_VERB_ARRIVE, // a new version, by the deployment's own policy
   HD_VERB_DEMOTE, // by a guard; never from outside
+  HD_VERB_FOLLOW, // a revision that was made elsewhere, named by `to`
 };
 
 struct hd_deployment_request {
@@ -41,6 +42,9 @@ void hd_deployment_request_words(const struct hd_deployment_request *q, char *to
 // caller's; base->name is "" where there is none.
 int32_t hd_deployment_plan(struct hd_registry *r, const struct hd_deployment_request *q, const struct hd_deployment *runs, struct hd_deployment *base,
                            struct hd_deployment *want, uint32_t *equals, struct hd_fault *fault);
+
+// The last part of it: every arm of `want` gets the digest that its version is bound to; what `base` does not run must be allowed here today.
+int32_t hd_deployment_admit(struct hd_registry *r, const struct hd_deployment *base, struct hd_deployment *want, struct hd_fault *fault);
 
 // name NULL: of all. An array of revisions, oldest first, each with what it changed: a new reference.
 json_t *hd_deployment_history(struct hd_database *d, const char *name, struct hd_fault *fault);

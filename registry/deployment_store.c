@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/banned.h"
 #include "base/text.h"
+#include "registry/rollout.h"
 
 const char *hd_revision_state_name(uint32_t state) {
   static const char *const names[] = {"?", "pending", "active", "failed", "superseded"};
@@ -58,6 +59,33 @@ static int32_t revision_insert(struct hd_database *d, const struct hd_deployment
   return code;
 }
 
+// One change of a deployment at a time, on all hosts; and what was planned on one state is not made of another.
+static int32_t check_turn(struct hd_database *d, const char *name, const struct hd_revision *r, struct hd_fault *fault) {
+  const struct hd_sql_value value = HD_SQL_TEXT(name);
+  struct hd_revision other;
+  uint32_t pending = 0, active = 0;
+  int32_t code = hd_database_rows(d, "SELECT revision FROM v_deployments WHERE name = $1 AND state = 1 ORDER BY revision DESC LIMIT 1", &value, 1, take_number, &pending, fault);
+  if (!code && pending && !(code = hd_revision_get(d, name, pending, &other, NULL, fault)))
+    return hd_fault_set(fault, HADRON_ERR_STATE, "another change is under way: revision %u (%s by %s on %s); ask again when it is done", pending, other.command, other.who, other.host);
+  if (!code && r->planned) code = hd_database_rows(d, "SELECT revision FROM v_deployments WHERE name = $1 AND state = 2 ORDER BY revision DESC LIMIT 1", &value, 1, take_number, &active, fault);
+  if (!code && r->planned && active != r->base)
+    return hd_fault_set(fault, HADRON_ERR_STATE, "expected revision %u to be active, found %u: another change came in between; look and ask again", r->base, active);
+  return code;
+}
+
+// Who has to agree: the hosts that run it, if there are others than the one that asks.
+static int32_t ask_hosts(struct hd_database *d, const struct hd_deployment *what, uint32_t revision, struct hd_revision *r, struct hd_fault *fault) {
+  int32_t code = hd_rollout_ask(d, what, revision, r->host, &r->asked, fault);
+  if (!code && r->asked) r->state = HD_REVISION_PENDING;
+  return code;
+}
+
+static int32_t check_alone(struct hd_database *d, const char *name, const struct hd_revision *r, struct hd_fault *fault) {
+  uint32_t others = 0;
+  int32_t code = r->alone ? hd_rollout_others(d, name, r->host, &others, fault) : HADRON_OK;
+  return code || !others ? code : hd_fault_set(fault, HADRON_ERR_EXISTS, "expected no other host to run it, found %u", others);
+}
+
 int32_t hd_revision_add(struct hd_database *d, const struct hd_deployment *what, struct hd_revision *r, struct hd_fault *fault) {
   HD_ASSERT(r->state == HD_REVISION_PENDING || r->state == HD_REVISION_ACTIVE);
   uint32_t revision = 0;
@@ -65,7 +93,10 @@ int32_t hd_revision_add(struct hd_database *d, const struct hd_deployment *what,
   if (!text) return hd_fault_set(fault, HADRON_ERR_MEMORY, "deployment %s: out of memory", what->name);
   int32_t code = hd_database_begin(d, fault);
   if (!code) {
-    code = revision_insert(d, what, text, r, &revision, fault);
+    code = check_alone(d, what->name, r, fault);
+    if (!code) code = check_turn(d, what->name, r, fault);
+    if (!code) code = revision_insert(d, what, text, r, &revision, fault);
+    if (!code) code = ask_hosts(d, what, revision, r, fault);
     if (!code && r->state == HD_REVISION_ACTIVE) code = supersede(d, what->name, r->time_ns, r->host, fault);
     if (!code) code = state_add(d, what->name, revision, r->state, r->time_ns, r->host, NULL, fault);
     if (!code) code = change_add(d, what->name, revision, r->state, r->who, r->time_ns, fault);
@@ -79,20 +110,23 @@ int32_t hd_revision_add(struct hd_database *d, const struct hd_deployment *what,
   return HADRON_OK;
 }
 
-int32_t hd_revision_settle(struct hd_database *d, const char *name, uint32_t revision, uint32_t state, const char *error, const char *host, int64_t now_ns,
-                           struct hd_fault *fault) {
+int32_t hd_revision_settle_within(struct hd_database *d, const char *name, uint32_t revision, uint32_t state, const char *error, const char *host, int64_t now_ns,
+                                  struct hd_fault *fault) {
   const struct hd_sql_value values[] = {HD_SQL_TEXT(name), HD_SQL_INTEGER(revision)};
   uint32_t was = 0;
-  int32_t code = hd_database_begin(d, fault);
-  if (code) return code;
-  code = hd_database_rows(d, "SELECT state FROM v_deployments WHERE name = $1 AND revision = $2", values, 2, take_number, &was, fault);
+  int32_t code = hd_database_rows(d, "SELECT state FROM v_deployments WHERE name = $1 AND revision = $2", values, 2, take_number, &was, fault);
   if (!code && was != HD_REVISION_PENDING)
     code = hd_fault_set(fault, was ? HADRON_ERR_STATE : HADRON_ERR_NOT_FOUND, "deployment %s, revision %u: expected it to be pending, found %s", name, revision,
                         was ? hd_revision_state_name(was) : "no such revision");
   if (!code && state == HD_REVISION_ACTIVE) code = supersede(d, name, now_ns, host, fault);
   if (!code) code = state_add(d, name, revision, state, now_ns, host, error, fault);
-  if (!code) code = change_add(d, name, revision, state, host, now_ns, fault);
-  return end(d, code, fault);
+  return code ? code : change_add(d, name, revision, state, host, now_ns, fault);
+}
+
+int32_t hd_revision_settle(struct hd_database *d, const char *name, uint32_t revision, uint32_t state, const char *error, const char *host, int64_t now_ns,
+                           struct hd_fault *fault) {
+  int32_t code = hd_database_begin(d, fault);
+  return code ? code : end(d, hd_revision_settle_within(d, name, revision, state, error, host, now_ns, fault), fault);
 }
 
 // ---- reading ------------------------------------------------------------------------------------------------------------------------------

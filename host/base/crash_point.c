@@ -7,7 +7,7 @@
 const char *const hd_crash_points[HD_CRASH_POINTS] = {
     [HD_CRASH_CHANGE_PENDING] = "change.pending",     [HD_CRASH_CHANGE_STAGED] = "change.staged",       [HD_CRASH_CHANGE_AGREED] = "change.agreed",
     [HD_CRASH_CHANGE_RECORDED] = "change.recorded",   [HD_CRASH_CHANGE_EXCHANGED] = "change.exchanged", [HD_CRASH_CHANGE_SETTLED] = "change.settled",
-    [HD_CRASH_CHANGE_ACTIVE] = "change.active",
+    [HD_CRASH_CHANGE_ACTIVE] = "change.active",       [HD_CRASH_ROLLOUT_REPORTED] = "rollout.reported", [HD_CRASH_ROLLOUT_DECIDED] = "rollout.decided",
 };
 
 void hd_crash_point(enum hd_crash_point point) {

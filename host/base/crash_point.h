@@ -14,6 +14,8 @@ enum hd_crash_point {
   HD_CRASH_CHANGE_EXCHANGED,   // they have
   HD_CRASH_CHANGE_SETTLED,     // books, roles and weights follow
   HD_CRASH_CHANGE_ACTIVE,      // the registry says so
+  HD_CRASH_ROLLOUT_REPORTED,   // with several hosts: the others know that it is staged here
+  HD_CRASH_ROLLOUT_DECIDED,    // the registry says that all have agreed; nothing has changed here
   HD_CRASH_POINTS
 };
 extern const char *const hd_crash_points[HD_CRASH_POINTS];

@@ -19,7 +19,7 @@ struct hd_arriving {
   struct hd_registry_watch *watch; // the worker's while `reading`
   uv_poll_t bell;
   uv_work_t work;
-  bool reading, away, closed;
+  bool reading, away, closed, others; // others: hosts or deployments have changed
   struct hd_fault fault;
   uint32_t count, fresh;           // [0 .. count): to be dealt with; [count .. count + fresh): just read
   struct hd_newcomer rows[ARRIVALS_MAX];
@@ -74,6 +74,7 @@ static void look_at_warm(struct hd_control *c, const struct hd_session_deployed 
 
 static void take_change(void *user, const struct hd_registry_change *change) {
   struct hd_arriving *a = user;
+  a->others |= strcmp(change->topic, "deployment") == 0 || strcmp(change->topic, "host") == 0;
   if (strcmp(change->topic, "version") != 0 || a->count + a->fresh == ARRIVALS_MAX) return;
   struct hd_newcomer *row = &a->rows[a->count + a->fresh++];
   hd_text_copy(row->name, sizeof row->name, change->name);
@@ -110,6 +111,8 @@ static void read_done(uv_work_t *work, int status) {
                   a->rows[i].version, a->rows[i].who);
   a->count += a->fresh;
   a->fresh = 0;
+  if (a->others) hd_hosting_poke(a->d);
+  a->others = false;
   if (!a->closed) bell_watch(a);
 }
 
@@ -200,4 +203,5 @@ void hd_deploying_tick(struct hd_control *c) {
   hd_watch_tick(c);
   look_at_arrivals(c, c->deploying->arriving);
   hd_dropping_tick(c->deploying->dropping);
+  hd_hosting_tick(c->deploying);
 }

@@ -101,7 +101,8 @@ void hd_control_answer(struct hd_control *c, uint64_t asker, json_t *result, con
 int32_t hd_deploying_open(struct hd_control *c, struct hd_fault *fault);
 void hd_deploying_close(struct hd_control *c);
 void hd_deploying_tick(struct hd_control *c); // now and then: warm seats whose time is over, drop folder, other hosts
-json_t *hd_deploying_status(struct hd_control *c); // a row for each deployment; NULL: no registry
+json_t *hd_deploying_status(struct hd_control *c); // changes that are under way; NULL: no registry
+json_t *hd_deploying_hosts(struct hd_control *c);  // this host among those of its registry; NULL: no registry
 json_t *hd_deploying_ask(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault);
 json_t *hd_deploying_history(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault);
 

@@ -8,6 +8,13 @@
 //   [worker]  settle    the revision is `active`, or `failed` with its reason
 //   [io]      answer
 //
+// Where other hosts run the deployment too, they are asked (registry/rollout.h), and between stage and commit comes
+//
+//   [worker]  report    what was staged, or why not
+//   [io]      wait      until the registry says what came of all reports (hosts.c); `active` is the moment, and each host commits
+//
+// A task that follows another host's revision goes the same way from its plan on. One that follows what is active already asks nobody.
+//
 // One task per deployment at a time. The registry is one thread's at a time: workers take the lock.
 #include <pwd.h>
 #include <unistd.h>
@@ -56,6 +63,7 @@ int32_t hd_deploying_note(struct hd_control *c, uint32_t uid, const char *text, 
 static void task_free(struct hd_task *t) {
   hd_deployment_request_fini(&t->request);
   json_decref(t->lines);
+  json_decref(t->hosts);
   free(t->base);
   free(t->want);
   free(t);
@@ -87,6 +95,7 @@ static json_t *task_answer(const struct hd_task *t) {
                                            "closed", (json_int_t)t->changed.closed, "state_bytes", (json_int_t)t->changed.state_size, "took_s",
                                            (double)(hd_clock_monotonic_ns() - t->start_ns) / 1e9));
   if (t->settle_fault.code) json_object_set_new(answer, "registry", json_string(t->settle_fault.text));
+  if (t->hosts) json_object_set(answer, "hosts", t->hosts);
   return answer;
 }
 
@@ -96,35 +105,70 @@ static int32_t task_outcome(struct hd_task *t, int32_t code, const struct hd_fau
   return code;
 }
 
-// The end of a task: everybody hears, nothing is left. [io]
-static void task_end(struct hd_task *t) {
+// All have agreed and the others run it, but it could not be done here: what ran before is asked for again, everywhere.
+static void take_back(struct hd_task *t) {
   struct hd_control *c = t->d->c;
+  struct hd_deployment_request q = {.verb = HD_VERB_ROLLBACK, .to = t->runs.revision};
+  char words[HD_FAULT_SIZE + 200];
+  struct hd_fault fault = {0};
+  snprintf(words, sizeof words, "%s: revision %u is active and could not be taken over here: %s", t->request.name, t->revision.revision, t->fault.text);
+  hd_log_error("DEPLOY_DRIFT", "%s", words);
+  atomic_fetch_add(&c->options.session->alerts, 1);
+  hd_text_copy(c->options.session->alert, sizeof c->options.session->alert, words);
+  if (!t->runs.revision || t->d->closing) return;
+  hd_text_copy(q.name, sizeof q.name, t->request.name);
+  snprintf(q.why, sizeof q.why, "revision %u could not be taken over on %s: %.120s", t->revision.revision, t->d->host, t->fault.text);
+  if (hd_task_start(c, &q, "rollout", 0, &fault)) hd_log_error("DEPLOY_DRIFT", "%s: %s", t->request.name, fault.text);
+}
+
+static void tell_end(const struct hd_task *t) {
   char words[400];
-  hd_change_destroy(t->change);
-  task_remove(t);
   hd_deployment_request_words(&t->request, words, sizeof words);
-  if (t->fault.code) hd_log_warn("DEPLOY_FAILED", "%s (%s): %s", words, who_text(t), t->fault.text);
+  // Where several hosts hear of the same arrival, one of them is first.
+  bool late = t->request.verb == HD_VERB_ARRIVE && t->fault.code == HADRON_ERR_STATE;
+  if (late) hd_log_info("DEPLOY", "%s (%s): %s", words, who_text(t), t->fault.text);
+  else if (t->fault.code) hd_log_warn("DEPLOY_FAILED", "%s (%s): %s", words, who_text(t), t->fault.text);
   else if (t->unchanged) hd_log_info("DEPLOY", "%s (%s): nothing to change", words, who_text(t));
   else hd_log_info("DEPLOY", "%s (%s): revision %u is active; pause %lld ns after tick %llu, %u seats changed, %u opened, %u closed", words, who_text(t),
                    t->want->revision, (long long)t->changed.pause_ns, (unsigned long long)t->changed.last_sequence, t->changed.swapped, t->changed.opened, t->changed.closed);
-  if (t->settle_fault.code) hd_log_error("DEPLOY_REGISTRY", "%s: the registry could not be told: %s; the journal has it, the next start tells it", words, t->settle_fault.text);
+  if (t->settle_fault.code) hd_log_error("DEPLOY_REGISTRY", "%s: the registry could not be told: %s; it is told as soon as it answers", words, t->settle_fault.text);
+}
+
+// The end of a task: everybody hears, nothing is left. [io]
+static void task_end(struct hd_task *t) {
+  struct hd_control *c = t->d->c;
+  hd_change_destroy(t->change);
+  task_remove(t);
+  tell_end(t);
+  if (t->agreed && t->fault.code) take_back(t);
   if (t->asker) hd_control_answer(c, t->asker, t->fault.code ? NULL : task_answer(t), &t->fault);
+  hd_hosting_poke(t->d);
   task_free(t);
 }
 
 // ---- settle [worker] --------------------------------------------------------------------------------------------------------------------------
 
+// The registry hears what became of it, and what this host runs now.
+static int32_t settle_registry(struct hd_task *t, struct hd_fault *fault) {
+  struct hd_deploying *d = t->d;
+  struct hd_database *db = hd_registry_database(d->registry);
+  bool good = t->fault.code == HADRON_OK;
+  int32_t code = HADRON_OK;
+  if (!t->asks && !t->follows)
+    code = hd_revision_settle(db, t->want->name, t->revision.revision, good ? HD_REVISION_ACTIVE : HD_REVISION_FAILED, good ? NULL : t->fault.text, d->host, hd_clock_wall_ns(), fault);
+  if (!code && good) hd_crash_point(HD_CRASH_CHANGE_ACTIVE);
+  bool behind = !good && (t->agreed || (t->follows && !t->asks)); // the others run it
+  if (!code && (good || behind)) code = hd_host_runs(db, d->host, good ? t->want : &t->runs, good ? NULL : t->fault.text, fault);
+  if (!code && t->asks && !t->hosts) t->hosts = hd_rollout_parties(db, t->want->name, t->revision.revision, fault);
+  return code;
+}
+
 static void settle_work(uv_work_t *work) {
   struct hd_task *t = work->data;
-  struct hd_deploying *d = t->d;
-  bool good = t->fault.code == HADRON_OK;
   struct hd_fault fault = {0};
-  uv_mutex_lock(&d->lock);
-  if (hd_revision_settle(hd_registry_database(d->registry), t->want->name, t->revision.revision, good ? HD_REVISION_ACTIVE : HD_REVISION_FAILED, good ? NULL : t->fault.text,
-                         d->host, hd_clock_wall_ns(), &fault))
-    t->settle_fault = fault;
-  else if (good) hd_crash_point(HD_CRASH_CHANGE_ACTIVE);
-  uv_mutex_unlock(&d->lock);
+  uv_mutex_lock(&t->d->lock);
+  if (settle_registry(t, &fault)) t->settle_fault = fault;
+  uv_mutex_unlock(&t->d->lock);
 }
 
 static void settle_done(uv_work_t *work, int status) {
@@ -133,6 +177,46 @@ static void settle_done(uv_work_t *work, int status) {
 }
 
 static void settle(struct hd_task *t) { uv_queue_work(t->d->c->options.loop, &t->work, settle_work, settle_done); }
+
+// ---- report [worker], wait [io] -----------------------------------------------------------------------------------------------------------------
+
+// Whoever completes the reports decides, in the same breath.
+static void report_work(uv_work_t *work) {
+  struct hd_task *t = work->data;
+  struct hd_database *db = hd_registry_database(t->d->registry);
+  struct hd_rollout out;
+  struct hd_deployment *found = malloc(sizeof *found);
+  char artifacts[HD_ARTIFACTS_SIZE] = "";
+  struct hd_fault fault = {0};
+  if (found) { // what was loaded, not what was asked for
+    *found = *t->want;
+    for (uint32_t i = 0; i < found->arm_count; i++)
+      if (t->plugins[i]) memcpy(found->arms[i].digest, t->plugins[i]->digest, 32);
+    hd_rollout_artifacts(found, artifacts);
+  }
+  free(found);
+  bool good = t->fault.code == HADRON_OK;
+  uv_mutex_lock(&t->d->lock);
+  int32_t code = hd_rollout_report(db, t->want->name, t->revision.revision, t->d->host, good ? HD_PARTY_STAGED : HD_PARTY_FAILED, artifacts, good ? NULL : t->fault.text, &fault);
+  if (!code && good) hd_crash_point(HD_CRASH_ROLLOUT_REPORTED);
+  if (!code) code = hd_rollout_decide(db, t->want->name, t->revision.revision, t->d->host, &out, &fault);
+  if (!code && !good) t->hosts = hd_rollout_parties(db, t->want->name, t->revision.revision, &fault);
+  uv_mutex_unlock(&t->d->lock);
+  if (code) t->settle_fault = fault;
+}
+
+static void report_done(uv_work_t *work, int status) {
+  struct hd_task *t = work->data;
+  (void)status;
+  if (t->fault.code) task_end(t);
+  else { // also if the registry went away meanwhile: it says what came of it when it is back
+    memset(&t->settle_fault, 0, sizeof t->settle_fault);
+    t->waits = true;
+    hd_hosting_poke(t->d);
+  }
+}
+
+static void report(struct hd_task *t) { uv_queue_work(t->d->c->options.loop, &t->work, report_work, report_done); }
 
 // ---- stage [worker], commit [io] ----------------------------------------------------------------------------------------------------------------
 
@@ -149,12 +233,44 @@ static bool stopping(struct hd_task *t) {
   return true;
 }
 
-static void stage_done(uv_work_t *work, int status) {
-  struct hd_task *t = work->data;
-  (void)status;
+static void commit(struct hd_task *t) {
   struct hd_fault fault = {0};
   if (!t->fault.code && !stopping(t) && task_outcome(t, hd_change_commit(t->change, &t->changed, &fault), &fault) == HADRON_OK) t->row->now = *t->want;
   settle(t);
+}
+
+static void stage_done(uv_work_t *work, int status) {
+  struct hd_task *t = work->data;
+  (void)status;
+  if (!t->asks) commit(t);
+  else {
+    if (!t->fault.code) stopping(t);
+    report(t);
+  }
+}
+
+void hd_task_decided(struct hd_task *t, uint32_t state, const char *error) {
+  HD_ASSERT(t->waits && state != HD_REVISION_PENDING);
+  t->waits = false;
+  if (state == HD_REVISION_ACTIVE) {
+    t->agreed = true;
+    hd_crash_point(HD_CRASH_ROLLOUT_DECIDED);
+    commit(t);
+    return;
+  }
+  if (state == HD_REVISION_FAILED) hd_fault_set(&t->fault, HADRON_ERR_STATE, "revision %u failed, everything runs as before: %s", t->revision.revision, error);
+  else hd_fault_set(&t->fault, HADRON_ERR_STATE, "revision %u was superseded before it was taken over here", t->revision.revision);
+  settle(t);
+}
+
+// Who waits for an answer that will not be heard any more gives up, and says so. [io]
+static void give_up(struct hd_deploying *d) {
+  for (struct hd_task *t = d->tasks; t; t = t->next)
+    if (t->waits) {
+      t->waits = false;
+      hd_fault_set(&t->fault, HADRON_ERR_CLOSED, "the host is stopping");
+      report(t);
+    }
 }
 
 // ---- plan [worker], create [io] -------------------------------------------------------------------------------------------------------------------
@@ -173,27 +289,57 @@ static int32_t open_arms(struct hd_task *t, struct hd_fault *fault) {
   return code;
 }
 
+static int32_t plan_new(struct hd_task *t, struct hd_fault *fault) {
+  struct hd_deploying *d = t->d;
+  struct hd_database *db = hd_registry_database(d->registry);
+  int32_t code = look_at_file(t, fault);
+  if (!code) code = hd_rollout_clear(db, t->request.name, d->host, fault);
+  if (!code) code = hd_deployment_plan(d->registry, &t->request, &t->runs, t->base, t->want, &t->revision.equals, fault);
+  if (code) return code;
+  t->lines = hd_deployment_changes(t->base, t->want);
+  t->unchanged = *t->base->name && json_array_size(t->lines) == 0;
+  if (t->unchanged) return HADRON_OK;
+  if ((code = open_arms(t, fault))) return code;
+  t->revision.state = HD_REVISION_PENDING;
+  t->revision.time_ns = hd_clock_wall_ns();
+  t->revision.base = t->base->revision;
+  t->revision.planned = true;
+  if ((code = hd_revision_add(db, t->want, &t->revision, fault))) return code;
+  hd_crash_point(HD_CRASH_CHANGE_PENDING);
+  t->want->revision = t->revision.revision;
+  t->asks = t->revision.asked > 0;
+  return HADRON_OK;
+}
+
+// A revision that was made elsewhere, looked at as if it had been asked for here.
+static int32_t plan_follow(struct hd_task *t, struct hd_fault *fault) {
+  struct hd_deploying *d = t->d;
+  struct hd_database *db = hd_registry_database(d->registry);
+  int32_t code = hd_revision_get(db, t->request.name, t->request.to, &t->revision, t->want, fault);
+  if (code) return code;
+  t->asks = t->revision.state == HD_REVISION_PENDING;
+  *t->base = t->runs;
+  t->unchanged = !t->asks && t->revision.state != HD_REVISION_ACTIVE; // it has failed by now, or another one came after it
+  if (t->unchanged) return HADRON_OK;
+  t->lines = hd_deployment_changes(t->base, t->want);
+  if (t->asks) code = hd_rollout_report(db, t->request.name, t->request.to, d->host, HD_PARTY_WORKING, NULL, NULL, fault);
+  if (!code) code = hd_deployment_admit(d->registry, t->base, t->want, fault);
+  return code ? code : open_arms(t, fault);
+}
+
 static void plan_work(uv_work_t *work) {
   struct hd_task *t = work->data;
-  struct hd_deploying *d = t->d;
   struct hd_fault fault = {0};
-  uv_mutex_lock(&d->lock);
-  int32_t code = look_at_file(t, &fault);
-  if (!code) code = hd_deployment_plan(d->registry, &t->request, &t->runs, t->base, t->want, &t->revision.equals, &fault);
-  if (!code) {
-    t->lines = hd_deployment_changes(t->base, t->want);
-    t->unchanged = *t->base->name && json_array_size(t->lines) == 0;
-  }
-  if (!code && !t->unchanged) code = open_arms(t, &fault);
-  if (!code && !t->unchanged) {
-    t->revision.state = HD_REVISION_PENDING;
-    t->revision.time_ns = hd_clock_wall_ns();
-    code = hd_revision_add(hd_registry_database(d->registry), t->want, &t->revision, &fault);
-    if (!code) hd_crash_point(HD_CRASH_CHANGE_PENDING);
-    t->want->revision = t->revision.revision;
-  }
-  uv_mutex_unlock(&d->lock);
-  task_outcome(t, code, &fault);
+  uv_mutex_lock(&t->d->lock);
+  task_outcome(t, t->follows ? plan_follow(t, &fault) : plan_new(t, &fault), &fault);
+  uv_mutex_unlock(&t->d->lock);
+}
+
+// It cannot be done here. Others hear of it, if they were asked; else the registry.
+static void fail(struct hd_task *t) {
+  if (t->asks) report(t);
+  else if (t->follows || t->revision.revision) settle(t);
+  else task_end(t); // no revision was made
 }
 
 static void plan_done(uv_work_t *work, int status) {
@@ -201,35 +347,61 @@ static void plan_done(uv_work_t *work, int status) {
   struct hd_control *c = t->d->c;
   struct hd_fault fault = {0};
   (void)status;
-  if (t->fault.code || t->unchanged) task_end(t); // no revision was made
-  else if (stopping(t) || task_outcome(t, hd_change_create(c->options.session, t->want, t->plugins, &t->change, &fault), &fault)) settle(t);
+  if (t->unchanged) task_end(t);
+  else if (t->fault.code || stopping(t) || task_outcome(t, hd_change_create(c->options.session, t->want, t->plugins, &t->change, &fault), &fault)) fail(t);
   else uv_queue_work(c->options.loop, &t->work, stage_work, stage_done);
 }
 
-// request: moved. Nobody waits for it if asker is 0. [io]
-int32_t hd_task_start(struct hd_control *c, struct hd_deployment_request *request, const char *who, uint64_t asker, struct hd_fault *fault) {
-  struct hd_deploying *d = c->deploying;
+static void task_begin(struct hd_task *t) {
+  t->next = t->d->tasks;
+  t->d->tasks = t;
+  uv_queue_work(t->d->c->options.loop, &t->work, plan_work, plan_done);
+}
+
+static struct hd_task *task_create(struct hd_control *c, struct hd_session_deployed *row, uint64_t asker) {
   struct hd_task *t = calloc(1, sizeof *t);
   if (t) t->base = calloc(1, sizeof *t->base), t->want = calloc(1, sizeof *t->want);
   if (!t || !t->base || !t->want) {
     if (t) task_free(t);
-    return hd_fault_set(fault, HADRON_ERR_MEMORY, "deployment %s: out of memory", request->name);
+    return NULL;
   }
-  t->d = d;
+  t->d = c->deploying;
   t->asker = asker;
   t->start_ns = hd_clock_monotonic_ns();
   t->work.data = t;
+  t->row = row;
+  t->runs = row->now;
+  return t;
+}
+
+int32_t hd_task_follow(struct hd_control *c, const struct hd_rollout_row *row, struct hd_fault *fault) {
+  struct hd_task *t = task_create(c, hd_session_deployed(c->options.session, row->name), 0);
+  char words[400];
+  if (!t) return hd_fault_set(fault, HADRON_ERR_MEMORY, "deployment %s: out of memory", row->name);
+  t->follows = true;
+  t->request.verb = HD_VERB_FOLLOW;
+  t->request.to = row->revision;
+  hd_text_copy(t->request.name, sizeof t->request.name, row->name);
+  snprintf(t->request.why, sizeof t->request.why, "%s by %s on %s", row->command, row->who, row->host);
+  snprintf(t->revision.who, sizeof t->revision.who, "%.63s", row->host);
+  hd_deployment_request_words(&t->request, words, sizeof words);
+  int32_t code = hd_deploying_note(c, c->owner_uid, words, fault);
+  if (code) task_free(t);
+  else task_begin(t);
+  return code;
+}
+
+// request: moved. Nobody waits for it if asker is 0. [io]
+int32_t hd_task_start(struct hd_control *c, struct hd_deployment_request *request, const char *who, uint64_t asker, struct hd_fault *fault) {
+  struct hd_task *t = task_create(c, hd_session_deployed(c->options.session, request->name), asker);
+  if (!t) return hd_fault_set(fault, HADRON_ERR_MEMORY, "deployment %s: out of memory", request->name);
   t->request = *request;
   memset(request, 0, sizeof *request);
-  t->row = hd_session_deployed(c->options.session, t->request.name);
-  t->runs = t->row->now;
   hd_text_copy(t->revision.who, sizeof t->revision.who, who);
-  hd_text_copy(t->revision.host, sizeof t->revision.host, d->host);
+  hd_text_copy(t->revision.host, sizeof t->revision.host, t->d->host);
   hd_text_copy(t->revision.command, sizeof t->revision.command, hd_deployment_verb_name(t->request.verb));
   hd_text_copy(t->revision.why, sizeof t->revision.why, t->request.why);
-  t->next = d->tasks;
-  d->tasks = t;
-  uv_queue_work(c->options.loop, &t->work, plan_work, plan_done);
+  task_begin(t);
   return HADRON_OK;
 }
 
@@ -321,6 +493,8 @@ json_t *hd_deploying_status(struct hd_control *c) {
   return rows;
 }
 
+json_t *hd_deploying_hosts(struct hd_control *c) { return c->deploying ? hd_hosting_status(c->deploying) : NULL; }
+
 // ---- life --------------------------------------------------------------------------------------------------------------------------------------------
 
 int32_t hd_deploying_open(struct hd_control *c, struct hd_fault *fault) {
@@ -337,7 +511,7 @@ int32_t hd_deploying_open(struct hd_control *c, struct hd_fault *fault) {
   c->deploying = d;
   int32_t code = hd_arriving_open(d, fault);
   if (!code) hd_dropping_open(d);
-  return code;
+  return code ? code : hd_hosting_open(d, fault);
 }
 
 void hd_deploying_close(struct hd_control *c) {
@@ -346,7 +520,12 @@ void hd_deploying_close(struct hd_control *c) {
   d->closing = true;
   hd_arriving_close(d);
   hd_dropping_close(d);
-  while (d->tasks || d->looks) uv_run(c->options.loop, UV_RUN_ONCE); // what is on a worker comes back first
+  hd_hosting_close(d);
+  give_up(d);
+  while (d->tasks || d->looks) { // what is on a worker comes back first
+    uv_run(c->options.loop, UV_RUN_ONCE);
+    give_up(d);
+  }
   hd_watch_close(d);
   uv_mutex_destroy(&d->lock);
   free(d);

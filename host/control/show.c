@@ -265,6 +265,8 @@ json_t *hd_show_status(struct hd_control *c, const json_t *request, uint32_t uid
   json_object_set_new(status, "limits", limit_object(&c->view.limits));
   json_t *changes = hd_deploying_status(c);
   if (changes) json_object_set_new(status, "changes", changes);
+  json_t *hosts = hd_deploying_hosts(c);
+  if (hosts) json_object_set_new(status, "registry", hosts);
   return status;
 }
 

@@ -225,6 +225,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if (recovers && (code = hd_recover_scan(s, fault))) return code;
   if ((code = open_pipeline(s, fault))) return code;
   if (recovers && (code = hd_recover_instruments(s, fault))) return code;
+  if ((code = hd_session_host_begin(s, fault))) return code;
   if ((code = hd_session_venues(s, fault))) return code;
   if ((code = write_session(s, false, fault))) return code;
   if ((code = hd_session_write_venues(s))) return unwritten(code, "the venues", fault);
@@ -238,6 +239,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if ((code = hd_session_deploy(s, fault))) return code;
   if (recovers && (code = hd_session_recover(s, NULL, fault))) return code;
   if ((code = hd_session_guard(s, fault))) return code;
+  if ((code = hd_session_host_reports(s, fault))) return code;
   return s->options.services ? hd_session_start_services(s, fault) : HADRON_OK;
 }
 
@@ -248,6 +250,7 @@ void hd_session_close(struct hd_session *s) {
   for (uint32_t i = 1; s->shadows && i <= s->runner.shadow_max; i++) hd_venue_stop(&s->shadows[i]);
   if (s->pipeline.gateway && s->venue_count) write_session(s, true, &fault);
   hd_session_stop_services(s);
+  hd_session_host_end(s);
   hd_session_free_strategies(s);
   hd_watchdog_destroy(s->watchdog);
   hd_last_words_close(s);

@@ -21,6 +21,7 @@ struct hd_session_deployed; // session_deploy.h
 struct hd_governor;
 struct hd_watchdog;
 struct hd_session_guards;   // session_guard.c
+struct hd_host;             // registry/rollout.h
 
 // A loaded version with its instances, one per instrument of a seat or one for its whole universe. It moves from seat to seat.
 struct hd_occupant {
@@ -115,6 +116,7 @@ struct hd_session {
   uint32_t arm_count, arm_max;
   struct hd_session_deployed **deployed; // of the strategies, with a registry; rows never move; owned
   uint32_t deployed_count;
+  struct hd_host *host;                 // this one among those of the registry; NULL: none; owned
   struct hd_session_service *services;
   uint32_t service_count;
   struct hd_journal *journal;           // NULL: none

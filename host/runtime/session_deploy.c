@@ -91,12 +91,16 @@ static int32_t file_digest(const char *path, uint8_t digest[32], struct hd_fault
 // The version of a file, registered if it is new. HADRON_ERR_DUPLICATE: its name and version belong to another file.
 static int32_t version_of(struct hd_registry *r, const char *path, struct hd_version *out, struct hd_fault *fault) {
   uint8_t digest[32];
+  char stored_at[HD_STORE_PATH_SIZE];
+  struct hd_fault missing;
   const struct hd_registry_add options = {.who = WHO};
   struct hd_registry_added added = {0};
   int32_t code = file_digest(path, digest, fault);
   if (code) return code;
   code = hd_registry_find_digest(r, digest, out, fault);
-  if (code == HADRON_OK && out->state != HD_VERSION_COLLECTED) return hd_registry_admit(r, out, fault);
+  // Another host of the registry has told of it, and this one's own store is without the file: here it is.
+  bool stored = code == HADRON_OK && hd_registry_artifact(r, digest, stored_at, sizeof stored_at, &missing) == HADRON_OK;
+  if (code == HADRON_OK && out->state != HD_VERSION_COLLECTED && (stored || out->state != HD_VERSION_REGISTERED)) return hd_registry_admit(r, out, fault);
   if (code != HADRON_OK && code != HADRON_ERR_NOT_FOUND) return code;
   code = hd_registry_add(r, path, &options, out, &added, fault);
   if (code) return code;
@@ -209,8 +213,20 @@ struct under_way {
 static int32_t take_under_way(void *user, const struct hd_revision *r, const char *what, struct hd_fault *fault) {
   struct under_way *u = user;
   (void)what, (void)fault;
-  if (strcmp(r->host, u->host) == 0 && u->count < sizeof u->rows / sizeof *u->rows) u->rows[u->count++] = *r; // another host's are its own
+  if (strcmp(r->host, u->host) == 0 && u->count < sizeof u->rows / sizeof *u->rows) u->rows[u->count++] = *r;
   return HADRON_OK;
+}
+
+// One that this host began and asked nobody about is the journal's matter.
+static int32_t resolve_own(struct hd_session *s, const struct hd_revision *r, const char *host, struct hd_fault *fault) {
+  bool found;
+  int32_t code = committed(s, r, &found, fault);
+  if (!code)
+    code = hd_revision_settle(hd_registry_database(s->options.registry), r->name, r->revision, found ? HD_REVISION_ACTIVE : HD_REVISION_FAILED,
+                              found ? NULL : "the host went down before it took effect: the journal has no record of it", host, hd_clock_wall_ns(), fault);
+  if (!code) hd_log_warn("DEPLOY_RESOLVED", "%s: revision %u was under way when the host went down: %s", r->name, r->revision,
+                         found ? "the journal says that it took effect; it is active" : "the journal has no record of it; it failed");
+  return code;
 }
 
 static int32_t resolve_pending(struct hd_session *s, const char *name, const char *host, struct hd_fault *fault) {
@@ -218,15 +234,12 @@ static int32_t resolve_pending(struct hd_session *s, const char *name, const cha
   struct hd_database *d = hd_registry_database(s->options.registry);
   int32_t code = hd_revision_list(d, name, HD_REVISION_PENDING, take_under_way, &u, fault);
   for (uint32_t i = 0; i < u.count && !code; i++) {
-    bool found;
-    code = committed(s, &u.rows[i], &found, fault);
-    if (code) break;
-    code = hd_revision_settle(d, name, u.rows[i].revision, found ? HD_REVISION_ACTIVE : HD_REVISION_FAILED,
-                              found ? NULL : "the host went down before it took effect: the journal has no record of it", host, hd_clock_wall_ns(), fault);
-    if (!code) hd_log_warn("DEPLOY_RESOLVED", "%s: revision %u was under way when the host went down: %s", name, u.rows[i].revision,
-                           found ? "the journal says that it took effect; it is active" : "the journal has no record of it; it failed");
+    json_t *asked = hd_rollout_parties(d, name, u.rows[i].revision, fault);
+    if (!asked) code = fault->code;
+    else if (json_array_size(asked) == 0) code = resolve_own(s, &u.rows[i], host, fault);
+    json_decref(asked);
   }
-  return code;
+  return code ? code : hd_rollout_clear(d, name, host, fault); // of what others began and will not end
 }
 
 // ---- a strategy's deployment --------------------------------------------------------------------------------------------------------------------
@@ -258,35 +271,66 @@ static void from_section(struct hd_deployment *d, const struct hd_config_strateg
   first_arm(d, plugin, c->weight);
 }
 
-static int32_t add_revision(struct hd_session *s, struct hd_deployment *d, const char *host, const char *why, struct hd_fault *fault) {
-  struct hd_revision r = {.state = HD_REVISION_ACTIVE, .time_ns = hd_clock_wall_ns(), .who = WHO, .command = WHO};
+// base: the revision that is active; 0: none. HADRON_ERR_EXISTS: other hosts run it, and they are not asked by a start.
+static int32_t add_revision(struct hd_session *s, struct hd_deployment *d, uint32_t base, const char *host, const char *why, struct hd_fault *fault) {
+  struct hd_revision r = {.state = HD_REVISION_ACTIVE, .time_ns = hd_clock_wall_ns(), .who = WHO, .command = WHO, .base = base, .planned = true, .alone = true};
   hd_text_copy(r.host, sizeof r.host, host);
   hd_text_copy(r.why, sizeof r.why, why);
   int32_t code = hd_revision_add(hd_registry_database(s->options.registry), d, &r, fault);
-  d->revision = r.revision;
+  if (!code) d->revision = r.revision;
   return code;
 }
 
 static void count_line(void *user, const char *text) { (void)user, (void)text; }
 
-// The section and the registry's active revision: which of them rules?
-static int32_t choose(struct hd_session *s, struct hd_session_deployed *row, const char *host, struct hd_fault *fault) {
-  struct hd_deployment *section = &row->now, *active = malloc(sizeof *active);
-  struct hd_revision r;
-  if (!active) return hd_fault_set(fault, HADRON_ERR_MEMORY, "deployment %s: out of memory", section->name);
-  int32_t code = hd_revision_get(hd_registry_database(s->options.registry), section->name, 0, &r, active, fault);
-  if (code == HADRON_ERR_NOT_FOUND) code = add_revision(s, section, host, "the configuration's section", fault);
-  else if (code == HADRON_OK) {
-    bool same_plugin = strcmp(active->plugin, section->plugin) == 0, by_config = strcmp(r.who, WHO) == 0;
-    if (hd_deployment_diff(active, section, count_line, NULL) == 0) section->revision = r.revision;
-    else if (by_config || !same_plugin) code = add_revision(s, section, host, same_plugin ? "the configuration has changed" : "the configuration names another plugin", fault);
-    else {
-      if (memcmp(active->arms[0].digest, section->arms[0].digest, 32) != 0)
-        hd_log_warn("DEPLOY_CONFIG", "%s: the configuration names %s@%s, but revision %u (%s: %s) runs %s; `hadron reload %s` takes the newest version", section->name, section->plugin,
-                    section->arms[0].version, r.revision, r.who, r.command, active->arms[0].version, section->name);
-      *section = *active;
-    }
+// Other hosts run the deployment, and a start changes nothing for them: this one goes with them.
+static int32_t join(struct hd_session_deployed *row, const struct hd_deployment *active, struct hd_fault *fault) {
+  struct hd_deployment *section = &row->now;
+  bool same_plugin = strcmp(active->plugin, section->plugin) == 0;
+  if (!same_plugin && section->kind == HADRON_KIND_STRATEGY)
+    return hd_fault_set(fault, HADRON_ERR_CONFIG, "deployment %s: expected plugin %s, which other hosts of this registry run by this name (revision %u), found %s; give the section another name, "
+                        "or stop them first", section->name, active->plugin, active->revision, section->plugin);
+  if (!same_plugin) {
+    row->apart = true;
+    hd_log_warn("DEPLOY_APART", "%s: other hosts of this registry run %s by this name; this one runs %s, as configured, and is no part of their deployment", section->name, active->plugin,
+                section->plugin);
+    return HADRON_OK;
   }
+  hd_log_warn("DEPLOY_CONFIG", "%s: the configuration's section differs from revision %u, which other hosts of this registry run; this one runs it too. `hadron deploy` changes it for all",
+              section->name, active->revision);
+  *section = *active;
+  return HADRON_OK;
+}
+
+// The section and the registry's active revision: which of them rules?
+static int32_t choose_between(struct hd_session *s, struct hd_session_deployed *row, struct hd_deployment *active, const char *host, struct hd_fault *fault) {
+  struct hd_deployment *section = &row->now;
+  struct hd_revision r;
+  int32_t code = hd_revision_get(hd_registry_database(s->options.registry), section->name, 0, &r, active, fault);
+  if (code == HADRON_ERR_NOT_FOUND) return add_revision(s, section, 0, host, "the configuration's section", fault);
+  if (code) return code;
+  bool same_plugin = strcmp(active->plugin, section->plugin) == 0, by_config = strcmp(r.who, WHO) == 0;
+  if (hd_deployment_diff(active, section, count_line, NULL) == 0) {
+    section->revision = r.revision;
+    return HADRON_OK;
+  }
+  if (by_config || !same_plugin) {
+    code = add_revision(s, section, r.revision, host, same_plugin ? "the configuration has changed" : "the configuration names another plugin", fault);
+    return code == HADRON_ERR_EXISTS ? join(row, active, fault) : code;
+  }
+  if (memcmp(active->arms[0].digest, section->arms[0].digest, 32) != 0)
+    hd_log_warn("DEPLOY_CONFIG", "%s: the configuration names %s@%s, but revision %u (%s: %s) runs %s; `hadron reload %s` takes the newest version", section->name, section->plugin,
+                section->arms[0].version, r.revision, r.who, r.command, active->arms[0].version, section->name);
+  *section = *active;
+  return HADRON_OK;
+}
+
+// Another host may come in between once, and twice; what it did is what counts then.
+static int32_t choose(struct hd_session *s, struct hd_session_deployed *row, const char *host, struct hd_fault *fault) {
+  struct hd_deployment *active = malloc(sizeof *active);
+  if (!active) return hd_fault_set(fault, HADRON_ERR_MEMORY, "deployment %s: out of memory", row->now.name);
+  int32_t code = choose_between(s, row, active, host, fault);
+  for (int i = 0; i < 3 && code == HADRON_ERR_STATE; i++) code = choose_between(s, row, active, host, fault);
   free(active);
   return code;
 }

@@ -11,6 +11,7 @@
 #define HD_RUNTIME_SESSION_DEPLOY_H
 
 #include "registry/registry.h"
+#include "registry/rollout.h"
 #include "runtime/session.h"
 
 // One section of the configuration as a deployment.
@@ -18,6 +19,9 @@ struct hd_session_deployed {
   struct hd_deployment now;       // what runs; revision 0: nothing that the registry knows of
   char file[HD_PLUGIN_PATH_SIZE]; // that the section names; "": a version of the registry
   bool fixed;                     // its section's role is not live: it is no deployment
+  bool apart;                     // other hosts run another plugin by this name: this one runs its own, and is no part of it
+  int64_t follow_ns;              // monotonic: not before, after a revision that could not be followed; [io]
+  uint32_t follow_tries;
 };
 
 // Fills url, store and keys: paths below data_dir where the configuration says nothing. The texts are kept in `room`.
@@ -29,6 +33,14 @@ void hd_registry_paths(const struct hd_config *config, struct hd_registry_paths 
 int32_t hd_session_registry_open(const struct hd_config *config, struct hd_registry **out, struct hd_fault *fault);
 // This host among those of a registry: its name and its data directory.
 void hd_session_host(const struct hd_config *config, char *to, size_t size);
+
+// session_host.c: this host's row; what it says when the session begins, once its deployments are there, and at the end.
+void hd_session_host_row(const struct hd_config *config, struct hd_host *out);
+int32_t hd_session_host_begin(struct hd_session *s, struct hd_fault *fault);
+int32_t hd_session_host_reports(struct hd_session *s, struct hd_fault *fault);
+void hd_session_host_end(struct hd_session *s);
+// Does the registry hear what this host runs of it?
+bool hd_session_reports(const struct hd_session_deployed *row);
 
 // Where plugins come from.
 struct hd_session_plugins {
