@@ -54,6 +54,7 @@ const struct hd_command hd_commands[] = {
     {"registry trust", "NAME FILE [--json]", "trust a public key on this host", hd_registry_trust_help, hd_registry_trust_command},
     {"registry revoke", "NAME|KEYID [--reason TEXT] [--json]", "trust a key nowhere, for ever", hd_registry_revoke_help, hd_registry_revoke_command},
     {"registry keys", "[--json]", "the keys that are trusted or revoked", hd_registry_keys_help, hd_registry_keys_command},
+    {"registry hosts", "[--forget HOST] [--json]", "which hosts run what, and which of them differ", hd_registry_hosts_help, hd_registry_hosts_command},
     {"doctor", "[CONFIG] [--json]", "check the machine, the configuration and the database", hd_doctor_help, hd_doctor_command},
 };
 const uint32_t hd_command_count = sizeof hd_commands / sizeof *hd_commands;

@@ -2,6 +2,7 @@
 // does, the registry is changed and the next start goes by it.
 #include <getopt.h>
 #include <math.h>
+#include <poll.h>
 #include <pwd.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "cli/setup.h"
 #include "cli/table.h"
 #include "registry/deployment_request.h"
+#include "registry/rollout.h"
 #include "runtime/session_deploy.h"
 
 #define WAIT_S 600 // a version is probed, made and, with a gate, replayed
@@ -26,7 +28,9 @@
   "  --control PATH   its control socket; default: DIR/hadron.sock\n"                        \
   "  --json           print the outcome as one JSON object\n"
 #define GATE_HELP "  --accept-difference SHARE   let it through the gate if at most this share of its decisions differs: 0.01\n"
-#define NEXT_START "\nIf no host runs there, the registry is changed, and the next start goes by it.\n"
+#define NEXT_START                                                                                                                  \
+  "\nIf no host runs there, the registry is changed, and the next start goes by it. Other hosts of the registry that run it are\n" \
+  "asked first: it takes effect on all of them, or, with the reason, on none.\n"
 
 const char hd_enable_help[] = GATE_HELP COMMON_HELP "\nWith a VERSION that one becomes the live one, as by `hadron promote`.\n" NEXT_START;
 const char hd_disable_help[] = COMMON_HELP
@@ -222,29 +226,59 @@ struct room {
   struct hd_deployment base, want;
 };
 
+// Hosts elsewhere run it: it takes effect when all of them have staged it. Whoever looks, decides; so does this command.
+static int32_t await(struct hd_database *d, struct hd_revision *revision, json_t **hosts, struct hd_fault *fault) {
+  struct hd_rollout out = {.state = HD_REVISION_PENDING};
+  int32_t code = HADRON_OK;
+  for (int i = 0; i < WAIT_S * 10 && !code && out.state == HD_REVISION_PENDING; i++) {
+    if (i) poll(NULL, 0, 100);
+    code = hd_host_sweep(d, NULL, NULL, fault);
+    if (!code) code = hd_rollout_decide(d, revision->name, revision->revision, revision->host, &out, fault);
+  }
+  if (code) return code;
+  if (out.state == HD_REVISION_PENDING)
+    return hd_fault_set(fault, HADRON_ERR_TIMEOUT, "%s: revision %u: %u of %u hosts have not answered yet; `hadron history %s` tells what comes of it", revision->name, revision->revision,
+                        out.waiting, out.asked, revision->name);
+  if (out.state == HD_REVISION_FAILED)
+    return hd_fault_set(fault, HADRON_ERR_STATE, "%s: revision %u failed, everything runs as before: %s", revision->name, revision->revision, out.error);
+  *hosts = hd_rollout_parties(d, revision->name, revision->revision, fault);
+  return *hosts ? HADRON_OK : fault->code;
+}
+
+static int32_t store(const struct order *o, struct hd_registry *r, const struct hd_deployment_request *q, struct room *room, struct hd_revision *revision, json_t **hosts,
+                     struct hd_fault *fault) {
+  struct hd_database *d = hd_registry_database(r);
+  who_am_i(revision->who, sizeof revision->who);
+  hd_session_host(&o->setup.config, revision->host, sizeof revision->host);
+  hd_text_copy(revision->command, sizeof revision->command, o->command);
+  hd_text_copy(revision->why, sizeof revision->why, q->why);
+  revision->time_ns = hd_clock_wall_ns();
+  revision->base = room->base.revision;
+  revision->planned = true;
+  int32_t code = hd_revision_add(d, &room->want, revision, fault);
+  if (code) return code;
+  room->want.revision = revision->revision;
+  return revision->asked ? await(d, revision, hosts, fault) : HADRON_OK;
+}
+
 static json_t *carry_out(const struct order *o, struct hd_registry *r, const struct hd_deployment_request *q, struct room *room, struct hd_fault *fault) {
   struct hd_revision revision = {.state = HD_REVISION_ACTIVE};
+  struct hd_database *d = hd_registry_database(r);
+  json_t *hosts = NULL;
+  if (hd_host_sweep(d, NULL, NULL, fault) || hd_rollout_clear(d, q->name, "command line", fault)) return NULL;
   if (hd_deployment_plan(r, q, NULL, &room->base, &room->want, &revision.equals, fault)) return NULL;
   json_t *lines = hd_deployment_changes(&room->base, &room->want);
   bool unchanged = *room->base.name && json_array_size(lines) == 0;
-  if (!unchanged) {
-    who_am_i(revision.who, sizeof revision.who);
-    hd_session_host(&o->setup.config, revision.host, sizeof revision.host);
-    hd_text_copy(revision.command, sizeof revision.command, o->command);
-    hd_text_copy(revision.why, sizeof revision.why, q->why);
-    revision.time_ns = hd_clock_wall_ns();
-    if (hd_revision_add(hd_registry_database(r), &room->want, &revision, fault)) {
-      json_decref(lines);
-      return NULL;
-    }
-    room->want.revision = revision.revision;
+  if (!unchanged && store(o, r, q, room, &revision, &hosts, fault)) {
+    json_decref(lines);
+    return NULL;
   }
   const struct hd_deployment *now = unchanged ? &room->base : &room->want;
   json_t *arms = json_array();
   for (uint32_t i = 0; i < now->arm_count; i++)
     json_array_append_new(arms, json_pack("{s:s, s:s, s:f}", "version", now->arms[i].version, "role", hd_role_name(now->arms[i].role), "weight", now->arms[i].weight));
-  return json_pack("{s:s, s:s, s:s, s:I, s:b, s:b, s:o, s:o, s:b}", "deployment", now->name, "plugin", now->plugin, "command", o->command, "revision", (json_int_t)now->revision,
-                   "changed", !unchanged, "enabled", now->enabled, "changes", lines, "arms", arms, "running", 0);
+  return json_pack("{s:s, s:s, s:s, s:I, s:b, s:b, s:o, s:o, s:b, s:o*}", "deployment", now->name, "plugin", now->plugin, "command", o->command, "revision", (json_int_t)now->revision,
+                   "changed", !unchanged, "enabled", now->enabled, "changes", lines, "arms", arms, "running", 0, "hosts", hosts);
 }
 
 static json_t *without_host(const struct order *o, const json_t *request, struct hd_fault *fault) {
@@ -315,8 +349,11 @@ static void print_change(const json_t *a) {
     printf("%s: nothing to change: revision %lld says so already.\n", name, whole_of(a, "revision"));
     return;
   }
+  const json_t *hosts = json_object_get(a, "hosts"), *host;
   bool running = json_is_true(json_object_get(a, "running"));
-  printf("%s: revision %lld is active%s.\n", name, whole_of(a, "revision"), running ? "" : "; no host is running, the next start goes by it");
+  printf("%s: revision %lld is active%s.\n", name, whole_of(a, "revision"), running || json_array_size(hosts) ? "" : "; no host is running, the next start goes by it");
+  json_array_foreach(hosts, i, host) printf("%s%s%s", i ? ", " : "  agreed: ", text_of(host, "host"), strcmp(text_of(host, "state"), "staged") == 0 ? "" : " (away: takes it when it is back)");
+  if (json_array_size(hosts)) putchar('\n');
   json_array_foreach(json_object_get(a, "changes"), i, row) printf("  %s\n", json_string_value(row));
   if (!running) return;
   char pause[32];

@@ -19,7 +19,8 @@ static const struct option_row rows[] = {
   {"keys", AT(target.keys), false, 0}, {"policy", AT(target.policy), false, 0}, {"json", AT(json), true, 0}, {"dry-run", AT(dry_run), true, HD_OPTION_DRY_RUN},
   {"undo", AT(undo), true, HD_OPTION_UNDO}, {"no-probe", AT(unprobed), true, HD_OPTION_UNPROBED}, {"all", AT(all), true, HD_OPTION_ALL},
   {"signature", AT(signature), false, HD_OPTION_SIGNATURE}, {"reason", AT(reason), false, HD_OPTION_REASON}, {"key", AT(key), false, HD_OPTION_KEY},
-  {"public", AT(public_key), false, HD_OPTION_PUBLIC}, {"retired-for", AT(retired_for), false, HD_OPTION_RETIRED_FOR}, {"revisions", AT(revisions), false, HD_OPTION_REVISIONS}};
+  {"public", AT(public_key), false, HD_OPTION_PUBLIC}, {"retired-for", AT(retired_for), false, HD_OPTION_RETIRED_FOR}, {"revisions", AT(revisions), false, HD_OPTION_REVISIONS},
+  {"forget", AT(forget), false, HD_OPTION_FORGET}};
 enum { ROWS = sizeof rows / sizeof *rows };
 
 static int options_read(struct hd_registry_call *c, int argc, char **argv, uint32_t taken) {

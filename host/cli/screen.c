@@ -173,6 +173,24 @@ static void draw_latency(const struct pen *p, const json_t *s) {
   hd_table_fini(&t);
 }
 
+// Only where there is something to say: other hosts, or a registry that is away.
+static void draw_hosts(const struct pen *p, const json_t *registry) {
+  size_t i, k;
+  json_t *host, *row;
+  if (!count_of(registry, "others") && !json_is_true(json_object_get(registry, "away"))) return;
+  fprintf(p->to, "hosts   ");
+  if (json_is_true(json_object_get(registry, "away"))) fprintf(p->to, "%sthe registry does not answer%s  ", p->red, p->plain);
+  json_array_foreach(json_object_get(registry, "hosts"), i, host) {
+    const char *state = text_of(host, "state");
+    if (strcmp(state, "stopped") == 0 || strcmp(state, "gone") == 0) continue;
+    fprintf(p->to, "%s%s: %s%s%s", i ? "  " : "", text_of(host, "host"), strcmp(state, "stale") == 0 ? p->red : "", state, p->plain);
+    json_array_foreach(json_object_get(host, "runs"), k, row)
+      if (json_is_true(json_object_get(row, "drift")))
+        fprintf(p->to, ", %s%s runs %lld, not %lld%s", p->red, text_of(row, "deployment"), (long long)count_of(row, "revision"), (long long)count_of(row, "active"), p->plain);
+  }
+  fputs(p->end, p->to);
+}
+
 static void draw_foot(const struct pen *p, const json_t *s) {
   const json_t *lanes = json_object_get(s, "lanes"), *recorder = json_object_get(s, "recorder");
   size_t i;
@@ -185,6 +203,7 @@ static void draw_foot(const struct pen *p, const json_t *s) {
   if (json_is_object(recorder))
     fprintf(p->to, "  recorder %s, %s bytes behind", json_is_true(json_object_get(recorder, "connected")) ? "connected" : "waiting", counted(count_of(recorder, "lag_bytes")));
   fputs(p->end, p->to);
+  draw_hosts(p, json_object_get(s, "registry"));
   if (count_of(s, "alerts")) fprintf(p->to, "%salerts %s%s  last: %s%s", p->red, counted(count_of(s, "alerts")), p->plain, text_of(s, "alert"), p->end);
 }
 
