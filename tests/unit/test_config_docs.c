@@ -95,7 +95,7 @@ static void page(void) {
   put_keys(hd_config_instrument_keys, hd_config_instrument_key_count, false);
   put("\n## risk\n\n"
       "Limits in `risk` are the account's; those in a strategy's or an instrument's `risk` come on top. 0, or absent: no limit. All\n"
-      "change while it runs: `hadron set risk.gross_max=500000`.\n\n");
+      "change while it runs: `hadron set risk.gross_max=500000`, `strategies.sma.risk.position_max=10` (for every version of it that runs).\n\n");
   put_limits();
   put("\n## router\n\n"
       "`router.rules` is a list, tried in order, the first that fits gives the lane: `{ kind = \"quote\", when = \"position\", lane =\n"
