@@ -31,6 +31,7 @@ const char hd_replay_help[] =
     "JOURNAL is a journal's directory, or a data directory with one: its ticks are played, with the configuration that it was made with.\n"
     "  --verify           run the same versions over all that came in, and hold every decision, intent, order, event, execution and\n"
     "                     allocation against the journal, byte for byte; names the first difference, and exits with 7\n"
+    "  --verify --with NAME@VERSION  with another version in the place of the one that ran: its first other decision\n"
     "  --with NAME@VERSION  what another version would have decided and earned on the same ticks; NAME=FILE takes a file\n"
     "  --strategy NAME    with --with: the section, where several use the plugin\n"
     "  --session N        the N-th session of the journal alone; --with and playing take the last one's configuration\n"

@@ -81,7 +81,6 @@ static int parse(struct call *c, int argc, char **argv) {
     if (!take(c, o, optarg)) return hd_cli_usage("replay", "--%s: \"%s\" is not what it takes, or one too many", options[at].name, optarg ? optarg : "");
   }
   if (argc - optind != 1) return hd_cli_usage("replay", "expected the directory of a journal");
-  if (c->verify && c->with) return hd_cli_usage("replay", "--verify runs the versions that ran, --with another one: one of them");
   c->journal = argv[optind];
   return HD_EXIT_OK;
 }
@@ -114,6 +113,34 @@ static int32_t open_files(const struct call *c, struct hd_fault *fault) {
   return code;
 }
 
+struct with {
+  char section[HADRON_NAME_SIZE], before[600], after[600];
+};
+
+// "NAME@VERSION" or "NAME=FILE": NAME is a section, or the plugin of the only one that uses it.
+static int32_t find_after(const struct call *c, struct with *w, struct hd_fault *fault) {
+  const struct hd_config *config = &c->setup.config;
+  size_t length = strcspn(c->with, "@=");
+  const char *rest = c->with + length;
+  const char *found = NULL;
+  for (uint32_t i = 0; i < config->strategy_count && !c->strategy; i++) {
+    const struct hd_config_plugin *base = &config->strategies[i].base;
+    const char *file = strrchr(base->plugin, '/') ? strrchr(base->plugin, '/') + 1 : base->plugin;
+    bool named = strlen(base->name) == length && memcmp(base->name, c->with, length) == 0, uses = strcspn(file, "@.") == length && memcmp(file, c->with, length) == 0;
+    if (named) found = base->name;
+    else if (uses && found) return hd_fault_set(fault, HADRON_ERR_CONFIG, "--with %s: sections %s and %s both use this plugin; choose by --strategy", c->with, found, base->name);
+    else if (uses) found = base->name;
+    if (named) break;
+  }
+  if (c->strategy) found = c->strategy;
+  if (!*rest || !rest[1]) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "--with %s: expected NAME@VERSION or NAME=FILE", c->with);
+  if (!found) return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "--with %s: no strategy of the recorded configuration has this name or uses this plugin", c->with);
+  hd_text_copy(w->section, sizeof w->section, found);
+  if (*rest == '=') snprintf(w->after, sizeof w->after, "%s%.590s", strchr(rest + 1, '/') ? "" : "./", rest + 1);
+  else hd_text_copy(w->after, sizeof w->after, c->with);
+  return HADRON_OK;
+}
+
 // ---- --verify ------------------------------------------------------------------------------------------------------------------------
 
 static void on_progress(void *user, const struct hd_verify_progress *p) {
@@ -125,15 +152,29 @@ static int exit_of(int32_t code) {
   return code == HADRON_ERR_CORRUPT || code == HADRON_ERR_NOT_FOUND || code == HADRON_ERR_UNSUPPORTED ? HD_EXIT_DATA : hd_cli_exit(code);
 }
 
+// --verify --with: the version that stands in for the one that ran.
+static int32_t open_instead(struct call *c, struct with *w, const struct hd_plugin **out, struct hd_fault *fault) {
+  struct hd_version version;
+  int32_t code = find_after(c, w, fault);
+  if (code || strchr(w->after, '/')) return code ? code : hd_plugin_open(w->after, &hd_lua_language, out, fault);
+  if (!c->setup.registry) return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "--with %s: there is no registry in %s; give NAME=FILE", c->with, c->setup.config.data_dir);
+  code = hd_registry_find_spec(c->setup.registry, w->after, &version, fault);
+  return code ? code : hd_session_open_digest(c->setup.registry, version.digest, out, fault);
+}
+
 static int run_verify(struct call *c) {
   static struct hd_verify_result result;
   struct hd_fault fault = {0};
+  struct with w = {.section = ""};
+  const struct hd_plugin *instead = NULL;
+  int32_t code = c->with ? open_instead(c, &w, &instead, &fault) : HADRON_OK;
+  if (code) return hd_cli_fail("replay", exit_of(code), &fault);
   char plugins[sizeof c->setup.config.plugin_path];
   hd_text_copy(plugins, sizeof plugins, c->setup.config.plugin_path);
-  const struct hd_verify_options options = {.journal = c->journal, .registry = c->setup.registry, .plugin_path = plugins, .session = c->session,
+  const struct hd_verify_options options = {.journal = c->journal, .registry = c->setup.registry, .plugin_path = plugins, .session = c->session, .instead_of = w.section, .instead = instead,
                                             .set = hd_control_set_again, .progress = on_progress, .user = c};
   hd_progress_init(&c->progress, "verify", !c->quiet && !c->setup.json);
-  int32_t code = hd_verify_run(&options, &result, &fault);
+  code = hd_verify_run(&options, &result, &fault);
   hd_progress_end(&c->progress);
   if (code) return hd_cli_fail("replay", exit_of(code), &fault);
   if (c->setup.json) {
@@ -146,10 +187,6 @@ static int run_verify(struct call *c) {
 }
 
 // ---- --with --------------------------------------------------------------------------------------------------------------------------
-
-struct with {
-  char section[HADRON_NAME_SIZE], before[600], after[600];
-};
 
 // What ran: the plugin of the section, by the journal's own record of it.
 static int32_t find_before(struct call *c, struct with *w, struct hd_fault *fault) {
@@ -187,30 +224,6 @@ static int32_t find_before(struct call *c, struct with *w, struct hd_fault *faul
   }
   return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "strategy %s: the journal was made with version %s, digest %s, which is not to be had; register that file, or give it by --plugin", w->section,
                       found.version, digest);
-}
-
-// "NAME@VERSION" or "NAME=FILE": NAME is a section, or the plugin of the only one that uses it.
-static int32_t find_after(const struct call *c, struct with *w, struct hd_fault *fault) {
-  const struct hd_config *config = &c->setup.config;
-  size_t length = strcspn(c->with, "@=");
-  const char *rest = c->with + length;
-  const char *found = NULL;
-  for (uint32_t i = 0; i < config->strategy_count && !c->strategy; i++) {
-    const struct hd_config_plugin *base = &config->strategies[i].base;
-    const char *file = strrchr(base->plugin, '/') ? strrchr(base->plugin, '/') + 1 : base->plugin;
-    bool named = strlen(base->name) == length && memcmp(base->name, c->with, length) == 0, uses = strcspn(file, "@.") == length && memcmp(file, c->with, length) == 0;
-    if (named) found = base->name;
-    else if (uses && found) return hd_fault_set(fault, HADRON_ERR_CONFIG, "--with %s: sections %s and %s both use this plugin; choose by --strategy", c->with, found, base->name);
-    else if (uses) found = base->name;
-    if (named) break;
-  }
-  if (c->strategy) found = c->strategy;
-  if (!*rest || !rest[1]) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "--with %s: expected NAME@VERSION or NAME=FILE", c->with);
-  if (!found) return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "--with %s: no strategy of the recorded configuration has this name or uses this plugin", c->with);
-  hd_text_copy(w->section, sizeof w->section, found);
-  if (*rest == '=') snprintf(w->after, sizeof w->after, "%s%.590s", strchr(rest + 1, '/') ? "" : "./", rest + 1);
-  else hd_text_copy(w->after, sizeof w->after, c->with);
-  return HADRON_OK;
 }
 
 // Both versions are replayed over the recorded ticks: what `hadron diff` does, with the journal as configuration and as market.
@@ -251,7 +264,7 @@ int hd_verify_command(int argc, char **argv) {
     find_data_dir(&c);
     int32_t err = open_registry(&c, &fault);
     if (!err) err = open_files(&c, &fault);
-    code = err ? hd_cli_fail("replay", exit_of(err), &fault) : c.with ? run_with(&c) : run_verify(&c);
+    code = err ? hd_cli_fail("replay", exit_of(err), &fault) : c.verify ? run_verify(&c) : run_with(&c);
   }
   hd_setup_fini(&c.setup);
   return code;

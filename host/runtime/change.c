@@ -162,6 +162,7 @@ int32_t hd_change_create(struct hd_session *s, const struct hd_deployment *want,
   c->s = s;
   c->home = home;
   c->want = *want;
+  c->said_count = want->arm_count;
   if (!want->enabled) c->want.arm_count = 0;
   c->layouts = calloc(shards, sizeof(struct hd_engine_layout *));
   c->buffers = calloc(shards, sizeof(unsigned char *));

@@ -394,7 +394,10 @@ struct trade_part {
 static int32_t write_wanted(struct hd_change *c, uint8_t stage, struct hd_fault *fault) {
   struct hadron_deployment part = {.time_ns = c->now_ns, .revision = c->want.revision, .number = c->home->id, .kind = HADRON_KIND_STRATEGY, .stage = stage};
   bool opens = stage == HADRON_DEPLOYMENT_OPEN;
+  uint32_t wanted_count = c->want.arm_count;
+  c->want.arm_count = c->said_count;
   char *text = opens ? hd_deployment_text(&c->want) : NULL;
+  c->want.arm_count = wanted_count;
   hd_text_copy(part.name, sizeof part.name, c->want.name);
   if (c->want.arm_count) {
     memcpy(part.digest, c->want.arms[0].digest, sizeof part.digest);

@@ -41,7 +41,8 @@ struct hd_change {
   struct hd_session *s;
   struct hd_part *part;                 // a venue, service or allocator: it has the rest; owned; NULL: a strategy
   struct hd_session_arm *home;          // the live seat
-  struct hd_deployment want;
+  struct hd_deployment want;            // nobody is wanted of one that is disabled
+  uint32_t said_count;                  // its arms as they were said
   const struct hd_plugin *plugins[HD_DEPLOYMENT_ARMS_MAX];
   struct hd_session_arm *found[HD_DEPLOYMENT_ARMS_MAX]; // where a wanted occupant sits now; NULL: it is staged
   struct hd_staged staged[HD_DEPLOYMENT_ARMS_MAX];

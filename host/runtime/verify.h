@@ -61,6 +61,9 @@ struct hd_verify_options {
   const char *journal;            // its directory, or the data directory
   struct hd_registry *registry;   // borrowed; NULL: none
   const char *plugin_path;        // NULL: as configured
+  // Another version in a section's place: the first decision in which it differs is the first difference. NULL: those that ran.
+  const char *instead_of;
+  const struct hd_plugin *instead;
   uint32_t session;               // of the journal, from 1; 0: all
   uint64_t until;                 // position at which to stop; 0: at the end
   // Carries out a `set` of an operator; NULL: those are skipped, and said so.

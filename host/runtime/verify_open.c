@@ -100,7 +100,8 @@ static const char *plugin_named(const struct hd_verify *v, uint32_t kind, const 
 int32_t hd_verify_plugin(struct hd_verify *v, uint32_t kind, const char *name, const char *version, const uint8_t digest[32], const struct hd_plugin **out) {
   char path[HD_PLUGIN_PATH_SIZE], wanted[65], found[65] = "";
   struct hd_fault unused;
-  const struct hd_plugin *p = hd_plugin_loaded(digest);
+  bool replaced = v->options->instead && kind == HADRON_KIND_STRATEGY && strncmp(name, v->options->instead_of, HADRON_NAME_SIZE) == 0;
+  const struct hd_plugin *p = replaced ? v->options->instead : hd_plugin_loaded(digest);
   if (!p && v->options->registry && hd_session_open_digest(v->options->registry, digest, &p, &unused)) p = NULL;
   const char *plugin = plugin_named(v, kind, name);
   if (!p && hd_session_plugin_path(&v->config, plugin, path, sizeof path, &unused) == HADRON_OK && hd_plugin_open(path, &hd_lua_language, &p, &unused) == HADRON_OK &&

@@ -9,9 +9,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "cli/verify.h"
+#include "lua/runtime.h"
+#include "runtime/change.h"
 #include "runtime/live.h"
 #include "runtime/verify.h"
+#include "support/journal_flip.h"
 #include "support/session_run.h"
 
 // ---- sessions that are recorded ------------------------------------------------------------------------------------------------------
@@ -30,15 +34,106 @@ static const char live_text[] =
     "    sma = { params = { fast = 2, slow = 3, size = 3 } }, two = { plugin = 'pairs', universe = { 'SIM00', 'SIM01' } },\n"
     "    twin = { plugin = 'sma', role = 'shadow', params = { fast = 2, slow = 5 } } } }\n";
 
-static void record_backtest(struct session_run *run, const char *const *sets) {
+// ---- changes of version while it is recorded
+
+#define EVERY 900
+
+struct changes {
+  struct session_run *run;
+  const struct hd_plugin *versions[3];
+  uint64_t next;
+  uint32_t made;
+};
+
+static const char *plugin_path(char path[TEST_PATH_SIZE], const char *name) {
+  test_path(path, getenv("HADRON_PLUGIN_DIR"), name);
+  return path;
+}
+
+// A copy of a plugin with other bytes: the same behaviour under another digest.
+static const struct hd_plugin *version_of(const struct session_run *run, const char *name, int number) {
+  char from[TEST_PATH_SIZE], to[TEST_PATH_SIZE], file[32];
+  const struct hd_plugin *plugin;
+  struct hd_fault fault;
+  size_t size;
+  unsigned char *bytes = test_file_read(plugin_path(from, name), &size);
+  bytes = realloc(bytes, size + 8);
+  memcpy(bytes + size, "\n-- v  \n", 8);
+  bytes[size + 5] = (unsigned char)('0' + number);
+  snprintf(file, sizeof file, "version%d%s", number, strrchr(name, '.'));
+  test_path(to, run->dir, file);
+  test_file_write(to, bytes, size + 8);
+  free(bytes);
+  if (hd_plugin_open(to, &hd_lua_language, &plugin, &fault)) fail_msg("%s", fault.text);
+  return plugin;
+}
+
+static void arm_of(struct hd_deployment *d, const struct hd_plugin *plugin, uint32_t role, double weight, const char *slow) {
+  struct hd_deployment_arm *arm = &d->arms[d->arm_count++];
+  arm->role = role;
+  arm->weight = weight;
+  snprintf(arm->version, sizeof arm->version, "1.0.%u", d->arm_count); // of each deployment its own
+  memcpy(arm->digest, plugin->digest, sizeof arm->digest);
+  if (!slow) return;
+  arm->param_count = 1;
+  snprintf(arm->params[0].name, sizeof arm->params[0].name, "slow");
+  snprintf(arm->params[0].text, sizeof arm->params[0].text, "%s", slow);
+}
+
+// One after the other: a swap, one with another parameter that is kept warm, back, a canary with a part of the instruments, shadows, nobody, again.
+static void wanted(struct changes *c, struct hd_deployment *d, const struct hd_plugin *plugins[HD_DEPLOYMENT_ARMS_MAX]) {
+  static const struct { int live, canary, shadow; const char *slow; bool warm; } plans[] = {
+      {1, -1, -1, NULL, false}, {2, -1, -1, "5", true}, {1, -1, -1, NULL, true}, {1, 2, -1, "6", false}, {1, 2, 0, "6", false}, {-1, -1, -1, NULL, false}, {0, -1, 1, NULL, true}};
+  size_t at = c->made % (sizeof plans / sizeof *plans);
+  *d = (struct hd_deployment){.name = "sma", .plugin = "sma", .kind = HADRON_KIND_STRATEGY, .enabled = plans[at].live >= 0, .split = plans[at].canary >= 0 ? HD_SPLIT_INSTRUMENT : HD_SPLIT_CAPITAL,
+                              .arrival = HD_ARRIVAL_NOTHING, .canary_weight = 0.1, .revision = c->made + 2, .warm_ns = plans[at].warm ? INT64_C(3600000000000) : 0,
+                              .budget = {.action = HD_BUDGET_WARN}};
+  const int who[] = {plans[at].live, plans[at].canary, plans[at].shadow};
+  static const uint32_t roles[] = {HD_ROLE_LIVE, HD_ROLE_CANARY, HD_ROLE_SHADOW};
+  for (int i = 0; i < 3; i++) {
+    if (who[i] < 0) continue;
+    plugins[d->arm_count] = c->versions[who[i]];
+    arm_of(d, c->versions[who[i]], roles[i], i ? 0.5 : 1, who[i] == 2 ? plans[at].slow : NULL);
+  }
+  if (!d->enabled) arm_of(d, plugins[0] = c->versions[0], HD_ROLE_LIVE, 1, NULL); // what would run
+}
+
+static void change(struct changes *c) {
+  const struct hd_plugin *plugins[HD_DEPLOYMENT_ARMS_MAX] = {NULL};
+  static struct hd_deployment want;
+  struct hd_changed changed;
+  struct hd_change *made;
+  struct hd_fault fault = {0};
+  wanted(c, &want, plugins);
+  int32_t code = hd_change_create(&c->run->session, &want, plugins, &made, &fault);
+  if (!code) code = hd_change_stage(made, &fault);
+  if (!code) code = hd_change_commit(made, &changed, &fault);
+  if (code) fail_msg("change %u: %s", c->made, fault.text);
+  hd_change_destroy(made);
+  c->made++;
+}
+
+static void on_progress(void *user, const struct hd_replay_progress *at) {
+  struct changes *c = user;
+  if (at->ticks < c->next) return;
+  change(c);
+  c->next += EVERY;
+  c->run->session.runner.tick_limit = c->next;
+}
+
+static void record_backtest(struct session_run *run, const char *const *sets, bool changes) {
   struct hd_fault fault = {0};
   struct hd_replay replay;
+  struct changes c = {.run = run, .next = EVERY};
   session_run_load(run, backtest_text, sets);
-  const struct hd_session_options options = {.journal = true, .digest = true, .is_virtual = true};
+  for (int i = 0; i < 3; i++) c.versions[i] = version_of(run, "sma.so", i);
+  const struct hd_session_options options = {.journal = true, .digest = true, .is_virtual = true, .versions = changes};
   if (session_run_open(run, &options, &fault)) fail_msg("%s", fault.text);
-  hd_replay_init(&replay, &run->session, &(struct hd_replay_options){0});
+  hd_replay_init(&replay, &run->session, &(struct hd_replay_options){.progress = changes ? on_progress : NULL, .user = &c});
+  if (changes) run->session.runner.tick_limit = EVERY;
   if (hd_replay_run(&replay, &fault)) fail_msg("%s", fault.text);
   hd_replay_fini(&replay);
+  if (changes) assert_true(c.made > 14);
   hd_session_close(&run->session);
   run->opened = false;
 }
@@ -152,11 +247,137 @@ static void test_backtest(void **state) {
   static const char *const shards[] = {"engine.shards=1", "engine.shards=4"};
   (void)state;
   for (int i = 0; i < 2; i++) {
-    record_backtest(&run, (const char *const[]){shards[i], NULL});
+    record_backtest(&run, (const char *const[]){shards[i], NULL}, false);
     same(&run);
     all_compared(&run);
     session_run_close(&run);
   }
+}
+
+static void test_changes(void **state) {
+  static struct session_run run;
+  static const char *const shards[] = {"engine.shards=1", "engine.shards=4"};
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    record_backtest(&run, (const char *const[]){shards[i], NULL}, true);
+    same(&run);
+    all_compared(&run);
+    assert_true(result.compared[HADRON_MSG_SWAP] > 14 && result.compared[HADRON_MSG_ARM] > 20);
+    session_run_close(&run);
+  }
+}
+
+// ---- what is not the same -------------------------------------------------------------------------------------------------------------
+
+// The n-th record of a kind.
+static uint64_t position_of(const struct session_run *run, uint16_t template_id, uint64_t n, uint64_t *sequence) {
+  struct hd_journal_cursor *cursor;
+  struct hd_fault fault;
+  struct hadron_record r;
+  char journal[TEST_PATH_SIZE];
+  uint64_t position = 0;
+  test_path(journal, run->dir, "data/journal");
+  assert_int_equal(hd_journal_cursor_open(journal, &cursor, &fault), HADRON_OK);
+  while (!position && hd_journal_cursor_next(cursor, &r, &fault) == HADRON_OK)
+    if (r.template_id == template_id && n-- == 0) position = r.position;
+  *sequence = hd_journal_cursor_sequence(cursor) - 1;
+  hd_journal_cursor_close(cursor);
+  assert_true(position > 0);
+  return position;
+}
+
+static void test_one_bit(void **state) {
+  static struct session_run run;
+  static const uint16_t kinds[] = {HADRON_MSG_DECISION, HADRON_MSG_OPPORTUNITY, HADRON_MSG_INTENT, HADRON_MSG_ORDER, HADRON_MSG_ORDER_EVENT, HADRON_MSG_EXECUTION, HADRON_MSG_ALLOCATION};
+  static const uint32_t blocks[] = {sizeof(struct hadron_decision), sizeof(struct hadron_opportunity), sizeof(struct hadron_intent), sizeof(struct hadron_order),
+                                    sizeof(struct hadron_order_event), sizeof(struct hadron_execution), sizeof(struct hadron_allocation)};
+  struct hd_random random = test_random();
+  struct hd_fault fault = {0};
+  char journal[TEST_PATH_SIZE];
+  (void)state;
+  record_backtest(&run, NULL, false);
+  test_path(journal, run.dir, "data/journal");
+  for (int i = 0; i < 70; i++) {
+    uint64_t sequence, n = hd_random_below(&random, 100), position = position_of(&run, kinds[i % 7], n, &sequence);
+    uint32_t at = (uint32_t)hd_random_below(&random, blocks[i % 7]);
+    uint8_t bit = (uint8_t)(1u << hd_random_below(&random, 8));
+    journal_flip(journal, position, at, bit);
+    if (verify(&run, &fault)) fail_msg("%s", fault.text);
+    if (result.first.kind == HD_VERIFY_SAME || result.first.sequence != sequence)
+      fail_msg("byte %u of %s %llu, record %llu: found %u at %llu", at, names[kinds[i % 7]], (unsigned long long)n, (unsigned long long)sequence, result.first.kind, (unsigned long long)result.first.sequence);
+    assert_int_equal(result.first.position, position);
+    journal_flip(journal, position, at, bit);
+  }
+  same(&run);
+  session_run_close(&run);
+}
+
+// ---- another rule -----------------------------------------------------------------------------------------------------------------------
+
+static void change_word(unsigned char *bytes, const char *from, const char *to) {
+  char *at = strstr((char *)bytes, from);
+  assert_non_null(at);
+  assert_int_equal(strlen(from), strlen(to));
+  memcpy(at, to, strlen(to));
+}
+
+static void test_another_rule(void **state) {
+  static struct session_run run;
+  struct hd_fault fault = {0};
+  char journal[TEST_PATH_SIZE], from[TEST_PATH_SIZE], to[TEST_PATH_SIZE], set[TEST_PATH_SIZE + 64];
+  const struct hd_plugin *other;
+  size_t size;
+  (void)state;
+  snprintf(set, sizeof set, "strategies.cross.plugin=%s", plugin_path(from, "zero_cross_lua.lua"));
+  record_backtest(&run, (const char *const[]){set, NULL}, false);
+  same(&run);
+  unsigned char *bytes = test_file_read(from, &size);
+  bytes = realloc(bytes, size + 1);
+  bytes[size] = 0;
+  change_word(bytes, "gap > band and 1", "gap > 2e7  and 1"); // two cents above the trend, where any crossing was enough
+  test_path(to, run.dir, "other.lua");
+  test_file_write(to, bytes, size);
+  free(bytes);
+  if (hd_plugin_open(to, &hd_lua_language, &other, &fault)) fail_msg("%s", fault.text);
+  test_path(journal, run.dir, "data/journal");
+  const struct hd_verify_options options = {.journal = journal, .instead_of = "cross", .instead = other};
+  if (hd_verify_run(&options, &result, &fault)) fail_msg("%s", fault.text);
+  // Whatever came before is the same; the first thing that is not is a decision of the strategy that was changed, and a tick led to it.
+  const struct hd_verify_difference *d = &result.first;
+  assert_true(d->kind != HD_VERIFY_SAME);
+  const struct hd_verify_side *side = d->kind == HD_VERIFY_MISSING ? &d->expected : &d->found;
+  assert_int_equal(side->template_id, HADRON_MSG_DECISION);
+  struct hadron_decision decision;
+  memcpy(&decision, side->bytes, sizeof decision);
+  assert_int_equal(decision.arm, 1);
+  assert_int_equal(d->cause.sequence, decision.cause);
+  session_run_close(&run);
+}
+
+// ---- a version that is gone ---------------------------------------------------------------------------------------------------------------
+
+static void test_missing_version(void **state) {
+  static struct session_run run;
+  struct hd_fault fault = {0};
+  char journal[TEST_PATH_SIZE], digest[65];
+  uint64_t sequence;
+  (void)state;
+  record_backtest(&run, NULL, false);
+  test_path(journal, run.dir, "data/journal");
+  // The allocator's record is the first after those of the two venues: its digest becomes another one.
+  uint64_t position = position_of(&run, HADRON_MSG_DEPLOYMENT, 3, &sequence);
+  journal_flip(journal, position, offsetof(struct hadron_deployment, digest), 1);
+  assert_int_equal(verify(&run, &fault), HADRON_ERR_NOT_FOUND);
+  const struct hd_plugin *allocator = NULL;
+  char path[TEST_PATH_SIZE];
+  assert_int_equal(hd_plugin_open(plugin_path(path, "net.so"), NULL, &allocator, &fault), HADRON_OK);
+  uint8_t flipped[32];
+  memcpy(flipped, allocator->digest, sizeof flipped);
+  flipped[0] ^= 1;
+  hd_hex_format(digest, flipped, sizeof flipped);
+  assert_int_equal(verify(&run, &fault), HADRON_ERR_NOT_FOUND);
+  if (!strstr(fault.text, digest) || !strstr(fault.text, "allocator")) fail_msg("%s", fault.text);
+  session_run_close(&run);
 }
 
 static void test_live(void **state) {
@@ -181,6 +402,7 @@ static void test_threads(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_backtest), cmocka_unit_test(test_live), cmocka_unit_test(test_threads)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_backtest), cmocka_unit_test(test_changes), cmocka_unit_test(test_one_bit), cmocka_unit_test(test_another_rule),
+                                     cmocka_unit_test(test_missing_version), cmocka_unit_test(test_live), cmocka_unit_test(test_threads)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
