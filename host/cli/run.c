@@ -230,11 +230,13 @@ static int run_loop(struct run *r) {
   r->ended_by = r->duration_ns ? "its duration" : "a stop command";
   hd_live_run(&r->live);
   int64_t took_ns = hd_clock_monotonic_ns() - start_ns;
+  if (atomic_load(&r->live.failed)) r->ended_by = "a failed flush of the journal";
   hd_live_close(&r->live);
   json_t *summary = hd_control_final(r->control);
   hd_control_close(r->control);
   unwatch(r);
   int exit_code = summary ? summarize(r, summary, took_ns) : HD_EXIT_FAILED;
+  if (atomic_load(&r->live.failed)) exit_code = hd_cli_fail("run", HD_EXIT_FAILED, &r->live.failure);
   json_decref(summary);
   return exit_code;
 }

@@ -73,6 +73,26 @@ int32_t hd_journal_maintain(struct hd_journal *j, struct hd_fault *fault);
 // never one whose successor lacks its hash. deleted: how many (may be NULL). [the thread that maintains]
 int32_t hd_journal_retain(struct hd_journal *j, uint64_t keep_from, uint32_t *deleted, struct hd_fault *fault);
 
+// What a journal may lose of its oldest records, and what it may not.
+struct hd_journal_policy {
+  uint64_t bytes;       // segments that lie more than so many bytes behind the end may go; 0: no such bound
+  int64_t age_ns;       // segments whose newest record is older than this may go; 0: no such bound
+  int64_t now_ns;       // the host's time, for age_ns
+  bool for_recovery;    // only what lies before the older of the two newest snapshots: a start must find its way without the rest
+};
+// Deletes what both the policy and the readers (hd_journal_keep) can do without. Bounds of size and age each suffice. [the thread that maintains]
+int32_t hd_journal_trim(struct hd_journal *j, const struct hd_journal_policy *policy, uint32_t *deleted, struct hd_fault *fault);
+
+// How it is. [any] [nonblocking]
+struct hd_journal_health {
+  bool failed;          // a flush failed: only reserved records are taken, for good
+  bool starved;         // no room for a successor: ordinary records are refused at the newest segment's end
+  uint64_t flushes;
+  int64_t flush_ns_max; // the longest
+  int64_t flushing_ns;  // for how long one has been under way; 0: none is
+};
+void hd_journal_health(const struct hd_journal *j, struct hd_journal_health *out);
+
 // Where the next record will be written. [any] [nonblocking]
 uint64_t hd_journal_end(const struct hd_journal *j);
 const uint8_t *hd_journal_id(const struct hd_journal *j); // 16 bytes

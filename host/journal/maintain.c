@@ -3,6 +3,7 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "journal/writer.h"
 
@@ -10,6 +11,7 @@
 #define WINDOW_BEHIND (UINT64_C(2) << 20) // left mapped behind them: the journal's share of resident memory stays small
 #define HASH_STEP (UINT64_C(4) << 20)     // hashed per call, so that a call stays short
 #define PAGE UINT64_C(4096)
+#define FLUSH_SLOW_NS INT64_C(1000000000) // a flush that takes longer is told
 #define DURABLE_STEP (UINT64_C(256) << 10) // between two marks of what is durable
 
 static uint64_t segment_used(struct hd_segment *s) {
@@ -148,6 +150,28 @@ static void durable_mark(struct hd_segment *s, uint64_t to, bool complete) {
   s->marked = to;
 }
 
+static int flush_timed(struct hd_journal *j, struct hd_segment *s) {
+  int64_t start = hd_clock_monotonic_ns();
+  atomic_store_explicit(&j->flush_since_ns, start, memory_order_relaxed);
+  int error = hd_disk_sync(j->disk, s->file);
+  int64_t took = hd_clock_monotonic_ns() - start;
+  atomic_store_explicit(&j->flush_since_ns, 0, memory_order_relaxed);
+  atomic_fetch_add_explicit(&j->flushes, 1, memory_order_relaxed);
+  if (took > atomic_load_explicit(&j->flush_ns_max, memory_order_relaxed)) atomic_store_explicit(&j->flush_ns_max, took, memory_order_relaxed);
+  if (took > FLUSH_SLOW_NS)
+    hd_log_warn("JOURNAL_SLOW", "journal %s: a flush took %" PRId64 " ms; orders waited for it. Look at the disk, or set journal.fsync = false", j->path, took / 1000000);
+  return error;
+}
+
+void hd_journal_health(const struct hd_journal *j, struct hd_journal_health *out) {
+  int64_t since = atomic_load_explicit(&j->flush_since_ns, memory_order_relaxed);
+  *out = (struct hd_journal_health){.failed = atomic_load_explicit(&j->failed, memory_order_relaxed) != 0,
+                                    .starved = atomic_load_explicit(&j->starved, memory_order_relaxed) != 0,
+                                    .flushes = atomic_load_explicit(&j->flushes, memory_order_relaxed),
+                                    .flush_ns_max = atomic_load_explicit(&j->flush_ns_max, memory_order_relaxed),
+                                    .flushing_ns = since ? hd_clock_monotonic_ns() - since : 0};
+}
+
 // Flushes what is committed, and at least the record at `position`; durable: the position before which all is. Returns 0 or a
 // negative errno.
 static int journal_flush(struct hd_journal *j, uint64_t position, uint64_t *durable) {
@@ -157,7 +181,7 @@ static int journal_flush(struct hd_journal *j, uint64_t position, uint64_t *dura
     struct hd_segment *next = atomic_load_explicit(&s->successor, memory_order_acquire);
     bool complete = next && to == atomic_load_explicit(&s->sealed, memory_order_acquire);
     if (s->position + to <= position && !complete) continue; // a writer in front of it is still copying
-    int error = to > s->flushed ? hd_disk_sync(j->disk, s->file) : 0;
+    int error = to > s->flushed ? flush_timed(j, s) : 0;
     if (error) return error;
     durable_mark(s, to, complete);
     s->flushed = to;

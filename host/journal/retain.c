@@ -131,3 +131,54 @@ int32_t hd_journal_retain(struct hd_journal *j, uint64_t keep_from, uint32_t *de
   if (deleted) *deleted = gone;
   return rc;
 }
+
+// ---- what may go -----------------------------------------------------------------------------------------------------------------------
+
+struct snapshots {
+  uint64_t newest, older; // positions; 0: none
+};
+
+static int snapshots_add(void *context, const char *name) {
+  struct snapshots *s = context;
+  size_t prefix = sizeof HD_JOURNAL_SNAPSHOT_PREFIX - 1;
+  if (strncmp(name, HD_JOURNAL_SNAPSHOT_PREFIX, prefix) != 0) return 0;
+  char *end = NULL;
+  uint64_t position = strtoull(name + prefix, &end, 16);
+  if (end != name + prefix + 16 || strcmp(end, HD_JOURNAL_SNAPSHOT_SUFFIX) != 0) return 0;
+  if (position > s->newest) s->older = s->newest, s->newest = position;
+  else if (position > s->older && position < s->newest) s->older = position;
+  return 0;
+}
+
+// Position up to which segments are older than `than_ns`: a segment's newest record is about as old as its successor.
+static int32_t age_position(struct hd_journal *j, int64_t than_ns, uint64_t *position, struct hd_fault *fault) {
+  uint64_t *list = NULL, count = 0;
+  int32_t rc = hd_segment_list(j->disk, j->dir, &list, &count, fault);
+  for (uint64_t i = 1; rc == HADRON_OK && i < count; i++) {
+    struct hd_segment_header h;
+    char name[HD_SEGMENT_NAME_SIZE];
+    hd_segment_name(name, list[i]);
+    rc = hd_segment_read_header(j->disk, j->dir, name, &h, fault);
+    if (rc != HADRON_OK || h.created_ns >= than_ns) break;
+    *position = h.position;
+  }
+  free(list);
+  return rc;
+}
+
+int32_t hd_journal_trim(struct hd_journal *j, const struct hd_journal_policy *p, uint32_t *deleted, struct hd_fault *fault) {
+  struct hd_fault own;
+  if (!fault) fault = &own;
+  uint64_t end = hd_journal_end(j), from = p->bytes && end > p->bytes ? end - p->bytes : 0, old = 0;
+  int32_t rc = p->age_ns ? age_position(j, p->now_ns - p->age_ns, &old, fault) : HADRON_OK;
+  if (rc != HADRON_OK) return rc;
+  if (old > from) from = old;
+  if (p->for_recovery) {
+    struct snapshots s = {0, 0};
+    int error = hd_disk_list(j->disk, j->dir, snapshots_add, &s);
+    if (error) return hd_disk_fault(fault, error, "journal", "listing", "the snapshots");
+    if (s.older < from) from = s.older;
+  }
+  if (deleted) *deleted = 0;
+  return from ? hd_journal_retain(j, from, deleted, fault) : HADRON_OK;
+}

@@ -21,6 +21,9 @@ struct hd_journal {
   bool syncing;                           // [gate]
   uint64_t durable;                       // [gate] everything before this position is durable
   struct hd_segment *flushing;            // [the syncing thread]
+  _Atomic int64_t flush_since_ns;         // monotonic; 0: none is under way
+  _Atomic int64_t flush_ns_max;
+  _Atomic uint64_t flushes;
   struct hd_segment *unchained;           // [maintain] oldest whose successor lacks its hash
   struct hd_sha256 hash;                  // [maintain] of `unchained`
   struct hd_segment *all;                 // [work] every segment struct

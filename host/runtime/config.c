@@ -62,7 +62,8 @@ const struct hd_config_key hd_config_keys[] = {
     {"journal.rejects", HD_KEY_BOOL, AT(journal_rejects), 0, 0, 0, "true", NULL, false, "with the ticks that were refused"},
     {"journal.fsync", HD_KEY_BOOL, AT(journal_fsync), 0, 0, 0, "false", NULL, false, "an order is on the disk before it is sent"},
     {"journal.segment", HD_KEY_BYTES, AT(journal_segment), 0, 65536, INT64_C(1) << 32, "64MiB", NULL, false, "size of a segment; a multiple of 4096"},
-    {"journal.keep", HD_KEY_BYTES, AT(journal_keep), 0, 0, INT64_MAX, "0", NULL, false, "oldest segments beyond this are deleted once all readers are done; 0: kept"},
+    {"journal.keep", HD_KEY_BYTES, AT(journal_keep), 0, 0, INT64_MAX, "0", NULL, false, "oldest segments beyond this are deleted once readers and snapshots can do without them; 0: kept"},
+    {"journal.keep_for", HD_KEY_DURATION, AT(journal_keep_ns), 0, 0, INT64_MAX, "0s", NULL, false, "and those whose newest record is older than this; 0: kept"},
 
     {"sample.kind", HD_KEY_CHOICE, AT(sample_kind), 0, 0, 0, "equity", "equity crypto", false, "what is generated when a backtest or replay has no files: shares in sessions, or coins around the clock"},
     {"sample.instruments", HD_KEY_U32, AT(sample_instruments), 0, 0, 4096, "0", NULL, false, "how many; 0: 20 shares or 10 coins"},

@@ -96,6 +96,7 @@ struct hd_config {
   // journal
   bool journal, journal_ticks, journal_rejects, journal_fsync;
   uint64_t journal_segment, journal_keep; // bytes
+  int64_t journal_keep_ns;
   // report
   int64_t equity_every_ns;          // samples of equity: 1d for daily statistics
   double periods_per_year;          // of those samples; 0: from equity_every (252 days, else by the calendar)

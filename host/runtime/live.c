@@ -9,6 +9,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "runtime/last_words.h"
+#include "runtime/live_journal.h"
 
 #define ADJUSTMENT_RING 64 // full: the io thread waits
 #define IDLE_NS INT64_C(20000000) // how long a thread sleeps at most when nobody rings: its timers need no doorbell then
@@ -521,19 +522,6 @@ static void *service_main(void *argument) {
   return NULL;
 }
 
-static void *journal_main(void *argument) {
-  struct hd_live *live = argument;
-  struct hd_fault fault;
-  int32_t last = 0;
-  while (!atomic_load_explicit(&live->stop, memory_order_acquire)) {
-    int32_t code = hd_journal_maintain(live->session->journal, &fault);
-    if (code && code != last) hd_log_error("JOURNAL_MAINTAIN", "%s", fault.text);
-    last = code;
-    hd_bell_wait(&live->journal_bell, 2000000);
-  }
-  return NULL;
-}
-
 // ---- life ------------------------------------------------------------------------------------------------------------------------
 
 static int32_t start_thread(pthread_t *thread, bool *running, void *(*entry)(void *), void *argument, const char *name, struct hd_fault *fault) {
@@ -604,7 +592,7 @@ int32_t hd_live_open(struct hd_live *live, struct hd_session *session, uv_loop_t
   uv_prepare_start(&live->prepare, on_prepare);
   int32_t code = reconcile_venues(session, fault);
   if (!code && live->threads) code = open_threads(live, fault);
-  if (!code && session->journal) code = start_thread(&live->journal_thread, &live->journal_running, journal_main, live, "hd-journal", fault);
+  if (!code && session->journal) code = start_thread(&live->journal_thread, &live->journal_running, hd_live_journal, live, "hd-journal", fault);
   live->services = calloc(session->service_count + 1, sizeof *live->services);
   if (!live->services) return hd_fault_set(fault, HADRON_ERR_MEMORY, "services: out of memory");
   for (uint32_t i = 0; !code && i < session->service_count; i++) {

@@ -81,6 +81,8 @@ struct hd_live {
   struct hd_histogram tick_to_order;   // threads: ns from receipt to the order's way into its ring
   uint64_t command_full;
   int64_t end_ns;               // wall time at which to stop; INT64_MAX: none
+  _Atomic int32_t failed;       // why it stopped by itself; 0: it did not
+  struct hd_fault failure;      // and the words, written before
 };
 
 // Opens the threads and the loop's handles. The session is open already, with its venues started on this thread.
