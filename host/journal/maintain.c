@@ -53,8 +53,8 @@ static int32_t journal_prepare_locked(struct hd_journal *j, struct hd_fault *fau
   if (atomic_load_explicit(&j->prepared, memory_order_acquire)) return HADRON_OK;
   int32_t rc = hd_journal_settle_name(j, fault);
   struct hd_segment *s = NULL;
-  if (rc == HADRON_OK)
-    rc = hd_segment_create(j->disk, j->dir, HD_JOURNAL_PREPARED_NAME, j->segment_bytes, j->durability == HD_JOURNAL_FSYNC, &s, fault);
+  bool flushes = j->durability == HD_JOURNAL_FSYNC && !atomic_load_explicit(&j->failed, memory_order_relaxed);
+  if (rc == HADRON_OK) rc = hd_segment_create(j->disk, j->dir, HD_JOURNAL_PREPARED_NAME, j->segment_bytes, flushes, &s, fault);
   if (rc != HADRON_OK) return rc;
   rc = hd_segment_sync_names(j->disk, j->dir, fault);
   if (rc != HADRON_OK) {

@@ -142,7 +142,8 @@ static void a_failed_flush(const char *threads) {
   play_run(&p, SCENE_FAILED, threads);
   assert_int_equal(atomic_load(&p.live.failed), HADRON_ERR_IO);
   assert_non_null(strstr(p.live.failure.text, "flush"));
-  assert_int_equal(atomic_load(&wrong.syncs_after_error), 1); // never tried again
+  // Never tried again. The one that failed, and those of a successor that was being made meanwhile.
+  assert_in_range(atomic_load(&wrong.syncs_after_error), 1, 8);
   atomic_store(&wrong.sync_error, 0);
   session_run_close(&p.run);
 }
