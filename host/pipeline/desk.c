@@ -94,6 +94,8 @@ void hd_desk_close(struct hd_pipeline *p) {
   p->shadow.gateway = NULL;
 }
 
+uint16_t hd_desk_shadow_venue(const struct hd_pipeline *p) { return p->room->venue; }
+
 void hd_desk_mirrored(struct hd_pipeline *p, uint32_t arm) { p->room->mirrored[arm] = true; }
 
 void hd_desk_keep(struct hd_pipeline *p, const struct hadron_decision *decision, uint32_t at) {

@@ -12,6 +12,7 @@ struct hd_intent_listener hd_desk_intent_listener(struct hd_desk *desk);
 void hd_desk_keep(struct hd_pipeline *p, const struct hadron_decision *decision, uint32_t at);
 void hd_desk_merge(struct hd_pipeline *p, uint32_t count, int64_t now_ns);
 void hd_desk_close(struct hd_pipeline *p);
+uint16_t hd_desk_shadow_venue(const struct hd_pipeline *p); // once the room is open
 // The shadow's market cannot know what it was given: reduce-only is left to the check of risk from now on.
 void hd_desk_mirrored(struct hd_pipeline *p, uint32_t arm);
 

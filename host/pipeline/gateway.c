@@ -441,6 +441,8 @@ void hd_gateway_times(struct hd_gateway *g, const struct hd_gateway_options *opt
   HD_ASSERT(options->query_every_ns > 0 && options->day_end_ns < HD_DAY_NS);
   g->options.unknown_after_ns = options->unknown_after_ns;
   g->options.query_every_ns = options->query_every_ns;
+  g->options.query_max_ns = options->query_max_ns;
+  g->options.resend_within_ns = options->resend_within_ns;
   g->options.day_end_ns = options->day_end_ns;
   g->options.expires = options->expires;
 }

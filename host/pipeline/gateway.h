@@ -58,7 +58,9 @@ struct hd_order {
   uint8_t resent;                   // 1: was sent a second time
   uint8_t alarmed;                  // 1: a person was told that it stays unknown
   uint8_t swept;                    // 1: cancel_all has it on its way
-  uint8_t pad[3];
+  uint8_t listed;                   // 1: the venue's list that is being read has it
+  uint8_t asks;                     // how often it was asked for in vain
+  uint8_t pad[1];
   uint32_t pins;                    // calls under way that look at it: its slot is not given away
   uint32_t heap_at;                 // place in the heap of due times; 0: none
   uint32_t next, previous;          // list of open orders, or of closed ones, by index
@@ -104,7 +106,9 @@ struct hd_gateway_listener {
 struct hd_gateway_options {
   uint32_t orders_max;
   int64_t unknown_after_ns;   // no answer to a submit within this: the outcome is unknown and the venue is asked
-  int64_t query_every_ns;     // and asked again this often
+  int64_t query_every_ns;     // and asked again after this, then after twice as long, and so on
+  int64_t query_max_ns;       // but after this at the latest; 0: always after query_every_ns
+  int64_t resend_within_ns;   // an order older than this is not sent again; 0: whatever its age
   int64_t day_end_ns;         // DAY orders expire at this time of the UTC day; -1: never by the host
   bool expires;               // the host expires GTD and DAY orders (paper and backtest venues may do it themselves); stops that
                               // the host holds it always expires
@@ -163,6 +167,12 @@ void hd_gateway_times(struct hd_gateway *g, const struct hd_gateway_options *opt
 // @err   HADRON_ERR_IO, HADRON_ERR_NOT_FOUND (not an order of ours), HADRON_ERR_STATE (impossible), HADRON_ERR_DUPLICATE,
 //        HADRON_ERR_ARGUMENT (a fill without quantity, a change that venues do not report)
 int32_t hd_gateway_report(struct hd_gateway *g, const struct hadron_venue_report *report, int64_t now_ns);
+
+// A venue is about to list what it has; it has done so: open orders there that were not on the list are asked for at once.
+void hd_gateway_list_begin(struct hd_gateway *g, uint16_t venue);
+void hd_gateway_list_end(struct hd_gateway *g, uint16_t venue, int64_t now_ns);
+// Writes an execution that has no order: a position that was found at the venue. Returns its id; 0: not written.
+uint64_t hd_gateway_adopt(struct hd_gateway *g, const struct hadron_venue_report *fill, int64_t now_ns);
 
 // A mark has moved: host-held stops. Only for instruments of which hd_gateway_holds() is true.
 bool hd_gateway_holds(const struct hd_gateway *g, uint32_t instrument);

@@ -1,6 +1,7 @@
 // Executions: what the venue says was traded becomes one record and is shared out among the arms at once. Executions are remembered
 // by the venue's id, oldest forgotten first, so that one told twice counts once and one taken back is taken back as it was given.
 #include "base/banned.h"
+#include "base/crash_point.h"
 #include "pipeline/gateway_internal.h"
 
 // ---- memory
@@ -75,6 +76,7 @@ static int32_t record_execution(struct hd_gateway *g, const struct hd_order *o, 
   }
   g->counts.executions++;
   int32_t err = hd_record(&g->sink, HADRON_MSG_EXECUTION, &e, sizeof e, now_ns, HD_RECORD_RESERVED);
+  hd_crash_here(HD_CRASH_EXECUTION_RECORDED);
   if (err) hd_gateway_alert(g, 3, HADRON_ERR_IO, instrument, r->venue, "execution %.39s was not recorded (%s)", e.execution_id, hadron_error_name(err));
   if (g->listener.execution) g->listener.execution(g->listener.self, &e);
   return err ? HADRON_ERR_IO : HADRON_OK;
@@ -100,6 +102,7 @@ static int32_t record_part(struct hd_gateway *g, const struct hd_order *o, const
     hd_gateway_alert(g, 3, refused, a.instrument, o->request.venue, "the book of arm %u did not take its share of execution %.39s (%s)", a.arm,
                      (const char *)m->key + 2, hadron_error_name(refused));
   int32_t err = hd_record(&g->sink, HADRON_MSG_ALLOCATION, &a, sizeof a, now_ns, HD_RECORD_RESERVED);
+  hd_crash_here(HD_CRASH_ALLOCATION_RECORDED);
   if (err) hd_gateway_alert(g, 3, HADRON_ERR_IO, a.instrument, o->request.venue, "an allocation of arm %u was not recorded (%s)", a.arm, hadron_error_name(err));
   return err ? HADRON_ERR_IO : HADRON_OK;
 }
@@ -310,6 +313,13 @@ int32_t hd_gateway_external(struct hd_gateway *g, const struct hadron_venue_repo
   known->busted = bust;
   int32_t err = record_execution(g, NULL, r, instrument, known, bust ? 3 : 2, now_ns);
   return err ? err : HADRON_ERR_NOT_FOUND;
+}
+
+uint64_t hd_gateway_adopt(struct hd_gateway *g, const struct hadron_venue_report *fill, int64_t now_ns) {
+  HD_ASSERT(fill->listing >= 1 && fill->listing <= g->instruments->listing_count && fill->quantity.e8 > 0);
+  g->counts.external++;
+  struct hd_execution_memory *m = memory_add(g, NULL, fill);
+  return record_execution(g, NULL, fill, g->instruments->listings[fill->listing].instrument, m, 2, now_ns) ? 0 : g->execution_id;
 }
 
 // ---- from the journal

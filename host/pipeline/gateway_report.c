@@ -158,8 +158,17 @@ static int32_t impossible(struct hd_gateway *g, const struct hd_order *o, const 
 // What the report means here: a cancel that was an expiry; an order forgotten by a venue that has had it.
 static enum hadron_order_change meant(const struct hd_order *o, const struct hadron_venue_report *r) {
   if (r->change == HADRON_CHANGE_CANCELED && o->expiring) return HADRON_CHANGE_EXPIRE;
+  // It took another's place and is told so again, while something else is under way: it works.
+  bool again = o->successor == HD_SUCCESSOR_DONE && !hd_id_zero(&o->request.replaces) &&
+               (o->state == HADRON_STATE_PENDING_CANCEL || o->state == HADRON_STATE_PENDING_REPLACE);
+  if (r->change == HADRON_CHANGE_REPLACED && again) return HADRON_CHANGE_ACCEPT;
   if (r->change == HADRON_CHANGE_ABSENT && o->acked && !hd_order_final(o->state)) return HADRON_CHANGE_LOSE;
   return (enum hadron_order_change)r->change;
+}
+
+// Late news of an order that is too old to be wanted any more: it has ended, and nobody sends it again.
+static bool fresh(const struct hd_gateway *g, const struct hd_order *o, int64_t now_ns) {
+  return g->options.resend_within_ns == 0 || now_ns - o->request.time_ns <= g->options.resend_within_ns;
 }
 
 static bool resendable(const struct hd_gateway *g, const struct hd_order *o, enum hadron_order_change change) {
@@ -210,7 +219,8 @@ static int32_t report_change(struct hd_gateway *g, struct hd_order *o, const str
   struct hd_cause cause = {.venue_ns = r->venue_ns, .reason = (uint16_t)r->reason};
   hd_text_field(cause.text, r->text, sizeof cause.text - 1);
   if (hd_order_where(o, change) == HADRON_STATE_INVALID || hd_order_unsent(o)) return impossible(g, o, r);
-  if (resendable(g, o, change)) return resend(g, o, &cause, now_ns);
+  if (resendable(g, o, change) && fresh(g, o, now_ns)) return resend(g, o, &cause, now_ns);
+  if (change == HADRON_CHANGE_ABSENT && cause.text[0] == 0) hd_text_copy(cause.text, sizeof cause.text, "never arrived at the venue");
   uint8_t before = o->state;
   if (change == HADRON_CHANGE_REPLACED && o->successor != HD_SUCCESSOR_NONE && !hd_order_final(before)) adopt_terms(g, o, r);
   count_told(g, o, r);
@@ -265,6 +275,7 @@ int32_t hd_gateway_report(struct hd_gateway *g, const struct hadron_venue_report
   struct hd_order *o = addressee(g, r);
   if (o == NULL || r->venue != o->request.venue) return hd_gateway_external(g, r, now_ns);
   hd_order_pin(o);
+  if (r->flags & 1) o->listed = 1;
   bool news = false;
   int32_t err;
   if (o->successor == HD_SUCCESSOR_IN_PLACE && speaks_of_life(r->change)) {
@@ -302,7 +313,7 @@ void hd_gateway_fold_report(struct hd_gateway *g, const struct hadron_venue_repo
     return;
   }
   enum hadron_order_change change = meant(o, r);
-  if (hd_order_where(o, change) == HADRON_STATE_INVALID || hd_order_unsent(o) || resendable(g, o, change)) return;
+  if (hd_order_where(o, change) == HADRON_STATE_INVALID || hd_order_unsent(o) || (resendable(g, o, change) && fresh(g, o, now_ns))) return;
   told(o, r);
   if (change == HADRON_CHANGE_CANCEL_REJECT && o->state == HADRON_STATE_PENDING_CANCEL && o->resume != HADRON_STATE_SUBMITTED)
     o->cancel_wanted = 0, o->expiring = 0;

@@ -1,6 +1,7 @@
 // From the host to the venue. Everything is recorded before its effect leaves: the order and QUEUE before a submit, CANCEL before a
 // cancel, REPLACE before a replace. A record that fails means that nothing was sent.
 #include "base/banned.h"
+#include "base/crash_point.h"
 #include "base/text.h"
 #include "pipeline/gateway_internal.h"
 
@@ -117,6 +118,7 @@ static void outstanding(struct hd_gateway *g, struct hd_order *o, uint8_t from, 
 
 void hd_order_moved(struct hd_gateway *g, struct hd_order *o, uint8_t to, int64_t now_ns) {
   uint8_t from = o->state;
+  if (from != to) o->asks = 0;
   hd_table_state(g, o, to, now_ns);
   outstanding(g, o, from, now_ns);
   count_end(g, from, to);
@@ -133,6 +135,7 @@ int32_t hd_order_change(struct hd_gateway *g, struct hd_order *o, enum hadron_or
     hd_gateway_alert(g, 3, HADRON_ERR_IO, event.instrument, event.venue, "order %.24s: %s was not recorded (%s); %s", event.client_order_id.hex,
                      hd_order_change_name(change), hadron_error_name(err), must ? "it has happened all the same" : "so it was not done");
   if (err && !must) return HADRON_ERR_IO;
+  hd_crash_here(HD_CRASH_EVENT_RECORDED);
   g->event_id++;
   hd_order_moved(g, o, to, now_ns);
   HD_ASSERT(o->state == to);
@@ -165,6 +168,7 @@ int32_t hd_order_queue(struct hd_gateway *g, struct hd_order *o, int64_t now_ns)
                      hadron_error_name(err));
     return HADRON_ERR_IO;
   }
+  hd_crash_here(HD_CRASH_ORDER_RECORDED);
   struct hd_cause cause = hd_cause_text("");
   hd_ids_add(g, &o->request.client_order_id); // from here on the journal has it
   return hd_order_change(g, o, HADRON_CHANGE_QUEUE, &cause, false, now_ns);
@@ -183,6 +187,7 @@ int32_t hd_order_submit(struct hd_gateway *g, struct hd_order *o, int64_t now_ns
   hd_order_was_sent(g, o, now_ns); // before the call: the answer may come inside it
   bool in_place = o->successor == HD_SUCCESSOR_IN_PLACE;
   int32_t err = in_place ? g->port.replace(g->port.self, &out) : g->port.submit(g->port.self, &out);
+  hd_crash_here(HD_CRASH_ORDER_SUBMITTED);
   struct hd_cause cause = hd_cause_text(err ? hadron_error_name(err) : "");
   enum hadron_order_change change = err ? HADRON_CHANGE_SEND_FAIL : HADRON_CHANGE_SEND;
   if (hd_order_where(o, change) == HADRON_STATE_INVALID) {
@@ -295,11 +300,18 @@ int32_t hd_order_cancel_again(struct hd_gateway *g, struct hd_order *o, int64_t 
   return cancel_send(g, o, now_ns);
 }
 
+// Twice as long each time.
+static int64_t patience(const struct hd_gateway *g, const struct hd_order *o) {
+  int64_t every = g->options.query_every_ns, most = g->options.query_max_ns;
+  return most <= every ? every : o->asks < 40 && every <= most >> o->asks ? every << o->asks : most;
+}
+
 void hd_order_query(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
   HD_ASSERT(o->list == HD_LIST_OPEN || o->list == HD_LIST_GAP);
   struct hadron_order out;
   hd_order_sent_as(o, &out);
-  o->ask_ns = hd_time_after(now_ns, g->options.query_every_ns);
+  o->ask_ns = hd_time_after(now_ns, patience(g, o));
+  if (o->asks < 62) o->asks++;
   hd_table_due(g, o);
   uint32_t features = g->port.features(g->port.self, out.venue);
   if ((features & HADRON_VENUE_QUERIES) && g->port.query) g->port.query(g->port.self, &out); // what fails is asked again

@@ -82,6 +82,22 @@ static void ask(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
   alarm_once(g, o, now_ns);
 }
 
+void hd_gateway_list_begin(struct hd_gateway *g, uint16_t venue) {
+  for (uint32_t at = g->head[HD_LIST_OPEN]; at; at = g->orders[at].next)
+    if (g->orders[at].request.venue == venue) g->orders[at].listed = 0;
+}
+
+// Time runs on at the next timer: the questions leave one after the other, as always.
+void hd_gateway_list_end(struct hd_gateway *g, uint16_t venue, int64_t now_ns) {
+  for (uint32_t at = g->head[HD_LIST_OPEN]; at; at = g->orders[at].next) {
+    struct hd_order *o = &g->orders[at];
+    if (o->request.venue != venue || o->listed || hd_order_unsent(o) || o->state == HADRON_STATE_INITIALIZED) continue;
+    o->asks = 0;
+    o->ask_ns = now_ns;
+    hd_table_due(g, o);
+  }
+}
+
 int64_t hd_gateway_due(const struct hd_gateway *g) { return g->heap_count == 0 ? INT64_MAX : g->heap[1].due_ns; }
 
 int64_t hd_gateway_timer(struct hd_gateway *g, int64_t now_ns) {

@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/text.h"
 #include "pipeline/desk.h"
 #include "pipeline/trace.h"
@@ -256,6 +257,7 @@ int32_t hd_pipeline_init(struct hd_pipeline *p, const struct hd_pipeline_options
   if (!code && (!p->marks.cells || !p->arms || !p->labels || !p->definitions || !p->instrument_shares)) code = HADRON_ERR_MEMORY;
   if (!code) memset(p->marks.cells, 0, ((size_t)options->instruments_max + 1) * sizeof *p->marks.cells);
   if (!code) code = hd_normalize_init(&p->normalize, &options->normalize, &p->instruments);
+  if (!code) code = hd_reconcile_init(&p->reconcile, p->instruments.listing_max, options->on_difference);
   if (!code) code = hd_router_init(&p->router, &p->instruments, options->shards, options->lane_ticks);
   if (!code) code = init_shards(p);
   if (!code) code = init_trading(p);
@@ -277,6 +279,7 @@ void hd_pipeline_fini(struct hd_pipeline *p) {
   free(p->feedback);
   if (p->router.instruments) hd_router_fini(&p->router);
   hd_normalize_fini(&p->normalize);
+  hd_reconcile_fini(&p->reconcile);
   free(p->marks.cells);
   free(p->board.cells);
   free(p->arms);
@@ -566,27 +569,16 @@ __attribute__((noinline)) void hd_pipeline_decisions(struct hd_pipeline *p, cons
   hd_desk_merge(p, shadows, now_ns);
 }
 
-// What a venue holds for us against what the books say it should: a difference is for a person. With orders open the two may differ
-// for a moment and for good reason.
-static void compare_position(struct hd_pipeline *p, const struct hadron_venue_report *report) {
-  if (report->listing == 0 || report->listing > p->instruments.listing_count) return;
-  uint32_t instrument = p->instruments.listings[report->listing].instrument;
-  struct hadron_quantity buy, sell;
-  hd_gateway_working(p->gateway, 0, instrument, true, &buy, &sell);
-  int64_t ours = hd_portfolio_position(&p->portfolio, 0, instrument)->quantity.e8;
-  if (ours == report->quantity.e8 || buy.e8 != 0 || sell.e8 != 0) return;
-  char text[160], theirs[32], books[32];
-  hd_decimal_format(theirs, sizeof theirs, report->quantity.e8, HADRON_QUANTITY_SCALE, 0);
-  hd_decimal_format(books, sizeof books, ours, HADRON_QUANTITY_SCALE, 0);
-  snprintf(text, sizeof text, "the venue holds %s, the books say %s: find out why before trading on", theirs, books);
-  alert(p, 3, HADRON_ERR_CORRUPT, 0, instrument, report->venue, text);
-}
-
 void hd_pipeline_report(struct hd_pipeline *p, const struct hadron_venue_report *report, int64_t now_ns) {
   p->now_ns = now_ns;
   if (p->looks && report->listing > 0 && report->listing <= p->instruments.listing_count) look(p, p->instruments.listings[report->listing].instrument, now_ns);
   record(p, HADRON_MSG_VENUE_REPORT, report, sizeof *report, now_ns, HD_RECORD_RESERVED);
-  if (report->change == HADRON_CHANGE_POSITION && !(report->flags & HADRON_ORDER_SHADOW)) compare_position(p, report);
+  hd_crash_here(HD_CRASH_REPORT_RECORDED);
+  if (__builtin_expect(report->change >= HADRON_CHANGE_LIST_BEGIN, 0)) {
+    hd_reconcile_mark(p, report->venue, report->change == HADRON_CHANGE_LIST_END, now_ns);
+    return;
+  }
+  if (report->change == HADRON_CHANGE_POSITION && !(report->flags & HADRON_ORDER_SHADOW)) hd_reconcile_position(p, report, now_ns);
   else if (!(report->flags & HADRON_ORDER_SHADOW)) hd_gateway_report(p->gateway, report, now_ns);
   else if (p->shadow.gateway) hd_gateway_report(p->shadow.gateway, report, now_ns);
 }

@@ -20,6 +20,7 @@
 #include "pipeline/coordinator.h"
 #include "pipeline/engine.h"
 #include "pipeline/normalize.h"
+#include "pipeline/reconcile.h"
 #include "pipeline/risk.h"
 #include "pipeline/router.h"
 
@@ -58,6 +59,8 @@ struct hd_pipeline_listener {
   void (*equity)(void *self, const struct hadron_equity *equity);
   // Takes decisions from [shard] to [trade]; NULL: they are handled at once, by the same thread.
   void (*decided)(void *self, uint32_t shard, const struct hadron_decision *decisions, uint32_t count);
+  // A venue's list was read to its end: orders may go there. [trade]; may be NULL
+  void (*reconciled)(void *self, uint16_t venue);
   // Feedback waits in the ring of a shard. NULL: `hd_pipeline_settle` takes it.
   void (*feedback)(void *self, uint32_t shard);
 };
@@ -81,6 +84,7 @@ struct hd_pipeline_options {
   struct hd_engine_options engine;
   int64_t equity_every_ns;   // samples of the books; 0: only at the end
   uint32_t measure_every;    // ticks per measured one, a power of two; 0: none
+  uint32_t on_difference;    // enum hd_difference
 };
 
 // From decisions to orders and back. The arms that trade: the parts are the pipeline's own. Shadows: the parts are the desk's.
@@ -109,6 +113,7 @@ struct hd_pipeline {
   struct hd_risk risk;
   struct hd_gateway *gateway;
   struct hd_coordinator coordinator;
+  struct hd_reconcile reconcile;
   struct hd_desk desk, shadow;      // of the arms that trade: the four above; of the shadows
   struct hd_shadow_room *room;      // the shadow desk's parts; owned; NULL: not open
   struct hd_arm *arms;              // [arm]; owned

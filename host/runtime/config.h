@@ -93,6 +93,9 @@ struct hd_config {
   uint32_t venue_count, service_count, strategy_count;
   // lua
   uint64_t lua_memory_max, lua_instructions_max;
+  // recovery
+  uint32_t on_difference; // enum hd_difference
+
   // journal
   bool journal, journal_ticks, journal_rejects, journal_fsync;
   uint64_t journal_segment, journal_keep; // bytes

@@ -535,7 +535,7 @@ static void read_rules(struct hd_config_reader *r, const struct hd_value *root) 
 static const char *const top_more[] = {"venues", "strategies", "services", "allocator", "shadow", "risk", NULL};
 static const struct { const char *name; const char *more[3]; } groups[] = {
     {"engine", {NULL}}, {"account", {NULL}}, {"universe", {"instruments", NULL}}, {"normalize", {NULL}}, {"router", {"rules", "correlated", NULL}},
-    {"gateway", {NULL}}, {"lua", {NULL}}, {"journal", {NULL}}, {"sample", {NULL}}, {"registry", {NULL}}, {"report", {NULL}}};
+    {"gateway", {NULL}}, {"lua", {NULL}}, {"journal", {NULL}}, {"recovery", {NULL}}, {"sample", {NULL}}, {"registry", {NULL}}, {"report", {NULL}}};
 
 // A plugin of which there is one.
 static void read_single(struct hd_config_reader *r, const struct hd_value *root, const char *name, struct hd_config_plugin *plugin) {

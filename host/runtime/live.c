@@ -567,10 +567,8 @@ static int32_t open_threads(struct hd_live *live, struct hd_fault *fault) {
 static int32_t reconcile_venues(struct hd_session *session, struct hd_fault *fault) {
   for (uint32_t i = 0; i < session->venue_count; i++) {
     struct hd_venue *v = &session->venues[i];
-    if (!hd_venue_is(v, HADRON_VENUE_RECONCILES) || !hd_venue_is(v, HADRON_VENUE_ORDERS)) continue;
-    int32_t code = v->api->reconcile(v->self, session->runner.now_ns);
-    if (code) return hd_instance_fault(v->instance, code, "reconcile failed", fault);
-    if (v->next_ns > session->runner.now_ns) v->next_ns = session->runner.now_ns;
+    int32_t code = hd_venue_reconcile(v, fault);
+    if (code) return code;
   }
   return HADRON_OK;
 }

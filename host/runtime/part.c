@@ -156,10 +156,7 @@ static int32_t venue_up(struct hd_part *p, struct hd_fault *fault) {
   hd_runner_refollow(&p->s->runner);
   int32_t code = hd_venue_start(v, fault);
   if (!code) code = hd_session_subscribe_venue(p->s, v, fault);
-  if (!code && hd_venue_is(v, HADRON_VENUE_RECONCILES) && hd_venue_is(v, HADRON_VENUE_ORDERS)) {
-    code = v->api->reconcile(v->self, p->s->runner.now_ns);
-    if (code) code = hd_instance_fault(v->instance, code, "reconcile failed", fault);
-  }
+  if (!code) code = hd_venue_reconcile(v, fault);
   v->next_ns = p->s->runner.now_ns;
   return code;
 }

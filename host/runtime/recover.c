@@ -3,6 +3,7 @@
 #include "base/assert.h"
 #include "base/banned.h"
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -171,7 +172,12 @@ static int32_t fold(struct hd_session *s, struct hd_fold *f, struct hd_recovered
   out->records = f->records, out->ticks = f->ticks, out->differences = f->differences, out->arms_lost = folded.arms_lost;
   out->orders_open = folded.orders.open, out->orders_unknown = folded.orders.unknown, out->orders_ended = folded.orders.ended;
   out->took_ns = hd_clock_monotonic_ns() - start_ns;
+  for (uint32_t i = 0; i < s->venue_count && f->records > 0; i++) {
+    s->venues[i].since_ns = f->last_ns;
+    s->venues[i].blind = s->pipeline.reconcile.blind[i + 1] = venue_gone(s, (uint16_t)(i + 1));
+  }
   code = write_recovered(s, time_of(s, f), out, fault);
+  hd_crash_here(HD_CRASH_RECOVERED);
   return code ? code : hd_fold_resume(f, time_of(s, f), fault);
 }
 

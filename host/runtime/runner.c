@@ -72,6 +72,12 @@ static int32_t port_send(void *self, const struct hadron_order *order, int32_t (
   struct hd_runner *r = self;
   if (!v || !*call || !v->started) return HADRON_ERR_UNSUPPORTED;
   hd_calling_begin(v->instance, HD_CALLING_PART);
+  struct hadron_order plain;
+  if (__builtin_expect(v->blind && (order->flags & HADRON_ORDER_REDUCE_ONLY), 0)) { // it does not know what there is to reduce; risk has checked it
+    plain = *order;
+    plain.flags &= (uint8_t)~HADRON_ORDER_REDUCE_ONLY;
+    order = &plain;
+  }
   int32_t code = (*call)(v->self, order);
   hd_calling_end();
   if (v->next_ns > r->now_ns) v->next_ns = r->now_ns;
@@ -98,6 +104,7 @@ static uint32_t port_features(void *self, uint16_t number) {
 static uint32_t port_state(void *self, uint16_t number) {
   const struct hd_venue *v = venue_alike(self, number);
   if (!v) return HADRON_VENUE_DOWN;
+  if (atomic_load_explicit(&v->listing, memory_order_relaxed) && v->state == HADRON_VENUE_READY) return HADRON_VENUE_RECONCILING;
   return atomic_load_explicit(&v->closing, memory_order_relaxed) ? HADRON_VENUE_DEGRADED : v->state;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/assert.h"
 #include "base/clock.h"
+#include "base/crash_point.h"
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
@@ -105,6 +106,11 @@ static void on_first(void *self, struct hd_engine_instance *ei, uint64_t sequenc
   sink_write(s, HADRON_MSG_SWAP, &arm->swap, sizeof arm->swap, NULL, 0, hd_engine_now(ei), HD_RECORD_RESERVED);
 }
 
+static void on_reconciled(void *self, uint16_t venue) {
+  struct hd_session *s = self;
+  if (venue > 0 && venue <= s->venue_count) atomic_store(&s->venues[venue - 1].listing, false);
+}
+
 // ---- plugins ---------------------------------------------------------------------------------------------------------------------
 
 static bool candidate(char *out, size_t size, const char *dir, size_t dir_size, const char *name, const char *suffix) {
@@ -158,14 +164,14 @@ static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
       .arm_max = s->arm_max, .session = s->trace_seed, .open_universe = c->universe_open,
       .record_ticks = c->journal_ticks && s->journal && !s->options.recorded, .record_rejects = c->journal_rejects, .cash = c->cash, .normalize = c->normalize,
       .limits = c->limits, .gateway = c->gateway, .equity_every_ns = c->equity_every_ns,
-      .measure_every = c->measure_every,
+      .measure_every = c->measure_every, .on_difference = c->on_difference,
       .engine = {.errors_max = c->errors_max, .volatile_above = c->lanes.volatile_above, .volatility_decay = c->volatility_decay,
                  .measure_every = c->measure_every}};
   const struct hd_session_recorded *recorded = s->options.recorded;
   const struct hd_record_sink sink = recorded ? (struct hd_record_sink){recorded->self, recorded->write} : (struct hd_record_sink){s, sink_write};
   const struct hd_venue_port port = {&s->runner, hd_runner_port.submit, hd_runner_port.cancel, hd_runner_port.replace,
                                      hd_runner_port.query, hd_runner_port.features, hd_runner_port.state};
-  const struct hd_pipeline_listener listener = {.self = s, .alert = on_alert, .fault = on_fault, .first = on_first};
+  const struct hd_pipeline_listener listener = {.self = s, .alert = on_alert, .fault = on_fault, .first = on_first, .reconciled = on_reconciled};
   int32_t code = hd_pipeline_init(&s->pipeline, &o, &sink, &port, &listener, fault);
   if (!code) code = hd_router_rules(&s->pipeline.router, &c->lanes);
   return code;
@@ -207,6 +213,7 @@ static int32_t unwritten(int32_t code, const char *what, struct hd_fault *fault)
 
 int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const struct hd_session_options *options,
                         struct hd_fault *fault) {
+  hd_crash_arm();
   memset(s, 0, sizeof *s);
   s->config = config;
   s->options = *options;

@@ -43,14 +43,68 @@ static uint32_t venue_ticks(struct hadron_instance *instance, const struct hadro
 
 static void venue_report(struct hadron_instance *instance, const struct hadron_venue_report *report) {
   struct hd_venue *v = venue_of(instance);
-  hd_runner_reported(v->runner, v, report);
+  if (report->change < HADRON_CHANGE_LIST_BEGIN) {
+    hd_runner_reported(v->runner, v, report);
+    return;
+  }
+  struct hadron_venue_report senseless = *report; // these are the host's own marks
+  senseless.change = HADRON_CHANGE_INVALID;
+  hd_runner_reported(v->runner, v, &senseless);
+}
+
+// ---- lists of what it has
+
+#define OVERLAP_NS INT64_C(60000000000) // of the fills that are asked for again: clocks differ, and executions are known by their ids
+
+static bool has_list(const struct hd_venue *v) { return !v->shadow && hd_venue_is(v, HADRON_VENUE_RECONCILES) && hd_venue_is(v, HADRON_VENUE_ORDERS); }
+
+// Travels with its reports.
+static void mark(struct hd_venue *v, uint8_t change) {
+  const struct hadron_venue_report report = {.change = change, .cumulative = {-1}};
+  hd_runner_reported(v->runner, v, &report);
+}
+
+// It says that its list begins (a new connection), or that it is ready: then what it has told is whole, if it was asked or began one.
+static void list_follows(struct hd_venue *v, uint32_t before, uint32_t state) {
+  if (!has_list(v)) return;
+  if (state == HADRON_VENUE_RECONCILING && before != HADRON_VENUE_RECONCILING) {
+    atomic_store(&v->listing, true);
+    v->lists = true;
+    mark(v, HADRON_CHANGE_LIST_BEGIN);
+  }
+  if (state != HADRON_VENUE_READY) return;
+  v->ready_ns = v->runner->now_ns;
+  bool silent = !v->lists && !atomic_load(&v->listing) && before != HADRON_VENUE_READY && before != HADRON_VENUE_DEGRADED && v->since_ns > 0;
+  if (silent) { // back again and not a word of what has become of the orders
+    atomic_store(&v->listing, true);
+    v->wants_list = true;
+    v->next_ns = v->runner->now_ns;
+    return;
+  }
+  if (v->lists) mark(v, HADRON_CHANGE_LIST_END);
+  v->lists = false;
+}
+
+int32_t hd_venue_reconcile(struct hd_venue *v, struct hd_fault *fault) {
+  if (!has_list(v)) return HADRON_OK;
+  int64_t since_ns = v->ready_ns > 0 ? v->ready_ns : v->since_ns;
+  atomic_store(&v->listing, true);
+  v->wants_list = false;
+  v->lists = true;
+  if (v->since_ns == 0) v->since_ns = v->runner->now_ns;
+  mark(v, HADRON_CHANGE_LIST_BEGIN);
+  int32_t code = v->api->reconcile(v->self, since_ns > OVERLAP_NS ? since_ns - OVERLAP_NS : since_ns);
+  if (v->next_ns > v->runner->now_ns) v->next_ns = v->runner->now_ns;
+  return code ? hd_instance_fault(v->instance, code, "reconcile failed", fault) : HADRON_OK;
 }
 
 static void venue_status(struct hadron_instance *instance, uint32_t state, const char *text) {
   struct hd_venue *v = venue_of(instance);
+  uint32_t before = v->state;
   struct hd_pipeline *p = v->runner->pipeline;
   hd_text_copy(v->words, sizeof v->words, text ? text : "");
   hd_text_printable(v->words);
+  list_follows(v, before, state);
   v->state = state;
   hd_pipeline_venue_status(p, v->number, state, v->words, v->runner->now_ns);
   hd_log(state == HADRON_VENUE_DOWN ? HADRON_LOG_WARN : HADRON_LOG_INFO, "VENUE_STATE", "%s: %s%s%s", v->name,
@@ -121,6 +175,8 @@ void hd_venue_poll(struct hd_venue *v, int64_t now_ns) {
   HD_DASSERT(v->started);
   v->runner->polls++;
   hd_calling_begin(v->instance, HD_CALLING_PART);
+  struct hd_fault fault;
+  if (v->wants_list && hd_venue_reconcile(v, &fault)) hd_log_error("RECONCILE", "%s", fault.text);
   v->next_ns = v->api->poll(v->self, now_ns);
   hd_calling_end();
 }

@@ -22,6 +22,12 @@ struct hd_venue {
   uint16_t number;                    // from 1
   uint32_t shadow;                    // the arm whose market it is; 0: a venue of everybody's
   _Atomic uint32_t state;             // enum hadron_venue_state; [trade] reads it
+  _Atomic bool listing;               // its list of orders and positions has not been read to the end: no new ones
+  bool lists;                         // it is telling it
+  bool wants_list;                    // it has to be asked, at its next poll
+  bool blind;                         // it was made anew and knows nothing of what is held there
+  int64_t ready_ns;                   // when it was last ready; 0: not in this run
+  int64_t since_ns;                   // fills from here on may be missing
   _Atomic bool closing; // its orders are being taken out: no new ones
   bool started;
   _Atomic bool woken;                 // rung for, or a descriptor is ready; any thread sets it
@@ -44,6 +50,8 @@ int32_t hd_venue_start(struct hd_venue *v, struct hd_fault *fault);
 void hd_venue_stop(struct hd_venue *v);
 // Calls poll and keeps what it returned. [io]
 void hd_venue_poll(struct hd_venue *v, int64_t now_ns);
+// Asks for its orders, fills and positions; until its list is read to the end no orders go there. Does nothing where it has none. [io]
+int32_t hd_venue_reconcile(struct hd_venue *v, struct hd_fault *fault);
 void hd_venue_fini(struct hd_venue *v); // frees the queue; the instance is the session's
 
 #endif

@@ -40,6 +40,8 @@ static int32_t sim_start(void *self) {
   if (seed == 0) seed = s->host->random(s->host->instance);
   struct sim_random *streams[] = {&s->entry_random, &s->response_random, &s->feed_random, &s->refusal_random, &s->flow_random};
   for (uint64_t i = 0; i < sizeof streams / sizeof streams[0]; i++) sim_random_seed(streams[i], seed + (i << 56));
+  // On the wall clock another life of this market may have been before it, and its ids must not come again. A virtual clock has not begun yet.
+  if (s->number_last == 0 && s->execution_last == 0) s->number_last = s->execution_last = (uint64_t)s->host->now_ns(s->host->instance) / 1000;
   error = sim_ledger_open(s);
   if (!error) error = s->exchange ? sim_book_open(s) : sim_follow_open(s);
   if (error == HADRON_ERR_MEMORY) {

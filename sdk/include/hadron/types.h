@@ -209,6 +209,8 @@ enum hadron_order_change {
   HADRON_CHANGE_TRIGGER = 17, // a stop has triggered; the order now works
   HADRON_CHANGE_BUST = 18,    // venue: an execution was taken back
   HADRON_CHANGE_POSITION = 19, // venue, answering reconcile: what it holds in an instrument; of no order
+  HADRON_CHANGE_LIST_BEGIN = 20, // host: what the venue says from here on is the list of all that it has; of no order
+  HADRON_CHANGE_LIST_END = 21,   // host: and here it ends
 };
 
 enum hadron_liquidity {
