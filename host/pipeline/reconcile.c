@@ -7,18 +7,19 @@
 #include "pipeline/desk.h"
 
 int32_t hd_reconcile_init(struct hd_reconcile *r, uint32_t listing_max, uint32_t on_difference) {
-  *r = (struct hd_reconcile){.on_difference = on_difference};
+  *r = (struct hd_reconcile){.on_difference = on_difference ? on_difference : HD_DIFFERENCE_ALARM};
   r->claims = calloc((size_t)listing_max + 1, sizeof *r->claims);
-  r->reading = calloc(3 * (HD_VENUES_MAX + 2), sizeof *r->reading);
-  if (!r->claims || !r->reading) return HADRON_ERR_MEMORY;
+  r->reading = calloc(2 * (HD_VENUES_MAX + 2), sizeof *r->reading);
+  r->blind = calloc(HD_VENUES_MAX + 2, sizeof *r->blind);
+  if (!r->claims || !r->reading || !r->blind) return HADRON_ERR_MEMORY;
   r->whole = r->reading + HD_VENUES_MAX + 2;
-  r->blind = r->whole + HD_VENUES_MAX + 2;
   return HADRON_OK;
 }
 
 void hd_reconcile_fini(struct hd_reconcile *r) {
   free(r->claims);
   free(r->reading);
+  free(r->blind);
   *r = (struct hd_reconcile){0};
 }
 
@@ -58,7 +59,7 @@ static void adopt(struct hd_pipeline *p, uint16_t venue, uint32_t instrument, in
 }
 
 static void differs(struct hd_pipeline *p, uint16_t venue, uint32_t instrument, const struct hd_stated *theirs, int64_t ours, int64_t now_ns) {
-  static const char *const then[] = {"the difference is the house's now", "find out why before trading on", "trading stops until `hadron release`"};
+  static const char *const then[] = {"", "the difference is the house's now", "find out why before trading on", "trading stops until `hadron release`"};
   char text[256], held[32], books[32];
   bool unknown = hd_gateway_unknown(p->gateway, instrument) > 0;
   uint32_t what = p->reconcile.on_difference;

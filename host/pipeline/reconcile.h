@@ -20,7 +20,7 @@
 
 struct hd_pipeline;
 
-enum hd_difference { HD_DIFFERENCE_ADOPT = 0, HD_DIFFERENCE_ALARM = 1, HD_DIFFERENCE_STOP = 2 };
+enum hd_difference { HD_DIFFERENCE_ADOPT = 1, HD_DIFFERENCE_ALARM = 2, HD_DIFFERENCE_STOP = 3 }; // 0: alarm
 
 struct hd_stated {
   int64_t held_e8;
@@ -29,7 +29,8 @@ struct hd_stated {
 
 struct hd_reconcile {
   struct hd_stated *claims;   // [listing]; owned
-  bool *reading, *whole, *blind; // [venue]: a list is being read; one was read to its end; see above; owned
+  bool *reading, *whole;     // [venue]: a list is being read; one was read to its end; owned
+  _Atomic bool *blind;       // [venue]: see above; [io] says so; owned
   uint32_t on_difference;    // enum hd_difference
   uint64_t differences, adopted, lists;
 };

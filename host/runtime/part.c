@@ -156,6 +156,7 @@ static int32_t venue_up(struct hd_part *p, struct hd_fault *fault) {
   hd_runner_refollow(&p->s->runner);
   int32_t code = hd_venue_start(v, fault);
   if (!code) code = hd_session_subscribe_venue(p->s, v, fault);
+  if (hd_venue_is(v, HADRON_VENUE_FOLLOWS)) hd_venue_blind(v); // a market that was made anew
   if (!code) code = hd_venue_reconcile(v, fault);
   v->next_ns = p->s->runner.now_ns;
   return code;

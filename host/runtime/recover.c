@@ -174,7 +174,7 @@ static int32_t fold(struct hd_session *s, struct hd_fold *f, struct hd_recovered
   out->took_ns = hd_clock_monotonic_ns() - start_ns;
   for (uint32_t i = 0; i < s->venue_count && f->records > 0; i++) {
     s->venues[i].since_ns = f->last_ns;
-    s->venues[i].blind = s->pipeline.reconcile.blind[i + 1] = venue_gone(s, (uint16_t)(i + 1));
+    if (venue_gone(s, (uint16_t)(i + 1))) hd_venue_blind(&s->venues[i]);
   }
   code = write_recovered(s, time_of(s, f), out, fault);
   hd_crash_here(HD_CRASH_RECOVERED);

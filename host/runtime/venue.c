@@ -85,6 +85,11 @@ static void list_follows(struct hd_venue *v, uint32_t before, uint32_t state) {
   v->lists = false;
 }
 
+void hd_venue_blind(struct hd_venue *v) {
+  v->blind = true;
+  atomic_store(&v->runner->pipeline->reconcile.blind[v->number], true);
+}
+
 int32_t hd_venue_reconcile(struct hd_venue *v, struct hd_fault *fault) {
   if (!has_list(v)) return HADRON_OK;
   int64_t since_ns = v->ready_ns > 0 ? v->ready_ns : v->since_ns;

@@ -52,6 +52,7 @@ void hd_venue_stop(struct hd_venue *v);
 void hd_venue_poll(struct hd_venue *v, int64_t now_ns);
 // Asks for its orders, fills and positions; until its list is read to the end no orders go there. Does nothing where it has none. [io]
 int32_t hd_venue_reconcile(struct hd_venue *v, struct hd_fault *fault);
+void hd_venue_blind(struct hd_venue *v); // it was made anew: what is held there is news to it. [io]
 void hd_venue_fini(struct hd_venue *v); // frees the queue; the instance is the session's
 
 #endif
