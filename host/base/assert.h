@@ -5,7 +5,7 @@
 
 #include "base/banned.h"
 
-_Noreturn void hd_assert_fail(const char *expression, const char *file, int line);
+__attribute__((cold, noinline)) _Noreturn void hd_assert_fail(const char *expression, const char *file, int line);
 
 #define HD_ASSERT(x) (__builtin_expect(!!(x), 1) ? (void)0 : hd_assert_fail(#x, __FILE__, __LINE__))
 #ifdef HD_DEBUG

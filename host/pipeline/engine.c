@@ -115,15 +115,7 @@ static void view_set(struct hd_engine_row *row, struct hd_subscription *s, const
   row->shown = NULL;
 }
 
-// A callback's result: errors are counted; too many in a row, or one that broke its budget, fence the instance.
-void hd_engine_result(struct hd_engine *e, struct hd_engine_instance *instance, int32_t code) {
-  hd_calling_end();
-  instance->calls++;
-  e->counts.calls++;
-  if (__builtin_expect(code == HADRON_OK, 1)) {
-    instance->errors_in_row = 0;
-    return;
-  }
+__attribute__((noinline)) static void result_bad(struct hd_engine *e, struct hd_engine_instance *instance, int32_t code) {
   instance->errors++;
   e->counts.faults++;
   bool fence = code == HADRON_ERR_BUDGET || code == HADRON_ERR_MEMORY ||
@@ -132,12 +124,21 @@ void hd_engine_result(struct hd_engine *e, struct hd_engine_instance *instance, 
   e->listener.fault(e->listener.self, instance, code, fence);
 }
 
+// A callback's result: errors are counted; too many in a row, or one that broke its budget, fence the instance.
+void hd_engine_result(struct hd_engine *e, struct hd_engine_instance *instance, int32_t code) {
+  hd_calling_end();
+  instance->calls++;
+  e->counts.calls++;
+  if (__builtin_expect(code == HADRON_OK, 1)) instance->errors_in_row = 0;
+  else result_bad(e, instance, code);
+}
+
 // At most one sample a second: a logarithm per tick, and even the division for its price, would cost more than the rest.
 static bool sample_due(const struct hd_engine_row *row, const struct hadron_tick *tick) {
   return tick->event_ns - row->sample_ns >= 1000000000;
 }
 
-__attribute__((noinline)) static void sample_volatility(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick, double price) {
+static void sample_volatility(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick, double price) {
   int64_t elapsed = tick->event_ns - row->sample_ns;
   if (row->sample_price > 0) {
     double r = log(price / row->sample_price), seconds = (double)elapsed * 1e-9;
@@ -160,20 +161,22 @@ static void publish_mark(struct hd_engine *e, const struct hd_engine_row *row, c
   hd_mark_write(&e->marks->cells[tick->instrument], &mark);
 }
 
+// The first trade, and one that is a sample of volatility.
+__attribute__((noinline)) static void update_sampled(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick) {
+  row->traded = true;
+  if (sample_due(row, tick)) sample_volatility(e, row, tick, hadron_price_double(row->market.last));
+  publish_mark(e, row, tick);
+}
+
 static inline void update_trade(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick) {
   struct hadron_market *m = &row->market;
   m->last = tick->value.trade.price;
   m->last_size = tick->value.trade.quantity;
-  if (__builtin_expect(row->traded && !sample_due(row, tick), 1)) {
-    hd_mark_write_trade(&e->marks->cells[tick->instrument], m->last, tick->event_ns, tick->recv_ns, tick->sequence);
-    return;
-  }
-  row->traded = true;
-  if (sample_due(row, tick)) sample_volatility(e, row, tick, hadron_price_double(m->last));
-  publish_mark(e, row, tick);
+  if (__builtin_expect(!row->traded || sample_due(row, tick), 0)) update_sampled(e, row, tick);
+  else hd_mark_write_trade(&e->marks->cells[tick->instrument], m->last, tick->event_ns, tick->recv_ns, tick->sequence);
 }
 
-static void update_other(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick) {
+__attribute__((noinline)) static void update_other(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick) {
   struct hadron_market *m = &row->market;
   if (tick->kind == HADRON_TICK_QUOTE) {
     m->bid = tick->value.quote.bid;
@@ -188,6 +191,14 @@ static void update_other(struct hd_engine *e, struct hd_engine_row *row, const s
   publish_mark(e, row, tick);
 }
 
+__attribute__((noinline)) static int32_t call_measured(struct hd_engine_instance *instance, const struct hadron_tick *tick,
+                                                       const struct hadron_market *market) {
+  uint64_t start = hd_cycles();
+  int32_t code = instance->api->on_tick(instance->self, tick, market);
+  hd_histogram_record(instance->latency, (uint64_t)hd_cycles_to_ns(hd_cycles() - start));
+  return code;
+}
+
 static inline void call_tick(struct hd_engine *e, struct hd_engine_row *row, struct hd_subscription *s, const struct hadron_tick *tick) {
   struct hd_engine_instance *instance = s->instance;
   if (__builtin_expect(instance->fenced | instance->fresh, 0)) {
@@ -197,14 +208,15 @@ static inline void call_tick(struct hd_engine *e, struct hd_engine_row *row, str
   }
   const struct hadron_market *market = hd_engine_patch(e, row, s);
   hd_calling_begin(instance, HD_CALLING_TICK);
-  if (e->options.measure_every && instance->latency && (e->measure_at++ & (e->options.measure_every - 1)) == 0) {
-    uint64_t start = hd_cycles();
-    int32_t code = instance->api->on_tick(instance->self, tick, market);
-    hd_histogram_record(instance->latency, (uint64_t)hd_cycles_to_ns(hd_cycles() - start));
-    hd_engine_result(e, instance, code);
-    return;
-  }
-  hd_engine_result(e, instance, instance->api->on_tick(instance->self, tick, market));
+  bool measured = e->options.measure_every && instance->latency && (e->measure_at++ & (e->options.measure_every - 1)) == 0;
+  hd_engine_result(e, instance, measured ? call_measured(instance, tick, market) : instance->api->on_tick(instance->self, tick, market));
+}
+
+// All but the first, which needs no loop.
+__attribute__((noinline)) static void call_others(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick, uint32_t trigger) {
+  struct hd_subscription *first = &e->subscriptions[row->at.first];
+  for (uint32_t i = 1; i < row->at.count; i++)
+    if (first[i].triggers & trigger) call_tick(e, row, &first[i], tick);
 }
 
 void hd_engine_tick(struct hd_engine *e, const struct hadron_tick *tick) {
@@ -222,9 +234,9 @@ void hd_engine_tick(struct hd_engine *e, const struct hadron_tick *tick) {
   else update_other(e, row, tick);
   uint32_t trigger = 1u << (tick->kind - 1);
   if (row->at.triggers & trigger) {
-    struct hd_subscription *s = &e->subscriptions[row->at.first], *end = s + row->at.count;
-    for (; s < end; s++)
-      if (s->triggers & trigger) call_tick(e, row, s, tick);
+    struct hd_subscription *first = &e->subscriptions[row->at.first];
+    if (first->triggers & trigger) call_tick(e, row, first, tick);
+    if (row->at.count > 1) call_others(e, row, tick, trigger);
   }
   if (row->at.bar_count) hd_engine_bars_tick(e, row, tick);
 }

@@ -35,12 +35,15 @@ void hd_pipeline_alert(struct hd_pipeline *p, uint32_t severity, int32_t code, u
 
 // ---- measuring -----------------------------------------------------------------------------------------------------------------
 
-// Returns when that was: where the next stage follows at once, it began then.
-static uint64_t stage_end(struct hd_pipeline *p, enum hd_stage stage, uint64_t start) {
-  if (!start) return 0;
+__attribute__((noinline)) static uint64_t stage_note(struct hd_pipeline *p, enum hd_stage stage, uint64_t start) {
   uint64_t end = hd_cycles();
   hd_histogram_record(&p->latency[stage], (uint64_t)hd_cycles_to_ns(end - start));
   return end;
+}
+
+// Returns when that was: where the next stage follows at once, it began then.
+static inline uint64_t stage_end(struct hd_pipeline *p, enum hd_stage stage, uint64_t start) {
+  return __builtin_expect(start != 0, 0) ? stage_note(p, stage, start) : 0;
 }
 
 static uint64_t stage_begin(const struct hd_pipeline *p) { return p->started ? hd_cycles() : 0; }
@@ -163,7 +166,7 @@ static void on_intent(void *self, const struct hadron_intent *intent, const stru
       hd_risk_equity(desk->risk, p->now_ns);
     }
     const struct hd_risk_request request = {intent, shares, share_count, p->port.state(p->port.self, intent->venue),
-                                            hd_gateway_seen(desk->gateway, &id), p->now_ns};
+                                            &id, p->now_ns};
     hd_risk_check(desk->risk, &request, &verdict);
   }
   start = stage_end(p, HD_STAGE_RISK, start);

@@ -343,7 +343,9 @@ static bool check_order_rate(struct facts *f, struct numbers *n) {
   return false;
 }
 
-static bool check_duplicate(struct facts *f, struct numbers *n) { return f->request->duplicate && failed(n, 1, 0); }
+static bool check_duplicate(struct facts *f, struct numbers *n) {
+  return f->request->id && hd_gateway_seen(f->risk->gateway, f->request->id) && failed(n, 1, 0);
+}
 
 // Loss of a book against an earlier equity has reached `bound`, and the order does more than reduce.
 static bool loss_reached(struct facts *f, const struct view *v, struct hadron_money from, int64_t bound, struct numbers *n) {

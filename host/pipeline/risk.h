@@ -88,7 +88,7 @@ struct hd_risk_request {
   const struct hd_share *shares;            // borrowed(call)
   uint32_t share_count;                     // <= HD_SHARES_MAX
   uint32_t venue_state;                     // enum hadron_venue_state of the venue that it would go to
-  bool duplicate;                           // its client order id was used before
+  const struct hadron_client_order_id *id;  // what its client order id would be: the gateway is asked whether it was used; NULL: it was not
   int64_t now_ns;
 };
 

@@ -12,6 +12,7 @@
 struct hd_gateway {
   struct hd_order orders[FAKE_ORDERS];
   uint32_t count, unknown;
+  bool seen; // any id
   struct hd_gateway_counts counts;
 };
 
@@ -55,6 +56,8 @@ const struct hd_order *hd_gateway_next(const struct hd_gateway *g, const struct 
   return NULL;
 }
 const struct hd_order *hd_gateway_first(const struct hd_gateway *g) { return hd_gateway_next(g, NULL); }
+
+bool hd_gateway_seen(const struct hd_gateway *g, const struct hadron_client_order_id *id) { return id->hex[0] && g->seen; }
 
 uint32_t hd_gateway_unknown(const struct hd_gateway *g, uint32_t instrument) {
   (void)instrument;

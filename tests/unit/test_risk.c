@@ -291,9 +291,13 @@ static void order_rate_flood(void **state) {
   denies(d, HADRON_RISK_ORDER_RATE, HD_RISK_RATE_MAX + 1, HD_RISK_RATE_MAX);
 }
 
+static const struct hadron_client_order_id used = {"000000000000000000000000"};
+
 static void duplicate(void **state) {
   struct desk *d = *state;
-  d->request.duplicate = true;
+  d->request.id = &used;
+  passes(d);
+  d->gateway.seen = true;
   denies(d, HADRON_RISK_DUPLICATE, 1, 0);
 }
 
@@ -418,7 +422,7 @@ static void order_of_rows(void **state) {
   d->intent.instrument = 99, d->intent.flags = HADRON_ORDER_REDUCE_ONLY | 128, d->intent.quantity.e8 += 1, d->intent.limit.nanos += 1;
   d->market.cells[1].mark.state = HADRON_MARKET_CLOSED;
   d->risk.mode = HADRON_MODE_DRY_RUN, d->gateway.unknown = 1, d->gateway.counts.open = 5, d->risk.orders_max = 1;
-  d->request.venue_state = HADRON_VENUE_DOWN, d->request.duplicate = true, d->request.now_ns = NOW + 2;
+  d->request.venue_state = HADRON_VENUE_DOWN, d->request.id = &used, d->gateway.seen = true, d->request.now_ns = NOW + 2;
   for (uint16_t reason = 1; reason < HADRON_RISK_REASON_COUNT; reason++) {
     ACCOUNT(.stale_ns = 0);
     d->risk.account = limits;
@@ -439,7 +443,7 @@ static void order_of_rows(void **state) {
     case HADRON_RISK_GROSS_MAX: limits.gross_max.micros = 0; break;
     case HADRON_RISK_NET_MAX: limits.net_max.micros = 0; break;
     case HADRON_RISK_ORDER_RATE: limits.order_rate_max = 0; break;
-    case HADRON_RISK_DUPLICATE: d->request.duplicate = false; break;
+    case HADRON_RISK_DUPLICATE: d->gateway.seen = false; break;
     case HADRON_RISK_DAILY_LOSS: limits.daily_loss_max.micros = 0; break;
     case HADRON_RISK_DRAWDOWN: limits.drawdown_max.micros = 0; break;
     case HADRON_RISK_REDUCE_ONLY: d->intent.flags = 0; break;
