@@ -296,6 +296,12 @@ static bool part_next(const struct hd_coordinator *c, const struct hadron_leg *l
   part->share_count = 0;
   part->quantity = 0;
   part->number++;
+  if (leg->share_count == 1) { // of most legs
+    (void)part_add(part, c->decisions_buffer[part->lead].arm, shares->quantity);
+    part->quantity = shares->quantity.e8;
+    part->left = 0;
+    return true;
+  }
   for (int i; (i = part_largest(c, leg, part, tried)) >= 0;) {
     tried |= UINT64_C(1) << i;
     if (!part_add(part, c->decisions_buffer[shares[i].decision].arm, shares[i].quantity)) continue;

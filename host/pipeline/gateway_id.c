@@ -21,7 +21,7 @@ static char *put_unsigned(char *to, uint64_t value) {
 }
 
 // `digits` decimals (8 or 9) at most, without trailing zeros.
-static char *put_decimal(char *to, int64_t value, uint64_t scale, int digits) {
+static inline char *put_decimal(char *to, int64_t value, const uint64_t scale, int digits) {
   HD_ASSERT(scale > 0 && digits <= 9);
   uint64_t absolute = value < 0 ? 0 - (uint64_t)value : (uint64_t)value, rest = absolute % scale;
   if (value < 0) *to++ = '-';

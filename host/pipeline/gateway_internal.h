@@ -107,7 +107,7 @@ uint32_t hd_table_index(const struct hd_gateway *g, const struct hd_order *o);
 struct hd_order *hd_table_find(const struct hd_gateway *g, const struct hadron_client_order_id *id);
 struct hd_order *hd_table_take(struct hd_gateway *g, const struct hadron_order *request); // NULL: full; in the open list
 void hd_table_drop(struct hd_gateway *g, struct hd_order *o);       // gives a slot back that never counted
-void hd_table_state(struct hd_gateway *g, struct hd_order *o, uint8_t state, int64_t now_ns); // lists, counts, doubt
+void hd_table_state(struct hd_gateway *g, struct hd_order *o, uint8_t state, int64_t now_ns); // lists, counts, doubt; not hd_table_due
 void hd_table_hold(struct hd_gateway *g, struct hd_order *o, uint8_t held);
 void hd_table_gap(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);
 void hd_table_due(struct hd_gateway *g, struct hd_order *o);        // after ask_ns or expire_at_ns changed

@@ -194,7 +194,6 @@ static void settle(struct hd_gateway *g, struct hd_order *o, bool doubted, int64
   if (final && !o->gap) o->ask_ns = INT64_MAX;
   if (final) o->expire_at_ns = INT64_MAX, hd_table_hold(g, o, HD_HOLD_NONE);
   list_move(g, o, !final ? HD_LIST_OPEN : o->gap ? HD_LIST_GAP : HD_LIST_CLOSED);
-  hd_table_due(g, o);
 }
 
 void hd_table_state(struct hd_gateway *g, struct hd_order *o, uint8_t state, int64_t now_ns) {
@@ -208,11 +207,13 @@ void hd_table_gap(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
   HD_ASSERT(o->list != HD_LIST_FREE);
   bool doubted = doubtful(o), was = o->gap;
   o->gap = o->told_e8 > o->filled.e8;
+  if (!was && !o->gap) return; // of most orders
   int64_t ask = g->options.unknown_after_ns > 0 ? hd_time_after(now_ns, g->options.unknown_after_ns) : INT64_MAX;
   if (o->gap && !was && o->ask_ns > ask) o->ask_ns = ask; // the missing one may only be late
   bool working = o->state == HADRON_STATE_ACCEPTED || o->state == HADRON_STATE_PARTIALLY_FILLED;
   if (!o->gap && was && working) o->ask_ns = INT64_MAX;
   settle(g, o, doubted, now_ns);
+  hd_table_due(g, o);
 }
 
 void hd_table_hold(struct hd_gateway *g, struct hd_order *o, uint8_t held) {

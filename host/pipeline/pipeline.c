@@ -133,8 +133,7 @@ static int32_t on_allocate(void *self, struct hadron_allocation *allocation) {
     alert(p, 3, code, allocation->arm, allocation->instrument, 0, "a fill could not be booked; the books no longer match the venue");
     return code;
   }
-  hd_portfolio_mark_side(&p->portfolio, desk->side, allocation->instrument);
-  hd_risk_equity(desk->risk, p->now_ns);
+  hd_risk_equity(desk->risk, p->now_ns); // it was booked at the newest mark
   fact_position(desk, allocation->instrument);
   if (allocation->arm) feedback_send(p, HADRON_MSG_ALLOCATION, allocation->arm, allocation->instrument, allocation, sizeof *allocation);
   return HADRON_OK;

@@ -20,20 +20,27 @@ struct hd_record_sink {
                    uint32_t tail_size, int64_t now_ns, uint32_t flags);
 };
 
-// Was it written by the desk of the shadows? SHADOW is the same bit in all flags.
+// Was it written by the desk of the shadows? A byte of the message has a bit that says so: SHADOW is the same bit in all flags, and ids of
+// opportunities are above HADRON_SHADOW_ID.
 static inline bool hd_record_shadow(uint16_t template_id, const void *block) {
-  switch (template_id) {
-  case HADRON_MSG_DECISION: return ((const struct hadron_decision *)block)->flags & HADRON_ORDER_SHADOW;
-  case HADRON_MSG_OPPORTUNITY: return ((const struct hadron_opportunity *)block)->id > HADRON_SHADOW_ID;
-  case HADRON_MSG_INTENT: return ((const struct hadron_intent *)block)->flags & HADRON_ORDER_SHADOW;
-  case HADRON_MSG_ORDER: return ((const struct hadron_order *)block)->flags & HADRON_ORDER_SHADOW;
-  case HADRON_MSG_ORDER_EVENT: return ((const struct hadron_order_event *)block)->flags & HADRON_ORDER_SHADOW;
-  case HADRON_MSG_EXECUTION: return ((const struct hadron_execution *)block)->flags & HADRON_ORDER_SHADOW;
-  case HADRON_MSG_ALLOCATION: return ((const struct hadron_allocation *)block)->flags & HADRON_ORDER_SHADOW;
-  case HADRON_MSG_VENUE_REPORT: return ((const struct hadron_venue_report *)block)->flags & HADRON_ORDER_SHADOW;
-  case HADRON_MSG_SHARE: return ((const struct hadron_order_share *)block)->flags & HADRON_ORDER_SHADOW;
-  default: return false;
-  }
+#define HD_FLAGS(type) {offsetof(struct hadron_##type, flags), HADRON_ORDER_SHADOW}
+  static const struct {
+    uint16_t at;
+    uint8_t bit;
+  } marks[] = {
+      [HADRON_MSG_DECISION] = HD_FLAGS(decision),
+      [HADRON_MSG_OPPORTUNITY] = {offsetof(struct hadron_opportunity, id) + 7, HADRON_SHADOW_ID >> 56},
+      [HADRON_MSG_INTENT] = HD_FLAGS(intent),
+      [HADRON_MSG_ORDER] = HD_FLAGS(order),
+      [HADRON_MSG_ORDER_EVENT] = HD_FLAGS(order_event),
+      [HADRON_MSG_EXECUTION] = HD_FLAGS(execution),
+      [HADRON_MSG_ALLOCATION] = HD_FLAGS(allocation),
+      [HADRON_MSG_VENUE_REPORT] = HD_FLAGS(venue_report),
+      [HADRON_MSG_SHARE] = HD_FLAGS(order_share),
+  };
+#undef HD_FLAGS
+  if (template_id >= sizeof marks / sizeof *marks) return false;
+  return ((const uint8_t *)block)[marks[template_id].at] & marks[template_id].bit;
 }
 
 static inline int32_t hd_record(const struct hd_record_sink *sink, uint16_t template_id, const void *block,

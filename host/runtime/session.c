@@ -17,26 +17,34 @@
 
 // ---- the record sink: journal, digest, counts ------------------------------------------------------------------------------------
 
+static int32_t journal_write(struct hd_session *s, uint16_t template_id, const void *block, uint16_t block_size, const void *tail,
+                             uint32_t tail_size, int64_t now_ns, uint32_t flags) {
+  uint32_t kind = template_id | (flags & HD_RECORD_RESERVED ? HD_JOURNAL_RESERVED : 0);
+  uint64_t position;
+  int32_t code = hd_journal_append(s->journal, kind, block, block_size, tail, tail_size, now_ns, &position);
+  // With fsync durability an order is not sent before it would survive a power cut.
+  return !code && s->config->journal_fsync && template_id == HADRON_MSG_ORDER ? hd_journal_sync(s->journal, position) : code;
+}
+
+static void tell(struct hd_session *s, bool shadow, uint16_t template_id, const void *block, uint16_t block_size, const void *tail,
+                 uint32_t tail_size) {
+  if (s->options.digest) hd_digest_add(shadow ? &s->shadow_digest : &s->digest, template_id, block, block_size, tail, tail_size);
+  if (s->options.observe) s->options.observe(s->options.observer, template_id, block, tail, tail_size);
+}
+
 static int32_t sink_write(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail,
                           uint32_t tail_size, int64_t now_ns, uint32_t flags) {
   struct hd_session *s = self;
   if (__builtin_expect(s->recovering, 0)) return HADRON_OK;
-  if (s->journal) {
-    uint32_t kind = template_id | (flags & HD_RECORD_RESERVED ? HD_JOURNAL_RESERVED : 0);
-    uint64_t position;
-    int32_t code = hd_journal_append(s->journal, kind, block, block_size, tail, tail_size, now_ns, &position);
-    if (code) return code;
-    // With fsync durability an order is not sent before it would survive a power cut.
-    if (s->config->journal_fsync && template_id == HADRON_MSG_ORDER && (code = hd_journal_sync(s->journal, position))) return code;
-  }
-  bool shadow = hd_record_shadow(template_id, block);
-  if (s->options.digest) hd_digest_add(shadow ? &s->shadow_digest : &s->digest, template_id, block, block_size, tail, tail_size);
   HD_DASSERT(template_id < HD_TEMPLATE_COUNT);
+  int32_t code = s->journal ? journal_write(s, template_id, block, block_size, tail, tail_size, now_ns, flags) : HADRON_OK;
+  if (code) return code;
+  bool shadow = hd_record_shadow(template_id, block);
   // A locked addition costs more than the rest of this function: only where several threads write.
   _Atomic uint64_t *written = shadow ? &s->shadow_records[template_id] : &s->records[template_id];
   if (s->live) atomic_fetch_add_explicit(written, 1, memory_order_relaxed);
   else atomic_store_explicit(written, atomic_load_explicit(written, memory_order_relaxed) + 1, memory_order_relaxed);
-  if (s->options.observe) s->options.observe(s->options.observer, template_id, block, tail, tail_size);
+  if (s->options.digest || s->options.observe) tell(s, shadow, template_id, block, block_size, tail, tail_size);
   return HADRON_OK;
 }
 

@@ -167,15 +167,16 @@ struct sim_request *sim_request_push(struct sim *s, int64_t now_ns) {
   return r;
 }
 
-void sim_report_push(struct sim *s, struct sim_report report) {
+void sim_report_push(struct sim *s, const struct sim_report *report) {
   // Never dropped: if the ring is full, the oldest is handed over before its time.
   if (s->report_tail - s->report_head > s->report_mask) sim_report_emit(s);
   if (s->report_head == s->report_tail) s->report_head = s->report_tail = 0;
   int64_t due = s->at_ns + sim_latency(&s->response_random, s->params.response_latency, s->params.response_jitter);
-  report.venue_ns = s->at_ns;
-  report.due_ns = s->report_last_ns = sim_max(due, s->report_last_ns);
-  s->reports[s->report_tail++ & s->report_mask] = report;
-  s->next_ns = sim_min(s->next_ns, report.due_ns);
+  struct sim_report *waiting = &s->reports[s->report_tail++ & s->report_mask];
+  *waiting = *report;
+  waiting->venue_ns = s->at_ns;
+  waiting->due_ns = s->report_last_ns = sim_max(due, s->report_last_ns);
+  s->next_ns = sim_min(s->next_ns, waiting->due_ns);
 }
 
 static struct sim_report order_report(const struct sim_order *o, uint32_t change, uint32_t reason, uint32_t flags) {
@@ -192,16 +193,17 @@ static struct sim_report order_report(const struct sim_order *o, uint32_t change
 }
 
 void sim_report_order(struct sim *s, const struct sim_order *o, uint32_t change, uint32_t reason, uint32_t flags) {
-  sim_report_push(s, order_report(o, change, reason, flags));
+  const struct sim_report r = order_report(o, change, reason, flags);
+  sim_report_push(s, &r);
 }
 
 void sim_report_refuse(struct sim *s, const struct hadron_order *order, uint32_t change, uint32_t reason, uint32_t flags) {
-  sim_report_push(s, (struct sim_report){.id = order->client_order_id,
-                                         .listing = order->listing,
-                                         .change = (uint8_t)change,
-                                         .side = order->side,
-                                         .flags = (uint8_t)flags,
-                                         .reason = (uint8_t)reason});
+  sim_report_push(s, &(struct sim_report){.id = order->client_order_id,
+                                          .listing = order->listing,
+                                          .change = (uint8_t)change,
+                                          .side = order->side,
+                                          .flags = (uint8_t)flags,
+                                          .reason = (uint8_t)reason});
 }
 
 // --- the wire form
@@ -223,9 +225,14 @@ static const char *const reason_texts[] = {
 #undef SIM_REASON_TEXT
 };
 
+// Sets every field: clearing the whole report first would cost more than the rest. `r` is done with before the host is called.
 static void report_send(struct sim *s, const struct sim_report *r) {
   struct hadron_venue_report out;
-  memset(&out, 0, sizeof out);
+  memset(out.venue_order_id, 0, sizeof out.venue_order_id);
+  memset(out.execution_id, 0, sizeof out.execution_id);
+  memset(out.text, 0, sizeof out.text);
+  memset(out.pad, 0, sizeof out.pad);
+  out.pad2 = 0;
   out.venue_ns = r->venue_ns;
   out.client_order_id = r->id;
   number_text(out.venue_order_id, 'S', r->order);
@@ -234,14 +241,14 @@ static void report_send(struct sim *s, const struct sim_report *r) {
   out.listing = r->listing, out.venue = s->venue_number;
   out.change = r->change, out.side = r->side, out.liquidity = r->liquidity, out.flags = r->flags;
   out.reason = r->reason;
-  memcpy(out.text, reason_texts[r->reason], strlen(reason_texts[r->reason]));
+  if (r->reason) memcpy(out.text, reason_texts[r->reason], strlen(reason_texts[r->reason]));
   s->venue->report(s->host->instance, &out);
 }
 
 void sim_report_emit(struct sim *s) {
-  struct sim_report r = s->reports[s->report_head++ & s->report_mask]; // a copy: the host may submit meanwhile
-  if (r.reconcile) sim_reconcile(s, r.since_ns);
-  else report_send(s, &r);
+  const struct sim_report *r = &s->reports[s->report_head++ & s->report_mask];
+  if (r->reconcile) sim_reconcile(s, r->since_ns);
+  else report_send(s, r);
 }
 
 // Open orders, fills since then, positions, ready: as things stand when the answer leaves. A fill whose own report is still on its

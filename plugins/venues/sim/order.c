@@ -133,7 +133,7 @@ int64_t sim_fill(struct sim *s, struct sim_order *o, int64_t price, int64_t quan
                          .side = o->side,
                          .liquidity = (uint8_t)liquidity};
   s->fills[s->fill_count++ & s->fill_mask] = r;
-  sim_report_push(s, r);
+  sim_report_push(s, &r);
   if (sim_left(o) == 0) close_order(s, o, HADRON_CHANGE_FILL, 0);
   return quantity;
 }
@@ -357,7 +357,7 @@ static void query(struct sim *s, const struct hadron_order *order) {
     struct sim_report r = s->fills[n & s->fill_mask];
     if (memcmp(&r.id, &o->id, sizeof r.id) != 0) continue;
     r.flags = 1;
-    sim_report_push(s, r);
+    sim_report_push(s, &r);
   }
   bool open = o->state != SIM_CLOSED;
   if (open) sim_report_order(s, o, HADRON_CHANGE_ACCEPT, 0, 1);
@@ -370,7 +370,7 @@ void sim_expire(struct sim *s, struct sim_order *o) {
 }
 
 static void reconcile(struct sim *s, int64_t since_ns) {
-  sim_report_push(s, (struct sim_report){.reconcile = true, .since_ns = since_ns});
+  sim_report_push(s, &(struct sim_report){.reconcile = true, .since_ns = since_ns});
 }
 
 void sim_request_run(struct sim *s, const struct sim_request *request) {

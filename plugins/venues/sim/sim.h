@@ -311,7 +311,7 @@ struct sim_request *sim_request_push(struct sim *s, int64_t now_ns); // NULL: fu
 void sim_report_order(struct sim *s, const struct sim_order *o, uint32_t change, uint32_t reason, uint32_t flags);
 void sim_report_refuse(struct sim *s, const struct hadron_order *order, uint32_t change, uint32_t reason, uint32_t flags);
 int64_t sim_latency(struct sim_random *random, int64_t base, int64_t jitter);
-void sim_report_push(struct sim *s, struct sim_report report); // sets due_ns, venue_ns
+void sim_report_push(struct sim *s, const struct sim_report *report); // sets due_ns, venue_ns
 void sim_report_emit(struct sim *s);                           // hands over the oldest
 void sim_reconcile(struct sim *s, int64_t since_ns);
 
