@@ -81,7 +81,8 @@ static int32_t state_begin(struct hd_journal *j, struct hd_fault *fault) {
     __atomic_store_n(&state->clean, 0, __ATOMIC_RELEASE);
   }
   int error = hd_disk_sync(j->disk, s->file);
-  return error ? hd_disk_fault(fault, error, "journal", "flushing the newest segment of", j->path) : HADRON_OK;
+  if (!error) return HADRON_OK;
+  return hd_fault_set(fault, HADRON_ERR_IO, "journal: flushing the newest segment of %s failed: %s; check the disk", j->path, strerror(-error)); // whatever the reason
 }
 
 // The last thing that a host writes: here its records end. With fsync it is written behind what it speaks of.

@@ -219,6 +219,11 @@ static void walk_state(struct walk *w) {
   if (w->lossy && state->crc != hd_segment_state_crc(state)) hd_segment_state_fill(state, w->j->boot, state->flags & HD_SEGMENT_FSYNC);
 }
 
+// A host before us may have seen a flush fail: the kernel then takes pages for written that are not. Touched, they are written again by the next.
+static void segment_dirty(struct hd_segment *s, uint64_t from, uint64_t to) {
+  for (uint64_t at = from & ~UINT64_C(4095); at < to; at += 4096) __atomic_fetch_or(s->base + at, 0, __ATOMIC_RELAXED);
+}
+
 // Walks one segment and hangs it behind `before`. last: no later one was ever flushed. cut: the journal ends in it, what follows is to go.
 static int32_t segment_resume(struct hd_journal *j, uint64_t sequence, struct hd_segment *before, bool newest, bool last,
                               struct hd_segment **segment, bool *cut, struct hd_fault *fault) {
@@ -244,6 +249,7 @@ static int32_t segment_resume(struct hd_journal *j, uint64_t sequence, struct hd
   rc = walk_segment(&w, newest, fault);
   if (rc != HADRON_OK) return rc;
   *cut = w.cut && !newest;
+  if (j->durability == HD_JOURNAL_FSYNC && !w.clean) segment_dirty(s, w.durable, w.offset);
   atomic_store(&s->reserved, w.records << 32 | w.offset / 8);
   if (before) atomic_store(&before->successor, s);
   return HADRON_OK;

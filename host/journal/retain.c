@@ -98,6 +98,7 @@ static int32_t oldest_flush(struct hd_journal *j, uint64_t first_sequence, struc
   hd_segment_name(name, first_sequence);
   int file = hd_disk_open(j->disk, j->dir, name, HD_DISK_WRITE);
   int error = file < 0 ? file : hd_disk_sync(j->disk, file);
+  if (file >= 0 && error) atomic_store(&j->failed, HADRON_ERR_IO); // as any flush that fails
   if (file >= 0) hd_disk_close(j->disk, file);
   return error ? hd_disk_fault(fault, error, "journal", "flushing", name) : HADRON_OK;
 }
@@ -113,7 +114,7 @@ static int32_t oldest_delete(struct hd_journal *j, uint64_t first_sequence, stru
 int32_t hd_journal_retain(struct hd_journal *j, uint64_t keep_from, uint32_t *deleted, struct hd_fault *fault) {
   uint64_t *list = NULL, count = 0, until = 0;
   uint32_t gone = 0;
-  int32_t rc = places_lowest(j, &keep_from, fault);
+  int32_t rc = atomic_load(&j->failed) ? hd_fault_set(fault, HADRON_ERR_IO, "journal: a flush has failed; nothing is deleted any more") : places_lowest(j, &keep_from, fault);
   if (rc == HADRON_OK) rc = hd_segment_list(j->disk, j->dir, &list, &count, fault);
   for (; rc == HADRON_OK && until + 1 < count; until++) {
     struct hd_segment_header h;

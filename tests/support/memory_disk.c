@@ -358,7 +358,7 @@ void memory_disk_copy(struct memory_disk *to, const struct memory_disk *from) {
 }
 
 void memory_disk_kill(struct memory_disk *d) {
-  for (int i = 0; i < MEMORY_FILES; i++) d->files[i].locked = false;
+  for (int i = 0; i < MEMORY_FILES; i++) d->files[i].locked = d->sync_failed[i] = false;
 }
 
 static void file_cut(struct memory_file *f, struct hd_random *random, uint64_t grain) {
