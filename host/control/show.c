@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "control/control_internal.h"
+#include "runtime/recover.h"
 #include "runtime/governor.h"
 
 static json_t *money(struct hadron_money m) { return json_real((double)m.micros / (double)HADRON_MONEY_SCALE); }
@@ -237,6 +238,15 @@ static json_t *host_object(const struct hd_control *c) {
                    "killed", c->view.killed, "kill_reason", c->kill_why);
 }
 
+// How this run began: what it was made of.
+static json_t *recovered_object(const struct hd_session *s) {
+  const struct hd_recovered *r = hd_session_recovered(s);
+  if (!r) return NULL;
+  return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "records", count(r->records), "ticks", count(r->ticks), "position", count(r->position), "snapshot",
+                   count(r->snapshot), "took_ns", count((uint64_t)r->took_ns), "orders_open", count(r->orders_open), "orders_unknown", count(r->orders_unknown), "orders_ended",
+                   count(r->orders_ended), "strategies_lost", count(r->arms_lost), "states_lost", count(r->stateless), "differences", count(r->differences));
+}
+
 json_t *hd_show_status(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault) {
   const json_t *most = json_object_get(request, "instruments");
   (void)uid;
@@ -252,6 +262,8 @@ json_t *hd_show_status(struct hd_control *c, const json_t *request, uint32_t uid
   json_object_set_new(status, "instruments_known", count(c->view.instrument_count));
   json_object_set_new(status, "instruments", instrument_rows(c, most ? (uint32_t)json_integer_value(most) : 50));
   json_object_set_new(status, "strategies", strategy_rows(c));
+  json_t *recovered = recovered_object(c->options.session);
+  if (recovered) json_object_set_new(status, "recovered", recovered);
   json_t *house = house_object(c);
   if (house) json_object_set_new(status, "house", house);
   const struct hd_gateway_counts *shadow = &c->view.shadow_orders;

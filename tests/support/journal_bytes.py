@@ -3,10 +3,17 @@ host's own code."""
 import os
 import struct
 
-TICK, DECISION, ALLOCATION, INSTRUMENT, ARM, SESSION, EQUITY, SWAP = 1, 3, 9, 11, 12, 13, 19, 21
+TICK, DECISION, ORDER, ORDER_EVENT, EXECUTION, ALLOCATION, INSTRUMENT, ARM, SESSION, EQUITY, SWAP, RECOVERED = 1, 3, 6, 7, 8, 9, 11, 12, 13, 19, 21, 22
 LAYOUTS = {
     DECISION: ("trace cause id time_ns horizon_ns mean_return uncertainty confidence limit stop quantity key instrument arm kind side order_type "
                "time_in_force flags regime slot expire_ns", "<16sQQqqdddqqqQIIBBBBBBHq"),
+    ORDER: ("trace cause intent time_ns expire_ns limit stop quantity client_order_id replaces venue_order_id instrument listing arm venue side order_type "
+            "time_in_force flags slot", "<16sQQqqqqq24s24s40sIIIHBBBBB5x"),
+    ORDER_EVENT: ("trace cause id intent time_ns venue_ns client_order_id venue_order_id limit stop average quantity filled actual bound instrument arm venue "
+                  "reason from to change side order_type time_in_force flags slot text", "<16sQQQqq24s40sqqqqqqqIIHHBBBBBBBB4x64s"),
+    EXECUTION: ("trace cause id intent time_ns venue_ns client_order_id execution_id price quantity filled fee instrument arm venue side liquidity flags",
+                "<16sQQQqq24s40sqqqqIIHBBB3x"),
+    RECOVERED: ("time_ns took_ns position snapshot records ticks orders_open orders_unknown orders_ended alerts", "<qqQQQQIIII"),
     ALLOCATION: ("id execution opportunity time_ns price quantity fee realized position cost instrument arm side flags", "<QQQqqqqqqqIIBB6x"),
     INSTRUMENT: ("instrument listing venue asset flags increment lot multiplier name symbol currency", "<IIHBB4xqqq32s32s8s"),
     ARM: ("arm revision role placement weight digest name version split_low split_high", "<IIBB6xd32s64s32sII"),
