@@ -15,6 +15,8 @@ static const char tail[] =
     "- **Unknown** is an outcome that was not told. The venue is asked by client order id until it answers. Absent from a venue that\n"
     "  never acknowledged the order means that it never arrived: Rejected, or sent once more with the same id if the options say so.\n"
     "  Absent from a venue that has had the order is no answer: it stays Unknown, and a person is alerted.\n"
+    "- **A host that went down** makes every order whose outcome it did not hear Unknown ([docs/recovery.md](recovery.md)). Each question in vain doubles\n"
+    "  the wait for the next one, up to `query_max`; what is older than `resend_within` is not sent again.\n"
     "- **Final states** keep their place: a fill after a cancel, an expiry or a completed order is booked, because it is what the venue\n"
     "  says, and so is an execution taken back. A bust never revives an order. Rejected alone is left again, for Unknown, when the venue\n"
     "  speaks of the order as alive: its \"never heard of it\" may have overtaken the order.\n"
