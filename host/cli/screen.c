@@ -201,7 +201,7 @@ static void draw_foot(const struct pen *p, const json_t *s) {
   fprintf(p->to, "%slanes   fast %s  warm %s  cold %s  drop %s  conflated %s  lost %s", p->end, counted(count_of(lanes, "fast")), counted(count_of(lanes, "warm")),
           counted(count_of(lanes, "cold")), counted(count_of(lanes, "drop")), counted(count_of(lanes, "conflated")), counted(count_of(lanes, "lost")));
   if (json_is_object(recorder))
-    fprintf(p->to, "  recorder %s, %s bytes behind", json_is_true(json_object_get(recorder, "connected")) ? "connected" : "waiting", counted(count_of(recorder, "lag_bytes")));
+    fprintf(p->to, "  recorder %s, %s bytes behind", json_is_true(json_object_get(recorder, "parked")) ? "parked" : json_is_true(json_object_get(recorder, "connected")) ? "connected" : "waiting", counted(count_of(recorder, "lag_bytes")));
   fputs(p->end, p->to);
   draw_hosts(p, json_object_get(s, "registry"));
   if (count_of(s, "alerts")) fprintf(p->to, "%salerts %s%s  last: %s%s", p->red, counted(count_of(s, "alerts")), p->plain, text_of(s, "alert"), p->end);

@@ -84,6 +84,8 @@ struct hd_control {
 int32_t hd_control_trade(struct hd_control *c, void (*function)(void *argument), void *argument, struct hd_fault *fault);
 // The same, with every engine at rest as well: nothing in the pipeline moves.
 int32_t hd_control_quiet(struct hd_control *c, void (*function)(void *argument), void *argument, struct hd_fault *fault);
+// watch.c: what services want a person to hear becomes an alert.
+void hd_watch_services(struct hd_control *c);
 // The time of what an operator does. [inside hd_control_trade]
 int64_t hd_control_now(const struct hd_control *c);
 // Journals an operator's words. [inside hd_control_trade]

@@ -232,6 +232,7 @@ static void on_timer(uv_timer_t *timer) {
   if (now_ns - c->last_sample_ns < SAMPLE_NS) return;
   c->last_sample_ns = now_ns;
   hd_rates_sample(c);
+  hd_watch_services(c);
   hd_deploying_tick(c);
 }
 

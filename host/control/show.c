@@ -184,19 +184,24 @@ static json_t *instrument_rows(const struct hd_control *c, uint32_t most) {
   return rows;
 }
 
-struct lag_search { int64_t lag_bytes, connected; };
+struct lag_search { int64_t lag_bytes, lag_ms, connected, parked, rate, catch_up; };
 static void find_lag(void *user, const char *owner, const struct hadron_metric *metric, int64_t value) {
-  struct lag_search *found = user;
+  static const struct { const char *name; size_t offset; } wanted[] = {
+      {"recorder_lag_bytes", offsetof(struct lag_search, lag_bytes)},       {"recorder_lag_ms", offsetof(struct lag_search, lag_ms)},
+      {"recorder_connected", offsetof(struct lag_search, connected)},       {"recorder_parked", offsetof(struct lag_search, parked)},
+      {"recorder_rows_per_second", offsetof(struct lag_search, rate)},      {"recorder_catch_up_rows_per_second", offsetof(struct lag_search, catch_up)},
+  };
   (void)owner;
-  if (strcmp(metric->name, "recorder_lag_bytes") == 0) found->lag_bytes = value;
-  if (strcmp(metric->name, "recorder_connected") == 0) found->connected = value;
+  for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
+    if (strcmp(metric->name, wanted[i].name) == 0) memcpy((char *)user + wanted[i].offset, &value, sizeof value);
 }
 
 static json_t *recorder_object(const struct hd_control *c) {
-  struct lag_search found = {-1, -1};
+  struct lag_search found = {.lag_bytes = -1};
   hd_metrics_walk(c->options.session->metrics, find_lag, &found);
   if (found.lag_bytes < 0) return json_null();
-  return json_pack("{s:I, s:b}", "lag_bytes", (json_int_t)found.lag_bytes, "connected", found.connected > 0);
+  return json_pack("{s:I, s:I, s:b, s:b, s:I, s:I}", "lag_bytes", (json_int_t)found.lag_bytes, "lag_ms", (json_int_t)found.lag_ms, "connected", found.connected > 0,
+                   "parked", found.parked > 0, "rows_per_second", (json_int_t)found.rate, "catch_up_rows_per_second", (json_int_t)found.catch_up);
 }
 
 static json_t *limit_object(const struct hd_limits *limits) {

@@ -158,6 +158,17 @@ static void look_at_fenced(struct hd_control *c) {
   }
 }
 
+void hd_watch_services(struct hd_control *c) {
+  const struct hd_session *s = c->options.session;
+  for (uint32_t i = 0; i < s->service_count; i++) {
+    struct hd_session_service *service = &s->services[i];
+    struct hd_fault fault;
+    if (atomic_load_explicit(&service->alerting, memory_order_acquire) == 0) continue;
+    if (hd_control_trade(c, alert_write, &(struct alert_now){c, 0, service->alert}, &fault)) hd_log_error("ALERT", "%s (it was not journaled: %s)", service->alert, fault.text);
+    atomic_store_explicit(&service->alerting, 0, memory_order_release);
+  }
+}
+
 void hd_watch_tick(struct hd_control *c) {
   const struct hd_session *s = c->options.session;
   look_at_fenced(c);

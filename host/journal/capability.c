@@ -57,11 +57,11 @@ static uint64_t reader_end(struct hadron_instance *instance) {
 static int32_t reader_keep(struct hadron_instance *instance, uint64_t position) {
   struct hd_journal_reader *r = reader_lookup(instance);
   if (!r) return HADRON_ERR_STATE;
-  if (r->kept && position >= r->kept && position - r->kept < KEEP_STEP) return HADRON_OK;
+  if (r->kept > 1 && position >= r->kept && position - r->kept < KEEP_STEP) return HADRON_OK;
   struct hd_fault fault;
   int32_t rc = hd_journal_keep(hd_journal_disk(r->journal), hd_journal_dir(r->journal), r->name, position, &fault);
   if (rc == HADRON_OK)
-    r->kept = position ? position : 1;
+    r->kept = position ? position : 1; // 1: everything, which the first place after it replaces
   else
     hd_log_warn("JOURNAL_KEEP", "%s: %s", r->name, fault.text);
   return rc;

@@ -515,6 +515,7 @@ static void *service_main(void *argument) {
     hd_calling_begin(service->instance, HD_CALLING_PART);
     service->next_ns = service->api->step(service->instance->self, now_ns);
     hd_calling_end();
+    hd_session_service_heard(service);
     int64_t wait = service->next_ns - hd_clock_wall_ns();
     if (wait > 0) hd_bell_wait(&s->bell, wait < 50000000 ? wait : 50000000);
   }

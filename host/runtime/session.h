@@ -64,6 +64,9 @@ struct hd_session_service {
   struct hd_journal_reader reader;
   int64_t next_ns;
   bool started;
+  // What a person must hear of: the service's thread fills it while `alerting` is 0, the control thread takes it while it is 1.
+  _Atomic uint32_t alerting;
+  char alert[HD_INSTANCE_FAIL_SIZE + HADRON_NAME_SIZE];
 };
 
 // A session that is built again from the records of an earlier one, to be fed by hand (verify.h): venues have a number and features and
@@ -147,6 +150,8 @@ int32_t hd_session_shadow(struct hd_session *s, uint32_t arm, struct hd_fault *f
 
 // Runs the services until they have nothing left to do (replay: at the end of a step). [plugin]
 void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain);
+// After a call of a service: an error line that it logged becomes an alert, which the control thread journals. [plugin]
+void hd_session_service_heard(struct hd_session_service *service);
 
 // Finds a plugin by name in the plugin path, or by file. out: NUL-terminated path. HADRON_ERR_NOT_FOUND names where it was looked for.
 int32_t hd_session_plugin_path(const struct hd_config *config, const char *plugin, char *out, size_t size, struct hd_fault *fault);

@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "runtime/session_internal.h"
 
+#define DRAIN_NS INT64_C(2000000000) // what a live session's end gives its services before they are stopped
+
 static struct hd_journal_reader *reader_of(struct hadron_instance *instance) {
   return &((struct hd_session_service *)instance->owner)->reader;
 }
@@ -41,7 +43,18 @@ static int32_t make_service(struct hd_session *s, struct hd_session_service *ser
   if (!code) code = hd_instance_start(service->instance, fault);
   if (code) return hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->line);
   service->started = true;
+  hd_session_service_heard(service);
   return HADRON_OK;
+}
+
+void hd_session_service_heard(struct hd_session_service *service) {
+  const char *words = hd_instance_words(service->instance);
+  if (!words[0]) return;
+  if (atomic_load_explicit(&service->alerting, memory_order_acquire) == 0) { // one at a time; the log has them all
+    snprintf(service->alert, sizeof service->alert, "service %s: %s", service->config->name, words);
+    atomic_store_explicit(&service->alerting, 1, memory_order_release);
+  }
+  hd_instance_hush(service->instance);
 }
 
 int32_t hd_session_start_services(struct hd_session *s, struct hd_fault *fault) {
@@ -56,13 +69,16 @@ int32_t hd_session_start_services(struct hd_session *s, struct hd_fault *fault) 
 }
 
 void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain) {
+  // Live, a service that is far behind is not waited for: it goes on where it was at the next start.
+  int64_t end_ns = s->options.is_virtual ? INT64_MAX : hd_clock_monotonic_ns() + DRAIN_NS;
   struct hd_fault fault;
   if (s->journal && hd_journal_maintain(s->journal, &fault)) hd_log_warn("JOURNAL_MAINTAIN", "%s", fault.text);
   for (uint32_t i = 0; i < s->service_count; i++) {
     struct hd_session_service *service = &s->services[i];
     while (service->started) {
       service->next_ns = service->api->step(service->instance->self, now_ns);
-      if (!drain || service->next_ns > now_ns) break;
+      hd_session_service_heard(service);
+      if (!drain || service->next_ns > now_ns || hd_clock_monotonic_ns() >= end_ns) break;
     }
   }
 }

@@ -97,9 +97,11 @@ static void append_chain(struct hd_journal *j, uint64_t kind, uint64_t n, int64_
   if (kind == 2) append(j, HADRON_MSG_EXECUTION, &x, sizeof x, now);
 }
 
-void journal_rows_append(struct hd_journal *j, struct hd_random *r, uint64_t count, int64_t *now_ns) {
+void journal_rows_append(struct hd_journal *j, struct hd_random *r, uint64_t count, int64_t *now_ns) { journal_rows_flow(j, r, count, 2 * MINUTE, now_ns); }
+
+void journal_rows_flow(struct hd_journal *j, struct hd_random *r, uint64_t count, int64_t step_ns, int64_t *now_ns) {
   for (uint64_t n = 0; n < count; n++) {
-    *now_ns += (int64_t)hd_random_below(r, (uint64_t)(2 * MINUTE));
+    *now_ns += (int64_t)hd_random_below(r, (uint64_t)step_ns);
     uint64_t kind = hd_random_below(r, 16);
     switch (kind) {
     case 0:

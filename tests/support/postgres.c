@@ -68,6 +68,16 @@ void test_postgres_stop(struct test_postgres *p, const char *mode) {
   p->running = false;
 }
 
+int test_postgres_pid(const struct test_postgres *p) {
+  char path[TEST_PATH_SIZE];
+  int pid = 0;
+  test_path(path, p->root, "data/postmaster.pid");
+  FILE *f = fopen(path, "r");
+  if (!f || fscanf(f, "%d", &pid) != 1) fail_msg("no process id in %s", path);
+  fclose(f);
+  return pid;
+}
+
 void test_postgres_remove(struct test_postgres *p) {
   test_postgres_stop(p, "immediate");
   test_directory_remove(p->root);

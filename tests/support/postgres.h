@@ -17,6 +17,7 @@ struct test_postgres {
 bool test_postgres_make(struct test_postgres *p, const char *settings, char *why, size_t why_size);
 void test_postgres_start(struct test_postgres *p);
 void test_postgres_stop(struct test_postgres *p, const char *mode); // "fast" or "immediate"
+int test_postgres_pid(const struct test_postgres *p); // of the postmaster
 void test_postgres_remove(struct test_postgres *p);
 
 #endif

@@ -13,8 +13,9 @@ static int64_t now_of(struct hadron_instance *instance) { return service_of(inst
 static uint64_t random_of(struct hadron_instance *instance) { return (void)instance, 4; }
 
 static void line_write(struct hadron_instance *instance, uint32_t level, const char *id, const char *text) {
-  (void)level;
   struct test_service *s = service_of(instance);
+  s->said_level = level;
+  s->errors += level == HADRON_LOG_ERROR;
   snprintf(s->said, sizeof s->said, "%s %s", id, text);
   if (getenv("HADRON_TEST_VERBOSE")) fprintf(stderr, "%s\n", s->said);
 }

@@ -13,7 +13,9 @@ struct test_service {
   const struct hadron_params *params;
   void *self;
   int64_t now_ns;
-  char said[512];            // the last log line: id and words
+  char said[1024];           // the last log line: id and words
+  uint32_t said_level;       // its level
+  uint64_t errors;           // lines of level error
   int64_t cells[16];         // metrics in the order of opening
   const char *cell_names[16];
   uint32_t cell_count;

@@ -1,23 +1,21 @@
 // PostgreSQL: rows become binary COPY text in memory, one buffer per table and, for ticks, per day, which goes straight into that
 // day's partition. A batch is one transaction: lock the cursor (against a second recorder, and against a forgotten twin of ours),
 // COPY, follow-up statements, move the cursor, commit. The ticks of a batch's first day are sent while the rest is still being
-// read, so that the server works meanwhile. No call waits longer than wait_ms for a silent server.
+// read, so that the server works meanwhile.
 #include <endian.h>
-#include <libpq-fe.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "hadron/error.h"
+#include "link.h"
 #include "migration.h"
-#include "store.h"
 
 #define SQL_SIZE 8192
 #define DAYS_MAX 32        // of ticks in one batch
 #define KNOWN_DAYS 64      // partitions remembered as made; more are asked for again
 #define SEND_CHUNK 65536
 #define STREAM_BYTES 131072 // of ticks: from here on they are sent before the batch is full
+#define BATCH_BYTES (UINT64_C(64) << 20) // of rows in memory
 #define MIGRATION_LOCK "4842"
 
 struct buffer {
@@ -28,8 +26,7 @@ struct buffer {
 };
 
 struct store {
-  PGconn *db;
-  int wait_ms;
+  struct link link;
   struct buffer plain[TABLE_COUNT], ticks[DAYS_MAX];
   uint32_t days;
   int64_t known[KNOWN_DAYS];
@@ -37,137 +34,44 @@ struct store {
   struct store_place place; // as last read or committed
   bool begun;               // the batch's transaction is open
   bool streaming;           // ticks[0] is being sent
-  char *error; // the caller's
+  uint64_t bytes;           // of the rows in memory
 };
-
-static int32_t store_fail(struct store *s, const char *what) {
-  const char *words = PQerrorMessage(s->db);
-  snprintf(s->error, STORE_ERROR_SIZE, "%s: %.*s", what, (int)strcspn(words, "\n"), words);
-  return HADRON_ERR_DATABASE;
-}
-
-// ---- Talking to the server without ever waiting for ever.
-
-static int32_t link_wait(struct store *s, short events, const char *what) {
-  struct pollfd p = {.fd = PQsocket(s->db), .events = events};
-  int n = poll(&p, 1, s->wait_ms);
-  if (n > 0) return HADRON_OK;
-  snprintf(s->error, STORE_ERROR_SIZE, "%s: no answer within %d ms", what, s->wait_ms);
-  return n == 0 ? HADRON_ERR_TIMEOUT : HADRON_ERR_DATABASE;
-}
-
-static int32_t link_flush(struct store *s, const char *what) {
-  int left;
-  while ((left = PQflush(s->db)) != 0) {
-    if (left < 0) return store_fail(s, what);
-    int32_t rc = link_wait(s, POLLIN | POLLOUT, what);
-    if (rc != HADRON_OK) return rc;
-    if (!PQconsumeInput(s->db)) return store_fail(s, what);
-  }
-  return HADRON_OK;
-}
-
-// The next result, or NULL at the end of the command's results.
-static int32_t link_result(struct store *s, PGresult **result, const char *what) {
-  while (PQisBusy(s->db)) {
-    int32_t rc = link_wait(s, POLLIN, what);
-    if (rc != HADRON_OK) return rc;
-    if (!PQconsumeInput(s->db)) return store_fail(s, what);
-  }
-  *result = PQgetResult(s->db);
-  return HADRON_OK;
-}
-
-// Reads the results of one command to their end; keeps the last (result may be NULL). Any failure among them is a failure.
-static int32_t link_finish(struct store *s, PGresult **result, const char *what) {
-  PGresult *last = NULL, *r = NULL;
-  int32_t rc = link_flush(s, what), failed = HADRON_OK;
-  while (rc == HADRON_OK && (rc = link_result(s, &r, what)) == HADRON_OK && r) {
-    ExecStatusType status = PQresultStatus(r);
-    bool good = status == PGRES_COMMAND_OK || status == PGRES_TUPLES_OK || status == PGRES_COPY_IN;
-    if (!good && failed == HADRON_OK) failed = store_fail(s, what);
-    PQclear(last);
-    last = r;
-    if (status == PGRES_COPY_IN) break;
-  }
-  if (rc == HADRON_OK) rc = failed;
-  if (rc == HADRON_OK && result)
-    *result = last;
-  else
-    PQclear(last);
-  return rc;
-}
-
-static int32_t link_query(struct store *s, const char *sql, PGresult **result, const char *what) {
-  if (!PQsendQuery(s->db, sql)) return store_fail(s, what);
-  return link_finish(s, result, what);
-}
-
-static int32_t link_query_params(struct store *s, const char *sql, int count, const char *const *values, PGresult **result,
-                                 const char *what) {
-  if (!PQsendQueryParams(s->db, sql, count, NULL, values, NULL, NULL, 0)) return store_fail(s, what);
-  return link_finish(s, result, what);
-}
-
-// Without this libpq writes the server's notices to standard error, across the host's screen.
-static void notice_drop(void *self, const char *text) { (void)self, (void)text; }
-
-static int32_t link_connect(struct store *s, const char *url) {
-  const char *keys[] = {"dbname", "fallback_application_name", NULL}, *values[] = {url, "hadron recorder", NULL};
-  s->db = PQconnectStartParams(keys, values, 1);
-  if (!s->db) return HADRON_ERR_MEMORY;
-  PostgresPollingStatusType status = PGRES_POLLING_WRITING;
-  while (PQstatus(s->db) != CONNECTION_BAD && status != PGRES_POLLING_OK && status != PGRES_POLLING_FAILED) {
-    int32_t rc = link_wait(s, status == PGRES_POLLING_READING ? POLLIN : POLLOUT, "connecting");
-    if (rc != HADRON_OK) return rc;
-    status = PQconnectPoll(s->db);
-  }
-  if (PQstatus(s->db) != CONNECTION_OK) return store_fail(s, "connecting");
-  PQsetNoticeProcessor(s->db, notice_drop, NULL);
-  PQsetnonblocking(s->db, 1);
-  // A statement that the server cannot finish must not sit there holding locks after we have gone. Longer than our own patience,
-  // which ends when nothing moves; this one ends a COPY that does move.
-  char sql[256];
-  snprintf(sql, sizeof sql, "SET client_min_messages = warning; SET client_encoding = 'UTF8'; SET statement_timeout = %d;"
-           " SET idle_in_transaction_session_timeout = %d", s->wait_ms * 4, s->wait_ms * 4);
-  return link_query(s, sql, NULL, "setting up the session");
-}
 
 // ---- Migrations.
 
-static int migration_state(struct store *s, const struct migration *m) {
-  char number[16];
-  snprintf(number, sizeof number, "%d", m->number);
+// The database's own list against ours: 1 << number for each that is applied. Another content, or one that we do not know, is refused.
+static int32_t migrations_read(struct store *s, uint64_t *applied) {
   PGresult *r = NULL;
-  int32_t rc = link_query_params(s, "SELECT sha256 FROM schema_migrations WHERE number = $1", 1, (const char *[]){number}, &r, "reading schema_migrations");
-  if (rc != HADRON_OK) return rc;
-  int state = PQntuples(r) > 0;
-  if (state && strcmp(PQgetvalue(r, 0, 0), m->sha256) != 0) {
-    snprintf(s->error, STORE_ERROR_SIZE, "migration %03d_%s of the database has SHA-256 %.16s..., this recorder's has %.16s...; "
-             "use the recorder that made the database, or a new database", m->number, m->name, PQgetvalue(r, 0, 0), m->sha256);
-    state = HADRON_ERR_CONFIG;
+  int32_t rc = link_query(&s->link, "SELECT number, name, sha256 FROM schema_migrations ORDER BY number", &r, "reading schema_migrations");
+  for (int i = 0; rc == HADRON_OK && i < PQntuples(r); i++) {
+    const struct migration *m = migration_of("postgresql", atoi(PQgetvalue(r, i, 0)));
+    if (m && strcmp(PQgetvalue(r, i, 2), m->sha256) == 0)
+      *applied |= UINT64_C(1) << m->number;
+    else
+      rc = migration_refuse(m, atoi(PQgetvalue(r, i, 0)), PQgetvalue(r, i, 1), PQgetvalue(r, i, 2), s->link.error);
   }
   PQclear(r);
-  return state;
+  return rc;
+}
+
+static int32_t migration_apply(struct store *s, const struct migration *m) {
+  char number[16];
+  snprintf(number, sizeof number, "%d", m->number);
+  int32_t rc = link_query(&s->link, m->script, NULL, m->name);
+  if (rc != HADRON_OK) return rc;
+  return link_query_params(&s->link, "INSERT INTO schema_migrations (number, name, sha256) VALUES ($1, $2, $3)", 3,
+                           (const char *[]){number, m->name, m->sha256}, NULL, "recording a migration");
 }
 
 static int32_t store_migrate(struct store *s) {
-  int32_t rc = link_query(s, "BEGIN; SELECT pg_advisory_xact_lock(" MIGRATION_LOCK ");"
+  uint64_t applied = 0;
+  int32_t rc = link_query(&s->link, "BEGIN; SELECT pg_advisory_xact_lock(" MIGRATION_LOCK ");"
                              " CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL)",
                           NULL, "schema_migrations");
-  for (const struct migration *m = migrations; m->script && rc == HADRON_OK; m++) {
-    if (strcmp(m->dialect, "postgresql") != 0) continue;
-    int state = migration_state(s, m);
-    if (state < 0) return state;
-    if (state == 1) continue;
-    char number[16];
-    snprintf(number, sizeof number, "%d", m->number);
-    rc = link_query(s, m->script, NULL, m->name);
-    if (rc == HADRON_OK)
-      rc = link_query_params(s, "INSERT INTO schema_migrations (number, name, sha256) VALUES ($1, $2, $3)", 3,
-                             (const char *[]){number, m->name, m->sha256}, NULL, "recording a migration");
-  }
-  return rc == HADRON_OK ? link_query(s, "COMMIT", NULL, "commit of the migrations") : rc;
+  if (rc == HADRON_OK) rc = migrations_read(s, &applied);
+  for (const struct migration *m = migrations; m->script && rc == HADRON_OK; m++)
+    if (strcmp(m->dialect, "postgresql") == 0 && !(applied >> m->number & 1)) rc = migration_apply(s, m);
+  return rc == HADRON_OK ? link_query(&s->link, "COMMIT", NULL, "commit of the migrations") : rc;
 }
 
 // Tables whose rows replace older ones are copied into a temporary twin first.
@@ -177,24 +81,23 @@ static int32_t store_stages(struct store *s) {
     if (!tables[t].keys) continue;
     char sql[256];
     snprintf(sql, sizeof sql, "CREATE TEMP TABLE stage_%s (LIKE %s) ON COMMIT DELETE ROWS", tables[t].name, tables[t].name);
-    rc = link_query(s, sql, NULL, tables[t].name);
+    rc = link_query(&s->link, sql, NULL, tables[t].name);
   }
   return rc;
 }
 
 static void postgres_close(struct store *s) {
-  PQfinish(s->db);
+  link_close(&s->link);
   for (uint32_t t = 0; t < TABLE_COUNT; t++) free(s->plain[t].bytes);
   for (uint32_t d = 0; d < DAYS_MAX; d++) free(s->ticks[d].bytes);
   free(s);
 }
 
-static int32_t postgres_open(struct store **store, const char *url, int wait_ms, char error[STORE_ERROR_SIZE]) {
+static int32_t postgres_open(struct store **store, const char *url, const struct store_limits *limits, char error[STORE_ERROR_SIZE]) {
   struct store *s = calloc(1, sizeof *s);
   if (!s) return HADRON_ERR_MEMORY;
-  s->error = error;
-  s->wait_ms = wait_ms;
-  int32_t rc = link_connect(s, url);
+  s->link = (struct link){.limits = limits, .error = error};
+  int32_t rc = link_open(&s->link, url);
   if (rc == HADRON_OK) rc = store_migrate(s);
   if (rc == HADRON_OK) rc = store_stages(s);
   if (rc != HADRON_OK) {
@@ -215,22 +118,22 @@ static int32_t postgres_place(struct store *s, const uint8_t journal[16], struct
   char id[33];
   uuid_text(journal, id);
   const char *values[] = {id};
-  int32_t rc = link_query_params(s, "INSERT INTO hadron_journals (journal) SELECT $1::uuid WHERE NOT EXISTS"
+  int32_t rc = link_query_params(&s->link, "INSERT INTO hadron_journals (journal) SELECT $1::uuid WHERE NOT EXISTS"
                                     " (SELECT 1 FROM hadron_journals WHERE journal = $1::uuid) ON CONFLICT (journal) DO NOTHING",
                                  1, values, NULL, "entering the journal");
   if (rc == HADRON_OK)
-    rc = link_query_params(s, "INSERT INTO recorder_cursor (journal, position, records) SELECT id, 0, 0 FROM hadron_journals"
+    rc = link_query_params(&s->link, "INSERT INTO recorder_cursor (journal, position, records) SELECT id, 0, 0 FROM hadron_journals"
                               " WHERE journal = $1::uuid ON CONFLICT (journal) DO NOTHING", 1, values, NULL, "entering the cursor");
   PGresult *r = NULL;
   if (rc == HADRON_OK)
-    rc = link_query_params(s, "SELECT j.id, c.position, c.records FROM hadron_journals j JOIN recorder_cursor c ON c.journal = j.id"
+    rc = link_query_params(&s->link, "SELECT j.id, c.position, c.records FROM hadron_journals j JOIN recorder_cursor c ON c.journal = j.id"
                               " WHERE j.journal = $1::uuid", 1, values, &r, "reading the cursor");
   if (rc != HADRON_OK) return rc;
   if (PQntuples(r) == 1)
     *place = (struct store_place){(int32_t)strtol(PQgetvalue(r, 0, 0), NULL, 10), (uint64_t)strtoll(PQgetvalue(r, 0, 1), NULL, 10),
                                   (uint64_t)strtoll(PQgetvalue(r, 0, 2), NULL, 10)};
   else
-    rc = HADRON_ERR_DATABASE, snprintf(s->error, STORE_ERROR_SIZE, "recorder_cursor has no row for journal %s", id);
+    rc = HADRON_ERR_DATABASE, snprintf(s->link.error, STORE_ERROR_SIZE, "recorder_cursor has no row for journal %s", id);
   PQclear(r);
   if (rc == HADRON_OK) s->place = *place;
   return rc;
@@ -241,7 +144,7 @@ static int32_t postgres_snapshots(struct store *s, int32_t journal, int32_t (*ta
   char number[16];
   snprintf(number, sizeof number, "%d", journal);
   PGresult *r = NULL;
-  int32_t rc = link_query_params(s, "SELECT DISTINCT ON (instrument) instrument, time_ns, last_price, last_size, bid, ask, bid_size, ask_size"
+  int32_t rc = link_query_params(&s->link, "SELECT DISTINCT ON (instrument) instrument, time_ns, last_price, last_size, bid, ask, bid_size, ask_size"
                                     " FROM market_snapshots WHERE journal = $1 ORDER BY instrument, time_ns DESC",
                                  1, (const char *[]){number}, &r, "reading market_snapshots");
   for (int i = 0; rc == HADRON_OK && i < PQntuples(r); i++) {
@@ -273,7 +176,7 @@ static int32_t postgres_day(struct store *s, int64_t day) {
   if (__builtin_mul_overflow(day + 1, DAY_NS, &to)) to = INT64_MAX;
   snprintf(sql, sizeof sql, "CREATE TABLE IF NOT EXISTS hadron_ticks_%08d PARTITION OF hadron_ticks FOR VALUES FROM ('%lld') TO ('%lld')",
            day_number(day), (long long)from, (long long)to);
-  int32_t rc = link_query(s, sql, NULL, "making a partition");
+  int32_t rc = link_query(&s->link, sql, NULL, "making a partition");
   if (rc == HADRON_OK) s->known[s->known_count++ % KNOWN_DAYS] = day;
   return rc;
 }
@@ -338,13 +241,13 @@ static int32_t batch_begin(struct store *s) {
   char sql[128];
   snprintf(sql, sizeof sql, "BEGIN; SELECT position FROM recorder_cursor WHERE journal = %d FOR UPDATE", s->place.journal);
   PGresult *r = NULL;
-  int32_t rc = link_query(s, sql, &r, "locking the cursor");
+  int32_t rc = link_query(&s->link, sql, &r, "locking the cursor");
   if (rc != HADRON_OK) return rc;
   bool ours = PQntuples(r) == 1 && (uint64_t)strtoll(PQgetvalue(r, 0, 0), NULL, 10) == s->place.position;
   PQclear(r);
   s->begun = ours;
   if (ours) return HADRON_OK;
-  snprintf(s->error, STORE_ERROR_SIZE, "another recorder has moved the cursor of this journal");
+  snprintf(s->link.error, STORE_ERROR_SIZE, "another recorder has moved the cursor of this journal");
   return HADRON_ERR_STATE;
 }
 
@@ -353,12 +256,7 @@ static int32_t copy_begin(struct store *s, const char *target, const struct tabl
   int n = snprintf(sql, sizeof sql, "COPY %s (", target);
   for (uint16_t i = 0; i < t->count; i++) n += snprintf(sql + n, sizeof sql - (size_t)n, i ? ", %s" : "%s", t->columns[i].name);
   snprintf(sql + n, sizeof sql - (size_t)n, ") FROM STDIN (FORMAT binary)");
-  PGresult *r = NULL;
-  int32_t rc = PQsendQuery(s->db, sql) ? link_finish(s, &r, target) : store_fail(s, target);
-  if (rc != HADRON_OK) return rc;
-  bool ready = PQresultStatus(r) == PGRES_COPY_IN;
-  PQclear(r);
-  return ready ? HADRON_OK : store_fail(s, target);
+  return link_copy_begin(&s->link, sql, target);
 }
 
 static int32_t copy_end(struct store *s, struct buffer *b, const char *target) {
@@ -366,12 +264,10 @@ static int32_t copy_end(struct store *s, struct buffer *b, const char *target) {
   put16(b->bytes + b->size, 0xffff); // room was kept
   b->size += 2;
   for (size_t at = 0; at < b->size && rc == HADRON_OK; at += SEND_CHUNK) {
-    size_t chunk = b->size - at < SEND_CHUNK ? b->size - at : SEND_CHUNK;
-    int put = PQputCopyData(s->db, (const char *)b->bytes + at, (int)chunk);
-    rc = put == 1 ? link_flush(s, target) : store_fail(s, target);
+    rc = link_copy_put(&s->link, b->bytes + at, b->size - at < SEND_CHUNK ? b->size - at : SEND_CHUNK, target);
+    if (rc == HADRON_OK) rc = link_flush(&s->link, target);
   }
-  if (rc == HADRON_OK && PQputCopyEnd(s->db, NULL) != 1) rc = store_fail(s, target);
-  return rc == HADRON_OK ? link_finish(s, NULL, target) : rc;
+  return rc == HADRON_OK ? link_copy_end(&s->link, target) : rc;
 }
 
 static void day_target(char target[96], int64_t day) { snprintf(target, 96, "hadron_ticks_%08d", day_number(day)); }
@@ -390,9 +286,11 @@ static int32_t stream_push(struct store *s) {
     if (rc != HADRON_OK) return rc;
     s->streaming = true;
   }
-  rc = link_flush(s, target);
+  rc = link_flush(&s->link, target);
   if (rc != HADRON_OK) return rc;
-  if (PQputCopyData(s->db, (const char *)b->bytes, (int)b->size) != 1 || PQflush(s->db) < 0) return store_fail(s, target);
+  rc = link_copy_put(&s->link, b->bytes, b->size, target);
+  if (rc != HADRON_OK) return rc;
+  s->bytes -= b->size;
   b->size = 0;
   return HADRON_OK;
 }
@@ -401,16 +299,18 @@ static int32_t postgres_row(struct store *s, enum table_number table, const stru
   static const unsigned char header[19] = "PGCOPY\n\377\r\n";
   const struct table *t = &tables[table];
   struct buffer *b = buffer_of(s, table, row);
-  if (!b) return HADRON_ERR_FULL;
+  if (!b || s->bytes >= BATCH_BYTES) return HADRON_ERR_FULL;
   if (buffer_reserve(b, row_size_max(t) + sizeof header + 2) != HADRON_OK) {
-    snprintf(s->error, STORE_ERROR_SIZE, "no memory for a batch of %zu bytes", b->size);
+    snprintf(s->link.error, STORE_ERROR_SIZE, "no memory for a batch of %zu bytes", b->size);
     return HADRON_ERR_MEMORY;
   }
+  size_t before = b->size;
   if (b->rows == 0) memcpy(b->bytes, header, sizeof header), b->size = sizeof header;
   unsigned char *p = put16(b->bytes + b->size, t->count);
   for (uint16_t i = 0; i < t->count; i++) p = column_put(p, &t->columns[i], row);
   b->size = (size_t)(p - b->bytes);
   b->rows++;
+  s->bytes += b->size - before;
   return b == &s->ticks[0] && b->size >= STREAM_BYTES ? stream_push(s) : HADRON_OK;
 }
 
@@ -431,7 +331,7 @@ static int32_t stage_merge(struct store *s, const struct table *t) {
   }
   snprintf(sql, sizeof sql, "INSERT INTO %s (%s) SELECT DISTINCT ON (%s) %s FROM stage_%s ORDER BY %s, position DESC"
            " ON CONFLICT (%s) DO UPDATE SET %s", t->name, columns, keys, columns, t->name, keys, keys, sets);
-  return link_query(s, sql, NULL, t->name);
+  return link_query(&s->link, sql, NULL, t->name);
 }
 
 static int32_t ticks_write(struct store *s) {
@@ -454,7 +354,7 @@ static int32_t tables_write(struct store *s, const char *const range[3]) {
     snprintf(target, sizeof target, t->keys ? "stage_%s" : "%s", t->name);
     rc = buffer_copy(s, &s->plain[i], target, t);
     if (rc == HADRON_OK && t->keys) rc = stage_merge(s, t);
-    if (rc == HADRON_OK && t->follow) rc = link_query_params(s, t->follow, 3, range, NULL, t->name);
+    if (rc == HADRON_OK && t->follow) rc = link_query_params(&s->link, t->follow, 3, range, NULL, t->name);
   }
   return rc;
 }
@@ -463,6 +363,7 @@ static void buffers_empty(struct store *s) {
   for (uint32_t t = 0; t < TABLE_COUNT; t++) s->plain[t].size = 0, s->plain[t].rows = 0;
   for (uint32_t d = 0; d < s->days; d++) s->ticks[d].size = 0, s->ticks[d].rows = 0;
   s->days = 0;
+  s->bytes = 0;
 }
 
 // Ends the running COPY, then makes the partitions that the batch's other days still lack, inside the transaction.
@@ -492,7 +393,7 @@ static int32_t postgres_commit(struct store *s, const struct store_place *from, 
   if (rc == HADRON_OK) rc = s->begun ? stream_days(s) : batch_begin(s);
   if (rc == HADRON_OK) rc = ticks_write(s);
   if (rc == HADRON_OK) rc = tables_write(s, (const char *const[]){journal, first, behind});
-  if (rc == HADRON_OK) rc = link_query(s, sql, NULL, "moving the cursor and commit"); // the first that fails ends both
+  if (rc == HADRON_OK) rc = link_query(&s->link, sql, NULL, "moving the cursor and commit"); // the first that fails ends both
   if (rc != HADRON_OK) return rc;
   s->begun = false;
   s->place = (struct store_place){from->journal, position, records};

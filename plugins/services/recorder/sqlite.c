@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "hadron/error.h"
 #include "migration.h"
 #include "store.h"
 
@@ -15,13 +15,36 @@ struct store {
   sqlite3 *db;
   sqlite3_stmt *inserts[TABLE_COUNT], *follows[TABLE_COUNT], *move;
   bool open_batch, touched[TABLE_COUNT];
+  const struct store_limits *limits; // borrowed
   char *error; // the caller's
 };
 
+// What a failure means. BUSY and LOCKED pass by themselves, as what is not named here may.
+static int32_t code_meaning(int code) {
+  switch (code & 0xff) {
+  case SQLITE_ERROR: // a table or a column is not what the statement wants
+  case SQLITE_SCHEMA:
+  case SQLITE_CONSTRAINT:
+  case SQLITE_MISMATCH: return HADRON_ERR_CONFIG;
+  case SQLITE_CANTOPEN: return HADRON_ERR_NOT_FOUND;
+  case SQLITE_PERM:
+  case SQLITE_AUTH:
+  case SQLITE_READONLY: return HADRON_ERR_PERMISSION;
+  case SQLITE_FULL:
+  case SQLITE_IOERR: return HADRON_ERR_IO;
+  case SQLITE_CORRUPT:
+  case SQLITE_NOTADB: return HADRON_ERR_CORRUPT;
+  default: return HADRON_ERR_DATABASE;
+  }
+}
+
 static int32_t store_fail(struct store *s, const char *what) {
   snprintf(s->error, STORE_ERROR_SIZE, "%.100s: %.370s", what, sqlite3_errmsg(s->db));
-  return HADRON_ERR_DATABASE;
+  return code_meaning(sqlite3_extended_errcode(s->db));
 }
+
+// How long a lock is waited for depends on when this is.
+static void store_patience(struct store *s) { sqlite3_busy_timeout(s->db, store_left_ms(s->limits, s->limits->wait_ms)); }
 
 static int32_t store_exec(struct store *s, const char *sql, const char *what) {
   return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK ? HADRON_OK : store_fail(s, what);
@@ -34,21 +57,22 @@ static int32_t store_prepare(struct store *s, const char *sql, sqlite3_stmt **st
 
 // ---- Migrations.
 
-// 1 applied and the same, 0 not applied, negative: an error.
-static int migration_state(struct store *s, const struct migration *m) {
+// The database's own list against ours: 1 << number for each that is applied. Another content, or one that we do not know, is refused.
+static int32_t migrations_read(struct store *s, uint64_t *applied) {
   sqlite3_stmt *q = NULL;
-  if (store_prepare(s, "SELECT sha256 FROM schema_migrations WHERE number = ?1", &q) != HADRON_OK) return HADRON_ERR_DATABASE;
-  sqlite3_bind_int(q, 1, m->number);
-  int rc = sqlite3_step(q), state = rc == SQLITE_ROW ? 1 : 0;
-  if (rc == SQLITE_ROW && strcmp((const char *)sqlite3_column_text(q, 0), m->sha256) != 0) {
-    snprintf(s->error, STORE_ERROR_SIZE, "migration %03d_%s of the database has SHA-256 %.16s..., this recorder's has %.16s...; "
-             "use the recorder that made the database, or a new database", m->number, m->name, (const char *)sqlite3_column_text(q, 0), m->sha256);
-    state = HADRON_ERR_CONFIG;
-  } else if (rc != SQLITE_ROW && rc != SQLITE_DONE) {
-    state = store_fail(s, "reading schema_migrations");
+  int32_t rc = store_prepare(s, "SELECT number, name, sha256 FROM schema_migrations ORDER BY number", &q);
+  int step = SQLITE_DONE;
+  while (rc == HADRON_OK && (step = sqlite3_step(q)) == SQLITE_ROW) {
+    const char *name = (const char *)sqlite3_column_text(q, 1), *sha256 = (const char *)sqlite3_column_text(q, 2);
+    const struct migration *m = migration_of("sqlite", sqlite3_column_int(q, 0));
+    if (m && sha256 && strcmp(sha256, m->sha256) == 0)
+      *applied |= UINT64_C(1) << m->number;
+    else
+      rc = migration_refuse(m, sqlite3_column_int(q, 0), name ? name : "", sha256 ? sha256 : "", s->error);
   }
+  if (rc == HADRON_OK && step != SQLITE_DONE) rc = store_fail(s, "reading schema_migrations");
   sqlite3_finalize(q);
-  return state;
+  return rc;
 }
 
 static int32_t migration_apply(struct store *s, const struct migration *m) {
@@ -69,11 +93,10 @@ static int32_t store_migrate(struct store *s) {
   if (rc != HADRON_OK) return rc;
   rc = store_exec(s, "CREATE TABLE IF NOT EXISTS schema_migrations (number INTEGER PRIMARY KEY, name TEXT NOT NULL, sha256 TEXT NOT NULL)",
                   "schema_migrations");
-  for (const struct migration *m = migrations; m->script && rc == HADRON_OK; m++) {
-    if (strcmp(m->dialect, "sqlite") != 0) continue;
-    int state = migration_state(s, m);
-    rc = state < 0 ? state : state == 0 ? migration_apply(s, m) : HADRON_OK;
-  }
+  uint64_t applied = 0;
+  if (rc == HADRON_OK) rc = migrations_read(s, &applied);
+  for (const struct migration *m = migrations; m->script && rc == HADRON_OK; m++)
+    if (strcmp(m->dialect, "sqlite") == 0 && !(applied >> m->number & 1)) rc = migration_apply(s, m);
   if (rc == HADRON_OK) return store_exec(s, "COMMIT", "commit of the migrations");
   sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
   return rc;
@@ -112,20 +135,22 @@ static void sqlite_close(struct store *s) {
   free(s);
 }
 
-static int32_t sqlite_open(struct store **store, const char *url, int wait_ms, char error[STORE_ERROR_SIZE]) {
+static int32_t sqlite_open(struct store **store, const char *url, const struct store_limits *limits, char error[STORE_ERROR_SIZE]) {
   struct store *s = calloc(1, sizeof *s);
   if (!s) return HADRON_ERR_MEMORY;
   s->error = error;
+  s->limits = limits;
   const char *path = url + strlen("sqlite:");
   int32_t rc = HADRON_OK;
   if (sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
     rc = store_fail(s, path);
   if (rc == HADRON_OK) {
-    sqlite3_busy_timeout(s->db, wait_ms);
+    store_patience(s);
     rc = store_exec(s, "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8192", path);
   }
   if (rc == HADRON_OK) rc = store_migrate(s);
   if (rc == HADRON_OK) rc = store_statements(s);
+  if (rc == HADRON_ERR_NOT_FOUND && access(path, F_OK) == 0) rc = HADRON_ERR_PERMISSION; // it is there, and once it was good
   if (rc != HADRON_OK) {
     sqlite_close(s);
     return rc;
@@ -220,6 +245,7 @@ static void column_bind(sqlite3_stmt *q, int i, const struct column *c, const st
 
 static int32_t sqlite_row(struct store *s, enum table_number table, const struct row *row) {
   if (!s->open_batch) {
+    store_patience(s);
     int32_t rc = store_exec(s, "BEGIN IMMEDIATE", "begin");
     if (rc != HADRON_OK) return rc;
     s->open_batch = true;
@@ -244,6 +270,7 @@ static int32_t follow_run(struct store *s, enum table_number t, const struct sto
 }
 
 static int32_t sqlite_commit(struct store *s, const struct store_place *from, uint64_t position, uint64_t records) {
+  store_patience(s);
   int32_t rc = s->open_batch ? HADRON_OK : store_exec(s, "BEGIN IMMEDIATE", "begin");
   s->open_batch = true;
   for (uint32_t t = 0; t < TABLE_COUNT && rc == HADRON_OK; t++)

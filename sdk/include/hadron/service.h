@@ -1,5 +1,5 @@
 // Hadron SDK: services. A service neither trades nor brings ticks: recorder, API, alerts, bridge. It runs on a thread of its
-// own in live, and on the caller's thread at the end of a step in replay.
+// own in live, and on the caller's thread at the end of a step in replay. An error line that it logs once it is active alerts a person.
 #ifndef HADRON_SERVICE_H
 #define HADRON_SERVICE_H
 

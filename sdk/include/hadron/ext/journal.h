@@ -43,7 +43,7 @@ struct hadron_journal {
 
   // Says what this reader has stored for good: records from `position` on are kept for it, across restarts too, whatever the
   // host's retention says. Before the first call nothing is held. [plugin & active]
-  // @param position  of the first record still needed (source: this reader)
+  // @param position  of the first record still needed; 0: the oldest that is kept, for a reader that does not know yet (source: this reader)
   // @err   HADRON_ERR_IO  the place could not be written; the old one holds
   // @since 1.0
   int32_t (*keep)(struct hadron_instance *instance, uint64_t position);
