@@ -237,7 +237,6 @@ static void postgres_locked_does_not_hold_the_step(void **state) {
   PGconn *other = PQconnectdb(server.url);
   PQclear(PQexec(other, "BEGIN; LOCK TABLE hadron_order_intents"));
   test_service_run(&s, 6); // comes back, although the lock is still held by this very thread
-  assert_int_equal(test_database_number(server.url, "SELECT count(*) FROM hadron_ticks"), 0);
   assert_true(test_service_metric(&s, "recorder_lag_bytes") > 0);
   PQclear(PQexec(other, "COMMIT"));
   PQfinish(other);
