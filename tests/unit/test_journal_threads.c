@@ -15,7 +15,7 @@
 #include "journal/journal.h"
 #include "support/directory.h"
 
-enum { WRITERS = 2, READERS = 2, EACH_WRITES = 20000 };
+enum { WRITERS = 8, READERS = 2, EACH_WRITES = 6000 };
 static const struct hd_journal_options small = {.segment_bytes = 65536, .reserve_bytes = 4096};
 static char root[TEST_PATH_SIZE], dir[TEST_PATH_SIZE];
 
@@ -281,6 +281,61 @@ static void retention_spares_registered_readers(void **state) {
   hd_journal_close(j);
 }
 
+static int64_t oldest_time(void) {
+  struct hd_journal_cursor *c = NULL;
+  struct hadron_record r;
+  assert_int_equal(hd_journal_cursor_open(dir, &c, NULL), HADRON_OK);
+  assert_int_equal(hd_journal_cursor_next(c, &r, NULL), HADRON_OK);
+  hd_journal_cursor_close(c);
+  return r.time_ns;
+}
+
+static void snapshot_made(uint64_t position) {
+  char name[64], path[TEST_PATH_SIZE];
+  snprintf(name, sizeof name, "snapshot-%016llx.hds", (unsigned long long)position);
+  test_path(path, dir, name);
+  test_file_write(path, "", 0);
+}
+
+static void trimming_leaves_what_a_start_needs(void **state) {
+  (void)state;
+  struct hd_journal_options options = small;
+  options.now_ns = 1;
+  struct hd_journal *j = open_or_fail(&options);
+  struct hadron_timer_fired t = {.id = 1};
+  struct hd_fault fault = {0};
+  uint64_t position = 0, places[8] = {0};
+  uint32_t deleted = 9;
+  for (int i = 0; i < 8000; i++) { // record i at second i
+    assert_int_equal(hd_journal_append(j, HADRON_MSG_TIMER, &t, sizeof t, NULL, 0, i * INT64_C(1000000000), &position), HADRON_OK);
+    if (i % 1000 == 0) places[i / 1000] = position;
+    hd_journal_maintain(j, NULL);
+  }
+  const struct hd_journal_policy none = {0}, size = {.bytes = 65536, .for_recovery = true}, alone = {.bytes = 65536};
+  const struct hd_journal_policy age = {.age_ns = INT64_C(3000000000000), .now_ns = INT64_C(8000000000000), .for_recovery = true};
+  assert_int_equal(hd_journal_trim(j, &none, &deleted, &fault), HADRON_OK);
+  assert_int_equal(deleted, 0);
+  assert_int_equal(hd_journal_trim(j, &size, &deleted, &fault), HADRON_OK);
+  assert_int_equal(deleted, 0); // no snapshot: a start needs all of it
+  snapshot_made(places[3]);
+  assert_int_equal(hd_journal_trim(j, &size, &deleted, &fault), HADRON_OK);
+  assert_int_equal(deleted, 0); // one alone may turn out to be bad
+  snapshot_made(places[2]);
+  assert_int_equal(hd_journal_trim(j, &size, &deleted, &fault), HADRON_OK);
+  assert_true(deleted > 0 && oldest_time() <= INT64_C(2000000000000));
+  snapshot_made(places[6]);
+  snapshot_made(places[7]);
+  assert_int_equal(hd_journal_trim(j, &age, &deleted, &fault), HADRON_OK);
+  assert_true(deleted > 0 && oldest_time() <= INT64_C(5000000000000) && oldest_time() > INT64_C(3000000000000));
+  assert_int_equal(hd_journal_keep(NULL, dir, "recorder", places[6], &fault), HADRON_OK);
+  assert_int_equal(hd_journal_trim(j, &alone, &deleted, &fault), HADRON_OK);
+  assert_true(oldest_time() <= INT64_C(6000000000000));
+  assert_int_equal(hd_journal_keep(NULL, dir, "recorder", position, &fault), HADRON_OK);
+  assert_int_equal(hd_journal_trim(j, &alone, &deleted, &fault), HADRON_OK);
+  assert_true(oldest_time() > INT64_C(6000000000000)); // 128 KiB at most
+  hd_journal_close(j);
+}
+
 static void seek_reaches_every_record(void **state) {
   (void)state;
   struct hd_journal *j = open_or_fail(&small);
@@ -352,6 +407,7 @@ int main(void) {
       EACH(two_hosts_are_refused),
       EACH(a_full_disk_keeps_its_reserve),
       EACH(retention_spares_registered_readers),
+      EACH(trimming_leaves_what_a_start_needs),
       EACH(seek_reaches_every_record),
       EACH(services_read_by_capability),
   };
