@@ -13,7 +13,10 @@
 #include "base/crash_point.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "runtime/simulate/audit.h"
 
+#define DATA "/simulated"
+#define JOURNAL DATA "/journal"
 #define REST_MAX (300 * HD_SECOND) // of world time, after faults have stopped
 #define QUIET (3 * HD_SECOND)      // it has to stay at rest for so long
 #define STEP (HD_SECOND / 2)       // the clock goes on at least this often
@@ -23,7 +26,7 @@
 
 static const char config_text[] =
     "return {\n"
-    "  mode = 'live', data_dir = '/simulated', start = '2025-06-15T15:06:40Z',\n"
+    "  mode = 'live', data_dir = '" DATA "', start = '2025-06-15T15:06:40Z',\n"
     "  universe = { open = true, max = 8 },\n"
     "  venues = { hostile = {} },\n"
     "  strategies = { calm = { plugin = 'restless' }, wild = { plugin = 'restless' } },\n"
@@ -240,8 +243,12 @@ static void bury(struct hd_life_setup *setup, struct hd_world *w) {
   w->state = HADRON_VENUE_DOWN;
   w->state_ns = INT64_MAX;
   for (uint32_t i = 0; i < w->setting.instruments; i++) w->instruments[i].handle = 0;
-  if (w->setting.fsync && hd_world_strikes(w, HD_FAULT_POWER_CUT)) hd_sim_disk_power_cut(setup->disk);
   hd_sim_disk_restart(setup->disk);
+  hd_audit(w, setup->disk, JOURNAL, false);
+  if (w->setting.fsync && hd_world_strikes(w, HD_FAULT_POWER_CUT)) {
+    hd_sim_disk_power_cut(setup->disk);
+    w->power_was_cut = true;
+  }
   hd_venue_run(w, w->now_ns + hd_world_between(&w->life, 1, 8000) * HD_MS);
   if (hd_world_strikes(w, HD_FAULT_CLOCK_STEP)) {
     w->clock_offset_ns += (hd_random_below(&w->life, 2) ? 3600 : -3600) * HD_SECOND;
@@ -260,7 +267,11 @@ enum hd_life_end hd_life(struct hd_life_setup *setup, struct hd_world *w) {
     return HD_LIFE_BROKEN;
   }
   bool ended = WIFEXITED(status), killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && w->crash_time > 0;
-  if (ended && WEXITSTATUS(status) == 0) return HD_LIFE_AT_REST;
+  if (ended && WEXITSTATUS(status) == 0) {
+    hd_sim_disk_restart(setup->disk);
+    hd_audit(w, setup->disk, JOURNAL, true);
+    return HD_LIFE_AT_REST;
+  }
   if (killed) hd_world_trace(w, "the host dies: at %s", hd_crash_points[w->crash_point]);
   if (killed || (ended && (WEXITSTATUS(status) == HD_LIFE_CRASHED || WEXITSTATUS(status) == STOPPED))) {
     bury(setup, w);

@@ -236,6 +236,12 @@ static void judge(struct hd_world *w, const struct hadron_order *order) {
   if (w->killed && !w->calm) hd_world_finding(w, "risk: order %.24s was sent while the kill switch was on", order->client_order_id.hex);
   if (order->quantity.e8 > s->quantity_max_e8 || order->quantity.e8 <= 0)
     hd_world_finding(w, "risk: order %.24s: quantity %lld e-8 was sent, the limit is %lld e-8", order->client_order_id.hex, (long long)order->quantity.e8, (long long)s->quantity_max_e8);
+  for (uint32_t i = 0; i < w->order_count; i++) {
+    const struct hadron_order *other = &w->orders[i].request;
+    if (other->intent != order->intent || memcmp(&other->client_order_id, &order->client_order_id, sizeof order->client_order_id) == 0) continue;
+    w->duplicates++;
+    hd_world_finding(w, "duplicate: intent %llu became order %.24s and order %.24s", (unsigned long long)order->intent, other->client_order_id.hex, order->client_order_id.hex);
+  }
   // Counted when they are made: a stop that the host has held goes out when it must.
   int64_t rate = 1;
   for (uint32_t i = w->order_count; i-- > 0 && s->order_rate_max;) {

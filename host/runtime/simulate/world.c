@@ -86,7 +86,7 @@ void hd_world_make(struct hd_world *w, uint64_t seed) {
 }
 
 bool hd_world_strikes(struct hd_world *w, enum hd_world_fault fault) {
-  if (w->calm || w->chance[fault] == 0 || hd_random_below(&w->luck, 1000000) >= w->chance[fault]) return false;
+  if (w->calm || w->outside || w->chance[fault] == 0 || hd_random_below(&w->luck, 1000000) >= w->chance[fault]) return false;
   w->struck[fault]++;
   return true;
 }
@@ -135,6 +135,7 @@ _Noreturn void hd_world_die(struct hd_world *w, const char *where) {
 }
 
 void hd_world_call(struct hd_world *w) {
+  if (w->outside) return;
   w->calls++;
   if (++w->life_calls == w->crash_call) hd_world_die(w, "in a call");
 }

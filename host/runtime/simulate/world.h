@@ -20,6 +20,7 @@
 #define HD_WORLD_EXECUTIONS 1024
 #define HD_WORLD_WIRE 2048       // messages under way, each direction
 #define HD_WORLD_INSTRUMENTS 4
+#define HD_WORLD_RECORDS 32768   // of the journal, whose hashes are remembered
 #define HD_WORLD_TRACE_LINES 96
 #define HD_WORLD_TRACE_SIZE 168
 #define HD_WORLD_FINDINGS 8
@@ -99,7 +100,7 @@ struct hd_truth_order {
   uint8_t state;                // enum hd_truth_state
   uint8_t acknowledged;         // 1: the host has heard an ACCEPT, FILL, REPLACED... of it
   uint8_t denied;               // 1: the host has heard a word that ends it: REJECT, CANCELED, ABSENT, ...
-  uint8_t overfilled;
+  uint8_t overfilled, reported_lost;
 };
 
 struct hd_truth_execution {
@@ -191,6 +192,11 @@ struct hd_world {
   uint32_t crash_point, crash_time;       // or at this named one, the nth time; 0: at none
   uint32_t disk_faults;
   bool sync_failed;
+
+  // Of the journal, as it was after the last life.
+  uint64_t records[HD_WORLD_RECORDS], record_count;
+  bool power_was_cut;                     // since then
+  bool outside;                           // the auditor is at work: nothing strikes it
 
   uint32_t lost, duplicates;
   uint32_t finding_count;

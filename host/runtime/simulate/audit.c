@@ -1,0 +1,161 @@
+#include "runtime/simulate/audit.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/banned.h"
+#include "journal/journal.h"
+#include "pipeline/gateway.h"
+
+struct order_row {
+  uint8_t state;
+  bool recorded;
+  bool guessed;
+};
+
+struct audit {
+  struct hd_world *w;
+  uint64_t sequence, last_event, last_execution, last_allocation;
+  struct order_row orders[HD_WORLD_ORDERS];
+  uint8_t filled[HD_WORLD_EXECUTIONS], busted[HD_WORLD_EXECUTIONS];
+  int64_t missing_e8; // of the last execution: what its allocations have not shared out yet
+  char execution[HADRON_VENUE_ID_SIZE];
+};
+
+static uint64_t hash_of(const struct hadron_record *r) {
+  uint64_t hash = r->template_id, word;
+  const unsigned char *at = r->bytes;
+  for (uint32_t i = 0; i + 8 <= r->size; i += 8) {
+    memcpy(&word, at + i, 8);
+    hash = (hash ^ word) * UINT64_C(0x9e3779b97f4a7c15);
+    hash ^= hash >> 29;
+  }
+  return hash;
+}
+
+// What has been read once must be read so again; behind a power cut only up to where it took something.
+static void compare(struct audit *a, const struct hadron_record *r) {
+  struct hd_world *w = a->w;
+  uint64_t at = a->sequence++, hash = hash_of(r);
+  if (at >= HD_WORLD_RECORDS) return;
+  if (at < w->record_count && w->records[at] != hash) {
+    if (!w->power_was_cut) hd_world_finding(w, "journal: record %llu is another one than after the life before", (unsigned long long)at + 1);
+    w->record_count = at;
+  }
+  w->records[at] = hash;
+}
+
+static void ascends(struct hd_world *w, const char *what, uint64_t *last, uint64_t id) {
+  if (id >= HADRON_SHADOW_ID) return;
+  if (id <= *last) hd_world_finding(w, "journal: %s %llu comes behind %llu", what, (unsigned long long)id, (unsigned long long)*last);
+  *last = id;
+}
+
+static struct order_row *row_of(struct audit *a, const struct hadron_client_order_id *id, struct hd_truth_order **truth) {
+  *truth = hd_world_order(a->w, id);
+  return *truth ? &a->orders[*truth - a->w->orders] : NULL;
+}
+
+static void see_order(struct audit *a, const struct hadron_order *o) {
+  struct hd_truth_order *t;
+  struct order_row *row = row_of(a, &o->client_order_id, &t);
+  if (row) row->recorded = true;
+}
+
+// An unknown outcome ends by the venue's word alone.
+static void see_event(struct audit *a, const struct hadron_order_event *e) {
+  struct hd_truth_order *t;
+  struct order_row *row = row_of(a, &e->client_order_id, &t);
+  ascends(a->w, "order event", &a->last_event, e->id);
+  if (!row) return;
+  bool ends = e->to == HADRON_STATE_REJECTED || e->to == HADRON_STATE_CANCELED || e->to == HADRON_STATE_EXPIRED;
+  if (e->from == HADRON_STATE_UNKNOWN && ends && !t->denied && t->state != HD_TRUTH_REPLACED && !row->guessed) {
+    hd_world_finding(a->w, "guessed: order %.24s went from Unknown to %s, and the venue has said no such thing", e->client_order_id.hex, hd_order_state_name(e->to));
+    row->guessed = true;
+  }
+  row->state = e->to;
+}
+
+static void shared_out(struct audit *a) {
+  if (a->missing_e8 != 0)
+    hd_world_finding(a->w, "journal: of execution %.39s %lld e-8 were not shared out", a->execution, (long long)a->missing_e8);
+  a->missing_e8 = 0;
+}
+
+static void see_execution(struct audit *a, const struct hadron_execution *e) {
+  uint64_t number = e->execution_id[0] == 'X' ? strtoull(e->execution_id + 1, NULL, 10) : 0;
+  ascends(a->w, "execution", &a->last_execution, e->id);
+  shared_out(a);
+  if (e->flags & 2) return; // not ours
+  if (number == 0 || number > a->w->execution_count) {
+    hd_world_finding(a->w, "journal: execution %.39s was never made", e->execution_id);
+    return;
+  }
+  a->missing_e8 = e->quantity.e8;
+  memcpy(a->execution, e->execution_id, sizeof a->execution);
+  uint8_t *count = e->flags & 1 ? &a->busted[number - 1] : &a->filled[number - 1];
+  if (++*count > 1) hd_world_finding(a->w, "journal: execution %.39s was %s %u times", e->execution_id, e->flags & 1 ? "taken back" : "booked", *count);
+}
+
+static void see_allocation(struct audit *a, const struct hadron_allocation *x) {
+  ascends(a->w, "allocation", &a->last_allocation, x->id);
+  if (x->execution == 0) return; // crossed inside the house
+  if (x->execution != a->last_execution) hd_world_finding(a->w, "journal: allocation %llu is not of the execution before it", (unsigned long long)x->id);
+  a->missing_e8 -= x->quantity.e8;
+}
+
+static void see(struct audit *a, const struct hadron_record *r) {
+  switch (r->template_id) {
+  case HADRON_MSG_ORDER: see_order(a, r->bytes); break;
+  case HADRON_MSG_ORDER_EVENT: see_event(a, r->bytes); break;
+  case HADRON_MSG_EXECUTION: see_execution(a, r->bytes); break;
+  case HADRON_MSG_ALLOCATION: see_allocation(a, r->bytes); break;
+  default: break;
+  }
+}
+
+static void judge(struct audit *a, bool over) {
+  struct hd_world *w = a->w;
+  for (uint32_t i = 0; i < w->order_count; i++) {
+    struct hd_truth_order *t = &w->orders[i];
+    if (a->orders[i].recorded || t->sent == 0 || t->reported_lost) continue;
+    t->reported_lost = 1;
+    w->lost++;
+    hd_world_finding(w, "lost: order %.24s was sent%s, and the journal does not have it", t->request.client_order_id.hex, t->acknowledged ? " and acknowledged" : "");
+  }
+  if (!over) return;
+  shared_out(a);
+  if (w->struck[HD_FAULT_DISK_FULL] + w->struck[HD_FAULT_DISK_WRITE] > 0) return; // the reserve is used up at some time: then what happened is told without a record
+  for (uint32_t i = 0; i < w->execution_count; i++) {
+    bool never = w->executions[i].busted && !a->filled[i] && !a->busted[i]; // taken back before it was told
+    if (!never && (a->filled[i] != 1 || a->busted[i] != w->executions[i].busted))
+      hd_world_finding(w, "journal: execution X%u was booked %u times and taken back %u times, by the venue it was taken back %u times", i + 1, a->filled[i], a->busted[i],
+                       w->executions[i].busted);
+  }
+}
+
+void hd_audit(struct hd_world *w, struct hd_sim_disk *disk, const char *dir, bool over) {
+  static struct audit a; // of this process; too large for a stack
+  const struct hd_disk on = {disk, &hd_sim_disk_api};
+  struct hd_journal_cursor *cursor;
+  struct hadron_record record;
+  struct hd_fault fault;
+  memset(&a, 0, sizeof a);
+  a.w = w;
+  w->outside = true;
+  int32_t code = hd_journal_cursor_open_on(&on, dir, &cursor, &fault);
+  if (!code) {
+    while ((code = hd_journal_cursor_next(cursor, &record, &fault)) == HADRON_OK) {
+      compare(&a, &record);
+      see(&a, &record);
+    }
+    hd_journal_cursor_close(cursor);
+  }
+  w->outside = false;
+  if (code != HADRON_ERR_AGAIN && code != HADRON_ERR_NOT_FOUND && over) hd_world_finding(w, "journal: %.300s", fault.text);
+  if (a.sequence < w->record_count && !w->power_was_cut)
+    hd_world_finding(w, "journal: %llu records, after the life before there were %llu", (unsigned long long)a.sequence, (unsigned long long)w->record_count);
+  w->record_count = a.sequence;
+  w->power_was_cut = false;
+  judge(&a, over);
+}
