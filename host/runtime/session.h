@@ -91,6 +91,7 @@ struct hd_session_options {
   bool services;       // start services
   bool digest;         // keep the digest: one thread only
   bool is_virtual;     // the clock moves with the ticks
+  int64_t now_ns;      // what a virtual clock says while it opens; 0: it begins with the first event
   bool recover;        // on a virtual clock too: the journal's earlier runs are gone on with; on the wall clock always
   bool versions;       // seats may be opened while it runs: room is kept for them
   struct hd_registry *registry; // what versions there are; borrowed; NULL: plugins are files and no more

@@ -124,7 +124,7 @@ int32_t hd_session_venues(struct hd_session *s, struct hd_fault *fault) {
   int32_t code = hd_runner_init(&s->runner, &s->pipeline, s->venues, s->venue_count);
   if (code) return hd_fault_set(fault, code, "the runner's rings: %s", hadron_error_text(code));
   s->runner.is_virtual = s->options.is_virtual;
-  if (!s->options.is_virtual) s->runner.now_ns = hd_clock_wall_ns();
+  s->runner.now_ns = s->options.is_virtual ? s->options.now_ns : hd_clock_wall_ns();
   if ((code = choose_order_venue(s, fault))) return code;
   return s->options.recorded ? hd_session_recorded_instruments(s, fault) : add_instruments(s, fault);
 }

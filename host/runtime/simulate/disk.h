@@ -11,8 +11,8 @@
 #include "runtime/simulate/world.h"
 
 #define HD_GRANULE UINT64_C(16384)
-#define HD_GRANULES 1536 // 24 MiB
-#define HD_SIM_FILES 256
+#define HD_GRANULES 2048 // 32 MiB
+#define HD_SIM_FILES 512
 #define HD_SIM_NAMES 512
 #define HD_SIM_DIRS 8
 #define HD_SIM_OPERATIONS 512

@@ -44,7 +44,7 @@ static void draw_setting(struct hd_world_setting *s, struct hd_random *r) {
   if (one_in(r, 2)) s->features |= HADRON_VENUE_STOPS;
   if (one_in(r, 2)) s->features |= HADRON_VENUE_POST_ONLY;
   s->lives_max = 1 + (uint32_t)hd_random_below(r, 5);
-  s->segment_bytes = UINT64_C(4096) * (16 + hd_random_below(r, 3) * 16);
+  s->segment_bytes = UINT64_C(65536) << hd_random_below(r, 4);
   s->disk_bytes = UINT64_C(24) << 20;
   s->resend = one_in(r, 2);
   s->fsync = one_in(r, 2);
