@@ -189,15 +189,27 @@ static int32_t resend(struct hd_gateway *g, struct hd_order *o, const struct hd_
 
 static bool is_end(const struct hadron_venue_report *r) { return r->change == HADRON_CHANGE_CANCELED || r->change == HADRON_CHANGE_EXPIRE; }
 
-static void told(struct hd_order *o, const struct hadron_venue_report *r) {
-  if (r->cumulative.e8 > o->told_e8) o->told_e8 = r->cumulative.e8;
-  // An answer that counts as we do settles it: what counted more was said before an execution was taken back. Of an order that has ended
-  // only its end is such an answer; that it works is older news.
-  else if ((r->flags & 1) && r->cumulative.e8 == o->filled.e8 && (is_end(r) || !hd_order_final(o->state))) o->told_e8 = o->filled.e8;
+// Who has the fills of an order now: itself, or the last one that took its place.
+static struct hd_order *taker(struct hd_gateway *g, struct hd_order *o) {
+  for (int hops = 0; hops < 64 && !hd_id_zero(&o->replaced_by); hops++) {
+    struct hd_order *successor = hd_table_find(g, &o->replaced_by);
+    if (successor == NULL || successor->successor != HD_SUCCESSOR_DONE || hd_id_zero(&successor->request.replaces)) break;
+    o = successor;
+  }
+  return o;
 }
 
-static void count_told(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r) {
-  told(o, r);
+static void told(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns) {
+  struct hd_order *to = taker(g, o);
+  if (r->cumulative.e8 > to->told_e8) to->told_e8 = r->cumulative.e8;
+  // An answer that counts as we do settles it: what counted more was said before an execution was taken back. Of an order that has ended
+  // only its end is such an answer; that it works is older news.
+  else if (to == o && (r->flags & 1) && r->cumulative.e8 == o->filled.e8 && (is_end(r) || !hd_order_final(o->state))) o->told_e8 = o->filled.e8;
+  if (to != o) hd_table_gap(g, to, now_ns);
+}
+
+static void count_told(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns) {
+  told(g, o, r, now_ns);
   if (is_end(r) && r->cumulative.e8 >= 0 && r->cumulative.e8 < o->filled.e8)
     hd_gateway_alert(g, 3, HADRON_ERR_CORRUPT, o->request.instrument, r->venue, "order %.24s: the venue counts %lld e-8 filled, its executions sum to %lld e-8",
                      o->request.client_order_id.hex, (long long)r->cumulative.e8, (long long)o->filled.e8);
@@ -223,7 +235,7 @@ static int32_t report_change(struct hd_gateway *g, struct hd_order *o, const str
   if (change == HADRON_CHANGE_ABSENT && cause.text[0] == 0) hd_text_copy(cause.text, sizeof cause.text, "never arrived at the venue");
   uint8_t before = o->state;
   if (change == HADRON_CHANGE_REPLACED && o->successor != HD_SUCCESSOR_NONE && !hd_order_final(before)) adopt_terms(g, o, r);
-  count_told(g, o, r);
+  count_told(g, o, r, now_ns);
   if (change == HADRON_CHANGE_CANCEL_REJECT && before == HADRON_STATE_PENDING_CANCEL && o->resume != HADRON_STATE_SUBMITTED) o->cancel_wanted = 0, o->expiring = 0;
   enum hadron_order_state to = hd_order_where(o, change); // with the terms as they are now
   if (to == before && !tells(change) && !news) {
@@ -314,7 +326,7 @@ void hd_gateway_fold_report(struct hd_gateway *g, const struct hadron_venue_repo
   }
   enum hadron_order_change change = meant(o, r);
   if (hd_order_where(o, change) == HADRON_STATE_INVALID || hd_order_unsent(o) || (resendable(g, o, change) && fresh(g, o, now_ns))) return;
-  told(o, r);
+  told(g, o, r, now_ns);
   if (change == HADRON_CHANGE_CANCEL_REJECT && o->state == HADRON_STATE_PENDING_CANCEL && o->resume != HADRON_STATE_SUBMITTED)
     o->cancel_wanted = 0, o->expiring = 0;
   hd_table_gap(g, o, now_ns);
