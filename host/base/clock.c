@@ -17,7 +17,18 @@ static int64_t read_clock(clockid_t id) {
   return (int64_t)t.tv_sec * INT64_C(1000000000) + t.tv_nsec;
 }
 
-int64_t hd_clock_wall_ns(void) { return read_clock(CLOCK_REALTIME); }
+// Wall time less time since boot; 0: not read yet.
+static _Atomic int64_t epoch;
+
+int64_t hd_clock_wall_ns(void) {
+  int64_t since = read_clock(CLOCK_BOOTTIME), at = atomic_load_explicit(&epoch, memory_order_relaxed);
+  if (at == 0) {
+    int64_t measured = read_clock(CLOCK_REALTIME) - since;
+    at = atomic_compare_exchange_strong(&epoch, &at, measured) ? measured : at; // threads agree
+  }
+  return at + since;
+}
+
 int64_t hd_clock_monotonic_ns(void) { return read_clock(CLOCK_MONOTONIC); }
 
 void hd_cycles_calibrate(void) {

@@ -5,6 +5,8 @@
 #include <stdint.h>
 
 // Wall time, ns since the Unix epoch, UTC; monotonic time for durations and time-outs. Both are system calls at worst.
+// The wall clock is read once: from then on the process counts by itself, suspended hours included. An hour that somebody sets the machine's
+// clock forward or back must neither let every time-out expire nor hold them all for an hour. A new start takes the new time.
 int64_t hd_clock_wall_ns(void);
 int64_t hd_clock_monotonic_ns(void);
 
