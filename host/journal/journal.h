@@ -65,6 +65,9 @@ int32_t hd_journal_append(struct hd_journal *j, uint32_t kind, const void *block
 // @err HADRON_ERR_IO  the flush failed: stop, exit, recover
 int32_t hd_journal_sync(struct hd_journal *j, uint64_t position);
 
+// Has a flush failed? Then nobody knows what is durable: the host has to stop and recover. [any] [nonblocking]
+bool hd_journal_broken(const struct hd_journal *j);
+
 // Does what is due off the append path. HADRON_ERR_FULL, HADRON_ERR_IO: no successor could be prepared; call again later.
 // [one thread at a time: journal or control]
 int32_t hd_journal_maintain(struct hd_journal *j, struct hd_fault *fault);

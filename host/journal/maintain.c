@@ -140,6 +140,8 @@ int32_t hd_journal_maintain(struct hd_journal *j, struct hd_fault *fault) {
   return rc != HADRON_OK ? rc : named;
 }
 
+bool hd_journal_broken(const struct hd_journal *j) { return atomic_load_explicit(&j->failed, memory_order_relaxed) != 0; }
+
 // ---- Group commit. One of those who wait flushes for all; who comes meanwhile waits for the next round. ----
 
 // The mark goes to disk with a later flush. It is stored seldom: each time costs that flush one page more.
