@@ -90,13 +90,17 @@ static int parse(struct simulate *s, int argc, char **argv) {
   return HD_EXIT_OK;
 }
 
+// With the shorter of the two lists.
 static void print_command(const struct simulate *s, uint64_t seed, char *to, size_t size) {
+  uint64_t all = ~UINT64_C(0) >> (64 - HD_FAULT_COUNT), on = s->options.faults ? s->options.faults : all;
+  bool without = __builtin_popcountll(on) > HD_FAULT_COUNT / 2;
+  uint64_t listed = without ? all & ~on : on;
   int n = snprintf(to, size, "hadron simulate --seed %llu --verbose", (unsigned long long)seed);
-  if (!s->options.faults) return;
-  n += snprintf(to + n, size - (size_t)n, " --only ");
-  for (uint32_t f = 0; f < HD_FAULT_COUNT; f++)
-    if (s->options.faults >> f & 1) n += snprintf(to + n, size - (size_t)n, "%s,", hd_world_fault_names[f]);
-  to[n - 1] = 0;
+  for (uint32_t f = 0, first = 1; f < HD_FAULT_COUNT; f++) {
+    if (!(listed >> f & 1)) continue;
+    n += snprintf(to + n, size - (size_t)n, "%s%s", !first ? "," : without ? " --without " : " --only ", hd_world_fault_names[f]);
+    first = 0;
+  }
 }
 
 static void print_json(const struct simulate *s, const struct hd_simulate_result *r) {

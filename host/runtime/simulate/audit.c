@@ -76,8 +76,11 @@ static void see_event(struct audit *a, const struct hadron_order_event *e) {
   row->state = e->to;
 }
 
+// With the reserve used up what has happened is told without a record.
+static bool was_full(const struct hd_world *w) { return w->struck[HD_FAULT_DISK_FULL] + w->struck[HD_FAULT_DISK_WRITE] > 0; }
+
 static void shared_out(struct audit *a) {
-  if (a->missing_e8 != 0)
+  if (a->missing_e8 != 0 && !was_full(a->w))
     hd_world_finding(a->w, "journal: of execution %.39s %lld e-8 were not shared out", a->execution, (long long)a->missing_e8);
   a->missing_e8 = 0;
 }
@@ -125,7 +128,7 @@ static void judge(struct audit *a, bool over) {
   }
   if (!over) return;
   shared_out(a);
-  if (w->struck[HD_FAULT_DISK_FULL] + w->struck[HD_FAULT_DISK_WRITE] > 0) return; // the reserve is used up at some time: then what happened is told without a record
+  if (was_full(w)) return;
   for (uint32_t i = 0; i < w->execution_count; i++) {
     bool never = w->executions[i].busted && !a->filled[i] && !a->busted[i]; // taken back before it was told
     if (!never && (a->filled[i] != 1 || a->busted[i] != w->executions[i].busted))

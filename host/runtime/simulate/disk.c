@@ -357,7 +357,6 @@ static int disk_sync(void *self, int handle) {
   write_back(d, file_of(d, handle), fails);
   if (!fails) return 0;
   w->disk_faults++;
-  w->sync_failed = true;
   hd_world_trace(w, "disk: a sync fails");
   return -EIO;
 }

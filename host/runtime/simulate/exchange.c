@@ -52,6 +52,11 @@ static void say_execution(struct hd_world *w, uint32_t number, uint8_t change, e
   hd_venue_tell(w, &r, how);
 }
 
+static void end(const struct hd_world *w, struct hd_truth_order *o, uint8_t state) {
+  o->state = state;
+  o->ended_ns = w->now_ns;
+}
+
 // ---- executions ---------------------------------------------------------------------------------------------------------------------
 
 static struct hadron_money fee_of(int64_t price, int64_t quantity, uint32_t number) {
@@ -67,7 +72,7 @@ static bool trade(struct hd_world *w, struct hd_truth_order *o, int64_t price, i
                                                       .order = (uint32_t)(o - w->orders), .instrument = o->instrument, .side = o->request.side};
   o->filled_e8 += quantity;
   if (o->filled_e8 > o->request.quantity.e8) o->overfilled = 1;
-  if (left(o) <= 0) o->state = HD_TRUTH_FILLED;
+  if (left(o) <= 0) end(w, o, HD_TRUTH_FILLED);
   w->instruments[o->instrument].last = price / w->instruments[o->instrument].increment;
   hd_world_trace(w, "venue: X%u fills %lld of %.24s at %lld", number + 1, (long long)quantity, o->request.client_order_id.hex, (long long)price);
   say_execution(w, number, HADRON_CHANGE_FILL, HD_TELL_NEWS, o->filled_e8);
@@ -97,33 +102,37 @@ static void take(struct hd_world *w, struct hd_truth_order *o) {
     if (!trade(w, o, touch, parts == 2 || o->request.time_in_force == HADRON_TIF_FOK ? left(o) : part_of(w, o))) break;
   overfill(w, o, touch);
   if (o->state != HD_TRUTH_OPEN || !(passing || market)) return;
-  o->state = HD_TRUTH_CANCELED;
+  end(w, o, HD_TRUTH_CANCELED);
   say(w, o, HADRON_CHANGE_CANCELED, HD_TELL_NEWS, 0, "nothing left to take");
 }
 
 // ---- requests -----------------------------------------------------------------------------------------------------------------------
 
 static void reject(struct hd_world *w, struct hd_truth_order *o, uint32_t reason, const char *text) {
-  o->state = HD_TRUTH_REJECTED;
+  end(w, o, HD_TRUTH_REJECTED);
   say(w, o, HADRON_CHANGE_REJECT, HD_TELL_ANSWER, reason, text);
+}
+
+static void say_state(struct hd_world *w, const struct hd_truth_order *o, enum hd_tell how) {
+  static const uint8_t changes[] = {HADRON_CHANGE_ABSENT,   HADRON_CHANGE_ACCEPT, HADRON_CHANGE_ACCEPT,  HADRON_CHANGE_FILL,
+                                    HADRON_CHANGE_CANCELED, HADRON_CHANGE_REJECT, HADRON_CHANGE_EXPIRE, HADRON_CHANGE_CANCELED};
+  static const char *const texts[] = {"never heard of it", "", "", "", "", "", "", "replaced"};
+  if (o->state == HD_TRUTH_FILLED) return; // its fills say it
+  struct hadron_venue_report r = word(w, o, changes[o->state]);
+  r.flags = 1;
+  snprintf(r.text, sizeof r.text, "%s", texts[o->state]);
+  hd_venue_tell(w, &r, how);
 }
 
 // How the order stands, its executions first.
 static void answer(struct hd_world *w, const struct hd_truth_order *o, enum hd_tell how) {
-  static const uint8_t changes[] = {HADRON_CHANGE_ABSENT,   HADRON_CHANGE_ACCEPT, HADRON_CHANGE_ACCEPT,  HADRON_CHANGE_FILL,
-                                    HADRON_CHANGE_CANCELED, HADRON_CHANGE_REJECT, HADRON_CHANGE_EXPIRE, HADRON_CHANGE_CANCELED};
-  static const char *const texts[] = {"never heard of it", "", "", "", "", "", "", "replaced"};
   uint32_t at = (uint32_t)(o - w->orders);
   for (uint32_t i = 0; i < w->execution_count; i++) {
     if (w->executions[i].order != at) continue;
     say_execution(w, i, HADRON_CHANGE_FILL, how, -1);
     if (w->executions[i].busted) say_execution(w, i, HADRON_CHANGE_BUST, how, -1);
   }
-  if (o->state == HD_TRUTH_FILLED) return; // its fills say it
-  struct hadron_venue_report r = word(w, o, changes[o->state]);
-  r.flags = 1;
-  snprintf(r.text, sizeof r.text, "%s", texts[o->state]);
-  hd_venue_tell(w, &r, how);
+  say_state(w, o, how);
 }
 
 static void enter(struct hd_world *w, struct hd_truth_order *o) {
@@ -181,7 +190,7 @@ static void cancelled(struct hd_world *w, struct hd_truth_order *o, const struct
     say(w, o, HADRON_CHANGE_CANCEL_REJECT, HD_TELL_ANSWER, REASON_LATE, "too late");
     return;
   }
-  o->state = HD_TRUTH_CANCELED;
+  end(w, o, HD_TRUTH_CANCELED);
   hd_world_trace(w, "venue: cancels %.24s", o->request.client_order_id.hex);
   say(w, o, HADRON_CHANGE_CANCELED, HD_TELL_ANSWER, 0, "");
 }
@@ -197,13 +206,13 @@ static void replaced(struct hd_world *w, struct hd_truth_order *o, const struct 
   o->arrived_ns = w->now_ns;
   bool possible = old && is_open(old) && old->filled_e8 < order->quantity.e8;
   if (!possible || hd_world_strikes(w, HD_FAULT_CANCEL_REJECT)) {
-    o->state = HD_TRUTH_REJECTED;
+    end(w, o, HD_TRUTH_REJECTED);
     say(w, o, HADRON_CHANGE_REPLACE_REJECT, HD_TELL_ANSWER, REASON_LATE, possible ? "not now" : "too late");
     return;
   }
   o->state = old->state;
   o->filled_e8 = old->filled_e8;
-  old->state = HD_TRUTH_REPLACED;
+  end(w, old, HD_TRUTH_REPLACED);
   hd_world_trace(w, "venue: %.24s takes the place of %.24s", order->client_order_id.hex, order->replaces.hex);
   struct hadron_venue_report r = word(w, o, HADRON_CHANGE_REPLACED);
   r.price = order->limit;
@@ -240,6 +249,10 @@ static void reconciled(struct hd_world *w, int64_t since_ns) {
     if (w->executions[i].time_ns < since_ns) continue;
     say_execution(w, i, HADRON_CHANGE_FILL, HD_TELL_LISTED, -1);
     if (w->executions[i].busted) say_execution(w, i, HADRON_CHANGE_BUST, HD_TELL_LISTED, -1);
+  }
+  for (uint32_t i = 0; i < w->order_count && w->setting.lists_ends; i++) {
+    const struct hd_truth_order *o = &w->orders[i];
+    if (o->ended_ns >= since_ns && o->ended_ns > 0) say_state(w, o, HD_TELL_LISTED);
   }
   for (uint32_t i = 0; i < w->setting.instruments; i++) {
     struct hadron_venue_report r = {.venue_ns = w->now_ns, .change = HADRON_CHANGE_POSITION, .quantity = {hd_exchange_position(w, i)}, .cumulative = {-1},
@@ -316,7 +329,7 @@ static void bust(struct hd_world *w) {
   hd_world_trace(w, "venue: takes X%u back", number + 1);
   say_execution(w, number, HADRON_CHANGE_BUST, HD_TELL_NEWS, o->filled_e8);
   if (o->state != HD_TRUTH_FILLED) return;
-  o->state = HD_TRUTH_CANCELED; // it was done, and is not brought back
+  end(w, o, HD_TRUTH_CANCELED); // it was done, and is not brought back
   say(w, o, HADRON_CHANGE_CANCELED, HD_TELL_NEWS, REASON_WHIM, "closed");
 }
 
@@ -324,7 +337,7 @@ static void end_one(struct hd_world *w, enum hd_world_fault fault, uint8_t state
   if (w->order_count == 0) return;
   struct hd_truth_order *o = &w->orders[hd_random_below(&w->luck, w->order_count)];
   if (!is_open(o) || !hd_world_strikes(w, fault)) return;
-  o->state = state;
+  end(w, o, state);
   hd_world_trace(w, "venue: %s %.24s", hd_world_fault_names[fault], o->request.client_order_id.hex);
   say(w, o, change, HD_TELL_NEWS, REASON_WHIM, "by the venue");
 }

@@ -154,6 +154,7 @@ static void step(struct life *l) {
   if (hd_world_strikes(w, HD_FAULT_CLOCK_FORWARD)) {
     hd_world_trace(w, "the clock steps an hour forward");
     w->clock_offset_ns += 3600 * HD_SECOND;
+    r->now_ns += 3600 * HD_SECOND; // as on a wall clock: what was due meanwhile is due once
   }
   int64_t now_ns = w->now_ns + w->clock_offset_ns, due = hd_runner_due(r);
   if (now_ns < r->now_ns) now_ns = r->now_ns;
@@ -161,7 +162,7 @@ static void step(struct life *l) {
   hd_runner_advance(r, due > now_ns ? due : now_ns);
   if (r->now_ns - w->clock_offset_ns > w->now_ns) w->now_ns = r->now_ns - w->clock_offset_ns;
   hd_journal_maintain(l->s->journal, &fault);
-  if (w->sync_failed) { // nobody knows what the journal has: stop, exit, recover
+  if (hd_journal_broken(l->s->journal)) { // nobody knows what the journal has: stop, exit, recover
     hd_world_trace(w, "the host stops: its journal is not what it was told");
     _exit(STOPPED);
   }
@@ -223,7 +224,6 @@ static void plan(struct hd_world *w) {
   w->lives++;
   w->life_events = w->life_calls = w->crash_event = w->crash_call = 0;
   w->crash_point = w->crash_time = w->disk_faults = 0;
-  w->sync_failed = false;
   if (w->lives >= w->setting.lives_max) return;
   uint64_t sooner = UINT64_C(1) << (2 + hd_random_below(r, 9)); // soon and late are as likely
   if (hd_world_strikes(w, HD_FAULT_CRASH)) {

@@ -59,9 +59,9 @@
   X(FEED_PRICE, "feed_price", 500, 20000, "a price that is zero, negative, absurd or off the grid")                               \
   X(FEED_FORM, "feed_form", 500, 20000, "a tick that makes no sense: kind, side, time, size")                                     \
   X(FEED_CROSSED, "feed_crossed", 500, 20000, "a quote with the bid above the ask")                                               \
-  X(CLOCK_FORWARD, "clock_forward", 20, 200, "the clock steps an hour forward while the host runs")                               \
+  X(CLOCK_FORWARD, "clock_forward", 100, 1500, "the clock steps an hour forward while the host runs")                               \
   X(CLOCK_STEP, "clock_step", 100000, 500000, "the clock is an hour off, either way, after a restart")                            \
-  X(KILL_SWITCH, "kill_switch", 20, 400, "an operator stops all trading, and allows it again later")                              \
+  X(KILL_SWITCH, "kill_switch", 300, 8000, "an operator stops all trading, and allows it again later")                              \
   X(CRASH, "crash", 100000, 900000, "the host dies between two events, or in a call of the venue or the disk")                    \
   X(CRASH_POINT, "crash_point", 100000, 500000, "the host dies at one of its named crash points")                                 \
   X(POWER_CUT, "power_cut", 100000, 700000, "a crash takes what was not synced: torn, reordered, or luckily kept")                \
@@ -69,7 +69,7 @@
   X(DISK_WRITE, "disk_write", 1000, 50000, "a write, create or rename fails with EIO")                                            \
   X(DISK_FULL, "disk_full", 1000, 50000, "there is no space; it comes back later")                                                \
   X(DISK_SLOW, "disk_slow", 1000, 30000, "a sync takes seconds")                                                                  \
-  X(SYNC_FAILED, "sync_failed", 300, 5000, "a sync fails; what it should have kept is lost with the power")
+  X(SYNC_FAILED, "sync_failed", 500, 10000, "a sync fails; what it should have kept is lost with the power")
 
 enum hd_world_fault {
 #define HD_WORLD_FAULT_ENUM(name, text, low, high, what) HD_FAULT_##name,
@@ -94,7 +94,7 @@ enum hd_truth_state {
 struct hd_truth_order {
   struct hadron_order request;  // as the venue holds it
   int64_t filled_e8;            // less what was taken back; of a replacing order with what its predecessors had
-  int64_t sent_ns, arrived_ns;
+  int64_t sent_ns, arrived_ns, ended_ns;
   uint32_t instrument;          // index
   uint16_t sent, arrived, made; // how often; made: how many orders the venue has made of it
   uint8_t state;                // enum hd_truth_state
@@ -152,6 +152,7 @@ struct hd_world_setting {
   uint64_t segment_bytes, disk_bytes;
   bool resend, fsync, counts;   // counts: the venue's reports carry cumulative quantities
   bool naive;                   // the venue does not look for client order ids that it has had
+  bool lists_ends;              // a session that is opened is told of orders that have ended as well, not of open ones alone
   bool ends_killed;             // at the end everything is cancelled; else orders are left open
 };
 
@@ -191,7 +192,6 @@ struct hd_world {
   uint64_t life_events, life_calls;
   uint32_t crash_point, crash_time;       // or at this named one, the nth time; 0: at none
   uint32_t disk_faults;
-  bool sync_failed;
 
   // Of the journal, as it was after the last life.
   uint64_t records[HD_WORLD_RECORDS], record_count;

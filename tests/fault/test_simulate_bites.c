@@ -1,0 +1,215 @@
+// Promise: the torturer bites. A bug of each class is put between the host and its world, by wrapping one of its tables and never in the host,
+// and some seed among a bounded number finds it; the same seeds without the bug find nothing.
+#include "pipeline/gateway_internal.h"
+#include "runtime/simulate/simulate.h"
+#include "support/test.h"
+
+#define SEEDS 150
+
+// In the child: what the wrappers pass on to.
+static struct {
+  struct hd_session *session;
+  struct hd_record_sink sink;
+  struct hd_venue_port port;
+  struct hd_disk_api disk;
+  struct hadron_client_order_id first;
+} real;
+
+static void wrap_port(struct hd_session *s, int32_t (**entry)(void *, const struct hadron_order *), int32_t (*with)(void *, const struct hadron_order *)) {
+  *entry = with;
+  hd_gateway_port(s->pipeline.gateway, &s->pipeline.port);
+}
+
+static void remember(struct hd_session *s) {
+  real.session = s;
+  real.sink = s->pipeline.sink;
+  real.port = s->pipeline.port;
+}
+
+// ---- the bugs ----------------------------------------------------------------------------------------------------------------------
+
+// Sends orders that are not in the journal.
+static int32_t sink_without_orders(void *self, uint16_t template_id, const void *block, uint16_t size, const void *tail, uint32_t tail_size, int64_t now_ns,
+                                   uint32_t flags) {
+  return template_id == HADRON_MSG_ORDER ? HADRON_OK : real.sink.write(self, template_id, block, size, tail, tail_size, now_ns, flags);
+}
+static void skip_journal(void *user, struct hd_session *s) {
+  (void)user;
+  remember(s);
+  s->pipeline.gateway->sink.write = sink_without_orders;
+}
+
+// Takes silence for a rejection: where it should ask it answers itself.
+static int32_t query_guesses(void *self, const struct hadron_order *order) {
+  const struct hadron_venue_report r = {.client_order_id = order->client_order_id, .change = HADRON_CHANGE_REJECT, .cumulative = {-1}, .listing = order->listing,
+                                        .venue = order->venue, .flags = 1};
+  (void)self;
+  hd_runner_reported(&real.session->runner, &real.session->venues[0], &r);
+  return HADRON_OK;
+}
+static void guess(void *user, struct hd_session *s) {
+  (void)user;
+  remember(s);
+  wrap_port(s, &s->pipeline.port.query, query_guesses);
+}
+
+// Believes that a cancel was sent.
+static int32_t cancel_nothing(void *self, const struct hadron_order *order) {
+  (void)self, (void)order;
+  return HADRON_OK;
+}
+static void lose_cancel(void *user, struct hd_session *s) {
+  (void)user;
+  remember(s);
+  wrap_port(s, &s->pipeline.port.cancel, cancel_nothing);
+}
+
+// Gives every ninth order the id of the first.
+static int32_t submit_same(void *self, const struct hadron_order *order) {
+  static uint32_t count;
+  struct hadron_order o = *order;
+  if (count++ == 0) real.first = o.client_order_id;
+  if (count % 9 == 0) o.client_order_id = real.first;
+  return real.port.submit(self, &o);
+}
+static void reuse_id(void *user, struct hd_session *s) {
+  (void)user;
+  remember(s);
+  wrap_port(s, &s->pipeline.port.submit, submit_same);
+}
+
+// Sends an order twice, to be sure.
+static int32_t submit_twice(void *self, const struct hadron_order *order) {
+  int32_t code = real.port.submit(self, order);
+  return code ? code : real.port.submit(self, order);
+}
+static void send_twice(void *user, struct hd_session *s) {
+  (void)user;
+  remember(s);
+  wrap_port(s, &s->pipeline.port.submit, submit_twice);
+}
+
+// Sends ten times what risk has seen.
+static int32_t submit_more(void *self, const struct hadron_order *order) {
+  struct hadron_order o = *order;
+  o.quantity.e8 *= 10;
+  return real.port.submit(self, &o);
+}
+static void send_more(void *user, struct hd_session *s) {
+  (void)user;
+  remember(s);
+  wrap_port(s, &s->pipeline.port.submit, submit_more);
+}
+
+// Forgets that it was killed.
+static int32_t submit_killed(void *self, const struct hadron_order *order) {
+  hd_risk_release(&real.session->pipeline.risk);
+  return real.port.submit(self, order);
+}
+static void forget_kill(void *user, struct hd_session *s) {
+  (void)user;
+  remember(s);
+  hd_risk_release(&s->pipeline.risk);
+  wrap_port(s, &s->pipeline.port.submit, submit_killed);
+}
+
+// Books a fill twice, under two ids.
+static void hear_twice(void *user, const struct hadron_venue_report *r, void (*pass)(const struct hadron_venue_report *)) {
+  struct hadron_venue_report again = *r;
+  (void)user;
+  pass(r);
+  if (r->change != HADRON_CHANGE_FILL || r->flags) return;
+  again.execution_id[0] = 'Y';
+  pass(&again);
+}
+
+static void hear_no_bust(void *user, const struct hadron_venue_report *r, void (*pass)(const struct hadron_venue_report *)) {
+  (void)user;
+  if (r->change != HADRON_CHANGE_BUST) pass(r);
+}
+
+static void hear_no_overfill(void *user, const struct hadron_venue_report *r, void (*pass)(const struct hadron_venue_report *)) {
+  const struct hd_order *o = hd_gateway_order(real.session->pipeline.gateway, &r->client_order_id);
+  (void)user;
+  if (r->change == HADRON_CHANGE_FILL && o && o->filled.e8 >= o->request.quantity.e8) return; // "it cannot be"
+  pass(r);
+}
+static void session_known(void *user, struct hd_session *s) {
+  (void)user;
+  remember(s);
+}
+
+// Takes a failed sync for a bad moment.
+static int sync_again(void *self, int file) {
+  int error = real.disk.sync(self, file);
+  return error ? real.disk.sync(self, file) : 0;
+}
+static int sync_never(void *self, int file) {
+  (void)self, (void)file;
+  return 0;
+}
+static void wrap_sync(struct hd_disk *disk, int (*sync)(void *, int)) {
+  static struct hd_disk_api api;
+  real.disk = api = *disk->api;
+  api.sync = sync;
+  disk->api = &api;
+}
+static void retry_sync(void *user, struct hd_disk *disk) {
+  (void)user;
+  wrap_sync(disk, sync_again);
+}
+static void skip_sync(void *user, struct hd_disk *disk) {
+  (void)user;
+  wrap_sync(disk, sync_never);
+}
+
+static const struct bug {
+  const char *name;
+  struct hd_life_hooks hooks;
+} bugs[] = {
+    {"skip the journal before send", {.opened = skip_journal}},
+    {"guess Unknown as Rejected", {.opened = guess}},
+    {"retry a failed fsync", {.disk = retry_sync}},
+    {"no fsync at all", {.disk = skip_sync}},
+    {"double a fill", {.hear = hear_twice}},
+    {"lose a cancel", {.opened = lose_cancel}},
+    {"reuse a client order id", {.opened = reuse_id}},
+    {"send an order twice", {.opened = send_twice}},
+    {"send more than risk has seen", {.opened = send_more}},
+    {"trade while killed", {.opened = forget_kill}},
+    {"ignore a bust", {.hear = hear_no_bust}},
+    {"ignore an overfill", {.opened = session_known, .hear = hear_no_overfill}},
+};
+
+// ---- the test ------------------------------------------------------------------------------------------------------------------------
+
+static void run(const struct hd_life_hooks *hooks, uint32_t stop, struct hd_simulate_result *out) {
+  struct hd_fault fault = {0};
+  const struct hd_simulate_options o = {.first_seed = 1, .seeds = SEEDS, .failures_max = stop, .plugin_path = getenv("HADRON_PLUGIN_DIR"), .hooks = hooks};
+  if (hd_simulate(&o, out, &fault)) fail_msg("%s", fault.text);
+}
+
+static void each_bug_is_found(void **state) {
+  static struct hd_simulate_result r;
+  uint32_t missed = 0;
+  (void)state;
+  for (size_t i = 0; i < sizeof bugs / sizeof *bugs; i++) {
+    run(&bugs[i].hooks, 1, &r);
+    print_message("%-32s %s%llu seeds: %s\n", bugs[i].name, r.failed ? "found within " : "NOT FOUND in ", (unsigned long long)r.seeds, r.failures[0].text);
+    missed += r.failed == 0;
+  }
+  assert_int_equal(missed, 0);
+}
+
+static void nothing_without_a_bug(void **state) {
+  static struct hd_simulate_result r;
+  (void)state;
+  run(NULL, 0, &r);
+  for (uint32_t i = 0; i < r.failure_count; i++) print_message("seed %llu: %s\n", (unsigned long long)r.failures[i].seed, r.failures[i].text);
+  assert_int_equal(r.failed, 0);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(each_bug_is_found), cmocka_unit_test(nothing_without_a_bug)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
