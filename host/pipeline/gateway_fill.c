@@ -111,7 +111,7 @@ static int32_t record_part(struct hd_gateway *g, const struct hd_order *o, const
 
 static void share_parts(struct hd_gateway *g, struct hd_order *o, struct hd_execution_memory *m) {
   int64_t given[HD_SHARES_MAX], fees[HD_SHARES_MAX];
-  hd_share_fill(o, m->quantity.e8, given);
+  hd_share_fill(o, m->quantity.e8, hd_order_lot(g, o), given);
   hd_share_out(m->fee.micros, given, o->share_count, fees);
   for (uint32_t i = 0; i < o->share_count; i++) {
     if (given[i] == 0) continue;
@@ -217,7 +217,7 @@ static void guess_parts(struct hd_gateway *g, struct hd_order *o, struct hd_exec
   hadron_int128 sum = 0;
   for (uint32_t i = 0; i < o->share_count; i++) sum += filled[i] = o->shares[i].filled.e8;
   for (uint32_t i = 0; sum == 0 && i < o->share_count; i++) filled[i] = o->shares[i].ordered.e8; // after an earlier guess
-  hd_share_out(m->quantity.e8, filled, o->share_count, given);
+  hd_share_lots(m->quantity.e8, filled, o->share_count, hd_order_lot(g, o), given);
   hd_share_out(m->fee.micros, given, o->share_count, fees);
   for (uint32_t i = 0; i < o->share_count; i++) {
     if (given[i] == 0) continue;

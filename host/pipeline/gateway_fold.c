@@ -96,7 +96,7 @@ void hd_gateway_fold_event(struct hd_gateway *g, const struct hadron_order_event
   if (o == NULL || e->to == HADRON_STATE_INVALID || e->to >= STATES_END) return;
   if (e->venue_order_id[0]) memcpy(o->venue_order_id, e->venue_order_id, sizeof o->venue_order_id);
   change_before(g, o, e);
-  hd_order_terms(o, e->limit, e->quantity);
+  hd_order_terms(g, o, e->limit, e->quantity);
   hd_order_moved(g, o, e->to, e->time_ns);
   change_after(g, o, e);
 }
@@ -167,14 +167,16 @@ static void order_doubt(struct hd_gateway *g, struct hd_order *o, int64_t now_ns
 
 static void order_resume(struct hd_gateway *g, struct hd_order *o, bool gone, int64_t now_ns) {
   bool never = o->state == HADRON_STATE_INITIALIZED || o->state == HADRON_STATE_PENDING_SUBMIT || o->state == HADRON_STATE_SUBMITTED;
-  if (o->held == HD_HOLD_WAITING && o->state != HADRON_STATE_INITIALIZED) return; // the host holds it still
+  if (o->held == HD_HOLD_WAITING) { // the host holds it still: nothing leaves before it triggers
+    if (o->state == HADRON_STATE_INITIALIZED) change_to(g, o, HADRON_CHANGE_QUEUE, "the host went down before it was said", now_ns);
+    return;
+  }
   if (gone && !hd_order_final(o->state)) {
     o->gap = 0;
     o->told_e8 = o->filled.e8;
     change_to(g, o, HADRON_CHANGE_EXPIRE, "its market was in the host and ended with it", now_ns);
     return;
   }
-  if (o->held == HD_HOLD_WAITING) hd_table_hold(g, o, HD_HOLD_NONE); // recorded and never queued
   if (never) order_doubt(g, o, now_ns);
   if (o->list != HD_LIST_OPEN && o->list != HD_LIST_GAP) return;
   o->ask_ns = now_ns;
@@ -184,7 +186,7 @@ static void order_resume(struct hd_gateway *g, struct hd_order *o, bool gone, in
 void hd_gateway_resume_look(const struct hd_gateway *g, bool (*gone)(void *user, uint16_t venue), void *user, struct hd_gateway_recovered *out) {
   *out = (struct hd_gateway_recovered){0};
   for (const struct hd_order *o = hd_gateway_first(g); o; o = hd_gateway_next(g, o)) {
-    bool held = o->held == HD_HOLD_WAITING && o->state != HADRON_STATE_INITIALIZED, ends = !held && gone(user, o->request.venue);
+    bool held = o->held == HD_HOLD_WAITING, ends = !held && gone(user, o->request.venue);
     bool never = o->state == HADRON_STATE_INITIALIZED || o->state == HADRON_STATE_PENDING_SUBMIT || o->state == HADRON_STATE_SUBMITTED;
     out->open += !ends;
     out->ended += ends;

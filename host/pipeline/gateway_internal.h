@@ -153,7 +153,7 @@ void hd_order_after(struct hd_gateway *g, struct hd_order *o, int64_t now_ns); /
 void hd_order_take_place(struct hd_gateway *g, struct hd_order *successor, const struct hd_cause *cause, int64_t now_ns);
 
 // The venue's terms hold: quantity 0 says nothing of it.
-void hd_order_terms(struct hd_order *o, struct hadron_price limit, struct hadron_quantity quantity);
+void hd_order_terms(const struct hd_gateway *g, struct hd_order *o, struct hadron_price limit, struct hadron_quantity quantity);
 
 // ---- gateway_timer.c
 void hd_order_expiry(const struct hd_gateway *g, struct hd_order *o, int64_t now_ns); // sets expire_at_ns
@@ -171,6 +171,9 @@ void hd_gateway_fold_told(struct hd_gateway *g, struct hd_order *o, const struct
 // Shares `quantity` out in proportion to `weights`, exactly: largest remainder, ties to the lower index. Sum of weights > 0.
 void hd_share_out(int64_t quantity, const int64_t *weights, uint32_t count, int64_t *out);
 // What each share gets of a fill: by what it has left; more than all have left goes to the largest share.
-void hd_share_fill(const struct hd_order *o, int64_t quantity, int64_t out[HD_SHARES_MAX]);
+// The same in whole lots, where all that goes in is in whole lots: on a grid on which a lot costs whole micros the shares cost what the whole does.
+void hd_share_lots(int64_t quantity, const int64_t *weights, uint32_t count, int64_t lot, int64_t *out);
+void hd_share_fill(const struct hd_order *o, int64_t quantity, int64_t lot, int64_t out[HD_SHARES_MAX]);
+static inline int64_t hd_order_lot(const struct hd_gateway *g, const struct hd_order *o) { return g->instruments->rows[o->request.instrument].lot.e8; }
 
 #endif

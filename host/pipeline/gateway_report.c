@@ -30,7 +30,7 @@ static void send_waiting(struct hd_gateway *g, struct hd_order *o, const struct 
       if (old->shares[k].arm == o->shares[i].arm)
         weights[i] = weights[i] > old->shares[k].filled.e8 ? weights[i] - old->shares[k].filled.e8 : 0;
   }
-  hd_share_out(rest, weights, o->share_count, given); // exact where the arms are the same
+  hd_share_lots(rest, weights, o->share_count, hd_order_lot(g, o), given); // exact where the arms are the same
   for (uint32_t i = 0; i < o->share_count; i++) o->shares[i].ordered.e8 = given[i];
   o->request.quantity.e8 = rest;
   if (hd_order_queue(g, o, now_ns)) {
@@ -135,7 +135,7 @@ static void adopt_terms(struct hd_gateway *g, struct hd_order *o, const struct h
   if (r->quantity.e8 <= 0 || r->quantity.e8 == o->request.quantity.e8) return;
   hd_gateway_alert(g, 2, HADRON_ERR_RANGE, o->request.instrument, r->venue, "order %.24s: replaced with %lld e-8, asked for %lld e-8",
                    o->request.client_order_id.hex, (long long)r->quantity.e8, (long long)o->request.quantity.e8);
-  hd_order_terms(o, o->request.limit, r->quantity);
+  hd_order_terms(g, o, o->request.limit, r->quantity);
 }
 
 // ---- reports
@@ -163,6 +163,10 @@ static enum hadron_order_change meant(const struct hd_order *o, const struct had
                (o->state == HADRON_STATE_PENDING_CANCEL || o->state == HADRON_STATE_PENDING_REPLACE);
   if (r->change == HADRON_CHANGE_REPLACED && again) return HADRON_CHANGE_ACCEPT;
   if (r->change == HADRON_CHANGE_ABSENT && o->acked && !hd_order_final(o->state)) return HADRON_CHANGE_LOSE;
+  // Of an order that has taken another one's place it says that it is there, also when it is told late or twice: nothing has taken its own.
+  bool took = o->successor == HD_SUCCESSOR_DONE && !hd_id_zero(&o->request.replaces);
+  bool leaving = o->state == HADRON_STATE_PENDING_CANCEL || o->state == HADRON_STATE_PENDING_REPLACE;
+  if (r->change == HADRON_CHANGE_REPLACED && took && leaving) return HADRON_CHANGE_ACCEPT;
   return (enum hadron_order_change)r->change;
 }
 
@@ -234,7 +238,7 @@ static int32_t report_change(struct hd_gateway *g, struct hd_order *o, const str
   if (resendable(g, o, change) && fresh(g, o, now_ns)) return resend(g, o, &cause, now_ns);
   if (change == HADRON_CHANGE_ABSENT && cause.text[0] == 0) hd_text_copy(cause.text, sizeof cause.text, "never arrived at the venue");
   uint8_t before = o->state;
-  if (change == HADRON_CHANGE_REPLACED && o->successor != HD_SUCCESSOR_NONE && !hd_order_final(before)) adopt_terms(g, o, r);
+  if (r->change == HADRON_CHANGE_REPLACED && o->successor != HD_SUCCESSOR_NONE && !hd_order_final(before)) adopt_terms(g, o, r);
   count_told(g, o, r, now_ns);
   if (change == HADRON_CHANGE_CANCEL_REJECT && before == HADRON_STATE_PENDING_CANCEL && o->resume != HADRON_STATE_SUBMITTED) o->cancel_wanted = 0, o->expiring = 0;
   enum hadron_order_state to = hd_order_where(o, change); // with the terms as they are now
@@ -332,12 +336,12 @@ void hd_gateway_fold_report(struct hd_gateway *g, const struct hadron_venue_repo
   hd_table_gap(g, o, now_ns);
 }
 
-void hd_order_terms(struct hd_order *o, struct hadron_price limit, struct hadron_quantity quantity) {
+void hd_order_terms(const struct hd_gateway *g, struct hd_order *o, struct hadron_price limit, struct hadron_quantity quantity) {
   o->request.limit = limit;
   if (quantity.e8 <= 0 || quantity.e8 == o->request.quantity.e8) return;
   int64_t weights[HD_SHARES_MAX], ordered[HD_SHARES_MAX];
   for (uint32_t i = 0; i < o->share_count; i++) weights[i] = o->shares[i].ordered.e8;
-  hd_share_out(quantity.e8, weights, o->share_count, ordered);
+  hd_share_lots(quantity.e8, weights, o->share_count, hd_order_lot(g, o), ordered);
   for (uint32_t i = 0; i < o->share_count; i++) o->shares[i].ordered.e8 = ordered[i];
   o->request.quantity = quantity;
 }

@@ -35,6 +35,21 @@ void hd_share_out(int64_t quantity, const int64_t *weights, uint32_t count, int6
     for (uint32_t i = 0; i < count; i++) out[i] = -out[i];
 }
 
+void hd_share_lots(int64_t quantity, const int64_t *weights, uint32_t count, int64_t lot, int64_t *out) {
+  int64_t lots[HD_SHARES_MAX] = {0};
+  bool whole = lot > 1 && quantity % lot == 0;
+  for (uint32_t i = 0; i < count; i++) {
+    whole &= lot > 0 && weights[i] % lot == 0;
+    lots[i] = lot > 0 ? weights[i] / lot : 0;
+  }
+  if (!whole || count == 1) {
+    hd_share_out(quantity, weights, count, out);
+    return;
+  }
+  hd_share_out(quantity / lot, lots, count, out);
+  for (uint32_t i = 0; i < count; i++) out[i] *= lot;
+}
+
 // One share per arm, ascending: an arm that had one already has both.
 static bool reassign_shares(struct hd_order *o, uint32_t from, uint32_t to) {
   uint32_t at = 0, other = 0;
@@ -84,7 +99,7 @@ static uint32_t largest(const struct hd_order *o) {
   return best;
 }
 
-void hd_share_fill(const struct hd_order *o, int64_t quantity, int64_t out[HD_SHARES_MAX]) {
+void hd_share_fill(const struct hd_order *o, int64_t quantity, int64_t lot, int64_t out[HD_SHARES_MAX]) {
   HD_ASSERT(quantity > 0 && o->share_count > 0);
   int64_t left[HD_SHARES_MAX], all = 0;
   for (uint32_t i = 0; i < o->share_count; i++) {
@@ -94,6 +109,6 @@ void hd_share_fill(const struct hd_order *o, int64_t quantity, int64_t out[HD_SH
   }
   int64_t within = quantity < all ? quantity : all;
   memset(out, 0, sizeof *out * HD_SHARES_MAX);
-  if (within > 0) hd_share_out(within, left, o->share_count, out);
+  if (within > 0) hd_share_lots(within, left, o->share_count, lot, out);
   out[largest(o)] += quantity - within;
 }

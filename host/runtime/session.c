@@ -17,13 +17,18 @@
 
 // ---- the record sink: journal, digest, counts ------------------------------------------------------------------------------------
 
+// What has to survive a power cut before its effect leaves the host: an order, the trigger of a stop that the host has held, an operator's command.
+static bool is_promise(uint16_t template_id, const void *block) {
+  if (template_id == HADRON_MSG_ORDER_EVENT) return ((const struct hadron_order_event *)block)->change == HADRON_CHANGE_TRIGGER;
+  return template_id == HADRON_MSG_ORDER || template_id == HADRON_MSG_OPERATOR;
+}
+
 static int32_t journal_write(struct hd_session *s, uint16_t template_id, const void *block, uint16_t block_size, const void *tail,
                              uint32_t tail_size, int64_t now_ns, uint32_t flags) {
   uint32_t kind = template_id | (flags & HD_RECORD_RESERVED ? HD_JOURNAL_RESERVED : 0);
   uint64_t position;
   int32_t code = hd_journal_append(s->journal, kind, block, block_size, tail, tail_size, now_ns, &position);
-  // With fsync durability an order is not sent before it would survive a power cut.
-  return !code && s->config->journal_fsync && template_id == HADRON_MSG_ORDER ? hd_journal_sync(s->journal, position) : code;
+  return !code && s->config->journal_fsync && is_promise(template_id, block) ? hd_journal_sync(s->journal, position) : code;
 }
 
 static void tell(struct hd_session *s, bool shadow, uint16_t template_id, const void *block, uint16_t block_size, const void *tail,
