@@ -5,6 +5,7 @@
 #include "support/test.h"
 
 #define SEEDS 150
+#define MORE 1500 // of faults that need luck
 
 // In the child: what the wrappers pass on to.
 static struct {
@@ -101,18 +102,6 @@ static void send_more(void *user, struct hd_session *s) {
   wrap_port(s, &s->pipeline.port.submit, submit_more);
 }
 
-// Forgets that it was killed.
-static int32_t submit_killed(void *self, const struct hadron_order *order) {
-  hd_risk_release(&real.session->pipeline.risk);
-  return real.port.submit(self, order);
-}
-static void forget_kill(void *user, struct hd_session *s) {
-  (void)user;
-  remember(s);
-  hd_risk_release(&s->pipeline.risk);
-  wrap_port(s, &s->pipeline.port.submit, submit_killed);
-}
-
 // Books a fill twice, under two ids.
 static void hear_twice(void *user, const struct hadron_venue_report *r, void (*pass)(const struct hadron_venue_report *)) {
   struct hadron_venue_report again = *r;
@@ -126,6 +115,13 @@ static void hear_twice(void *user, const struct hadron_venue_report *r, void (*p
 static void hear_no_bust(void *user, const struct hadron_venue_report *r, void (*pass)(const struct hadron_venue_report *)) {
   (void)user;
   if (r->change != HADRON_CHANGE_BUST) pass(r);
+}
+
+// Forgets that it was killed.
+static void hear_release(void *user, const struct hadron_venue_report *r, void (*pass)(const struct hadron_venue_report *)) {
+  (void)user;
+  hd_risk_release(&real.session->pipeline.risk);
+  pass(r);
 }
 
 static void hear_no_overfill(void *user, const struct hadron_venue_report *r, void (*pass)(const struct hadron_venue_report *)) {
@@ -163,29 +159,32 @@ static void skip_sync(void *user, struct hd_disk *disk) {
   wrap_sync(disk, sync_never);
 }
 
+#define BIT(name) (UINT64_C(1) << HD_FAULT_##name)
+
 static const struct bug {
   const char *name;
   struct hd_life_hooks hooks;
+  uint64_t faults; // bits; 0: all
 } bugs[] = {
     {"skip the journal before send", {.opened = skip_journal}},
     {"guess Unknown as Rejected", {.opened = guess}},
-    {"retry a failed fsync", {.disk = retry_sync}},
-    {"no fsync at all", {.disk = skip_sync}},
+    {"retry a failed fsync", {.disk = retry_sync}, BIT(SYNC_FAILED) | BIT(POWER_CUT) | BIT(CRASH)},
+    {"no fsync at all", {.disk = skip_sync}, BIT(POWER_CUT) | BIT(CRASH)},
     {"double a fill", {.hear = hear_twice}},
     {"lose a cancel", {.opened = lose_cancel}},
     {"reuse a client order id", {.opened = reuse_id}},
     {"send an order twice", {.opened = send_twice}},
     {"send more than risk has seen", {.opened = send_more}},
-    {"trade while killed", {.opened = forget_kill}},
+    {"trade while killed", {.opened = session_known, .hear = hear_release}, BIT(KILL_SWITCH)},
     {"ignore a bust", {.hear = hear_no_bust}},
     {"ignore an overfill", {.opened = session_known, .hear = hear_no_overfill}},
 };
 
 // ---- the test ------------------------------------------------------------------------------------------------------------------------
 
-static void run(const struct hd_life_hooks *hooks, uint32_t stop, struct hd_simulate_result *out) {
+static void run(const struct hd_life_hooks *hooks, uint64_t faults, uint64_t seeds, uint32_t stop, struct hd_simulate_result *out) {
   struct hd_fault fault = {0};
-  const struct hd_simulate_options o = {.first_seed = 1, .seeds = SEEDS, .failures_max = stop, .plugin_path = getenv("HADRON_PLUGIN_DIR"), .hooks = hooks};
+  const struct hd_simulate_options o = {.first_seed = 1, .seeds = seeds, .faults = faults, .failures_max = stop, .plugin_path = getenv("HADRON_PLUGIN_DIR"), .hooks = hooks};
   if (hd_simulate(&o, out, &fault)) fail_msg("%s", fault.text);
 }
 
@@ -194,7 +193,7 @@ static void each_bug_is_found(void **state) {
   uint32_t missed = 0;
   (void)state;
   for (size_t i = 0; i < sizeof bugs / sizeof *bugs; i++) {
-    run(&bugs[i].hooks, 1, &r);
+    run(&bugs[i].hooks, bugs[i].faults, bugs[i].faults ? MORE : SEEDS, 1, &r);
     print_message("%-32s %s%llu seeds: %s\n", bugs[i].name, r.failed ? "found within " : "NOT FOUND in ", (unsigned long long)r.seeds, r.failures[0].text);
     missed += r.failed == 0;
   }
@@ -204,7 +203,7 @@ static void each_bug_is_found(void **state) {
 static void nothing_without_a_bug(void **state) {
   static struct hd_simulate_result r;
   (void)state;
-  run(NULL, 0, &r);
+  run(NULL, 0, SEEDS, 0, &r);
   for (uint32_t i = 0; i < r.failure_count; i++) print_message("seed %llu: %s\n", (unsigned long long)r.failures[i].seed, r.failures[i].text);
   assert_int_equal(r.failed, 0);
 }

@@ -47,6 +47,7 @@ void hd_sim_disk_clear(struct hd_sim_disk *d, struct hd_world *w) {
     memset(&d->directories[i], 0, sizeof d->directories[i]);
   }
   d->full_until_ns = 0;
+  d->boot = 0;
   d->world = w;
 }
 
@@ -429,10 +430,16 @@ static int disk_space(void *self, int dir, struct hd_disk_space *space) {
   return 0;
 }
 
+static void disk_boot(void *self, uint8_t id[16]) {
+  const struct hd_sim_disk *d = self;
+  const uint64_t words[2] = {d->world->seed + 1, d->boot + 1};
+  memcpy(id, words, sizeof words);
+}
+
 const struct hd_disk_api hd_sim_disk_api = {
     .dir_open = disk_dir_open, .open = disk_open, .close = disk_close, .size = disk_size, .data_end = disk_data_end, .truncate = disk_truncate,
     .allocate = disk_allocate, .map = disk_map, .unmap = disk_unmap, .advise = disk_advise, .read = disk_read, .write = disk_write, .sync = disk_sync,
-    .rename = disk_rename, .unlink = disk_unlink, .sync_dir = disk_sync_dir, .list = disk_list, .lock = disk_lock, .unlock = disk_unlock, .space = disk_space};
+    .rename = disk_rename, .unlink = disk_unlink, .sync_dir = disk_sync_dir, .list = disk_list, .lock = disk_lock, .unlock = disk_unlock, .space = disk_space, .boot = disk_boot};
 
 // ---- the power goes ------------------------------------------------------------------------------------------------------------------------
 
@@ -474,5 +481,6 @@ void hd_sim_disk_power_cut(struct hd_sim_disk *d) {
     if (d->files[i].used) cut_file(d, &d->files[i], grain, kept);
   for (uint32_t i = 0; i < HD_SIM_DIRS; i++)
     if (d->directories[i].path[0]) cut_directory(d, &d->directories[i], kept);
+  d->boot++;
   hd_sim_disk_restart(d);
 }

@@ -51,6 +51,7 @@ struct hd_sim_disk {
   uint8_t taken[HD_GRANULES];
   uint64_t given_up[HD_SIM_PAGES]; // hash of a page whose sync has failed; 0: none has
   int64_t full_until_ns;
+  uint64_t boot; // how often the power has gone
   _Alignas(4096) unsigned char live[HD_GRANULES * HD_GRANULE];
   _Alignas(4096) unsigned char platter[HD_GRANULES * HD_GRANULE];
 };

@@ -1,4 +1,6 @@
 // Is the host at rest, and is what it believes true?
+#include <stdio.h>
+
 #include "base/banned.h"
 #include "hadron/decimal.h"
 #include "runtime/simulate/life.h"
@@ -15,9 +17,14 @@ bool hd_life_rests(struct hd_world *w, const struct hd_session *s, const char **
   if (w->state != HADRON_VENUE_READY) return false;
   *why = "messages are under way";
   if (w->up.count || w->down.count) return false;
-  *why = "an order is between two states";
-  for (const struct hd_order *o = hd_gateway_first(g); o; o = hd_gateway_next(g, o))
-    if (!settled(o)) return false;
+  static char order[160];
+  *why = order;
+  for (const struct hd_order *o = hd_gateway_first(g); o; o = hd_gateway_next(g, o)) {
+    if (settled(o)) continue;
+    snprintf(order, sizeof order, "order %.24s is %s%s%s", o->request.client_order_id.hex, hd_order_state_name(o->state), o->gap ? ", with fills missing" : "",
+             o->held ? ", held by the host" : "");
+    return false;
+  }
   *why = "an instrument has orders with an unknown outcome";
   for (uint32_t i = 1; i <= s->pipeline.instruments.count; i++)
     if (hd_gateway_unknown(g, i)) return false;
@@ -42,6 +49,7 @@ static void judge_order(struct hd_world *w, const struct hd_gateway *g, const st
   bool open = !hd_order_final(o->state);
   if (open != truth_open(t))
     hd_world_finding(w, "order %.24s is %s at the venue, and %s in the host", id, truth_names[t->state], hd_order_state_name(o->state));
+  if (o->held == HD_HOLD_WAITING && truth_open(t)) hd_world_finding(w, "order %.24s is %s at the venue, and the host holds it as never sent", id, truth_names[t->state]);
   if (t->state != HD_TRUTH_UNSEEN && t->state != HD_TRUTH_REPLACED && o->filled.e8 != t->filled_e8)
     hd_world_finding(w, "order %.24s: the venue has filled %lld e-8, the host counts %lld e-8", id, (long long)t->filled_e8, (long long)o->filled.e8);
   if (open && t->request.quantity.e8 != o->request.quantity.e8)
