@@ -166,18 +166,18 @@ static const struct bug {
   struct hd_life_hooks hooks;
   uint64_t faults; // bits; 0: all
 } bugs[] = {
-    {"skip the journal before send", {.opened = skip_journal}},
-    {"guess Unknown as Rejected", {.opened = guess}},
+    {"skip the journal before send", {.opened = skip_journal}, 0},
+    {"guess Unknown as Rejected", {.opened = guess}, 0},
     {"retry a failed fsync", {.disk = retry_sync}, BIT(SYNC_FAILED) | BIT(POWER_CUT) | BIT(CRASH)},
     {"no fsync at all", {.disk = skip_sync}, BIT(POWER_CUT) | BIT(CRASH)},
-    {"double a fill", {.hear = hear_twice}},
-    {"lose a cancel", {.opened = lose_cancel}},
-    {"reuse a client order id", {.opened = reuse_id}},
-    {"send an order twice", {.opened = send_twice}},
-    {"send more than risk has seen", {.opened = send_more}},
+    {"double a fill", {.hear = hear_twice}, 0},
+    {"lose a cancel", {.opened = lose_cancel}, 0},
+    {"reuse a client order id", {.opened = reuse_id}, 0},
+    {"send an order twice", {.opened = send_twice}, 0},
+    {"send more than risk has seen", {.opened = send_more}, 0},
     {"trade while killed", {.opened = session_known, .hear = hear_release}, BIT(KILL_SWITCH)},
-    {"ignore a bust", {.hear = hear_no_bust}},
-    {"ignore an overfill", {.opened = session_known, .hear = hear_no_overfill}},
+    {"ignore a bust", {.hear = hear_no_bust}, 0},
+    {"ignore an overfill", {.opened = session_known, .hear = hear_no_overfill}, 0},
 };
 
 // ---- the test ------------------------------------------------------------------------------------------------------------------------
