@@ -170,12 +170,6 @@ static void step(struct life *l) {
   hd_world_event(w);
 }
 
-static int32_t reconcile(struct hd_session *s) {
-  int32_t code = HADRON_OK;
-  for (uint32_t i = 0; !code && i < s->venue_count; i++) code = s->venues[i].api->reconcile(s->venues[i].self, s->runner.now_ns);
-  return code;
-}
-
 static void plan_point(const struct hd_world *w) {
   char at[64];
   unsetenv("HADRON_CRASH_AT");
@@ -206,7 +200,7 @@ static _Noreturn void live(struct hd_life_setup *setup, struct hd_world *w) {
   }
   if (hooks && hooks->opened) hooks->opened(hooks->user, &session);
   hd_runner_advance(&session.runner, setup->config.start_ns);
-  reconcile(&session);
+  for (uint32_t i = 0; i < session.venue_count; i++) hd_venue_reconcile(&session.venues[i], &fault); // as live does
   while (!over(&l)) {
     if (!w->calm && w->now_ns >= w->ends_ns) become_calm(&l);
     step(&l);

@@ -83,9 +83,7 @@ static void judge_books(struct hd_world *w, struct hd_session *s) {
     if (truth != held) hd_world_finding(w, "books: %s: the venue holds %lld e-8, the host %lld e-8", w->instruments[i].name, (long long)truth, (long long)held);
   }
   const struct hd_book *book = &p->portfolio.books[0];
-  // A fill that several arms share is rounded once for each of them.
-  int64_t apart = book->cash.micros - (int64_t)cash, bound = w->setting.strategies > 1 ? (int64_t)(w->execution_count * w->setting.strategies) : 0;
-  if (apart > bound || apart < -bound) hd_world_finding(w, "books: cash is %lld micros by the venue's fills, %lld in the host", (long long)cash, (long long)book->cash.micros);
+  if (book->cash.micros != (int64_t)cash) hd_world_finding(w, "books: cash is %lld micros by the venue's fills, %lld in the host", (long long)cash, (long long)book->cash.micros);
   if (book->fees.micros != (int64_t)fees) hd_world_finding(w, "books: fees are %lld micros by the venue's fills, %lld in the host", (long long)fees, (long long)book->fees.micros);
   if (hd_portfolio_check(&p->portfolio, &fault)) hd_world_finding(w, "books: %.300s", fault.text);
 }

@@ -51,7 +51,7 @@ static void draw_setting(struct hd_world_setting *s, struct hd_random *r) {
   s->counts = !one_in(r, 3);
   s->naive = !s->resend && one_in(r, 2);
   s->ends_killed = one_in(r, 2);
-  s->lists_ends = true;
+  s->lists_ends = one_in(r, 2);
 }
 
 // Grids on which every product of price and quantity is a whole number of micros.
