@@ -291,7 +291,7 @@ int32_t hd_gateway_report(struct hd_gateway *g, const struct hadron_venue_report
   struct hd_order *o = addressee(g, r);
   if (o == NULL || r->venue != o->request.venue) return hd_gateway_external(g, r, now_ns);
   hd_order_pin(o);
-  if (r->flags & 1) o->listed = 1;
+  if ((r->flags & 1) && r->change == HADRON_CHANGE_ACCEPT) o->listed = 1; // its fills alone do not say that it is open
   bool news = false;
   int32_t err;
   if (o->successor == HD_SUCCESSOR_IN_PLACE && speaks_of_life(r->change)) {
