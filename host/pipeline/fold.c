@@ -212,6 +212,8 @@ static void on_adjustment(struct hd_fold *f, const struct hadron_adjustment *a) 
 static void on_report(struct hd_fold *f, const struct hadron_venue_report *recorded, int64_t now_ns) {
   struct hd_gateway *g = gateway_of(f, recorded->flags);
   struct hadron_venue_report r = *recorded;
+  f->report_open = false;
+  if (recorded->change >= HADRON_CHANGE_POSITION) return; // of no order: the next list says it anew
   r.venue = venue_now(f, r.venue);
   r.listing = 0; // of that run; nothing here asks for it
   if (g) hd_gateway_fold_report(g, &r, now_ns);

@@ -153,6 +153,7 @@ class World:
             assert not self.host.died(), self.host.text("err")
             words = difference(self.host, self.venue.ask("truth"))
         assert not words, words
+        assert "out of its domain" not in self.host.text("err"), self.host.text("err")
         self.venue.ask("thaw")
 
     def run(self, kills):
