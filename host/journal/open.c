@@ -12,15 +12,14 @@
 
 #define SEGMENT_BYTES_DEFAULT (UINT64_C(64) << 20)
 #define SEGMENT_BYTES_MIN (UINT64_C(16) << 10)
-#define SEGMENT_BYTES_MAX (UINT64_C(1) << 30) // offsets / 8 and the claims of all writers fit half a word
 
 static int32_t options_apply(struct hd_journal *j, const struct hd_journal_options *o, struct hd_fault *fault) {
   j->segment_bytes = o && o->segment_bytes ? o->segment_bytes : SEGMENT_BYTES_DEFAULT;
   j->durability = o ? o->durability : HD_JOURNAL_PAGE;
   j->now_ns = o && o->now_ns ? o->now_ns : hd_clock_wall_ns();
-  if (j->segment_bytes % 4096 || j->segment_bytes < SEGMENT_BYTES_MIN || j->segment_bytes > SEGMENT_BYTES_MAX)
+  if (j->segment_bytes % 4096 || j->segment_bytes < SEGMENT_BYTES_MIN || j->segment_bytes > HD_SEGMENT_BYTES_MAX)
     return hd_fault_set(fault, HADRON_ERR_RANGE, "journal: segment size is %" PRIu64 ", must be a multiple of 4096 in [%" PRIu64
-                        ", %" PRIu64 "]", j->segment_bytes, SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX);
+                        ", %" PRIu64 "]", j->segment_bytes, SEGMENT_BYTES_MIN, HD_SEGMENT_BYTES_MAX);
   j->reserve_bytes = o && o->reserve_bytes ? o->reserve_bytes : j->segment_bytes / 64;
   if (j->reserve_bytes > j->segment_bytes / 2)
     return hd_fault_set(fault, HADRON_ERR_RANGE, "journal: reserve is %" PRIu64 ", must be at most half of the segment size, %" PRIu64,

@@ -221,7 +221,7 @@ static int32_t header_check(const struct hd_segment_header *h, uint64_t size, co
   if (crc != h->crc)
     return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s at offset 0: the header's CRC is %08" PRIx32 ", found %08" PRIx32,
                         name, crc, h->crc);
-  if (h->header_bytes < sizeof *h || h->header_bytes % 8 || h->capacity < h->header_bytes + HD_SEAL_BYTES || h->capacity % 8)
+  if (h->header_bytes < sizeof *h || h->header_bytes % 8 || h->capacity < h->header_bytes + HD_SEAL_BYTES || h->capacity % 8 || h->capacity > HD_SEGMENT_BYTES_MAX)
     return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s: header of %" PRIu32 " bytes in a segment of %" PRIu64, name,
                         h->header_bytes, h->capacity);
   if (size > h->capacity)

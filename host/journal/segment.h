@@ -12,6 +12,7 @@
 
 #define HD_SEGMENT_NAME_SIZE 40
 #define HD_PATH_SIZE 4096
+#define HD_SEGMENT_BYTES_MAX (UINT64_C(1) << 30) // offsets / 8 and the claims of all writers fit half a word
 
 // One segment as a writer knows it. The struct outlives its mapping: a writer that comes late may still look at `reserved`.
 struct hd_segment {

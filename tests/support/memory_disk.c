@@ -153,7 +153,7 @@ static uint64_t all_bytes(const struct memory_disk *d) {
 }
 
 static int file_grow(struct memory_disk *d, struct memory_file *f, uint64_t bytes) {
-  HD_ASSERT(bytes <= d->room);
+  if (bytes > d->room) return -EFBIG;
   if (bytes <= f->size) return 0;
   if (d->full_after && all_bytes(d) + bytes - f->size > d->full_after) return -ENOSPC;
   f->size = bytes;
