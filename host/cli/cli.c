@@ -23,6 +23,7 @@ const struct hd_command hd_commands[] = {
     {"set", "KEY=VALUE... [--json]", "change limits, rules or parameters while it runs", hd_set_help, hd_set_command},
     {"diff", "A B [--config CONFIG] [--data FILE | --journal DIR] [--sessions K] [--accept SHARE] [--json]", "what differs between two versions, and what they decide", hd_diff_help, hd_diff_command},
     {"simulate", "[--seeds N] [--seed S] [--jobs J] [--only FAULT,...] [--without FAULT,...] [--verbose] [--json]", "run the host through seeded faults and hold it against the truth", hd_simulate_help, hd_simulate_command},
+    {"explain", "ORDER|EXECUTION|TRACE [--journal DIR] [--session N] [--no-checks] [--json]", "the chain from a market message to the fills of an order", hd_explain_help, hd_explain_command},
     {"ab report", "NAME... [--journal DIR] [--from TIME] [--to TIME] [--baseline VERSION] [--alpha A] [--json]", "what the versions of a deployment did, and what to do", hd_ab_report_help, hd_ab_report_command},
     {"deploy", "FILE [--why TEXT] [--json]", "make a deployment what a file says: versions, weights, policies", hd_deploy_help, hd_deploy_command},
     {"enable", "NAME[@VERSION] [--why TEXT] [--json]", "let a deployment go on", hd_enable_help, hd_enable_command},

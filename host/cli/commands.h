@@ -7,7 +7,7 @@
 #define HD_COMMANDS(X)                                                                                                            \
   X(run) X(backtest) X(replay) X(status) X(positions) X(orders) X(kill) X(release) X(set)                                        \
   X(deploy) X(enable) X(disable) X(reload) X(ab_report) X(ab) X(promote) X(rollback) X(history)                                  \
-  X(diff) X(simulate)                                                                                                             \
+  X(diff) X(explain) X(simulate)                                                                                                             \
   X(journal_verify) X(journal_dump) X(journal_tail) X(journal_export) X(journal_salvage)                                            \
   X(inspect) X(generate) X(convert) X(validate) X(doctor)                                                                         \
   X(registry_add) X(registry_list) X(registry_show) X(registry_verify) X(registry_retire) X(registry_gc) X(registry_export)        \

@@ -166,6 +166,7 @@ static void on_intent(void *self, const struct hadron_intent *intent, const stru
     }
     const struct hd_risk_request request = {intent, shares, share_count, p->port.state(p->port.self, intent->venue),
                                             &id, p->now_ns};
+    if (__builtin_expect(p->listener.risk != NULL, 0)) p->listener.risk(p->listener.self, desk->risk, &request);
     hd_risk_check(desk->risk, &request, &verdict);
   }
   start = stage_end(p, HD_STAGE_RISK, start);

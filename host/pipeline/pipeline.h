@@ -57,6 +57,8 @@ struct hd_pipeline_listener {
   void (*first)(void *self, struct hd_engine_instance *instance, uint64_t sequence);
   // A sample of the portfolio was recorded. [trade]; may be NULL
   void (*equity)(void *self, const struct hadron_equity *equity);
+  // An intent is about to be checked; for explanations. [trade]; may be NULL
+  void (*risk)(void *self, struct hd_risk *risk, const struct hd_risk_request *request);
   // Takes decisions from [shard] to [trade]; NULL: they are handled at once, by the same thread.
   void (*decided)(void *self, uint32_t shard, const struct hadron_decision *decisions, uint32_t count);
   // A venue's list was read to its end: orders may go there. [trade]; may be NULL

@@ -591,6 +591,68 @@ void hd_risk_check(struct hd_risk *r, const struct hd_risk_request *request, str
   r->passed++;
 }
 
+// ---- for explanations
+
+static uint32_t limit_of(uint32_t check) {
+  return checks[check].reason == HADRON_RISK_STALE_MARKET ? LIMIT(stale_ns) : checks[check].limit == ALWAYS ? LIMIT_WORDS : checks[check].limit;
+}
+
+// The number that a check would hold against the limit of one view: against a limit that nothing keeps, alone.
+static bool measure(struct facts *f, uint32_t check, uint32_t view, struct numbers *n) {
+  const struct hd_limits *own[sizeof f->views / sizeof *f->views];
+  static const struct hd_limits none;
+  int64_t words[LIMIT_WORDS] = {0};
+  struct hd_limits least;
+  words[limit_of(check)] = -INT64_MAX;
+  memcpy(&least, words, sizeof least);
+  for (uint32_t i = 0; i < f->view_count; i++) {
+    own[i] = f->views[i].limits;
+    f->views[i].limits = i == view ? &least : &none;
+  }
+  bool measured = checks[check].fails(f, n);
+  for (uint32_t i = 0; i < f->view_count; i++) f->views[i].limits = own[i];
+  return measured;
+}
+
+static uint32_t explain_limit(struct facts *f, uint32_t check, struct hd_risk_row *rows, uint32_t max) {
+  uint32_t count = 0;
+  for (uint32_t v = 0; v < f->view_count && count < max; v++) {
+    int64_t words[LIMIT_WORDS];
+    struct numbers n = {0};
+    memcpy(words, f->views[v].limits, sizeof words);
+    int64_t bound = words[limit_of(check)];
+    if (!bound) continue;
+    struct hd_risk_row *row = &rows[count++];
+    *row = (struct hd_risk_row){.reason = checks[check].reason, .outcome = HD_RISK_ROW_PASSED, .scope = f->views[v].scope, .arm = f->views[v].arm, .bound = bound};
+    if (checks[check].reason == HADRON_RISK_STALE_MARKET) row->bound /= 1000000;
+    row->measured = measure(f, check, v, &n);
+    row->actual = n.actual;
+  }
+  return count;
+}
+
+uint32_t hd_risk_explain(struct hd_risk *r, const struct hd_risk_request *request, struct hd_risk_row *rows, uint32_t max) {
+  struct facts f;
+  uint32_t count = 0;
+  bool failed_before = false;
+  if (r->day_ns == INT64_MIN || request->now_ns >= r->day_ns + DAY_NS) hd_risk_equity(r, request->now_ns);
+  rate_expire(r, request->now_ns);
+  facts_gather(&f, r, request);
+  for (uint32_t i = 0; i < sizeof checks / sizeof *checks && count < max; i++) {
+    struct numbers n = {0};
+    struct hd_risk_row row = {.reason = checks[i].reason, .outcome = failed_before ? HD_RISK_ROW_NOT_REACHED : HD_RISK_ROW_PASSED};
+    uint32_t limited = !failed_before && f.instrument && limit_of(i) < LIMIT_WORDS ? explain_limit(&f, i, rows + count, max - count) : 0;
+    if (!failed_before && (f.instrument || i < 2) && checks[i].fails(&f, &n)) {
+      row = (struct hd_risk_row){.reason = checks[i].reason, .outcome = HD_RISK_ROW_FAILED, .measured = true, .actual = n.actual, .bound = n.bound};
+      failed_before = true;
+      limited = 0; // the one that failed says it
+    } else if (!failed_before && checks[i].limit != ALWAYS && limited == 0) row.outcome = HD_RISK_ROW_NO_LIMIT;
+    if (limited == 0) rows[count++] = row;
+    else count += limited;
+  }
+  return count;
+}
+
 const char *hd_risk_reason_name(uint32_t reason) {
   switch (reason) {
   case HADRON_RISK_PASSED: return "PASSED";
@@ -610,5 +672,25 @@ const char *hd_risk_reason_text(uint32_t reason) {
     HADRON_RISK_REASON_MAP(REASON_TEXT)
 #undef REASON_TEXT
   default: return "unknown reason";
+  }
+}
+
+const char *hd_risk_reason_key(uint32_t reason) {
+  switch (reason) {
+#define REASON_KEY(name, number, key, unit, text) \
+  case number: return key;
+    HADRON_RISK_REASON_MAP(REASON_KEY)
+#undef REASON_KEY
+  default: return "";
+  }
+}
+
+const char *hd_risk_reason_unit(uint32_t reason) {
+  switch (reason) {
+#define REASON_UNIT(name, number, key, unit, text) \
+  case number: return unit;
+    HADRON_RISK_REASON_MAP(REASON_UNIT)
+#undef REASON_UNIT
+  default: return "";
   }
 }

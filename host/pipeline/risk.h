@@ -109,6 +109,21 @@ const struct hd_limits *hd_risk_limits(struct hd_risk *r, uint32_t scope, uint32
 // pass that reduce the position of every arm in them. A market order is measured at the touch, a stop-limit's collar at its stop.
 void hd_risk_check(struct hd_risk *r, const struct hd_risk_request *request, struct hd_verdict *verdict);
 
+// The checks of hd_risk_check one by one, for an explanation: what each held against which limit. Changes nothing that hd_risk_check would
+// not; before it. Returns how many rows there are; a limit that is set in several places has one for each.
+enum hd_risk_outcome { HD_RISK_ROW_NO_LIMIT = 0, HD_RISK_ROW_PASSED = 1, HD_RISK_ROW_FAILED = 2, HD_RISK_ROW_NOT_REACHED = 3 };
+struct hd_risk_row {
+  uint16_t reason;       // enum hadron_risk_reason
+  uint8_t outcome;       // enum hd_risk_outcome
+  bool measured;         // `actual` holds; a limit that an order cannot break by making things smaller has no number
+  uint32_t scope, arm;   // enum hd_limit_scope of the limit, 0: not one of a limit; the arm, 0: all
+  int64_t actual, bound; // in the reason's unit
+};
+#define HD_RISK_ROWS_MAX 128
+uint32_t hd_risk_explain(struct hd_risk *r, const struct hd_risk_request *request, struct hd_risk_row *rows, uint32_t max);
+const char *hd_risk_reason_unit(uint32_t reason); // "micros"; static
+const char *hd_risk_reason_key(uint32_t reason);  // "position_max"; static
+
 // Judges the arms of `house` (shadows) by its limits, each of them alone: where a limit is the account's or the instrument's, only the arm's
 // own book, orders and rate count. After hd_risk_init, before the first check; house stays where it is.
 void hd_risk_shadow(struct hd_risk *r, const struct hd_risk *house);

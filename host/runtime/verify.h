@@ -71,6 +71,8 @@ struct hd_verify_options {
   void (*progress)(void *user, const struct hd_verify_progress *progress); // about ten times a second; NULL: none
   // What the run makes and what it is fed, while it goes on; NULL: nobody looks. session: open, for who asks.
   void (*observe)(void *user, struct hd_session *s, uint16_t template_id, const void *block, uint32_t block_length, const void *tail, uint32_t tail_size, int64_t now_ns);
+  // Every intent before it is checked; NULL: nobody looks.
+  void (*risk)(void *user, struct hd_session *s, struct hd_risk *risk, const struct hd_risk_request *request);
   void *user;
 };
 

@@ -37,8 +37,14 @@ static void on_feedback(void *self, uint32_t shard) {
   if (hd_ring_size(ring) == hd_ring_capacity(ring)) stash(v, shard);
 }
 
+static void on_risk(void *self, struct hd_risk *risk, const struct hd_risk_request *request) {
+  const struct hd_verify *v = of(self);
+  v->options->risk(v->options->user, v->session, risk, request);
+}
+
 void hd_verify_listen(struct hd_verify *v) {
   struct hd_pipeline *p = &v->session->pipeline;
+  if (v->options->risk) p->listener.risk = on_risk;
   p->port = hd_verify_port;
   p->port.self = v;
   hd_gateway_port(p->gateway, &p->port); // it has its own copy

@@ -1,0 +1,105 @@
+#!/usr/bin/env python3
+"""Promise: a recorded session can be proven, compared and explained from the command line. `hadron replay JOURNAL --verify` says that a
+backtest's journal and one of a host that was started twice, on one thread and with threads, come out the same (exit 0); with another version in
+its place it names the first other decision (exit 7); --with shows what that version would have done; `hadron explain` tells the chain of every
+kind of order, filled and denied, in lines of at most a hundred columns, and the numbers of each check that it worked out are those that the
+journal has where one failed. How: the real program on the demo's configuration; nothing is compared with wall times."""
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+SOURCE, BUILD = os.environ["HADRON_SOURCE_DIR"], os.environ["HADRON_BUILD_DIR"]
+HADRON = os.path.join(BUILD, "hadron")
+DEMO = os.path.join(SOURCE, "configs", "demo.lua")
+
+
+def hadron(*words, code=0):
+    done = subprocess.run([HADRON, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == code, f"hadron {' '.join(words)}: expected exit {code}, found {done.returncode}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
+    return done.stdout
+
+
+def record(data, *sets):
+    hadron("run", DEMO, "--duration", "3s", "--quiet", "--set", f"data_dir={data}", "--set", "risk.order_rate_max=8", "--set", "services.recorder.enabled=false", "--set", "venues.sim.params.rate=300",
+           "--set", "strategies.zero_cross_lua.params.length=2", "--set", "strategies.zero_cross_lua.params.band=0", *sets)
+
+
+def verify(data):
+    result = json.loads(hadron("replay", data, "--verify", "--json"))
+    assert result["same"] and result["skipped"] == 0 and result["difference"] is None, result
+    assert result["ticks"] > 500 and result["compared"]["decision"] > 5, result
+    return result
+
+
+def records(data, kind):
+    return [json.loads(line) for line in hadron("journal", "dump", data, "--kind", kind, "--json").splitlines()]
+
+
+def explains(data, wanted, session):
+    text = hadron("explain", wanted, "--journal", data)
+    for line in text.splitlines():
+        assert len(line) <= 100, f"{len(line)} columns: {line}"
+    told = json.loads(hadron("explain", wanted, "--journal", data, "--json"))
+    assert told["session"] == session, told["session"]
+    assert told["checks_known"], told["checks_unknown_because"]
+    kinds = [row["message"] for row in told["chain"]]
+    for kind in ("decision", "opportunity", "intent"):
+        assert kind in kinds, (kind, kinds)
+    assert told["tick"] is not None and told["market"] is not None
+    return told, kinds, text
+
+
+def orders(data, session):
+    executions, denials = records(data, "execution"), [e for e in records(data, "order_event") if e["change"] == "DENY"]
+    assert executions and denials, "the run shows nothing: no fills, or no denials"
+    last = [e for e in executions if "client_order_id" in e][-1]
+    told, kinds, text = explains(data, last["client_order_id"], session)
+    assert "execution" in kinds and "allocation" in kinds and told["order"] == last["client_order_id"], kinds
+    assert all(row["outcome"] in ("passed", "no_limit") for row in told["checks"]) and "position_max" in text
+    denied = denials[-1]
+    told, kinds, text = explains(data, denied["trace"], session)
+    failed = [row for row in told["checks"] if row["outcome"] == "failed"]
+    if failed:  # of several intents of one trace the first is explained
+        assert str(failed[0]["actual"]) in {str(e["actual"]) for e in denials} and "FAILED" in text, failed
+    hadron("explain", "ffffffffffff", "--journal", data, code=4)
+
+
+def other_version(directory, data):
+    path = os.path.join(directory, "other.lua")
+    with open(os.path.join(SOURCE, "plugins", "strategies", "zero_cross_lua.lua")) as file:
+        text = file.read()
+    changed = text.replace("gap > band and 1", "gap > band + 20000000 and 1")
+    assert changed != text
+    with open(path, "w") as file:
+        file.write(changed)
+    result = json.loads(hadron("replay", data, "--verify", "--with", f"zero_cross_lua={path}", "--session", "1", "--json", code=7))
+    difference = result["difference"]
+    assert difference["message"] == "decision" and difference["cause"] is not None, difference
+    text = hadron("replay", data, "--verify", "--with", f"zero_cross_lua={path}", "--session", "1", code=7)
+    assert "First difference: decision" in text and "caused by" in text, text
+    diff = json.loads(hadron("replay", data, "--with", f"zero_cross_lua={path}", "--json"))
+    assert diff["replay"]["ticks"] > 0 and "decisions" in diff["replay"], diff.keys()
+
+
+def main():
+    with tempfile.TemporaryDirectory() as directory:
+        data = os.path.join(directory, "data")
+        record(data)
+        first = verify(data)
+        assert first["sessions"] == 1
+        other_version(directory, data)
+        orders(data, 1)
+        record(data, "--set", "engine.threads=true", "--set", "engine.shards=3")  # the same journal goes on
+        assert verify(data)["sessions"] == 2
+        backtest = os.path.join(directory, "backtest")
+        hadron("backtest", os.path.join(SOURCE, "configs", "backtest_equity.lua"), "--journal", "--set", f"data_dir={backtest}", "--set", "sample.duration=2h", "--set", "sample.instruments=4")
+        result = json.loads(hadron("replay", backtest, "--verify", "--json"))
+        assert result["same"] and result["ticks"] > 1000, result
+        hadron("replay", os.path.join(directory, "nothing"), "--verify", code=4)
+        hadron("replay", backtest, "--speed", "0", "--json")  # a journal plays like any recording
+
+
+if __name__ == "__main__":
+    sys.exit(main())
