@@ -591,6 +591,11 @@ void hd_pipeline_venue_status(struct hd_pipeline *p, uint16_t venue, uint32_t st
   record_text(p, HADRON_MSG_VENUE_STATUS, &status, sizeof status, words, now_ns);
 }
 
+int32_t hd_pipeline_venue_seen(struct hd_pipeline *p, uint16_t venue, uint32_t state, int64_t now_ns) {
+  const struct hadron_venue_status status = {.time_ns = now_ns, .venue = venue, .state = (uint8_t)state, .seen = 1};
+  return hd_record_text(&p->sink, HADRON_MSG_VENUE_STATUS, &status, sizeof status, "", now_ns);
+}
+
 void hd_pipeline_sample(struct hd_pipeline *p, int64_t now_ns) {
   p->now_ns = now_ns;
   hd_portfolio_mark_all(&p->portfolio);

@@ -241,6 +241,8 @@ void hd_pipeline_release(struct hd_pipeline *p, const char *why, uint32_t uid, i
 void hd_pipeline_alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue, const char *text);
 // [io] A venue's state has changed: recorded, with its words.
 void hd_pipeline_venue_status(struct hd_pipeline *p, uint16_t venue, uint32_t state, const char *words, int64_t now_ns);
+// [trade] From here on orders go by this state; HADRON_OK: it is written down.
+int32_t hd_pipeline_venue_seen(struct hd_pipeline *p, uint16_t venue, uint32_t state, int64_t now_ns);
 // [trade] Records a sample of the portfolio and of each arm's book.
 void hd_pipeline_sample(struct hd_pipeline *p, int64_t now_ns);
 // The one at the end of a run; none if nothing has happened since the one before: it would count as a period without profit.

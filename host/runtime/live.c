@@ -66,13 +66,9 @@ static void look_at_venues(struct hd_live *live, int64_t now_ns) {
   struct hd_session *s = live->session;
   uint32_t last = s->runner.shadow_venue ? s->runner.shadow_venue : s->venue_count;
   for (uint32_t number = 1; number <= last; number++) {
-    uint32_t state = hd_runner_port.state(&s->runner, (uint16_t)number);
+    uint32_t state = hd_runner_state(&s->runner, (uint16_t)number);
     if (state == atomic_load_explicit(&live->seen[number], memory_order_relaxed)) continue;
-    const struct hadron_venue_status block = {.time_ns = now_ns, .venue = (uint16_t)number, .state = (uint8_t)state, .seen = 1};
-    const struct hd_record_sink *sink = &s->pipeline.sink;
-    static const uint32_t no_text = 0;
-    if (sink->write(sink->self, HADRON_MSG_VENUE_STATUS, &block, sizeof block, &no_text, sizeof no_text, now_ns, HD_RECORD_RESERVED) == HADRON_OK)
-      atomic_store_explicit(&live->seen[number], state, memory_order_relaxed);
+    if (hd_pipeline_venue_seen(&s->pipeline, (uint16_t)number, state, now_ns) == HADRON_OK) atomic_store_explicit(&live->seen[number], state, memory_order_relaxed);
   }
 }
 

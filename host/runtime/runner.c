@@ -101,11 +101,22 @@ static uint32_t port_features(void *self, uint16_t number) {
   return v ? v->api->features : 0;
 }
 
-static uint32_t port_state(void *self, uint16_t number) {
-  const struct hd_venue *v = venue_alike(self, number);
+uint32_t hd_runner_state(struct hd_runner *r, uint16_t number) {
+  const struct hd_venue *v = venue_alike(r, number);
   if (!v) return HADRON_VENUE_DOWN;
   if (atomic_load_explicit(&v->listing, memory_order_relaxed) && v->state == HADRON_VENUE_READY) return HADRON_VENUE_RECONCILING;
   return atomic_load_explicit(&v->closing, memory_order_relaxed) ? HADRON_VENUE_DEGRADED : v->state;
+}
+
+// One thread: orders go by what it is now. Another state than the one before is written down, because it decides about them.
+static uint32_t port_state(void *self, uint16_t number) {
+  struct hd_runner *r = self;
+  uint32_t state = hd_runner_state(r, number);
+  if (__builtin_expect(number < sizeof r->seen / sizeof *r->seen && r->seen[number] != state, 0)) {
+    r->seen[number] = state;
+    hd_pipeline_venue_seen(r->pipeline, number, state, r->now_ns);
+  }
+  return state;
 }
 
 const struct hd_venue_port hd_runner_port = {.submit = port_submit, .cancel = port_cancel, .replace = port_replace, .query = port_query,

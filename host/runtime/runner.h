@@ -29,6 +29,7 @@ struct hd_runner {
   bool inline_ticks;             // a lone recorded source is handled out of its own memory
   int64_t now_ns;                // the clock: virtual in replay, wall time of the event in live
   bool is_virtual;               // the clock moves with the ticks
+  uint32_t seen[HD_VENUES_MAX + 2]; // [venue]: the state that the trading side has acted by last; one thread
   struct hd_ring reports;        // of struct hadron_venue_report; owned
   uint64_t ticks;                // offered
   uint64_t polls;
@@ -50,6 +51,8 @@ struct hd_runner {
 int32_t hd_runner_init(struct hd_runner *r, struct hd_pipeline *pipeline, struct hd_venue *venues, uint32_t venue_count);
 void hd_runner_fini(struct hd_runner *r);
 
+// What orders to a venue go by: enum hadron_venue_state. [any]
+uint32_t hd_runner_state(struct hd_runner *r, uint16_t number);
 // Takes a shadow arm's venue in: runner->shadows[arm], which follows.
 void hd_runner_shadow(struct hd_runner *r, uint32_t arm);
 // A venue that fills against accepted ticks.

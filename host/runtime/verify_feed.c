@@ -219,11 +219,6 @@ static void feed_mark(struct hd_verify *v, const struct hd_verify_record *r) {
   hd_mark_write(&p->marks.cells[m->instrument], &mark);
 }
 
-static void feed_status(struct hd_verify *v, const struct hd_verify_record *r) {
-  const struct hadron_venue_status *s = HD_VERIFY_BLOCK(r, struct hadron_venue_status);
-  if (s && s->venue < sizeof v->states / sizeof *v->states && (s->seen != 0) == v->threads) v->states[s->venue] = s->state;
-}
-
 static void feed_adjustment(struct hd_verify *v, const struct hd_verify_record *r) {
   const struct hadron_adjustment *a = HD_VERIFY_BLOCK(r, struct hadron_adjustment);
   if (!a) return;
@@ -366,6 +361,8 @@ static void feed_swap(struct hd_verify *v, const struct hd_verify_record *r) {
   if (!v->threads) settle(v);
   v->session->runner.now_ns = s->time_ns;
   if (s->kind == HADRON_KIND_ALLOCATOR) swap_allocator(v, s);
+  struct hd_venue *venue = s->kind == HADRON_KIND_VENUE && s->arm > 0 && s->arm <= v->session->venue_count ? &v->session->venues[s->arm - 1] : NULL;
+  if (venue && hd_venue_is(venue, HADRON_VENUE_FOLLOWS)) hd_venue_blind(venue);
   struct hd_verify_change *c = s->kind == HADRON_KIND_STRATEGY ? change_of(v, s->name) : NULL;
   if (c && !c->met) {
     if (hd_change_meet(c->change, v->fault)) v->code = hd_fault_prefix(v->fault, "the change of %s in record %llu: ", s->name, (unsigned long long)r->sequence);
@@ -411,7 +408,9 @@ void hd_verify_feed(struct hd_verify *v, const struct hd_verify_record *r) {
   case HADRON_MSG_HEARD: feed_heard(v, r); break;
   case HADRON_MSG_VENUE_REPORT: feed_report(v, r); break;
   case HADRON_MSG_MARK: feed_mark(v, r); break;
-  case HADRON_MSG_VENUE_STATUS: feed_status(v, r); break;
+  case HADRON_MSG_VENUE_STATUS:
+    if (v->threads) hd_verify_state(v, r); // one thread: on the way to what must come out next
+    break;
   case HADRON_MSG_ADJUSTMENT: feed_adjustment(v, r); break;
   case HADRON_MSG_OPERATOR: feed_operator(v, r); break;
   case HADRON_MSG_DEPLOYMENT: feed_deployment(v, r); break;

@@ -94,6 +94,7 @@ int32_t hd_verify_part_add(struct hd_verify *v, const struct hd_verify_record *r
 int32_t hd_verify_plugin(struct hd_verify *v, uint32_t kind, const char *name, const char *version, const uint8_t digest[32], const struct hd_plugin **out);
 
 // verify_out.c
+void hd_verify_state(struct hd_verify *v, const struct hd_verify_record *r); // by which state of a venue orders go from here on
 extern const struct hd_venue_port hd_verify_port; // self: struct hd_verify
 int32_t hd_verify_write(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail, uint32_t tail_size, int64_t now_ns, uint32_t flags);
 bool hd_verify_is_output(const struct hd_verify *v, const struct hd_verify_record *r);

@@ -29,17 +29,12 @@ static int32_t definition_add(struct hd_verify *v, const struct hd_verify_record
   return HADRON_OK;
 }
 
-static void state_set(struct hd_verify *v, const struct hd_verify_record *r) {
-  const struct hadron_venue_status *s = HD_VERIFY_BLOCK(r, struct hadron_venue_status);
-  if (s && s->venue < sizeof v->states / sizeof *v->states && (s->seen != 0) == v->threads) v->states[s->venue] = s->state;
-}
-
 // Takes what a session says of itself before anything happens in it. False: this record is the first that is run.
 static bool take_setup(struct hd_verify *v, const struct hd_verify_record *r) {
   const struct hadron_deployment *d;
   switch (r->r.template_id) {
   case HADRON_MSG_INSTRUMENT: definition_add(v, r); return true;
-  case HADRON_MSG_VENUE_STATUS: state_set(v, r); return true;
+  case HADRON_MSG_VENUE_STATUS: hd_verify_state(v, r); return true;
   case HADRON_MSG_ARM: case HADRON_MSG_ALERT: case HADRON_MSG_OPERATOR: return true;
   case HADRON_MSG_DEPLOYMENT:
     d = HD_VERIFY_BLOCK(r, struct hadron_deployment);

@@ -29,10 +29,16 @@ static void notice_alert(struct hd_verify *v, const struct hd_verify_record *r) 
   v->cancel_code = a->code;
 }
 
+void hd_verify_state(struct hd_verify *v, const struct hd_verify_record *r) {
+  const struct hadron_venue_status *s = HD_VERIFY_BLOCK(r, struct hadron_venue_status);
+  if (s && s->seen && s->venue < sizeof v->states / sizeof *v->states) v->states[s->venue] = s->state;
+}
+
 const struct hd_verify_record *hd_verify_expected(struct hd_verify *v) {
   while (!v->has_next && !v->out_ended && !v->code) {
     if (hd_verify_read(v, v->out, &v->next) || v->next.r.template_id == HADRON_MSG_SESSION) v->out_ended = true;
     else if (v->next.r.template_id == HADRON_MSG_ALERT) notice_alert(v, &v->next);
+    else if (v->next.r.template_id == HADRON_MSG_VENUE_STATUS && !v->threads) hd_verify_state(v, &v->next);
     else v->has_next = hd_verify_is_output(v, &v->next);
   }
   return v->has_next ? &v->next : NULL;
@@ -178,7 +184,8 @@ static int32_t port_query(void *self, const struct hadron_order *order) {
 static uint32_t port_features(void *self, uint16_t venue) { return hd_runner_port.features(&((struct hd_verify *)self)->session->runner, venue); }
 
 static uint32_t port_state(void *self, uint16_t venue) {
-  const struct hd_verify *v = self;
+  struct hd_verify *v = self;
+  if (v->running && !v->threads) (void)hd_verify_expected(v);
   return venue < sizeof v->states / sizeof *v->states ? v->states[venue] : HADRON_VENUE_DOWN;
 }
 

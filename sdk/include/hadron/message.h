@@ -487,7 +487,7 @@ struct hadron_venue_status {
   int64_t time_ns;
   uint16_t venue;
   uint8_t state;           // enum hadron_venue_state
-  uint8_t seen;            // 1: from here on the trading thread acts by it; threads alone
+  uint8_t seen;            // 1: from here on orders go by it
   uint8_t pad[4];
 };
 HADRON_SIZE(hadron_venue_status, 16);
