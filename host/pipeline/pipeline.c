@@ -627,7 +627,7 @@ void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns) {
     if (!apart_due(p, now_ns)) return;
     hd_pipeline_look(p, now_ns);
     by_clock(p, 0, now_ns, now_ns);
-  }
+  } else if (p->clocked) by_clock(p, 0, now_ns, now_ns);
   p->now_ns = now_ns;
   if (now_ns >= hd_gateway_due(p->gateway)) hd_gateway_timer(p->gateway, now_ns);
   if (p->shadow.gateway && now_ns >= hd_gateway_due(p->shadow.gateway)) hd_gateway_timer(p->shadow.gateway, now_ns);

@@ -106,6 +106,7 @@ struct hd_pipeline {
   struct hd_instruments instruments;
   struct hd_marks marks;            // what the trading side knows
   struct hd_marks board;            // with threads: what the shards write; no cells: they write `marks`
+  bool clocked;                     // the clock is not that of the events: what is done by it is written down
   bool looks;                       // the trading side looks at the board and writes down what it sees
   struct hd_normalize normalize;
   struct hd_router router;

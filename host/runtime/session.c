@@ -186,6 +186,7 @@ static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
                                      hd_runner_port.query, hd_runner_port.features, hd_runner_port.state};
   const struct hd_pipeline_listener listener = {.self = s, .alert = on_alert, .fault = on_fault, .first = on_first, .reconciled = on_reconciled};
   int32_t code = hd_pipeline_init(&s->pipeline, &o, &sink, &port, &listener, fault);
+  s->pipeline.clocked = !s->options.is_virtual;
   if (!code) code = hd_router_rules(&s->pipeline.router, &c->lanes);
   return code;
 }

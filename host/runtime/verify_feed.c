@@ -97,12 +97,8 @@ static void timers(struct hd_verify *v, int64_t t_ns, bool with) {
 }
 
 static void before(struct hd_verify *v, int64_t t_ns, bool with) {
-  if (v->threads) {
-    now(v, t_ns);
-    return;
-  }
-  settle(v);
-  timers(v, t_ns, with);
+  if (!v->threads) settle(v);
+  if (v->is_virtual) timers(v, t_ns, with); // else their records say when
   now(v, t_ns);
 }
 
@@ -154,6 +150,7 @@ static void feed_timer(struct hd_verify *v, const struct hd_verify_record *r) {
   if (!t) return;
   before(v, t->time_ns, false);
   if (t->instrument == 0) { // the trading thread's own
+    if (!v->threads) sample_is_due(v);
     if (t->id == 0) hd_pipeline_timer(p, t->time_ns);
     else if (t->id <= p->instruments.count) hd_pipeline_stop(p, (uint32_t)t->id, t->time_ns);
     return;
@@ -389,7 +386,7 @@ static void make(struct hd_verify *v, const struct hd_verify_record *r) {
   // The sample at the end of a run is of no period: the clock stood still before it.
   const struct hadron_equity *sample = is_made(v, r) ? NULL : expected_sample(v);
   bool last = sample && sample->time_ns != p->next_equity_ns;
-  if (!v->threads && !is_made(v, r) && !last) {
+  if (v->is_virtual && !is_made(v, r) && !last) {
     sample_is_due(v);
     if (hd_pipeline_next(p) <= r->r.time_ns) timers(v, r->r.time_ns, true);
   }

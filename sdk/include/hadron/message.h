@@ -474,8 +474,8 @@ struct hadron_operator {
 };
 HADRON_SIZE(hadron_operator, 16);
 
-// A strategy's timer, or the close of a time bar (arm 0; id: which of the instrument's). Arm and instrument 0: what the trading thread of a
-// host with threads did by its clock: id 0 its timers, any other the stops that it holds for that instrument.
+// A strategy's timer, or the close of a time bar (arm 0; id: which of the instrument's). Arm and instrument 0: what the trading side of a
+// live host did by its clock: id 0 its timers, any other the stops that it holds for that instrument.
 struct hadron_timer_fired {
   int64_t due_ns, time_ns;
   uint64_t id;
