@@ -4,7 +4,7 @@ found out by asking.
 
 How: the built program in live mode, SIGKILL 1 to 300 ms after its start or under load, against tests/support/tcp_venue.py, a process of its
 own with the truth in a file, which is killed at times too. After every kill the market is frozen, the host is started again, and its
-answers and its journal must come to equal the truth. First, that the audit bites: with a bug planted in the venue's plugin it must fail. HADRON_BLACKBOX_RUNS: how many kills (script/test --fault: 200); HADRON_TEST_SEED
+answers and its journal must come to equal the truth; in half of the worlds a recorder writes along, and its rows must too. First, that the audit bites: with a bug planted in the venue's plugin it must fail. HADRON_BLACKBOX_RUNS: how many kills (script/test --fault: 200); HADRON_TEST_SEED
 repeats a run's choices, though not the machine's timing; a world that failed keeps its directory."""
 
 import csv
@@ -12,6 +12,7 @@ import json
 import os
 import random
 import select
+import sqlite3
 import subprocess
 import sys
 import time
@@ -34,6 +35,7 @@ CONFIG = """return {
     maker = { plugin = "market_maker", universe = { "AAA", "BBB" }, params = { size = "5", position_max = "40", half_spread_bps = 2, requote = 1 } },
     turns = { plugin = here("turns.lua"), universe = { "BBB", "CCC" } },
   },
+  services = { recorder = { enabled = %(recorded)s, params = { url = "sqlite:data/rows.sqlite", flush_interval = "50ms" } } },
 }
 """
 TURNS = """-- hadron: strategy turns 1.0.0
@@ -122,9 +124,10 @@ class World:
         self.seed, self.random, self.settle_s = seed, random.Random(seed), SETTLE_S if bug == 0 else 3
         self.host = Host({"turns.lua": TURNS})
         self.venue = Venue(self.host.directory, seed)
+        self.recorded = self.random.random() < 0.5
         threads = self.random.random() < 0.5
         self.host.write("host.lua", CONFIG % {"threads": "true" if threads else "false", "shards": 2 if threads else 1, "resend": self.random.choice(("true", "false")),
-                                              "plugins": PLUGINS, "port": self.venue.port, "bug": bug})
+                                              "plugins": PLUGINS, "port": self.venue.port, "bug": bug, "recorded": "true" if self.recorded else "false"})
         self.kills = 0
 
     def wait(self, seconds):
@@ -144,7 +147,7 @@ class World:
         assert not self.host.died(), self.host.text("err")
         self.kill()
 
-    def audit(self):
+    def audit(self, thaw=True):
         self.venue.ask("freeze")
         self.host.launch("--quiet", "--live")
         end, words = time.monotonic() + self.settle_s, "nothing was asked"
@@ -154,7 +157,8 @@ class World:
             words = difference(self.host, self.venue.ask("truth"))
         assert not words, words
         assert "out of its domain" not in self.host.text("err"), self.host.text("err")
-        self.venue.ask("thaw")
+        if thaw:
+            self.venue.ask("thaw")
 
     def run(self, kills):
         while self.kills < kills:
@@ -163,12 +167,20 @@ class World:
             self.kill()
             if self.kills < kills and self.random.random() < 0.5:
                 self.short_life()
-        self.audit()
+        self.audit(thaw=False)
         self.host.stop()
         verified = self.host.command("journal", "verify", "data/journal")
         assert verified.returncode == 0, verified.stdout + verified.stderr
         self.venue.gather()
-        return self.venue.ask("truth")
+        truth = self.venue.ask("truth")
+        assert not self.recorded or self.rows() == sorted((row["execution"], row["id"], row["quantity"], row["price"]) for row in truth["fills"]), "the database's executions"
+        return truth
+
+    def rows(self):
+        database = sqlite3.connect(self.host.path("data", "rows.sqlite"))
+        rows = database.execute("SELECT execution_id, client_order_id, quantity, price FROM hadron_order_executions").fetchall()
+        database.close()
+        return sorted(rows)
 
 
 def bites(bug, name):
