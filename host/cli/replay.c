@@ -15,12 +15,13 @@
 #include "cli/sample.h"
 #include "cli/setup.h"
 #include "cli/verify.h"
+#include "journal/journal.h"
 #include "control/control.h"
 
 const char hd_replay_help[] =
     "  --data FILE        recorded data for the `replay` venue; may be given several times\n"
     "  --speed N          virtual seconds per second, 1 by default; 0: as fast as it goes\n"
-    "  --seek TIME        run to this time first\n"
+    "  --seek PLACE       run to this time first; of a journal also to a record, by its number\n"
     "  --pause            begin paused\n"
     "  --from TIME        take ticks from this time on\n"
     "  --to TIME          take ticks before this time\n"
@@ -46,7 +47,7 @@ struct replay_command {
   struct hd_setup setup;
   const char *data[64];
   uint32_t data_count;
-  const char *from, *to;
+  const char *from, *to, *seek; // seek: a record's number in a journal
   struct hd_replay_options options;
   struct hd_replay *running;
   struct hd_progress progress;
@@ -62,7 +63,10 @@ static int parse_option(struct replay_command *r, int option) {
     if ((good = r->data_count < sizeof r->data / sizeof *r->data)) r->data[r->data_count++] = optarg;
     break;
   case 's': r->options.speed = strtod(optarg, &end); good = end != optarg && !*end && r->options.speed >= 0; break;
-  case 'k': good = hd_time_parse(optarg, &r->options.seek_ns) == 0; break;
+  case 'k':
+    if (strspn(optarg, "0123456789") == strlen(optarg) && *optarg) r->seek = optarg;
+    else good = hd_time_parse(optarg, &r->options.seek_ns) == 0;
+    break;
   case 'p': r->options.paused = true; break;
   case 'f': r->from = optarg; break;
   case 't': r->to = optarg; break;
@@ -204,12 +208,30 @@ static int run(struct replay_command *r) {
   return code ? hd_cli_fail("replay", hd_cli_exit(code), &fault) : HD_EXIT_OK;
 }
 
+// The time of a journal's record: where to wind on to.
+static int seek_record(struct replay_command *r) {
+  struct hd_fault fault = {0};
+  struct hd_journal_cursor *cursor = NULL;
+  struct hadron_record record;
+  char inside[1100];
+  uint64_t wanted = strtoull(r->seek, NULL, 10);
+  snprintf(inside, sizeof inside, "%s/journal", r->setup.path);
+  int32_t code = hd_journal_cursor_open(access(inside, F_OK) == 0 ? inside : r->setup.path, &cursor, &fault);
+  while (!code && hd_journal_cursor_sequence(cursor) <= wanted && !(code = hd_journal_cursor_next(cursor, &record, &fault))) r->options.seek_ns = record.time_ns;
+  hd_journal_cursor_close(cursor);
+  if (code == HADRON_ERR_AGAIN) hd_fault_set(&fault, HADRON_ERR_NOT_FOUND, "--seek %s: %s has no record of that number", r->seek, r->setup.path);
+  return code ? hd_cli_fail("replay", HD_EXIT_DATA, &fault) : HD_EXIT_OK;
+}
+
 int hd_replay_command(int argc, char **argv) {
   static struct replay_command r = {.options = {.speed = 1}};
   if (hd_verify_is_asked(argc, argv)) return hd_verify_command(argc, argv);
   int code = parse(&r, argc, argv);
   if (code) return code;
-  if (r.data_count == 0 && hd_setup_is_journal(r.setup.path)) r.data[r.data_count++] = r.setup.path;
+  bool journal = hd_setup_is_journal(r.setup.path);
+  if (r.seek && !journal) return hd_cli_usage("replay", "--seek %s: a record's number needs a journal; expected a time like 2024-01-02T14:30:00Z", r.seek);
+  if (r.seek && (code = seek_record(&r))) return code;
+  if (r.data_count == 0 && journal) r.data[r.data_count++] = r.setup.path;
   bool good = hd_setup_setf(&r.setup, "mode=backtest") && hd_setup_setf(&r.setup, "journal.enabled=false");
   if (good && r.data_count) good = hd_setup_data(&r.setup, r.data, r.data_count);
   if (good && r.from) good = hd_setup_setf(&r.setup, "venues.replay.params.from=%s", r.from);

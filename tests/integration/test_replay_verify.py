@@ -99,6 +99,8 @@ def main():
         assert result["same"] and result["ticks"] > 1000, result
         hadron("replay", os.path.join(directory, "nothing"), "--verify", code=4)
         hadron("replay", backtest, "--speed", "0", "--json")  # a journal plays like any recording
+        hadron("replay", backtest, "--speed", "0", "--seek", "500", "--duration", "10m", "--json")
+        hadron("replay", backtest, "--speed", "0", "--seek", "99999999999", "--json", code=4)
 
 
 if __name__ == "__main__":

@@ -2,21 +2,14 @@
 // shard and one for trading; with limits that deny, a market that rejects, kills and releases, shadows. Nothing is compared in vain: every
 // decision, opportunity, intent, order, event, execution and allocation of the journal was made again. One bit that is another in one of these
 // records, with its checksum mended, is found and named; so is a strategy with one other rule, at its first other decision; and a version that is
-// not to be had is asked for by its digest.
-#include <fcntl.h>
-#include <pthread.h>
-#include <sched.h>
-#include <unistd.h>
-
+// not to be had is asked for by its digest. Under the thread sanitizer too: the live runs call pthread_create() (recorded_run.c).
 #include "base/clock.h"
 #include "base/text.h"
 #include "cli/verify.h"
 #include "lua/runtime.h"
-#include "runtime/change.h"
-#include "runtime/live.h"
 #include "runtime/verify.h"
 #include "support/journal_flip.h"
-#include "support/session_run.h"
+#include "support/recorded_run.h"
 
 // ---- sessions that are recorded ------------------------------------------------------------------------------------------------------
 
@@ -34,167 +27,12 @@ static const char live_text[] =
     "    sma = { params = { fast = 2, slow = 3, size = 3 } }, two = { plugin = 'pairs', universe = { 'SIM00', 'SIM01' } },\n"
     "    twin = { plugin = 'sma', role = 'shadow', params = { fast = 2, slow = 5 } } } }\n";
 
-// ---- changes of version while it is recorded
-
-#define EVERY 900
-
-struct changes {
-  struct session_run *run;
-  const struct hd_plugin *versions[3];
-  uint64_t next;
-  uint32_t made;
-};
-
-static const char *plugin_path(char path[TEST_PATH_SIZE], const char *name) {
-  test_path(path, getenv("HADRON_PLUGIN_DIR"), name);
-  return path;
-}
-
-// A copy of a plugin with other bytes: the same behaviour under another digest.
-static const struct hd_plugin *version_of(const struct session_run *run, const char *name, int number) {
-  char from[TEST_PATH_SIZE], to[TEST_PATH_SIZE], file[32];
-  const struct hd_plugin *plugin;
-  struct hd_fault fault;
-  size_t size;
-  unsigned char *bytes = test_file_read(plugin_path(from, name), &size);
-  bytes = realloc(bytes, size + 8);
-  memcpy(bytes + size, "\n-- v  \n", 8);
-  bytes[size + 5] = (unsigned char)('0' + number);
-  snprintf(file, sizeof file, "version%d%s", number, strrchr(name, '.'));
-  test_path(to, run->dir, file);
-  test_file_write(to, bytes, size + 8);
-  free(bytes);
-  if (hd_plugin_open(to, &hd_lua_language, &plugin, &fault)) fail_msg("%s", fault.text);
-  return plugin;
-}
-
-static void arm_of(struct hd_deployment *d, const struct hd_plugin *plugin, uint32_t role, double weight, const char *slow) {
-  struct hd_deployment_arm *arm = &d->arms[d->arm_count++];
-  arm->role = role;
-  arm->weight = weight;
-  snprintf(arm->version, sizeof arm->version, "1.0.%u", d->arm_count); // of each deployment its own
-  memcpy(arm->digest, plugin->digest, sizeof arm->digest);
-  if (!slow) return;
-  arm->param_count = 1;
-  snprintf(arm->params[0].name, sizeof arm->params[0].name, "slow");
-  snprintf(arm->params[0].text, sizeof arm->params[0].text, "%s", slow);
-}
-
-// One after the other: a swap, one with another parameter that is kept warm, back, a canary with a part of the instruments, shadows, nobody, again.
-static void wanted(struct changes *c, struct hd_deployment *d, const struct hd_plugin *plugins[HD_DEPLOYMENT_ARMS_MAX]) {
-  static const struct { int live, canary, shadow; const char *slow; bool warm; } plans[] = {
-      {1, -1, -1, NULL, false}, {2, -1, -1, "5", true}, {1, -1, -1, NULL, true}, {1, 2, -1, "6", false}, {1, 2, 0, "6", false}, {-1, -1, -1, NULL, false}, {0, -1, 1, NULL, true}};
-  size_t at = c->made % (sizeof plans / sizeof *plans);
-  *d = (struct hd_deployment){.name = "sma", .plugin = "sma", .kind = HADRON_KIND_STRATEGY, .enabled = plans[at].live >= 0, .split = plans[at].canary >= 0 ? HD_SPLIT_INSTRUMENT : HD_SPLIT_CAPITAL,
-                              .arrival = HD_ARRIVAL_NOTHING, .canary_weight = 0.1, .revision = c->made + 2, .warm_ns = plans[at].warm ? INT64_C(3600000000000) : 0,
-                              .budget = {.action = HD_BUDGET_WARN}};
-  const int who[] = {plans[at].live, plans[at].canary, plans[at].shadow};
-  static const uint32_t roles[] = {HD_ROLE_LIVE, HD_ROLE_CANARY, HD_ROLE_SHADOW};
-  for (int i = 0; i < 3; i++) {
-    if (who[i] < 0) continue;
-    plugins[d->arm_count] = c->versions[who[i]];
-    arm_of(d, c->versions[who[i]], roles[i], i ? 0.5 : 1, who[i] == 2 ? plans[at].slow : NULL);
-  }
-  if (!d->enabled) arm_of(d, plugins[0] = c->versions[0], HD_ROLE_LIVE, 1, NULL); // what would run
-}
-
-static void change(struct changes *c) {
-  const struct hd_plugin *plugins[HD_DEPLOYMENT_ARMS_MAX] = {NULL};
-  static struct hd_deployment want;
-  struct hd_changed changed;
-  struct hd_change *made;
-  struct hd_fault fault = {0};
-  wanted(c, &want, plugins);
-  int32_t code = hd_change_create(&c->run->session, &want, plugins, &made, &fault);
-  if (!code) code = hd_change_stage(made, &fault);
-  if (!code) code = hd_change_commit(made, &changed, &fault);
-  if (code) fail_msg("change %u: %s", c->made, fault.text);
-  hd_change_destroy(made);
-  c->made++;
-}
-
-static void on_progress(void *user, const struct hd_replay_progress *at) {
-  struct changes *c = user;
-  if (at->ticks < c->next) return;
-  change(c);
-  c->next += EVERY;
-  c->run->session.runner.tick_limit = c->next;
-}
-
 static void record_backtest(struct session_run *run, const char *const *sets, bool changes) {
-  struct hd_fault fault = {0};
-  struct hd_replay replay;
-  struct changes c = {.run = run, .next = EVERY};
-  session_run_load(run, backtest_text, sets);
-  for (int i = 0; i < 3; i++) c.versions[i] = version_of(run, "sma.so", i);
-  const struct hd_session_options options = {.journal = true, .digest = true, .is_virtual = true, .versions = changes};
-  if (session_run_open(run, &options, &fault)) fail_msg("%s", fault.text);
-  hd_replay_init(&replay, &run->session, &(struct hd_replay_options){.progress = changes ? on_progress : NULL, .user = &c});
-  if (changes) run->session.runner.tick_limit = EVERY;
-  if (hd_replay_run(&replay, &fault)) fail_msg("%s", fault.text);
-  hd_replay_fini(&replay);
-  if (changes) assert_true(c.made > 14);
-  hd_session_close(&run->session);
-  run->opened = false;
-}
-
-struct stopper {
-  struct hd_live *live;
-  uint64_t ticks;
-  _Atomic bool reached;
-  uint32_t kills;
-  bool killed;
-};
-
-static void kill_now(void *argument) {
-  const struct stopper *s = argument;
-  struct hd_pipeline *p = &s->live->session->pipeline;
-  int64_t now_ns = s->live->threads ? hd_clock_wall_ns() : s->live->session->runner.now_ns;
-  if (s->killed) hd_pipeline_release(p, "test", 1, now_ns);
-  else hd_pipeline_kill(p, "test", 1, now_ns);
-}
-
-static void on_check(uv_check_t *check) {
-  struct stopper *s = check->data;
-  uint64_t ticks = hd_session_count(s->live->session, HADRON_MSG_TICK);
-  if (s->kills && ticks > s->ticks / 8 * (9 - s->kills)) {
-    hd_live_call(s->live, kill_now, s);
-    s->killed = !s->killed;
-    s->kills--;
-  }
-  if (ticks >= s->ticks) atomic_store(&s->reached, true);
-}
-
-static void *stop_main(void *argument) {
-  struct stopper *s = argument;
-  while (!atomic_load(&s->reached)) sched_yield();
-  hd_live_stop(s->live);
-  return NULL;
+  recorded_run(run, &(struct recorded_run){.text = backtest_text, .sets = sets, .every = changes ? 900 : 0, .kills = 4, .cuts = 4});
 }
 
 static void record_live(struct session_run *run, const char *const *sets, uint64_t ticks) {
-  struct hd_fault fault = {0};
-  struct hd_live live;
-  uv_loop_t loop;
-  uv_check_t check;
-  pthread_t thread;
-  session_run_load(run, live_text, sets);
-  if (session_run_open(run, &(struct hd_session_options){.journal = true}, &fault)) fail_msg("%s", fault.text);
-  uv_loop_init(&loop);
-  if (hd_live_open(&live, &run->session, &loop, 0, &fault)) fail_msg("%s", fault.text);
-  struct stopper stopper = {.live = &live, .ticks = ticks, .kills = 8};
-  uv_check_init(&loop, &check);
-  check.data = &stopper;
-  uv_check_start(&check, on_check);
-  assert_int_equal(pthread_create(&thread, NULL, stop_main, &stopper), 0);
-  hd_live_run(&live);
-  pthread_join(thread, NULL);
-  uv_close((uv_handle_t *)&check, NULL);
-  hd_live_close(&live);
-  while (uv_run(&loop, UV_RUN_NOWAIT)) continue;
-  assert_int_equal(uv_loop_close(&loop), 0);
-  hd_session_close(&run->session);
-  run->opened = false;
+  recorded_run(run, &(struct recorded_run){.text = live_text, .sets = sets, .live = true, .ticks = ticks, .every = ticks / 6, .kills = 8, .cuts = 4});
 }
 
 // ---- running them again --------------------------------------------------------------------------------------------------------------
@@ -328,7 +166,7 @@ static void test_another_rule(void **state) {
   const struct hd_plugin *other;
   size_t size;
   (void)state;
-  snprintf(set, sizeof set, "strategies.cross.plugin=%s", plugin_path(from, "zero_cross_lua.lua"));
+  snprintf(set, sizeof set, "strategies.cross.plugin=%s", recorded_run_plugin(from, "zero_cross_lua.lua"));
   record_backtest(&run, (const char *const[]){set, NULL}, false);
   same(&run);
   unsigned char *bytes = test_file_read(from, &size);
@@ -370,7 +208,7 @@ static void test_missing_version(void **state) {
   assert_int_equal(verify(&run, &fault), HADRON_ERR_NOT_FOUND);
   const struct hd_plugin *allocator = NULL;
   char path[TEST_PATH_SIZE];
-  assert_int_equal(hd_plugin_open(plugin_path(path, "net.so"), NULL, &allocator, &fault), HADRON_OK);
+  assert_int_equal(hd_plugin_open(recorded_run_plugin(path, "net.so"), NULL, &allocator, &fault), HADRON_OK);
   uint8_t flipped[32];
   memcpy(flipped, allocator->digest, sizeof flipped);
   flipped[0] ^= 1;
