@@ -15,6 +15,7 @@
 #define HD_DEPLOYMENT_ARMS_MAX 8   // versions side by side; more: the deployment is refused
 #define HD_DEPLOYMENT_PARAMS_MAX 16 // parameters that differ from the configuration's, per arm
 #define HD_DEPLOYMENT_TEXT 256
+#define HD_DEPLOYMENT_LIST 512
 
 // The numbers of enum hd_role, which rooms above the pipeline use.
 enum hd_deployment_role { HD_DEPLOYMENT_LIVE = 1, HD_DEPLOYMENT_CANARY = 2, HD_DEPLOYMENT_SHADOW = 3 };
@@ -77,6 +78,14 @@ struct hd_deployment {
   double gate_accept;                // largest part of the decisions that may differ there, 0 to 1
   uint32_t gate_sessions;            // recorded sessions that a version replays before it may trade; 0: no gate
   uint32_t arm_count;
+  // What a section of the configuration says, for hosts that have none of its name; a section goes before these.
+  char hosts[HD_DEPLOYMENT_LIST];    // that run it without a section: their ids, or globs of them; '\n' between; "": none
+  char universe[HD_DEPLOYMENT_LIST]; // names or globs of instruments, '\n' between; "": all
+  char venue[HADRON_NAME_SIZE];      // where its orders go; "": the instrument's own
+  struct hadron_money cash;          // of its book; 0: an equal share of account.cash, found when it is asked for
+  struct hadron_quantity size;       // of decisions that leave the size to the allocator
+  uint32_t risk_count;
+  struct hd_deployment_param risk[HD_DEPLOYMENT_PARAMS_MAX]; // limits of its own
   struct hd_guard guard;
   struct hd_budget budget;
   struct hd_deployment_arm arms[HD_DEPLOYMENT_ARMS_MAX]; // exactly one LIVE, first
@@ -103,6 +112,11 @@ char *hd_deployment_text(const struct hd_deployment *d);   // the same as compac
 // What makes `to` of `from`, a line for each difference: "live 1.0.0 -> 1.1.0", "+ shadow 1.2.0", "warm: 10m -> 5m". Returns how many.
 typedef void hd_deployment_line(void *user, const char *text);
 uint32_t hd_deployment_diff(const struct hd_deployment *from, const struct hd_deployment *to, hd_deployment_line *line, void *user);
+
+// Does this host run it without a section?
+bool hd_deployment_here(const struct hd_deployment *d, const char *host);
+// Hosts apart, the same keys of a section?
+bool hd_deployment_same_seat(const struct hd_deployment *a, const struct hd_deployment *b);
 
 const char *hd_role_name(uint32_t role);
 // Its place among the arms; HD_DEPLOYMENT_ARMS_MAX: there is no such version.

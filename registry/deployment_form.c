@@ -1,6 +1,7 @@
 // One table of fields: it reads a deployment from JSON, checks it, writes it and compares two of them. Every value becomes text first, so
 // that a number, a text and a default are parsed by the same row, and what is exact stays exact.
 #include <errno.h>
+#include <fnmatch.h>
 #include <math.h>
 #include <stdarg.h>
 
@@ -13,7 +14,7 @@
 #define WARM_MAX_NS (INT64_C(7) * 24 * 3600 * 1000000000)
 #define VALUE_SIZE 512
 
-enum type { TYPE_TEXT = 1, TYPE_BOOL, TYPE_REAL, TYPE_COUNT32, TYPE_COUNT64, TYPE_MONEY, TYPE_DURATION, TYPE_CHOICE, TYPE_DIGEST };
+enum type { TYPE_TEXT = 1, TYPE_BOOL, TYPE_REAL, TYPE_COUNT32, TYPE_COUNT64, TYPE_MONEY, TYPE_DURATION, TYPE_CHOICE, TYPE_DIGEST, TYPE_OPTION, TYPE_LIST, TYPE_QUANTITY };
 
 struct field {
   const char *path;
@@ -45,8 +46,15 @@ static const struct field fields[] = {
     {"governor.watchdog", TYPE_DURATION, AT(budget.watchdog_ns), 0, 0, "0", NULL},
     {"governor.over", TYPE_COUNT32, AT(budget.over_max), 0, 0, "0", NULL},
     {"governor.action", TYPE_CHOICE, AT(budget.action), 0, 0, "warn", "warn fence disable"},
+    // From here on: written only where they say something, so that deployments of sections are what they were.
+    {"hosts", TYPE_LIST, AT(hosts), HD_DEPLOYMENT_LIST, 0, "", NULL},
+    {"universe", TYPE_LIST, AT(universe), HD_DEPLOYMENT_LIST, 0, "", NULL},
+    {"venue", TYPE_OPTION, AT(venue), HADRON_NAME_SIZE, 0, "", NULL},
+    {"cash", TYPE_MONEY, AT(cash), 0, 0, "0", NULL},
+    {"size", TYPE_QUANTITY, AT(size), 0, 0, "0", NULL},
 };
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
+#define SEAT_FIELDS 5 // the last ones
 
 #define ARM_AT(f) offsetof(struct hd_deployment_arm, f)
 static const struct field arm_fields[] = {
@@ -95,7 +103,8 @@ static bool digest_parse(const char *text, uint8_t digest[32]) {
 static const char *type_words(const struct field *f) {
   static const char *const words[] = {[TYPE_TEXT] = "a text", [TYPE_BOOL] = "true or false", [TYPE_REAL] = "a number", [TYPE_COUNT32] = "a whole number from 0 on",
                                       [TYPE_COUNT64] = "a whole number from 0 on", [TYPE_MONEY] = "an amount like \"5000\", not negative",
-                                      [TYPE_DURATION] = "a duration like \"10m\" or \"250us\"", [TYPE_CHOICE] = "one of", [TYPE_DIGEST] = "a SHA-256 of 64 hex digits"};
+                                      [TYPE_DURATION] = "a duration like \"10m\" or \"250us\"", [TYPE_CHOICE] = "one of", [TYPE_DIGEST] = "a SHA-256 of 64 hex digits",
+                                      [TYPE_OPTION] = "a text", [TYPE_LIST] = "a list of texts", [TYPE_QUANTITY] = "a quantity like \"5\", not negative"};
   return words[f->type];
 }
 
@@ -103,6 +112,7 @@ static const char *type_words(const struct field *f) {
 static bool whole_parse(const struct field *f, const char *text, int64_t *out) {
   if (f->type == TYPE_DURATION && hd_duration_parse(text, out)) return false;
   if (f->type == TYPE_MONEY && (hd_decimal_read(text, HADRON_MONEY_SCALE, out) || *out < 0)) return false;
+  if (f->type == TYPE_QUANTITY && (hd_decimal_read(text, HADRON_QUANTITY_SCALE, out) || *out < 0)) return false;
   if ((f->type == TYPE_COUNT32 || f->type == TYPE_COUNT64) && !count_parse(text, out)) return false;
   return f->type != TYPE_COUNT32 || *out <= UINT32_MAX;
 }
@@ -112,6 +122,7 @@ static bool value_parse(const struct field *f, const char *text, void *base) {
   int64_t whole = 0;
   switch (f->type) {
   case TYPE_TEXT: return strlen(text) < f->size && *text && hd_text_copy(at, f->size, text);
+  case TYPE_OPTION: case TYPE_LIST: return hd_text_copy(at, f->size, text);
   case TYPE_BOOL: *(bool *)at = strcmp(text, "true") == 0; return *(bool *)at || strcmp(text, "false") == 0;
   case TYPE_REAL: return real_parse(text, at);
   case TYPE_CHOICE: *(uint32_t *)at = hd_choice_parse(f->choices, text); return *(uint32_t *)at != 0;
@@ -128,9 +139,14 @@ static void value_text(const struct field *f, const void *base, char *to, size_t
   const void *at = (const char *)base + f->offset;
   int64_t whole = 0;
   if (f->type == TYPE_COUNT32) whole = *(const uint32_t *)at;
-  else if (f->type == TYPE_COUNT64 || f->type == TYPE_MONEY || f->type == TYPE_DURATION) memcpy(&whole, at, sizeof whole);
+  else if (f->type == TYPE_COUNT64 || f->type == TYPE_MONEY || f->type == TYPE_DURATION || f->type == TYPE_QUANTITY) memcpy(&whole, at, sizeof whole);
   switch (f->type) {
-  case TYPE_TEXT: hd_text_copy(to, size, at); return;
+  case TYPE_TEXT: case TYPE_OPTION: hd_text_copy(to, size, at); return;
+  case TYPE_LIST:
+    hd_text_copy(to, size, at);
+    for (char *end = to; (end = strchr(end, '\n')) != NULL;) *end = ' ';
+    return;
+  case TYPE_QUANTITY: hd_decimal_format(to, size, whole, HADRON_QUANTITY_SCALE, 0); return;
   case TYPE_BOOL: hd_text_copy(to, size, *(const bool *)at ? "true" : "false"); return;
   case TYPE_REAL: number_text(to, size, *(const double *)at); return;
   case TYPE_CHOICE: hd_choice_format(to, size, f->choices, *(const uint32_t *)at); return;
@@ -172,6 +188,22 @@ static bool json_text(const json_t *v, char *to, size_t size) {
   }
 }
 
+// A list of values becomes lines of text, as in a configuration.
+static bool param_text(const json_t *v, char *to, size_t size) {
+  size_t at = 0;
+  to[0] = 0;
+  if (json_is_object(v) && json_object_size(v) == 0) return true; // Lua's empty list
+  if (!json_is_array(v)) return json_text(v, to, size);
+  for (size_t i = 0; i < json_array_size(v); i++) {
+    char one[HD_DEPLOYMENT_TEXT];
+    if (!json_text(json_array_get(v, i), one, sizeof one)) return false;
+    int n = snprintf(to + at, size - at, "%s%s", i ? "\n" : "", one);
+    if (n < 0 || (size_t)n >= size - at) return false;
+    at += (size_t)n;
+  }
+  return true;
+}
+
 // "guard.errors" below `table`.
 static const json_t *json_at(const json_t *table, const char *path) {
   const char *dot = strchr(path, '.');
@@ -190,7 +222,7 @@ static void read_field(struct reader *r, const struct field *f, const json_t *ta
     if (!f->initial) wrong_at(r, path, "expected %s, found nothing", type_words(f));
     return;
   }
-  if (!json_text(v, text, sizeof text)) wrong_at(r, path, "expected %s, found %s", type_words(f), json_is_string(v) ? "a longer text" : "a table");
+  if (!(f->type == TYPE_LIST ? param_text(v, text, sizeof text) : json_text(v, text, sizeof text))) wrong_at(r, path, "expected %s, found %s", type_words(f), json_is_string(v) ? "a longer text" : json_is_array(v) ? "a longer list, or something else in it" : "a table");
   else if (!value_parse(f, text, base)) {
     const char *choices = f->choices ? f->choices : "";
     if (f->initial) HD_ASSERT(value_parse(f, f->initial, base));
@@ -222,7 +254,7 @@ static void nearest_try(struct nearest *n, const char *name, size_t length) {
 }
 
 // Every key of `table` must be in the table of fields, below `group` ("": at the top), or be `more`.
-static void check_keys(struct reader *r, const json_t *table, const char *prefix, const struct field *rows, size_t count, const char *group, const char *more) {
+static void check_keys(struct reader *r, const json_t *table, const char *prefix, const struct field *rows, size_t count, const char *group, const char *more, const char *yet_more) {
   const char *key;
   json_t *value;
   size_t skip = *group ? strlen(group) + 1 : 0;
@@ -232,54 +264,39 @@ static void check_keys(struct reader *r, const json_t *table, const char *prefix
     for (size_t i = 0; i < count; i++)
       if (!skip || (strncmp(rows[i].path, group, skip - 1) == 0 && rows[i].path[skip - 1] == '.')) nearest_try(&n, rows[i].path + skip, strcspn(rows[i].path + skip, "."));
     if (more) nearest_try(&n, more, strlen(more));
+    if (yet_more) nearest_try(&n, yet_more, strlen(yet_more));
     if (n.known) continue;
     snprintf(path, sizeof path, "%s%.64s", prefix, key);
     wrong_at(r, path, "there is no such key%s%s%s", *n.name ? "; did you mean \"" : "", n.name, *n.name ? "\"?" : "");
   }
 }
 
-// A list of values becomes lines of text, as in a configuration.
-static bool param_text(const json_t *v, char *to, size_t size) {
-  size_t at = 0;
-  to[0] = 0;
-  if (json_is_object(v) && json_object_size(v) == 0) return true; // Lua's empty list
-  if (!json_is_array(v)) return json_text(v, to, size);
-  for (size_t i = 0; i < json_array_size(v); i++) {
-    char one[HD_DEPLOYMENT_TEXT];
-    if (!json_text(json_array_get(v, i), one, sizeof one)) return false;
-    int n = snprintf(to + at, size - at, "%s%s", i ? "\n" : "", one);
-    if (n < 0 || (size_t)n >= size - at) return false;
-    at += (size_t)n;
-  }
-  return true;
-}
-
 static int by_name(const void *a, const void *b) {
   return strcmp(((const struct hd_deployment_param *)a)->name, ((const struct hd_deployment_param *)b)->name);
 }
 
-static void read_params(struct reader *r, const json_t *table, const char *prefix, struct hd_deployment_arm *arm) {
+static void read_params(struct reader *r, const json_t *table, const char *prefix, const char *name, struct hd_deployment_param *params, uint32_t *count) {
   char path[200];
   const char *key;
   json_t *value;
-  snprintf(path, sizeof path, "%sparams", prefix);
+  snprintf(path, sizeof path, "%s%s", prefix, name);
   bool empty = !table || json_is_null(table) || (json_is_array(table) && json_array_size(table) == 0); // Lua's {} may be either
   if (!empty && !json_is_object(table)) {
-    wrong_at(r, path, "expected a table of parameters");
+    wrong_at(r, path, "expected a table of names and values");
     return;
   }
   json_object_foreach((json_t *)(uintptr_t)table, key, value) {
-    snprintf(path, sizeof path, "%sparams.%.63s", prefix, key);
-    if (arm->param_count == HD_DEPLOYMENT_PARAMS_MAX) {
-      wrong_at(r, path, "expected at most %d parameters, found more", HD_DEPLOYMENT_PARAMS_MAX);
+    snprintf(path, sizeof path, "%s%s.%.63s", prefix, name, key);
+    if (*count == HD_DEPLOYMENT_PARAMS_MAX) {
+      wrong_at(r, path, "expected at most %d of them, found more", HD_DEPLOYMENT_PARAMS_MAX);
       return;
     }
-    struct hd_deployment_param *p = &arm->params[arm->param_count];
+    struct hd_deployment_param *p = &params[*count];
     if (!*key || !hd_text_copy(p->name, sizeof p->name, key)) wrong_at(r, path, "expected a name of 1 to %zu bytes", sizeof p->name - 1);
     else if (!param_text(value, p->text, sizeof p->text)) wrong_at(r, path, "expected a value or a list of values, %zu bytes at most", sizeof p->text - 1);
-    else arm->param_count++;
+    else ++*count;
   }
-  qsort(arm->params, arm->param_count, sizeof *arm->params, by_name); // the same however it was written
+  qsort(params, *count, sizeof *params, by_name); // the same however it was written
 }
 
 static void read_arms(struct reader *r, const json_t *list, struct hd_deployment *d) {
@@ -303,8 +320,8 @@ static void read_arms(struct reader *r, const json_t *list, struct hd_deployment
     }
     for (size_t k = 0; k < ARM_FIELD_COUNT; k++) read_field(r, &arm_fields[k], row, prefix, arm);
     if (arm->role == HD_DEPLOYMENT_SHADOW && !json_object_get(row, "weight")) arm->weight = 0;
-    check_keys(r, row, prefix, arm_fields, ARM_FIELD_COUNT, "", "params");
-    read_params(r, json_object_get(row, "params"), prefix, arm);
+    check_keys(r, row, prefix, arm_fields, ARM_FIELD_COUNT, "", "params", NULL);
+    read_params(r, json_object_get(row, "params"), prefix, "params", arm->params, &arm->param_count);
   }
 }
 
@@ -317,15 +334,16 @@ uint32_t hd_deployment_read(const json_t *json, struct hd_deployment *out, hd_de
     return r.count;
   }
   for (size_t i = 0; i < FIELD_COUNT; i++) read_field(&r, &fields[i], json, "", out);
-  check_keys(&r, json, "", fields, FIELD_COUNT, "", "arms");
+  check_keys(&r, json, "", fields, FIELD_COUNT, "", "arms", "risk");
   for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) {
     char prefix[16];
     const json_t *group = json_object_get(json, groups[i]);
     snprintf(prefix, sizeof prefix, "%s.", groups[i]);
     if (group && !json_is_object(group) && !(json_is_array(group) && json_array_size(group) == 0)) wrong_at(&r, groups[i], "expected a table");
-    else check_keys(&r, group, prefix, fields, FIELD_COUNT, groups[i], NULL);
+    else check_keys(&r, group, prefix, fields, FIELD_COUNT, groups[i], NULL, NULL);
   }
   read_arms(&r, json_object_get(json, "arms"), out);
+  read_params(&r, json_object_get(json, "risk"), "", "risk", out->risk, &out->risk_count);
   if (r.count == 0) r.count = hd_deployment_check(out, wrong, user);
   return r.count;
 }
@@ -404,6 +422,11 @@ static json_t *value_json(const struct field *f, const void *base) {
   if (f->type == TYPE_BOOL) return json_boolean(*(const bool *)at);
   if (f->type == TYPE_REAL) return json_real(*(const double *)at);
   value_text(f, base, text, sizeof text);
+  if (f->type == TYPE_LIST) {
+    json_t *list = json_array();
+    for (const char *one = at; *one; one += strcspn(one, "\n"), one += *one == '\n') json_array_append_new(list, json_stringn(one, strcspn(one, "\n")));
+    return list;
+  }
   if (f->type == TYPE_COUNT32 || f->type == TYPE_COUNT64) return json_integer(strtoll(text, NULL, 10));
   return json_string(text);
 }
@@ -420,14 +443,25 @@ static void put_field(json_t *table, const struct field *f, const void *base) {
   json_object_set_new(json_object_get(table, group), dot + 1, value_json(f, base));
 }
 
+static json_t *params_json(const struct hd_deployment_param *params, uint32_t count) {
+  json_t *table = json_object();
+  for (uint32_t i = 0; i < count; i++) json_object_set_new(table, params[i].name, json_string(params[i].text));
+  return table;
+}
+
 static json_t *arm_json(const struct hd_deployment_arm *arm) {
   static const uint8_t none[32];
-  json_t *row = json_object(), *params = json_object();
+  json_t *row = json_object();
   for (size_t i = 0; i < ARM_FIELD_COUNT; i++)
     if (arm_fields[i].type != TYPE_DIGEST || memcmp(arm->digest, none, 32) != 0) put_field(row, &arm_fields[i], arm);
-  for (uint32_t i = 0; i < arm->param_count; i++) json_object_set_new(params, arm->params[i].name, json_string(arm->params[i].text));
-  json_object_set_new(row, "params", params);
+  json_object_set_new(row, "params", params_json(arm->params, arm->param_count));
   return row;
+}
+
+static bool says_something(const struct field *f, const void *base) {
+  char text[VALUE_SIZE];
+  value_text(f, base, text, sizeof text);
+  return strcmp(text, f->initial) != 0;
 }
 
 json_t *hd_deployment_json(const struct hd_deployment *d) {
@@ -437,7 +471,9 @@ json_t *hd_deployment_json(const struct hd_deployment *d) {
     json_decref(arms);
     return NULL;
   }
-  for (size_t i = 0; i < FIELD_COUNT; i++) put_field(table, &fields[i], d);
+  for (size_t i = 0; i < FIELD_COUNT; i++)
+    if (i < FIELD_COUNT - SEAT_FIELDS || says_something(&fields[i], d)) put_field(table, &fields[i], d);
+  if (d->risk_count) json_object_set_new(table, "risk", params_json(d->risk, d->risk_count));
   for (uint32_t i = 0; i < d->arm_count; i++) json_array_append_new(arms, arm_json(&d->arms[i]));
   json_object_set_new(table, "arms", arms);
   return table;
@@ -477,6 +513,19 @@ static const struct hd_deployment_arm *arm_like(const struct hd_deployment *d, c
     if (strcmp(arm->version, like->version) == 0 && (!found || same_params(arm, like))) found = arm;
   }
   return found;
+}
+
+static void differ_risk(struct differ *k, const struct hd_deployment *from, const struct hd_deployment *to) {
+  for (uint32_t i = 0, j = 0; i < from->risk_count || j < to->risk_count;) {
+    const struct hd_deployment_param *a = i < from->risk_count ? &from->risk[i] : NULL, *b = j < to->risk_count ? &to->risk[j] : NULL;
+    int order = !a ? 1 : !b ? -1 : strcmp(a->name, b->name);
+    if (order < 0) differs(k, "risk.%s: %s -> none", a->name, a->text), i++;
+    else if (order > 0) differs(k, "risk.%s: none -> %s", b->name, b->text), j++;
+    else {
+      if (strcmp(a->text, b->text) != 0) differs(k, "risk.%s: %s -> %s", a->name, a->text, b->text);
+      i++, j++;
+    }
+  }
 }
 
 static void differ_params(struct differ *k, const struct hd_deployment_arm *from, const struct hd_deployment_arm *to) {
@@ -526,6 +575,7 @@ uint32_t hd_deployment_diff(const struct hd_deployment *from, const struct hd_de
     value_text(&fields[i], to, b, sizeof b);
     if (strcmp(a, b) != 0) differs(&k, "%s: %s -> %s", fields[i].path, a, b);
   }
+  differ_risk(&k, from, to);
   if (takes_over(from, to)) {
     differs(&k, "live: %s -> %s", from->arms[0].version, to->arms[0].version);
     if (from->arms[0].weight != to->arms[0].weight) differs(&k, "%s: weight %g -> %g", to->arms[0].version, from->arms[0].weight, to->arms[0].weight);
@@ -548,6 +598,27 @@ void hd_deployment_init(struct hd_deployment *d, const char *name, const char *p
     if (fields[i].initial) HD_ASSERT(value_parse(&fields[i], fields[i].initial, d));
   hd_text_copy(d->name, sizeof d->name, name);
   hd_text_copy(d->plugin, sizeof d->plugin, plugin);
+}
+
+bool hd_deployment_here(const struct hd_deployment *d, const char *host) {
+  for (const char *one = d->hosts; *one; one += strcspn(one, "\n"), one += *one == '\n') {
+    char glob[HD_DEPLOYMENT_LIST];
+    snprintf(glob, sizeof glob, "%.*s", (int)strcspn(one, "\n"), one);
+    if (fnmatch(glob, host, 0) == 0) return true;
+  }
+  return false;
+}
+
+bool hd_deployment_same_seat(const struct hd_deployment *a, const struct hd_deployment *b) {
+  char x[VALUE_SIZE], y[VALUE_SIZE];
+  struct differ k = {NULL, NULL, 0};
+  for (size_t i = FIELD_COUNT - SEAT_FIELDS + 1; i < FIELD_COUNT; i++) { // but for hosts
+    value_text(&fields[i], a, x, sizeof x);
+    value_text(&fields[i], b, y, sizeof y);
+    if (strcmp(x, y) != 0) return false;
+  }
+  differ_risk(&k, a, b);
+  return k.count == 0;
 }
 
 const char *hd_role_name(uint32_t role) {

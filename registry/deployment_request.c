@@ -208,16 +208,42 @@ int32_t hd_deployment_admit(struct hd_registry *r, const struct hd_deployment *b
   return HADRON_OK;
 }
 
+// `enable` of a strategy that no configuration and no deployment has: the newest version of the plugin of this name, or the one that was named.
+static int32_t open_registered(struct hd_registry *r, const struct hd_deployment_request *q, struct hd_deployment *want, struct hd_fault *fault) {
+  struct hd_version v;
+  int32_t code = hd_registry_find(r, q->name, *q->version ? q->version : NULL, &v, fault);
+  if (code == HADRON_ERR_NOT_FOUND && !*q->version)
+    return hd_fault_set(fault, code, "there is no deployment \"%s\", no section of the configuration, and no plugin of this name in the registry; `hadron registry add FILE` registers one, "
+                        "`hadron history` lists the deployments", q->name);
+  if (code) return code;
+  if (v.kind != HADRON_KIND_STRATEGY)
+    return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "%s@%s is a %s, expected a strategy; others run as the configuration says", v.name, v.version, hd_kind_name(v.kind));
+  hd_deployment_init(want, q->name, q->name);
+  want->arm_count = 1;
+  want->arms[0] = (struct hd_deployment_arm){.role = HD_DEPLOYMENT_LIVE, .weight = 1};
+  hd_text_copy(want->arms[0].version, sizeof want->arms[0].version, v.version);
+  return HADRON_OK;
+}
+
+// What was left out: as before, else this host and the share that it offers.
+static void seat_defaults(const struct hd_deployment_request *q, const struct hd_deployment *base, struct hd_deployment *want) {
+  bool before = *base->name != 0;
+  if (!*want->hosts) hd_text_copy(want->hosts, sizeof want->hosts, before ? base->hosts : q->host);
+  if (want->cash.micros == 0) want->cash = before && base->cash.micros ? base->cash : q->cash;
+}
+
 int32_t hd_deployment_plan(struct hd_registry *r, const struct hd_deployment_request *q, const struct hd_deployment *runs, struct hd_deployment *base,
                            struct hd_deployment *want, uint32_t *equals, struct hd_fault *fault) {
   *equals = 0;
   int32_t code = find_base(r, q->name, runs, base, fault);
   if (code) return code;
-  if (!*base->name && q->verb != HD_VERB_DEPLOY)
+  bool opens = !*base->name && q->verb == HD_VERB_ENABLE && *q->host;
+  if (!*base->name && q->verb != HD_VERB_DEPLOY && !opens)
     return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "there is no deployment \"%s\"; a strategy of the configuration becomes one when `hadron run` has started with it, others come by "
-                        "`hadron deploy FILE`; `hadron history` lists them", q->name);
+                        "`hadron enable NAME` of a registered strategy, or `hadron deploy FILE`; `hadron history` lists them", q->name);
   *want = *base;
-  code = apply(r, q, want, equals, fault);
+  code = opens ? open_registered(r, q, want, fault) : apply(r, q, want, equals, fault);
+  if (!code && *q->host && want->kind == HADRON_KIND_STRATEGY) seat_defaults(q, base, want);
   if (!code) code = hd_deployment_admit(r, base, want, fault);
   if (!code) code = hd_deployment_good(want, fault);
   want->revision = base->revision;

@@ -29,6 +29,9 @@ struct hd_deployment_request {
   uint32_t share_count, shadow_count;
   struct hd_deployment_share shares[HD_DEPLOYMENT_ARMS_MAX], shadows[HD_DEPLOYMENT_ARMS_MAX];
   struct hd_deployment *deployment; // DEPLOY: owned
+  // Where no section says them: what a strategy that the configuration does not have begins with. Set by who asks for it.
+  char host[64];                    // that runs it; "": a section does
+  struct hadron_money cash;
 };
 
 int32_t hd_deployment_request_init(struct hd_deployment_request *q, const json_t *json, struct hd_fault *fault);

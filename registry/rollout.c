@@ -36,10 +36,26 @@ static int32_t take_host(void *user, const struct hd_row *row, struct hd_fault *
   return HADRON_OK;
 }
 
+struct matching {
+  const struct hd_deployment *what;
+  struct asking *asking;
+};
+
 static int32_t find_hosts(struct hd_database *d, const char *name, struct asking *a, struct hd_fault *fault) {
   const struct hd_sql_value v = HD_SQL_TEXT(name);
   return hd_database_rows(d, "SELECT h.host FROM registry_hosts h JOIN registry_reports r ON r.host = h.host WHERE h.state = 1 AND r.deployment = $1 ORDER BY h.host", &v, 1,
                           take_host, a, fault);
+}
+
+static int32_t take_match(void *user, const struct hd_host *h, struct hd_fault *fault) {
+  struct matching *m = user;
+  if (h->state != HD_HOST_RUNNING || !hd_deployment_here(m->what, h->host)) return HADRON_OK;
+  for (uint32_t i = 0; i < m->asking->count; i++)
+    if (strcmp(m->asking->hosts[i], h->host) == 0) return HADRON_OK;
+  if (m->asking->count == PARTIES_MAX) return hd_fault_set(fault, HADRON_ERR_FULL, "expected at most %d hosts that run it, found more", PARTIES_MAX);
+  hd_text_copy(m->asking->hosts[m->asking->count], HD_HOST_SIZE, h->host);
+  m->asking->others += strcmp(m->asking->hosts[m->asking->count++], m->asking->self) != 0;
+  return HADRON_OK;
 }
 
 int32_t hd_rollout_others(struct hd_database *d, const char *name, const char *self, uint32_t *count, struct hd_fault *fault) {
@@ -51,8 +67,10 @@ int32_t hd_rollout_others(struct hd_database *d, const char *name, const char *s
 
 int32_t hd_rollout_ask(struct hd_database *d, const struct hd_deployment *what, uint32_t revision, const char *asker, uint32_t *count, struct hd_fault *fault) {
   struct asking a = {.self = asker};
+  struct matching m = {what, &a};
   *count = 0;
   int32_t code = find_hosts(d, what->name, &a, fault);
+  if (!code && *what->hosts) code = hd_host_list(d, take_match, &m, fault); // they will
   if (code || a.others == 0) return code;
   for (uint32_t i = 0; i < a.count && !code; i++) {
     const struct hd_sql_value v[] = {HD_SQL_TEXT(what->name), HD_SQL_INTEGER(revision), HD_SQL_TEXT(a.hosts[i])};
@@ -226,7 +244,16 @@ int32_t hd_rollout_clear(struct hd_database *d, const char *name, const char *by
 struct listing {
   hd_rollout_fn *take;
   void *user;
+  const char *self;
 };
+
+static bool runs_here(const char *text, const char *host) {
+  struct hd_deployment *what = malloc(sizeof *what);
+  struct hd_fault fault;
+  bool here = what && hd_deployment_parse(text, what, &fault) == HADRON_OK && hd_deployment_here(what, host);
+  free(what);
+  return here;
+}
 
 static int32_t take_row(void *user, const struct hd_row *row, struct hd_fault *fault) {
   const struct listing *l = user;
@@ -235,13 +262,14 @@ static int32_t take_row(void *user, const struct hd_row *row, struct hd_fault *f
   hd_text_copy(r.host, sizeof r.host, hd_row_text(row, 3));
   hd_text_copy(r.command, sizeof r.command, hd_row_text(row, 4));
   hd_text_copy(r.who, sizeof r.who, hd_row_text(row, 5));
+  r.here = strstr(hd_row_text(row, 7), "\"hosts\":") && runs_here(hd_row_text(row, 7), l->self);
   return l->take(l->user, &r, fault);
 }
 
 int32_t hd_rollout_list(struct hd_database *d, const char *self, hd_rollout_fn *take, void *user, struct hd_fault *fault) {
-  struct listing l = {take, user};
+  struct listing l = {take, user, self};
   const struct hd_sql_value v = HD_SQL_TEXT(self);
-  return hd_database_rows(d, "SELECT v.name, v.revision, v.state, v.host, v.command, v.who, p.state FROM v_deployments v LEFT JOIN deployment_parties p "
+  return hd_database_rows(d, "SELECT v.name, v.revision, v.state, v.host, v.command, v.who, p.state, v.what FROM v_deployments v LEFT JOIN deployment_parties p "
                           "ON p.name = v.name AND p.revision = v.revision AND p.host = $1 WHERE v.state IN (1, 2) ORDER BY v.name, v.revision", &v, 1, take_row, &l, fault);
 }
 

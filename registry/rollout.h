@@ -93,6 +93,7 @@ int32_t hd_rollout_clear(struct hd_database *d, const char *name, const char *by
 struct hd_rollout_row {
   char name[HADRON_NAME_SIZE], host[HD_HOST_SIZE], command[32], who[64];
   uint32_t revision, state, asked;
+  bool here; // this host runs it without a section of its configuration
 };
 typedef int32_t hd_rollout_fn(void *user, const struct hd_rollout_row *row, struct hd_fault *fault);
 int32_t hd_rollout_list(struct hd_database *d, const char *self, hd_rollout_fn *take, void *user, struct hd_fault *fault);

@@ -32,7 +32,8 @@
   "\nIf no host runs there, the registry is changed, and the next start goes by it. Other hosts of the registry that run it are\n" \
   "asked first: it takes effect on all of them, or, with the reason, on none.\n"
 
-const char hd_enable_help[] = GATE_HELP COMMON_HELP "\nWith a VERSION that one becomes the live one, as by `hadron promote`.\n" NEXT_START;
+const char hd_enable_help[] = GATE_HELP COMMON_HELP "\nWith a VERSION that one becomes the live one, as by `hadron promote`. A registered strategy that neither the configuration nor a\n"
+    "deployment has is opened, with all instruments and a share of the account's cash; `hadron deploy` can say more.\n" NEXT_START;
 const char hd_disable_help[] = COMMON_HELP
     "\nA disabled deployment gets no ticks and decides nothing; its positions and orders stay as they are. With a VERSION that arm alone\n"
     "goes, canary or shadow; what it traded goes back to the live one.\n" NEXT_START;
@@ -53,6 +54,9 @@ const char hd_deploy_help[] = GATE_HELP COMMON_HELP
     "    warm = \"10m\", gate = 0,\n"
     "    guard = { errors = 0, latency_p99 = \"0\", drawdown = \"0\" },\n"
     "    governor = { time = \"0\", allocations = 0, errors = 0, watchdog = \"0\", over = 0, action = \"warn\" },\n"
+    "    -- only where the configuration has no section of this name; its seat is opened with them, also while the host runs:\n"
+    "    universe = { \"BTC*\" }, cash = \"10000\", size = \"1\", venue = \"sim\", risk = { position_max = 10 },\n"
+    "    hosts = { \"*\" },                             -- that run it; default: the one that is asked\n"
     "  }\n" NEXT_START;
 const char hd_ab_help[] =
     "  --split HOW      capital: each trades every instrument with its weight (default); instrument: each its own instruments\n"
@@ -266,7 +270,9 @@ static json_t *carry_out(const struct order *o, struct hd_registry *r, const str
   struct hd_database *d = hd_registry_database(r);
   json_t *hosts = NULL;
   if (hd_host_sweep(d, NULL, NULL, fault) || hd_rollout_clear(d, q->name, "command line", fault)) return NULL;
-  if (hd_deployment_plan(r, q, NULL, &room->base, &room->want, &revision.equals, fault)) return NULL;
+  struct hd_deployment_request here = *q;
+  if (!hd_session_is_section(&o->setup.config, q->name)) hd_session_host(&o->setup.config, here.host, sizeof here.host);
+  if (hd_deployment_plan(r, &here, NULL, &room->base, &room->want, &revision.equals, fault)) return NULL;
   json_t *lines = hd_deployment_changes(&room->base, &room->want);
   bool unchanged = *room->base.name && json_array_size(lines) == 0;
   if (!unchanged && store(o, r, q, room, &revision, &hosts, fault)) {

@@ -107,8 +107,8 @@ static void read_done(uv_work_t *work, int status) {
   a->away = a->fault.code != 0;
   for (uint32_t i = a->count; i < a->count + a->fresh; i++)
     if (!uses(a->d->c->options.session, a->rows[i].name))
-      hd_log_info("REGISTRY_VERSION", "%s@%s has been registered by %s; no deployment of this host uses it: name it in the configuration, or `hadron deploy` it", a->rows[i].name,
-                  a->rows[i].version, a->rows[i].who);
+      hd_log_info("REGISTRY_VERSION", "%s@%s has been registered by %s; no deployment of this host uses it; `hadron enable %s` or `hadron deploy FILE` opens it", a->rows[i].name,
+                  a->rows[i].version, a->rows[i].who, a->rows[i].name);
   a->count += a->fresh;
   a->fresh = 0;
   if (a->others) hd_hosting_poke(a->d);

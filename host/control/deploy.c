@@ -138,6 +138,7 @@ static void tell_end(const struct hd_task *t) {
 static void task_end(struct hd_task *t) {
   struct hd_control *c = t->d->c;
   hd_change_destroy(t->change);
+  if (t->founds && t->fault.code) hd_session_unfound(c->options.session, t->row);
   task_remove(t);
   tell_end(t);
   if (t->agreed && t->fault.code) take_back(t);
@@ -157,6 +158,7 @@ static int32_t settle_registry(struct hd_task *t, struct hd_fault *fault) {
   if (!t->asks && !t->follows)
     code = hd_revision_settle(db, t->want->name, t->revision.revision, good ? HD_REVISION_ACTIVE : HD_REVISION_FAILED, good ? NULL : t->fault.text, d->host, hd_clock_wall_ns(), fault);
   if (!code && good) hd_crash_point(HD_CRASH_CHANGE_ACTIVE);
+  if (!t->row) return code; // it never came so far
   bool behind = !good && (t->agreed || (t->follows && !t->asks)); // the others run it
   if (!code && (good || behind)) code = hd_host_runs(db, d->host, good ? t->want : &t->runs, good ? NULL : t->fault.text, fault);
   if (!code && t->asks && !t->hosts) t->hosts = hd_rollout_parties(db, t->want->name, t->revision.revision, fault);
@@ -223,7 +225,7 @@ static void report(struct hd_task *t) { uv_queue_work(t->d->c->options.loop, &t-
 static void stage_work(uv_work_t *work) {
   struct hd_task *t = work->data;
   struct hd_fault fault = {0};
-  if (task_outcome(t, hd_task_gate(t, &fault), &fault) == HADRON_OK) task_outcome(t, hd_change_stage(t->change, &fault), &fault);
+  if (!t->idle && task_outcome(t, hd_task_gate(t, &fault), &fault) == HADRON_OK) task_outcome(t, hd_change_stage(t->change, &fault), &fault);
 }
 
 static bool stopping(struct hd_task *t) {
@@ -235,7 +237,9 @@ static bool stopping(struct hd_task *t) {
 
 static void commit(struct hd_task *t) {
   struct hd_fault fault = {0};
-  if (!t->fault.code && !stopping(t) && task_outcome(t, hd_change_commit(t->change, &t->changed, &fault), &fault) == HADRON_OK) t->row->now = *t->want;
+  bool good = !t->fault.code && !stopping(t);
+  if (good && !t->idle) good = task_outcome(t, hd_change_commit(t->change, &t->changed, &fault), &fault) == HADRON_OK;
+  if (good) t->row->now = *t->want;
   settle(t);
 }
 
@@ -279,7 +283,7 @@ static void give_up(struct hd_deploying *d) {
 // hear of, not that there is nothing new.
 static int32_t look_at_file(struct hd_task *t, struct hd_fault *fault) {
   const struct hd_registry_add options = {.who = t->revision.who, .keep_rejection = true};
-  if (t->request.verb != HD_VERB_RELOAD || !*t->row->file) return HADRON_OK;
+  if (t->request.verb != HD_VERB_RELOAD || !t->row || !*t->row->file) return HADRON_OK;
   return hd_registry_add(t->d->registry, t->row->file, &options, NULL, NULL, fault);
 }
 
@@ -342,13 +346,44 @@ static void fail(struct hd_task *t) {
   else task_end(t); // no revision was made
 }
 
+// A strategy that the configuration does not have gets its seat first. What a section would say counts when a seat is founded. [io]
+static int32_t found(struct hd_task *t, struct hd_fault *fault) {
+  struct hd_session *s = t->d->c->options.session;
+  int32_t code = HADRON_OK;
+  if (!t->row && t->want->kind != HADRON_KIND_STRATEGY)
+    return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "deployment %s: expected a strategy, found a %s; it runs as a section of the configuration, from the next start", t->want->name,
+                        hd_kind_name(t->want->kind));
+  if (!t->row) {
+    if ((code = hd_session_own_row(s, t->want, &t->row, fault))) return code;
+    t->row->now.revision = 0; // until it runs
+  }
+  if (!t->row->own) return HADRON_OK;
+  if (hd_session_founded(s, t->want->name)) {
+    if (t->want->enabled && !hd_deployment_same_seat(&t->runs, t->want))
+      return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "deployment %s: its universe, venue, cash, size and risk are settled when its seat is opened; leave them as they are, or deploy it under another name, or "
+                          "while the host is down", t->want->name);
+    return HADRON_OK;
+  }
+  t->idle = !t->want->enabled;
+  if (t->idle) return HADRON_OK;
+  code = hd_session_own_again(t->row, t->want, s, fault);
+  if (!code) code = hd_session_found(s, t->row, t->plugins[0], fault);
+  t->founds = !code;
+  return code;
+}
+
+static int32_t create(struct hd_task *t, struct hd_fault *fault) {
+  int32_t code = found(t, fault);
+  return code || t->idle ? code : hd_change_create(t->d->c->options.session, t->want, t->plugins, &t->change, fault);
+}
+
 static void plan_done(uv_work_t *work, int status) {
   struct hd_task *t = work->data;
   struct hd_control *c = t->d->c;
   struct hd_fault fault = {0};
   (void)status;
   if (t->unchanged) task_end(t);
-  else if (t->fault.code || stopping(t) || task_outcome(t, hd_change_create(c->options.session, t->want, t->plugins, &t->change, &fault), &fault)) fail(t);
+  else if (t->fault.code || stopping(t) || task_outcome(t, create(t, &fault), &fault)) fail(t);
   else uv_queue_work(c->options.loop, &t->work, stage_work, stage_done);
 }
 
@@ -370,7 +405,7 @@ static struct hd_task *task_create(struct hd_control *c, struct hd_session_deplo
   t->start_ns = hd_clock_monotonic_ns();
   t->work.data = t;
   t->row = row;
-  t->runs = row->now;
+  if (row && (!row->own || row->now.revision)) t->runs = row->now;
   return t;
 }
 
@@ -391,12 +426,23 @@ int32_t hd_task_follow(struct hd_control *c, const struct hd_rollout_row *row, s
   return code;
 }
 
+// What a strategy begins with whose deployment does not say it: this host, and as much cash as each of those that trade would have if it were
+// one of them. The account's money does not grow by it: limits of the account hold for all together.
+static void offer_seat(struct hd_task *t) {
+  const struct hd_session *s = t->d->c->options.session;
+  uint32_t trading = 1;
+  for (uint32_t i = 0; i < s->arm_count; i++) trading += s->arms[i].home == s->arms[i].id && s->arms[i].occupant && s->arms[i].role == HD_ROLE_LIVE;
+  hd_text_copy(t->request.host, sizeof t->request.host, t->d->host);
+  t->request.cash.micros = s->config->cash.micros / trading;
+}
+
 // request: moved. Nobody waits for it if asker is 0. [io]
 int32_t hd_task_start(struct hd_control *c, struct hd_deployment_request *request, const char *who, uint64_t asker, struct hd_fault *fault) {
   struct hd_task *t = task_create(c, hd_session_deployed(c->options.session, request->name), asker);
   if (!t) return hd_fault_set(fault, HADRON_ERR_MEMORY, "deployment %s: out of memory", request->name);
   t->request = *request;
   memset(request, 0, sizeof *request);
+  if (!t->row || t->row->own) offer_seat(t);
   hd_text_copy(t->revision.who, sizeof t->revision.who, who);
   hd_text_copy(t->revision.host, sizeof t->revision.host, t->d->host);
   hd_text_copy(t->revision.command, sizeof t->revision.command, hd_deployment_verb_name(t->request.verb));
@@ -414,9 +460,13 @@ static int32_t check_start(struct hd_control *c, const struct hd_deployment_requ
   if (row && row->fixed)
     return hd_fault_set(fault, HADRON_ERR_STATE, "%s: strategies.%s has a role in the configuration that is not live: it is no deployment; leave `role` out and deploy it as a shadow or canary",
                         hd_deployment_verb_name(q->verb), q->name);
-  if (!row)
-    return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "%s: this host's configuration has no strategy \"%s\", nor a venue, service or allocator of this name; a deployment takes its universe, cash and risk from "
-                        "strategies.%s", hd_deployment_verb_name(q->verb), q->name, q->name);
+  bool opens = q->verb == HD_VERB_DEPLOY || q->verb == HD_VERB_ENABLE;
+  if (!row && opens && hd_session_is_section(c->options.session->config, q->name))
+    return hd_fault_set(fault, HADRON_ERR_STATE, "%s: the configuration has a section \"%s\" that does not run (enabled = false); switch it on there and start again, or deploy under another name",
+                        hd_deployment_verb_name(q->verb), q->name);
+  if (!row && !opens)
+    return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "%s: this host runs no strategy \"%s\", nor a venue, service or allocator of this name; `hadron enable %s` opens a registered strategy, `hadron deploy FILE` "
+                        "any deployment", hd_deployment_verb_name(q->verb), q->name, q->name);
   if (hd_task_find(c->deploying, q->name))
     return hd_fault_set(fault, HADRON_ERR_STATE, "%s: another change of %s is under way; ask again when it is done", hd_deployment_verb_name(q->verb), q->name);
   return HADRON_OK;

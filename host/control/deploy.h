@@ -25,6 +25,8 @@ struct hd_task {
   bool follows;                        // another host's, or one that came about without this host
   bool waits;                          // staged and reported; what comes of it is heard from the registry
   bool agreed;                         // the registry has said that it is active
+  bool founds;                         // its seat is founded by it; the configuration has no section
+  bool idle;                           // nothing changes here: it is disabled and has no seat
   json_t *hosts;                       // who agreed; owned
   json_t *lines;                       // what changes
   struct hd_change *change;

@@ -36,6 +36,7 @@ struct hd_hosting {
   bool working, again, closed, away, back;
   uint32_t others;                // running hosts besides this one
   int64_t next_ns;                // monotonic
+  int64_t open_ns;                // monotonic: not before, what has no row here is tried again
   struct concern concerns[TASKS_MAX];
   struct concern untold[TASKS_MAX]; // made here, and the registry has not heard
   uint32_t concern_count, untold_count;
@@ -160,7 +161,7 @@ static bool untold(const struct hd_hosting *h, const struct hd_rollout_row *row,
 static void follow(struct hd_hosting *h, const struct hd_rollout_row *row, struct hd_session_deployed *here) {
   struct hd_fault fault = {0};
   int64_t now_ns = hd_clock_monotonic_ns();
-  if (row->state == HD_REVISION_ACTIVE) { // once more, later and later
+  if (row->state == HD_REVISION_ACTIVE && here) { // once more, later and later
     if (now_ns < here->follow_ns) return;
     uint32_t times = here->follow_tries < 6 ? here->follow_tries++ : 6;
     here->follow_ns = now_ns + (FOLLOW_NS << times < FOLLOW_MAX_NS ? FOLLOW_NS << times : FOLLOW_MAX_NS);
@@ -171,8 +172,13 @@ static void follow(struct hd_hosting *h, const struct hd_rollout_row *row, struc
 
 static void consider(struct hd_hosting *h, const struct hd_rollout_row *row) {
   struct hd_session_deployed *here = hd_session_deployed(h->d->c->options.session, row->name);
-  if (!here || !hd_session_reports(here) || hd_task_find(h->d, row->name)) return;
+  bool ours = here ? hd_session_reports(here) : row->here && !hd_session_is_section(h->d->c->options.session->config, row->name);
+  if (!ours || hd_task_find(h->d, row->name)) return;
   if (row->state == HD_REVISION_PENDING && row->asked == HD_PARTY_ASKED) follow(h, row, here);
+  else if (!here || (here->own && !here->now.revision)) { // it came about while this host was away
+    if (row->state == HD_REVISION_ACTIVE && row->here && (here || hd_clock_monotonic_ns() >= h->open_ns)) follow(h, row, here);
+    if (!here) h->open_ns = hd_clock_monotonic_ns() + FOLLOW_NS;
+  }
   else if (row->state == HD_REVISION_ACTIVE && here->now.revision && here->now.revision != row->revision) follow(h, row, here);
   else if (row->state == HD_REVISION_ACTIVE && here->follow_tries) { // what it could not follow is not asked for any more
     here->follow_ns = 0, here->follow_tries = 0;

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "runtime/change_internal.h"
+#include "runtime/session_deploy.h"
 
 // ---- who sits where afterwards ---------------------------------------------------------------------------------------------------------
 
@@ -555,6 +556,7 @@ void hd_change_settle(struct hd_change *c, struct hd_fault *fault) {
 
 int32_t hd_change_commit(struct hd_change *c, struct hd_changed *out, struct hd_fault *fault) {
   HD_ASSERT(!c->committed);
+  bool wants_new = !c->part && c->want.arm_count && !c->home->occupant && hd_session_wants_new(c->s, c->home);
   if (c->part) {
     *out = (struct hd_changed){.swapped = 1};
     return hd_part_commit(c->part, c->want.revision, &out->pause_ns, fault);
@@ -563,6 +565,7 @@ int32_t hd_change_commit(struct hd_change *c, struct hd_changed *out, struct hd_
   if (!code) code = hd_change_meet(c, fault);
   if (code) return code;
   hd_crash_point(HD_CRASH_CHANGE_EXCHANGED);
+  if (wants_new) hd_session_subscribe_new(c->s, c->home);
   hd_change_settle(c, fault);
   hd_crash_point(HD_CRASH_CHANGE_SETTLED);
   hand_in(c, out);

@@ -4,8 +4,8 @@
 #include "runtime/governor.h"
 #include "runtime/session_internal.h"
 
-int32_t hd_seats_make(struct hd_session *s, struct hd_session_arm *arm, struct hd_fault *fault) {
-  bool universe = hd_plugin_scope(arm->occupant->plugin) == HADRON_SCOPE_UNIVERSE;
+int32_t hd_seats_make(struct hd_session *s, struct hd_session_arm *arm, const struct hd_plugin *plugin, struct hd_fault *fault) {
+  bool universe = hd_plugin_scope(plugin) == HADRON_SCOPE_UNIVERSE;
   arm->seat_count = universe ? 1 : arm->instrument_count;
   arm->seats = calloc(arm->seat_count, sizeof *arm->seats);
   if (!arm->seats) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%u seats of %s: out of memory", arm->seat_count, arm->config->base.name);

@@ -229,7 +229,7 @@ static int32_t resolve_own(struct hd_session *s, const struct hd_revision *r, co
   return code;
 }
 
-static int32_t resolve_pending(struct hd_session *s, const char *name, const char *host, struct hd_fault *fault) {
+int32_t hd_session_resolve(struct hd_session *s, const char *name, const char *host, struct hd_fault *fault) {
   struct under_way u = {.host = host, .name = name};
   struct hd_database *d = hd_registry_database(s->options.registry);
   int32_t code = hd_revision_list(d, name, HD_REVISION_PENDING, take_under_way, &u, fault);
@@ -342,7 +342,7 @@ static bool is_registered(struct hd_registry *r, const struct hd_plugin *plugin)
   return hd_registry_find_digest(r, plugin->digest, &v, &fault) == HADRON_OK && strcmp(v.name, plugin->manifest.name) == 0;
 }
 
-static int32_t new_row(struct hd_session *s, struct hd_session_deployed **out, struct hd_fault *fault) {
+int32_t hd_session_new_row(struct hd_session *s, struct hd_session_deployed **out, struct hd_fault *fault) {
   struct hd_session_deployed **grown = realloc(s->deployed, (s->deployed_count + 1) * sizeof *grown);
   struct hd_session_deployed *row = calloc(1, sizeof *row);
   if (grown) s->deployed = grown;
@@ -360,7 +360,7 @@ static int32_t settle_row(struct hd_session *s, struct hd_session_deployed *row,
   char host[64];
   if (row->fixed || !is_registered(r, *plugin)) return HADRON_OK;
   hd_session_host(s->config, host, sizeof host);
-  int32_t code = resolve_pending(s, row->now.name, host, fault);
+  int32_t code = hd_session_resolve(s, row->now.name, host, fault);
   if (!code) code = choose(s, row, host, fault);
   if (!code && row->now.kind == HADRON_KIND_STRATEGY) code = hd_session_spare(s, &row->now, host, fault);
   if (!code && memcmp((*plugin)->digest, row->now.arms[0].digest, 32) != 0) code = hd_session_open_artifact(r, &row->now, 0, plugin, fault);
@@ -371,7 +371,7 @@ static int32_t recorded_strategy(struct hd_session *s, const struct hd_config_st
                                  struct hd_fault *fault) {
   struct hd_session_deployed *row = NULL;
   bool deployed = false;
-  int32_t code = new_row(s, &row, fault);
+  int32_t code = hd_session_new_row(s, &row, fault);
   if (!code) code = hd_session_recorded_strategy(s, c->base.name, plugin, row, &deployed, fault);
   if (!code && deployed) *as = &row->now;
   return code;
@@ -386,7 +386,7 @@ int32_t hd_session_strategy(struct hd_session *s, const struct hd_config_strateg
   if (s->options.recorded) return recorded_strategy(s, c, plugin, as, fault);
   if (!from.registry || !s->options.versions) return hd_session_load(s, &c->base, HADRON_KIND_STRATEGY, plugin, fault);
   int32_t code = hd_session_load_plugin(&from, &c->base, HADRON_KIND_STRATEGY, file, plugin, fault);
-  if (!code) code = new_row(s, &row, fault);
+  if (!code) code = hd_session_new_row(s, &row, fault);
   if (!code) {
     hd_text_copy(row->file, sizeof row->file, file);
     from_section(&row->now, c, *plugin);
@@ -413,7 +413,7 @@ int32_t hd_session_part(struct hd_session *s, const struct hd_config_plugin *c, 
   int32_t code = hd_session_load_plugin(&from, c, kind, file, plugin, fault);
   if (!code && !*plugin) code = hd_fault_set(fault, HADRON_ERR_PERMISSION, "plugin \"%s\" is not in the registry, and registry.policy is require; `hadron registry add` it first", c->plugin);
   if (!code && from.registry && s->options.versions && !named_like_a_strategy(s->config, c->name) && !hd_session_deployed(s, c->name)) {
-    code = new_row(s, &row, fault);
+    code = hd_session_new_row(s, &row, fault);
     if (!code) {
       hd_text_copy(row->file, sizeof row->file, file);
       hd_deployment_init(&row->now, c->name, (*plugin)->manifest.name);

@@ -19,6 +19,7 @@ struct hd_session_deployed {
   struct hd_deployment now;       // what runs; revision 0: nothing that the registry knows of
   char file[HD_PLUGIN_PATH_SIZE]; // that the section names; "": a version of the registry
   bool fixed;                     // its section's role is not live: it is no deployment
+  struct hd_config_strategy *own; // the deployment brings it: the configuration has no section; owned, NULL: it has
   bool apart;                     // other hosts run another plugin by this name: this one runs its own, and is no part of it
   int64_t follow_ns;              // monotonic: not before, after a revision that could not be followed; [io]
   uint32_t follow_tries;
@@ -41,6 +42,23 @@ int32_t hd_session_host_reports(struct hd_session *s, struct hd_fault *fault);
 void hd_session_host_end(struct hd_session *s);
 // Does the registry hear what this host runs of it?
 bool hd_session_reports(const struct hd_session_deployed *row);
+
+// session_own.c: strategies that the configuration has no section for.
+int32_t hd_session_own_rows(struct hd_session *s, struct hd_fault *fault);  // at the start: those that the registry says run here
+int32_t hd_session_own_row(struct hd_session *s, const struct hd_deployment *d, struct hd_session_deployed **out, struct hd_fault *fault);
+int32_t hd_session_own_again(struct hd_session_deployed *row, const struct hd_deployment *d, struct hd_session *s, struct hd_fault *fault); // no seat is founded
+bool hd_session_is_section(const struct hd_config *config, const char *name); // of whatever kind
+// Has it a seat with a book?
+bool hd_session_founded(const struct hd_session *s, const char *name);
+// Founds the seat of a deployment, empty, with a book; a change sets somebody down in it. unfound: nobody came. [io]
+int32_t hd_session_found(struct hd_session *s, struct hd_session_deployed *row, const struct hd_plugin *plugin, struct hd_fault *fault);
+void hd_session_unfound(struct hd_session *s, struct hd_session_deployed *row);
+// Ticks of instruments that nobody has asked for so far are asked for once somebody sits who wants them. [io]
+bool hd_session_wants_new(const struct hd_session *s, const struct hd_session_arm *seat);
+void hd_session_subscribe_new(struct hd_session *s, const struct hd_session_arm *seat);
+// session_deploy.c
+int32_t hd_session_new_row(struct hd_session *s, struct hd_session_deployed **out, struct hd_fault *fault);
+int32_t hd_session_resolve(struct hd_session *s, const char *name, const char *host, struct hd_fault *fault); // changes that were under way
 
 // Where plugins come from.
 struct hd_session_plugins {

@@ -53,8 +53,12 @@ void hd_session_free_strategies(struct hd_session *s);
 
 // occupant.c: seats and who sits there.
 static inline uint32_t hd_plugin_scope(const struct hd_plugin *plugin) { return ((const struct hadron_strategy_api *)plugin->api)->scope; }
-// Makes the seats of an arm, for instances of its occupant's scope, empty and on their shards. [control]
-int32_t hd_seats_make(struct hd_session *s, struct hd_session_arm *arm, struct hd_fault *fault);
+// Makes the seats of an arm, for instances of the plugin's scope, empty and on their shards. [control]
+int32_t hd_seats_make(struct hd_session *s, struct hd_session_arm *arm, const struct hd_plugin *plugin, struct hd_fault *fault);
+// The instruments of an arm, by its section.
+int32_t hd_session_universe(struct hd_session *s, struct hd_session_arm *arm, struct hd_fault *fault);
+// Where the orders of a section go; 0: the instrument's own venue, or there is none of this name.
+uint16_t hd_session_order_venue(const struct hd_session *s, const char *name);
 // as: what the deployment puts on top of the configuration's parameters; may be NULL. NULL: no memory.
 struct hd_occupant *hd_occupant_create(const struct hd_plugin *plugin, const struct hd_deployment_arm *as, uint32_t shards);
 // Makes the instances and gives them their parameters; places[i]: the seat of instance i, or a place beside the engine. [any]

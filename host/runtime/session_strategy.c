@@ -42,13 +42,15 @@ static bool wanted(const struct hd_config_strategy *c, const char *name) {
   return false;
 }
 
-static int32_t choose_universe(struct hd_session *s, struct hd_session_arm *arm, struct hd_fault *fault) {
+int32_t hd_session_universe(struct hd_session *s, struct hd_session_arm *arm, struct hd_fault *fault) {
   const struct hd_instruments *t = &s->pipeline.instruments;
   arm->instruments = calloc(t->count + 1, sizeof *arm->instruments);
   if (!arm->instruments) return hd_fault_set(fault, HADRON_ERR_MEMORY, "universe of %s: out of memory", arm->config->base.name);
   for (uint32_t id = 1; id <= t->count; id++)
     if (!t->rows[id].retired && wanted(arm->config, t->rows[id].name)) arm->instruments[arm->instrument_count++] = id;
   if (arm->instrument_count > 0) return HADRON_OK;
+  if (arm->config->base.line == 0)
+    return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "deployment %s: its universe matches none of the %u instruments; name them, or leave `universe` out for all", arm->config->base.name, t->count);
   return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: strategy %s: its universe matches none of the %u instruments; name them, or leave `universe` out for all",
                       s->config->path, arm->config->base.line, arm->config->base.name, t->count);
 }
@@ -79,7 +81,7 @@ static int32_t assign_shards(struct hd_session *s) {
 
 // ---- arms ------------------------------------------------------------------------------------------------------------------------
 
-static uint16_t order_venue(const struct hd_session *s, const char *name) {
+uint16_t hd_session_order_venue(const struct hd_session *s, const char *name) {
   if (s->orders_to) return s->orders_to->number;
   for (uint32_t i = 0; *name && i < s->venue_count; i++)
     if (strcmp(s->venues[i].name, name) == 0) return s->venues[i].number;
@@ -88,7 +90,7 @@ static uint16_t order_venue(const struct hd_session *s, const char *name) {
 
 static int32_t open_arm(struct hd_session *s, struct hd_session_arm *arm, struct hadron_money share, struct hd_fault *fault) {
   const struct hd_config_strategy *c = arm->config;
-  struct hd_arm row = {.id = arm->id, .role = c->role, .weight = arm->weight, .venue = order_venue(s, c->venue), .size = c->size};
+  struct hd_arm row = {.id = arm->id, .role = c->role, .weight = arm->weight, .venue = hd_session_order_venue(s, c->venue), .size = c->size};
   hd_text_copy(row.name, sizeof row.name, c->base.name);
   if (*c->venue && !row.venue)
     return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: strategy %s: venue: there is no venue \"%s\" in `venues`", s->config->path, c->base.line, row.name, c->venue);
@@ -98,13 +100,37 @@ static int32_t open_arm(struct hd_session *s, struct hd_session_arm *arm, struct
   if (code) return hd_fault_set(fault, code, "%s:%d: strategy %s: %s", s->config->path, c->base.line, row.name, hadron_error_text(code));
   if (c->role == HD_ROLE_SHADOW && (code = hd_session_shadow(s, arm->id, fault))) return code;
   s->pipeline.risk.strategy[arm->id] = c->risk;
-  if ((code = hd_seats_make(s, arm, fault))) return code;
+  if ((code = hd_seats_make(s, arm, plugin, fault))) return code;
   for (uint32_t i = 0; !code && i < arm->seat_count; i++) code = hd_engine_add(arm->seats[i].engine, &arm->seats[i]);
   if (code) return hd_fault_set(fault, code, "%s: %s", row.name, hadron_error_text(code));
   code = hd_occupant_fill(s, arm, arm->seats, arm->occupant, fault);
   if (!code) code = hd_occupant_start(arm->occupant, fault);
   if (!code) hd_session_fence_crashed(s, arm);
   return code ? hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->base.line) : HADRON_OK;
+}
+
+// Deployments that the configuration has no section for. One that is disabled has a seat too: its book goes on.
+static int32_t own_arms(struct hd_session *s, struct hd_fault *fault) {
+  int32_t code = hd_session_own_rows(s, fault);
+  for (uint32_t i = 0; i < s->deployed_count && !code; i++) {
+    struct hd_session_deployed *row = s->deployed[i];
+    const struct hd_plugin *plugin;
+    if (!row->own) continue;
+    if (s->arm_count == s->arm_max)
+      return hd_fault_set(fault, HADRON_ERR_FULL, "deployment %s: all %u seats of the session are taken; `hadron disable %s` before the start", row->now.name, s->arm_max, row->now.name);
+    if ((code = hd_session_open_artifact(s->options.registry, &row->now, 0, &plugin, fault)))
+      return hd_fault_prefix(fault, "the configuration has no section for it, and the registry says that it runs here (`hadron disable %s` if it shall not): ", row->now.name);
+    struct hd_session_arm *arm = &s->arms[s->arm_count++];
+    arm->config = row->own;
+    arm->id = arm->home = s->arm_count;
+    arm->role = HD_ROLE_LIVE;
+    arm->weight = row->now.arms[0].weight;
+    arm->revision = row->now.revision;
+    if (!(arm->occupant = hd_occupant_create(plugin, row->now.arms, s->config->shards))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "strategy %s: out of memory", row->now.name);
+    arm->occupant->budget = row->now.budget;
+    code = hd_session_universe(s, arm, fault);
+  }
+  return code;
 }
 
 int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault) {
@@ -130,11 +156,13 @@ int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault) {
     if (!(arm->occupant = hd_occupant_create(plugin, as ? as->arms : NULL, s->config->shards)))
       return hd_fault_set(fault, HADRON_ERR_MEMORY, "strategy %s: out of memory", arm->config->base.name);
     arm->occupant->budget = as ? as->budget : arm->config->budget;
-    if ((code = choose_universe(s, arm, fault))) return code;
+    if ((code = hd_session_universe(s, arm, fault))) return code;
   }
+  uint32_t sections = s->arm_count;
+  if ((code = own_arms(s, fault))) return code;
   if ((code = assign_shards(s))) return hd_fault_set(fault, code, "shards: out of memory");
   uint32_t trading = 0; // a shadow has as much as they have, and it is not theirs
-  for (uint32_t i = 0; i < s->arm_count; i++) trading += s->arms[i].config->role != HD_ROLE_SHADOW;
+  for (uint32_t i = 0; i < sections; i++) trading += s->arms[i].config->role != HD_ROLE_SHADOW;
   struct hadron_money share = {c->cash.micros / (trading ? trading : 1)};
   for (uint32_t i = 0; i < s->arm_count; i++)
     if ((code = open_arm(s, &s->arms[i], share, fault))) return code;
@@ -152,7 +180,10 @@ void hd_session_free_strategies(struct hd_session *s) {
   free(s->arms);
   s->arms = NULL;
   s->arm_count = 0;
-  for (uint32_t i = 0; i < s->deployed_count; i++) free(s->deployed[i]);
+  for (uint32_t i = 0; i < s->deployed_count; i++) {
+    free(s->deployed[i]->own);
+    free(s->deployed[i]);
+  }
   free(s->deployed);
   s->deployed = NULL;
   s->deployed_count = 0;

@@ -465,6 +465,46 @@ def check_arrival(world):
         b.stop()
 
 
+def check_strategy_without_a_section(world):
+    """A deployment that names its hosts is opened on them all, or on none; a host that starts later, and one that was away, have it too."""
+    with world() as w:
+        a, b = w.pair()
+        c = w.host("c", OTHER)
+        for host in (a, b, c):
+            host.write("own.lua", 'return { name = "own", plugin = "turns", hosts = { "*" }, cash = "1000", arms = { { version = "1.1.0" } } }\n')
+            host.write("here.lua", 'return { name = "here", plugin = "turns", arms = { { version = "1.1.0" } } }\n')
+        done = a.ask("deploy", "own.lua")
+        assert {h["host"] for h in done["hosts"]} == {a.id(), b.id()}, done
+        assert a.live("own") == ["1.1.0"]
+        until("b has opened it", lambda: b.live("own") == ["1.1.0"])
+        assert a.ask("deploy", "here.lua")["changed"]  # without `hosts`: where it was asked for
+        assert a.live("here") == ["1.1.0"] and b.live("here") == [], b.strategies()
+        c.launch()
+        until("c refuses, it does not have the artifact", lambda: c.process.poll() is not None)
+        assert "own" in c.text("err") and "hadron disable own" in c.text("err"), c.text("err")
+        c.add("1.1.0")
+        c.start()
+        assert c.live("own") == ["1.1.0"] and c.live("here") == []
+        until("they know each other", lambda: all(h.ask("status")["registry"]["others"] == 2 for h in (a, b, c)))
+        c.add("1.2.0")
+        assert len(b.ask("promote", "own@1.2.0")["hosts"]) == 3
+        until("all run it", lambda: a.live("own") == b.live("own") == c.live("own") == ["1.2.0"])
+        # one of them cannot open the next: none does
+        b.write("still.lua", STILL)
+        b.ask("registry", "add", "still.lua", "--config", "small.lua")
+        c.ask("registry", "add", "still.lua", "--config", "small.lua")
+        b.write("next.lua", 'return { name = "next", plugin = "still", hosts = { "*" }, arms = { { version = "1.0.0" } } }\n')
+        words = b.refused("deploy", "next.lua")
+        assert a.id() in words, words
+        assert a.live("next") == b.live("next") == c.live("next") == []
+        a.ask("registry", "add", "still.lua", "--config", "small.lua")
+        b.ask("deploy", "next.lua")
+        until("all run it", lambda: a.live("next") == b.live("next") == c.live("next") == ["1.0.0"])
+        until("nobody drifts", lambda: a.ask("status")["registry"]["drift"] == 0)
+        for host in (a, b, c):
+            host.stop()
+
+
 def check_registry_away():
     """The database goes away and comes back: what runs goes on, an alert says so, what was changed meanwhile is caught up with."""
     if not POSTGRES:
