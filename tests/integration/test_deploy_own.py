@@ -160,6 +160,7 @@ def check_deploy(threads, shards):
         # a version that arrives does what it says
         host.add("1.1.0")
         until("it came as a shadow", lambda: ("1.1.0", "shadow") in host.seats("mine"))
+        until("that is done", lambda: not host.ask("status")["changes"])
         # the same file again changes what it says, and the seat is settled
         host.write("e.lua", DEPLOY % ("mine", 'universe = { "SIM01" }, cash = "2000",'))
         assert "settled when its seat is opened" in host.refusal("deploy", "e.lua")

@@ -198,6 +198,8 @@ class Host:
         return self
 
     def command(self, *words):
+        if words[0] in ("promote", "rollback", "disable", "enable", "deploy") and self.process and self.process.poll() is None:
+            until("the change before has ended here", lambda: not self.ask("status")["changes"])
         return subprocess.run([HADRON, *words], cwd=self.directory, capture_output=True, text=True, timeout=WAIT_S)
 
     def ask(self, *words):
