@@ -84,13 +84,15 @@ class Venue:
         self.listener.setblocking(False)
         self.mid = {symbol: 100_00 + 1000 * i for i, symbol in enumerate(SYMBOLS)}  # cents
         self.sequence = int(time.time() * 1000) * 1000
-        self.frozen, self.refuse_until, self.faults = False, 0.0, {}
+        self.frozen, self.refuse_until, self.faults, self.mix = False, 0.0, {}, {}
         self.selector.register(self.listener, selectors.EVENT_READ)
         self.selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
         print(self.listener.getsockname()[1], flush=True)
 
     def fault(self, name, chance):
-        happens = not self.frozen and self.random.random() < chance
+        """Each seed has its own mix: some faults never come, some come often."""
+        factor = self.mix.setdefault(name, self.random.choice((0, 1, 1, 5)))
+        happens = not self.frozen and self.random.random() < chance * factor
         if happens:
             self.faults[name] = self.faults.get(name, 0) + 1
         return happens
