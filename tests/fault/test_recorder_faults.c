@@ -141,9 +141,8 @@ static void ten_minutes_without_a_server(void **state) {
     hd_journal_retain(scene.journal, UINT64_MAX, &deleted, NULL); // the host would let everything go
   }
   assert_in_range(scene.now_ns - begin, 590 * SECOND, 610 * SECOND);
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  assert_true(memory() - before < 8 << 20);
-#endif
+  const char *sanitizer = getenv("HADRON_SANITIZE"); // keeps what is freed
+  if (!sanitizer || !sanitizer[0]) assert_true(memory() - before < 8 << 20);
   assert_true(metric(&scene, "recorder_lag_ms") >= 590000);
   assert_true(metric(&scene, "recorder_lag_bytes") > (int64_t)made * 64);
   assert_true(scene.service.errors >= 1); // a person has been told, long since
