@@ -243,6 +243,15 @@ static json_t *host_object(const struct hd_control *c) {
                    "killed", c->view.killed, "kill_reason", c->kill_why);
 }
 
+// Where it is, and how its disk does. state: good; full: new orders are refused; failed: the host is about to stop.
+static json_t *journal_object(const struct hd_session *s) {
+  if (!s->journal) return json_null();
+  struct hd_journal_health h;
+  hd_journal_health(s->journal, &h);
+  return json_pack("{s:s, s:o, s:o, s:f, s:f}", "state", h.failed ? "failed" : h.starved ? "full" : "good", "position", count(hd_journal_end(s->journal)), "flushes",
+                   count(h.flushes), "flush_ms_max", (double)h.flush_ns_max / 1e6, "flushing_ms", (double)h.flushing_ns / 1e6);
+}
+
 // How this run began: what it was made of.
 static json_t *recovered_object(const struct hd_session *s) {
   const struct hd_recovered *r = hd_session_recovered(s);
@@ -279,6 +288,7 @@ json_t *hd_show_status(struct hd_control *c, const json_t *request, uint32_t uid
   json_object_set_new(status, "lanes", lane_object(c));
   json_object_set_new(status, "latency", latency_rows(c));
   json_object_set_new(status, "recorder", recorder_object(c));
+  json_object_set_new(status, "journal", journal_object(c->options.session));
   json_object_set_new(status, "limits", limit_object(&c->view.limits));
   json_t *changes = hd_deploying_status(c);
   if (changes) json_object_set_new(status, "changes", changes);

@@ -65,12 +65,12 @@ static inline uint32_t hd_segment_state_crc(const struct hd_segment_state *s) {
 }
 
 // An offset that checks itself, CRC-32C in the high half: a mixture of two marks, as a cut may leave it, is none.
-static inline uint64_t hd_mark_make(uint64_t offset) {
+static inline uint64_t hd_offset_mark_make(uint64_t offset) {
   uint32_t low = (uint32_t)offset;
   return (uint64_t)hd_crc32c(0, &low, sizeof low) << 32 | low;
 }
-static inline bool hd_mark_read(uint64_t mark, uint64_t *offset) {
-  if (!mark || mark != hd_mark_make(mark & 0xffffffffu)) return false;
+static inline bool hd_offset_mark_read(uint64_t mark, uint64_t *offset) {
+  if (!mark || mark != hd_offset_mark_make(mark & 0xffffffffu)) return false;
   *offset = mark & 0xffffffffu;
   return true;
 }

@@ -148,7 +148,7 @@ bool hd_journal_broken(const struct hd_journal *j) { return atomic_load_explicit
 static void durable_mark(struct hd_segment *s, uint64_t to, bool complete) {
   struct hd_segment_state *state = hd_segment_state(s);
   if (!state || (to < s->marked + DURABLE_STEP && !complete && s->marked)) return;
-  __atomic_store_n(&state->durable, hd_mark_make(to), __ATOMIC_RELEASE);
+  __atomic_store_n(&state->durable, hd_offset_mark_make(to), __ATOMIC_RELEASE);
   s->marked = to;
 }
 

@@ -90,7 +90,7 @@ static void state_end(struct hd_journal *j, bool flushed) {
   struct hd_segment_state *state = hd_segment_state(s);
   uint64_t sealed = atomic_load(&s->sealed);
   if (!state || !flushed) return;
-  __atomic_store_n(&state->clean, hd_mark_make(sealed ? sealed : (atomic_load(&s->reserved) & 0xffffffffu) * 8), __ATOMIC_RELEASE);
+  __atomic_store_n(&state->clean, hd_offset_mark_make(sealed ? sealed : (atomic_load(&s->reserved) & 0xffffffffu) * 8), __ATOMIC_RELEASE);
   if (j->durability == HD_JOURNAL_FSYNC) (void)hd_disk_sync(j->disk, s->file); // lost: the next start looks closer, no more
 }
 

@@ -201,7 +201,7 @@ static bool state_lossy(const struct hd_journal *j, const struct hd_segment_head
   static const uint8_t none[16];
   uint64_t clean;
   if (!h->minor || (!state->crc && memcmp(state->boot, none, sizeof none) == 0)) return false;
-  if (state->flags & HD_SEGMENT_FSYNC && hd_mark_read(state->clean, &clean)) return false;
+  if (state->flags & HD_SEGMENT_FSYNC && hd_offset_mark_read(state->clean, &clean)) return false;
   return state->crc != hd_segment_state_crc(state) || memcmp(state->boot, j->boot, sizeof none) != 0 || memcmp(state->boot, none, sizeof none) == 0;
 }
 
@@ -211,8 +211,8 @@ static void walk_state(struct walk *w) {
   if (!state) return; // format 1.0 knows nothing: all damage is damage
   const struct hd_segment_header *h = (const void *)w->segment->base;
   uint64_t durable = 0, clean = 0;
-  if (!hd_mark_read(state->durable, &durable)) state->durable = 0; // none, or torn
-  if (!hd_mark_read(state->clean, &clean)) state->clean = 0;
+  if (!hd_offset_mark_read(state->durable, &durable)) state->durable = 0; // none, or torn
+  if (!hd_offset_mark_read(state->clean, &clean)) state->clean = 0;
   if (durable >= w->offset && durable <= w->segment->capacity) w->durable = durable;
   w->lossy = state_lossy(w->j, h, state);
   if (!w->lossy && clean >= w->offset && clean <= w->segment->capacity) w->clean = clean; // else it may speak of bytes that are lost
@@ -349,7 +349,7 @@ static int32_t segments_survey(struct hd_journal *j, const uint64_t *list, uint6
     seen = true;
     out->first = i;
     if (!flushed) out->last = i; // it may have been flushed itself; those behind it were not
-    flushed |= !h.minor || (hd_mark_read(state.durable, &durable) && durable > h.header_bytes);
+    flushed |= !h.minor || (hd_offset_mark_read(state.durable, &durable) && durable > h.header_bytes);
     if (h.chained == 1 && !(kernel && h.created_ns > newest_ns - WRITTEN_BACK_NS)) break;
   }
   return HADRON_OK;

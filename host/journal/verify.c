@@ -177,8 +177,8 @@ static int32_t state_check(struct verify *v, const struct hd_look *l) {
   memcpy(&state, l->base + HD_SEGMENT_STATE_OFFSET, sizeof state);
   bool unset = !state.crc && !state.flags && memcmp(state.boot, (const uint8_t[16]){0}, sizeof state.boot) == 0; // of a copy
   const struct { const char *name; size_t offset; bool good; uint64_t found; } fields[] = {
-      {"the mark of what is durable", offsetof(struct hd_segment_state, durable), !state.durable || hd_mark_read(state.durable, &durable), state.durable},
-      {"the mark of a clean end", offsetof(struct hd_segment_state, clean), !state.clean || hd_mark_read(state.clean, &clean), state.clean},
+      {"the mark of what is durable", offsetof(struct hd_segment_state, durable), !state.durable || hd_offset_mark_read(state.durable, &durable), state.durable},
+      {"the mark of a clean end", offsetof(struct hd_segment_state, clean), !state.clean || hd_offset_mark_read(state.clean, &clean), state.clean},
       {"the CRC of the boot's identity", offsetof(struct hd_segment_state, crc), unset || state.crc == hd_segment_state_crc(&state), state.crc},
   };
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
@@ -193,7 +193,7 @@ static int32_t clean_check(struct verify *v, const struct hd_look *l, const stru
   struct hd_segment_state state;
   uint64_t clean;
   memcpy(&state, l->base + HD_SEGMENT_STATE_OFFSET, sizeof state);
-  if (!l->header.minor || !hd_mark_read(state.clean, &clean) || clean <= w->offset) return HADRON_OK;
+  if (!l->header.minor || !hd_offset_mark_read(state.clean, &clean) || clean <= w->offset) return HADRON_OK;
   return hd_fault_set(v->fault, HADRON_ERR_CORRUPT, "journal: %s/%s at offset %" PRIu64 ": expected record %" PRIu64 ", found nothing; a host ended in peace at "
                       "offset %" PRIu64 ": the end was taken away", v->path, l->name, w->offset, w->sequence, clean);
 }

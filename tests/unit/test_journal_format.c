@@ -170,7 +170,7 @@ static void bytes_are_as_documented(void **state) {
   assert_memory_equal(bytes + 48, "\0\x40\0\0\0\0\0\0", 8); // capacity
   uint32_t crc = hd_crc32c(0, bytes, 68);
   assert_memory_equal(bytes + 68, &crc, 4);
-  uint64_t clean = hd_mark_make(4096 + 56 + 64); // it ended in peace there
+  uint64_t clean = hd_offset_mark_make(4096 + 56 + 64); // it ended in peace there
   assert_memory_equal(bytes + 120, &clean, 8);
   const unsigned char *r = bytes + 4096;
   assert_memory_equal(r, "\x34\0\0\x52", 4);                // 52 bytes, 'R'
