@@ -103,7 +103,8 @@ static int file_take(struct memory_disk *d) {
     d->sync_failed[i] = false;
     return i;
   }
-  HD_ASSERT(!"too many files");
+  bool room = false; // MEMORY_FILES are too few
+  HD_ASSERT(room);
   return -1;
 }
 
