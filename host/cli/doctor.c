@@ -350,6 +350,36 @@ static void check_sqlite(const char *path, struct finding *f) {
   sqlite3_close(db);
 }
 
+// What the recorder will need: tables of its own, or the right to make them. Asked of the server's catalogue: nothing is written.
+static void check_rights(PGconn *connection, struct finding *f) {
+  static const char question[] =
+      "SELECT to_regclass('schema_migrations') IS NOT NULL, coalesce(has_schema_privilege(current_schema(), 'USAGE') AND has_schema_privilege(current_schema(), 'CREATE'), false),"
+      " coalesce(has_table_privilege(to_regclass('schema_migrations'), 'SELECT'), true)"
+      " AND coalesce(has_table_privilege(to_regclass('hadron_strategy_decisions'), 'INSERT'), true)"
+      " AND coalesce(has_table_privilege(to_regclass('recorder_cursor'), 'SELECT'), true) AND coalesce(has_table_privilege(to_regclass('recorder_cursor'), 'UPDATE'), true), current_user";
+  int version = hd_libpq.PQserverVersion(connection);
+  PGresult *rights = hd_libpq.PQexec(connection, question), *rows = NULL;
+  bool asked = hd_libpq.PQresultStatus(rights) == PGRES_TUPLES_OK;
+  bool there = asked && hd_libpq.PQgetvalue(rights, 0, 0)[0] == 't', may_make = asked && hd_libpq.PQgetvalue(rights, 0, 1)[0] == 't', may_write = asked && hd_libpq.PQgetvalue(rights, 0, 2)[0] == 't';
+  char server[200];
+  snprintf(server, sizeof server, "server %d.%d, database %.60s, user %.60s", version / 10000, version % 10000, hd_libpq.PQdb(connection), asked ? hd_libpq.PQgetvalue(rights, 0, 3) : "?");
+  if (there && may_write) {
+    rows = hd_libpq.PQexec(connection, "SELECT count(*), coalesce(max(number), 0) FROM schema_migrations");
+    bool read = hd_libpq.PQresultStatus(rows) == PGRES_TUPLES_OK;
+    found(f, read ? GOOD : FAIL, "%s: %s migrations, the last is %s", server, read ? hd_libpq.PQgetvalue(rows, 0, 0) : "?", read ? hd_libpq.PQgetvalue(rows, 0, 1) : "?");
+    hd_libpq.PQclear(rows);
+  } else if (there) {
+    found(f, FAIL, "%s: its tables are there, but this user may not write them", server);
+    advise(f, "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO the user, or record as the user who owns them");
+  } else if (may_make) {
+    found(f, GOOD, "%s: no migrations yet; the recorder makes its tables", server);
+  } else {
+    found(f, FAIL, "%s: no tables yet, and this user may not make them", server);
+    advise(f, "GRANT USAGE, CREATE ON SCHEMA public TO the user; the recorder makes its tables at its first start");
+  }
+  hd_libpq.PQclear(rights);
+}
+
 static void check_postgres(const char *url, struct finding *f) {
   const char *const keys[] = {"dbname", "connect_timeout", NULL}, *const values[] = {url, "3", NULL};
   struct hd_fault fault;
@@ -365,12 +395,7 @@ static void check_postgres(const char *url, struct finding *f) {
     found(f, FAIL, "%s", text);
     advise(f, "start the server, or mend the recorder's url; trading would go on, and rows follow when the server is back");
   } else {
-    int version = hd_libpq.PQserverVersion(connection);
-    PGresult *rows = hd_libpq.PQexec(connection, "SELECT count(*), coalesce(max(number), 0) FROM schema_migrations");
-    bool there = hd_libpq.PQresultStatus(rows) == PGRES_TUPLES_OK;
-    if (there) found(f, GOOD, "server %d.%d, database %s: %s migrations, the last is %s", version / 10000, version % 10000, hd_libpq.PQdb(connection), hd_libpq.PQgetvalue(rows, 0, 0), hd_libpq.PQgetvalue(rows, 0, 1));
-    else found(f, GOOD, "server %d.%d, database %s: no migrations yet; the recorder makes its tables", version / 10000, version % 10000, hd_libpq.PQdb(connection));
-    hd_libpq.PQclear(rows);
+    check_rights(connection, f);
   }
   hd_libpq.PQfinish(connection);
 }

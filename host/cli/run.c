@@ -38,7 +38,7 @@ struct run {
   uv_signal_t signals[2];
   uv_timer_t timer;
   bool loop_open, terminal;
-  uint32_t interrupts;
+  bool interrupted;
   const char *ended_by;
 };
 
@@ -133,12 +133,26 @@ static int check_plugins(const struct run *r) {
 
 // ---- while it runs ---------------------------------------------------------------------------------------------------------------------
 
+static bool at_terminal;
+
+// [in a signal] The host is stopping already, and somebody does not want to wait for that.
+static void on_second_signal(int number) {
+  static const char words[] = "\nhadron run: a second signal: ended at once. The journal has what was decided; the next start recovers it.\n";
+  if (at_terminal && write(STDOUT_FILENO, "\033[?25h", 6) < 0) _exit(128 + number);
+  if (write(STDERR_FILENO, words, sizeof words - 1) < 0) _exit(128 + number);
+  _exit(128 + number);
+}
+
+// From here on the loop may not turn any more: whoever waits for a database does so on this thread.
 static void on_signal(uv_signal_t *handle, int number) {
   struct run *r = handle->data;
-  if (++r->interrupts > 1) {
-    if (r->terminal) hd_screen_end(stdout);
-    _exit(128 + number);
-  }
+  struct sigaction second = {.sa_handler = on_second_signal};
+  if (r->interrupted) on_second_signal(number);
+  r->interrupted = true;
+  at_terminal = r->terminal;
+  for (int i = 0; i < 2; i++) uv_signal_stop(&r->signals[i]);
+  sigaction(SIGINT, &second, NULL);
+  sigaction(SIGTERM, &second, NULL);
   r->ended_by = number == SIGINT ? "SIGINT" : "SIGTERM";
   hd_live_stop(&r->live);
 }

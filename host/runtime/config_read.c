@@ -15,7 +15,7 @@
 
 struct hd_config_set {
   char path[256];
-  char value[1024];
+  const char *value; // owned by the config
   bool used;
 };
 
@@ -152,12 +152,18 @@ static void read_sets(struct hd_config_reader *r, const char *const *sets, uint3
   for (uint32_t i = 0; i < count; i++) {
     const char *equal = strchr(sets[i], '=');
     struct hd_config_set *set = &r->source->sets[r->source->set_count];
-    if (!equal || equal == sets[i] || (size_t)(equal - sets[i]) >= sizeof set->path || strlen(equal + 1) >= sizeof set->value) {
-      wrong_at(r, 0, "--set %s: expected key=value", sets[i]);
+    size_t length = equal ? (size_t)(equal - sets[i]) : 0;
+    if (length == 0 || length >= sizeof set->path) {
+      if (length) wrong_at(r, 0, "--set %.64s...: expected a key of at most %zu bytes, found %zu", sets[i], sizeof set->path - 1, length);
+      else wrong_at(r, 0, "--set %.400s: expected key=value", sets[i]);
       continue;
     }
-    snprintf(set->path, sizeof set->path, "%.*s", (int)(equal - sets[i]), sets[i]);
-    hd_text_copy(set->value, sizeof set->value, equal + 1);
+    if (strlen(equal + 1) >= HD_PARAM_TEXT_MAX) { // of a parameter; keys take less, and say so themselves
+      wrong_at(r, 0, "--set %.*s: expected a value of at most %d bytes, found %zu", (int)length, sets[i], HD_PARAM_TEXT_MAX - 1, strlen(equal + 1));
+      continue;
+    }
+    snprintf(set->path, sizeof set->path, "%.*s", (int)length, sets[i]);
+    set->value = keep_text(r, equal + 1);
     r->source->set_count++;
   }
 }
@@ -182,8 +188,11 @@ static void read_key(struct hd_config_reader *r, const struct hd_config_key *key
   const struct hd_value *value = section ? value_at(section, key->path) : NULL;
   int line = value ? value->line : place.line;
   if (set) {
-    hd_text_copy(text, sizeof text, set->value);
     line = 0;
+    if (!hd_text_copy(text, sizeof text, set->value)) {
+      wrong_at(r, line, "--set %s: expected at most %d bytes, found %zu", path, VALUE_SIZE - 1, strlen(set->value));
+      return;
+    }
   } else if (value && value->kind != HD_VALUE_NIL) {
     if (!is_scalar(value)) {
       wrong_at(r, line, "%s: expected %s, found %s", path, hd_config_type_words(key->type), kind_name(value->kind));
