@@ -35,7 +35,7 @@ struct hd_view {
   struct hadron_quantity *house_quantity; // [1 .. instrument_count]
   struct hd_view_split { uint32_t low, high; } *splits; // [arm]: of 1,000,000 instruments those that it trades; 0, 0: all
   struct hd_limits limits;
-  struct hd_histogram tick_to_order;
+  struct hd_histogram tick_to_order, trading[3]; // threads: the whole way; merge, risk, gateway
   struct hd_view_order *open;      // [0 .. open_count)
   uint32_t open_count, arm_count, instrument_count;
 };

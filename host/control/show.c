@@ -60,7 +60,13 @@ static json_t *histogram_object(const char *name, const struct hd_histogram *h) 
 static json_t *latency_rows(const struct hd_control *c) {
   json_t *rows = json_array();
   if (c->options.live && c->options.live->threads) {
-    json_array_append_new(rows, histogram_object("tick_to_order", &c->view.tick_to_order));
+    // Each stage on the thread that it is on; what waits in the rings between them is in tick_to_order alone.
+    struct hd_histogram engine = c->options.live->engine;
+    for (uint32_t i = 0; c->options.live->shards && i < c->options.session->config->shards; i++) hd_histogram_merge(&engine, &c->options.live->shards[i].engine);
+    json_array_append_new(rows, histogram_object(hd_stage_names[HD_STAGE_NORMALIZE], &c->options.live->normalize));
+    json_array_append_new(rows, histogram_object(hd_stage_names[HD_STAGE_ENGINE], &engine));
+    for (uint32_t i = 0; i < 3; i++) json_array_append_new(rows, histogram_object(hd_stage_names[HD_STAGE_MERGE + i], &c->view.trading[i]));
+    json_array_append_new(rows, histogram_object(hd_stage_names[HD_STAGE_TICK_TO_ORDER], &c->view.tick_to_order));
     return rows;
   }
   for (uint32_t i = 0; i < HD_STAGE_COUNT; i++)

@@ -67,7 +67,9 @@ static void take(void *argument) {
   copy_orders(v, p->gateway);
   if (p->shadow.gateway) copy_orders(v, p->shadow.gateway);
   v->shadow_orders = p->shadow.gateway ? *hd_gateway_count(p->shadow.gateway) : (struct hd_gateway_counts){0};
-  if (c->options.live && c->options.live->threads) v->tick_to_order = c->options.live->tick_to_order;
+  if (!c->options.live || !c->options.live->threads) return;
+  v->tick_to_order = c->options.live->tick_to_order;
+  memcpy(v->trading, &p->latency[HD_STAGE_MERGE], sizeof v->trading);
 }
 
 int32_t hd_view_take(struct hd_control *c, struct hd_fault *fault) { return hd_control_trade(c, take, c, fault); }

@@ -47,6 +47,8 @@ static inline uint64_t stage_end(struct hd_pipeline *p, enum hd_stage stage, uin
 }
 
 static uint64_t stage_begin(const struct hd_pipeline *p) { return p->started ? hd_cycles() : 0; }
+// Of the trading side: with threads it has a clock of its own, and the tick's way is measured by who knows both ends.
+static uint64_t trading_begin(const struct hd_pipeline *p) { return (p->listener.decided ? p->trading : p->started) ? hd_cycles() : 0; }
 
 // ---- what the gateway, the coordinator and the engines tell -----------------------------------------------------------------------
 
@@ -156,7 +158,7 @@ static void on_intent(void *self, const struct hadron_intent *intent, const stru
   struct hd_verdict verdict = {0};
   const char *strategy = strategy_name(desk, intent->arm);
   HD_ASSERT(((intent->flags & HADRON_ORDER_SHADOW) != 0) == (desk->side == HD_SIDE_SHADOW));
-  uint64_t start = stage_begin(p);
+  uint64_t start = trading_begin(p);
   if (intent->kind != HADRON_INTENT_CANCEL) {
     struct hadron_client_order_id id;
     hd_gateway_order_id(desk->gateway, intent, strategy, p->now_ns, &id);
@@ -172,7 +174,7 @@ static void on_intent(void *self, const struct hadron_intent *intent, const stru
   start = stage_end(p, HD_STAGE_RISK, start);
   int32_t code = hd_gateway_intent(desk->gateway, intent, shares, share_count, &verdict, strategy, p->now_ns);
   stage_end(p, HD_STAGE_GATEWAY, start);
-  if (intent->kind == HADRON_INTENT_NEW && !verdict.reason && !code) stage_end(p, HD_STAGE_TICK_TO_ORDER, p->started);
+  if (intent->kind == HADRON_INTENT_NEW && !verdict.reason && !code && !p->listener.decided) stage_end(p, HD_STAGE_TICK_TO_ORDER, p->started);
 }
 
 static void on_fault(void *self, struct hd_engine_instance *instance, int32_t code, bool fenced) {
@@ -549,7 +551,7 @@ __attribute__((noinline)) void hd_pipeline_decisions(struct hd_pipeline *p, cons
   uint32_t live = 0, shadows = 0;
   p->now_ns = now_ns;
   for (uint32_t i = 0; p->looks && i < count; i++) look(p, decisions[i].instrument, now_ns);
-  uint64_t start = stage_begin(p);
+  uint64_t start = trading_begin(p);
   for (uint32_t i = 0; i < count; i++) {
     struct hadron_decision *d = &stamped[live];
     *d = decisions[i];

@@ -136,6 +136,7 @@ struct hd_pipeline {
   uint64_t sampled_allocations;     // id of the last allocation before the last sample
   uint64_t sampled;                 // ticks accepted up to the last sample
   uint64_t started;                 // cycles at the offer of the tick in progress; 0: not measured
+  uint64_t trading;                 // with threads: not 0: what the trading side is about to do is measured. [trade]
   uint32_t measure_at;
   struct hd_histogram latency[HD_STAGE_COUNT];
 };

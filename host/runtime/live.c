@@ -231,6 +231,18 @@ static void shard_meet(struct hd_live_shard *s) {
   hd_meeting_attend(s->live->meeting, s->index, wait_in_meeting, s);
 }
 
+// Which of them are measured: none, or one in so many. every: a power of two.
+static bool measured(uint32_t *at, uint32_t every) { return every && ((*at)++ & (every - 1)) == 0; }
+
+static bool shard_step(struct hd_live_shard *s) {
+  if (!measured(&s->engine_at, s->live->measure_every)) return hd_pipeline_step(&s->live->session->pipeline, s->index);
+  uint64_t from = hd_cycles();
+  bool any = hd_pipeline_step(&s->live->session->pipeline, s->index);
+  if (any) hd_histogram_record(&s->engine, (uint64_t)hd_cycles_to_ns(hd_cycles() - from));
+  else s->engine_at--; // the next one that is there
+  return any;
+}
+
 static void *shard_main(void *argument) {
   struct hd_live_shard *s = argument;
   struct hd_pipeline *p = &s->live->session->pipeline;
@@ -245,7 +257,7 @@ static void *shard_main(void *argument) {
     shard_meet(s);
     int64_t now_ns = hd_clock_wall_ns();
     while (hd_pipeline_fire(p, s->index, now_ns)) any = true;
-    for (int i = 0; i < 64 && hd_pipeline_step(p, s->index); i++) any = true;
+    for (int i = 0; i < 64 && shard_step(s); i++) any = true;
     if (any) continue;
     struct hd_due due;
     int64_t wait = hd_engine_due(p->engines[s->index], &due) && due.due_ns - now_ns < IDLE_NS ? due.due_ns - now_ns : IDLE_NS;
@@ -265,6 +277,7 @@ static void *shard_main(void *argument) {
 static void trade_batch(struct hd_live *live, const struct hadron_decision *batch, uint32_t count) {
   const struct hd_gateway_counts *counts = hd_gateway_count(live->session->pipeline.gateway);
   uint64_t orders = counts->orders;
+  live->session->pipeline.trading = measured(&live->trade_at, live->measure_every);
   hd_pipeline_decisions(&live->session->pipeline, batch, count, hd_clock_wall_ns());
   if (counts->orders == orders) return;
   int64_t took = hd_clock_wall_ns() - batch[0].time_ns;
@@ -406,7 +419,9 @@ static void io_offer(struct hd_live *live, struct hd_venue *v) {
     struct hadron_tick tick = v->queue[v->queue_at++];
     tick.recv_ns = hd_clock_wall_ns();
     live->session->runner.ticks++;
+    uint64_t from = measured(&live->normalize_at, live->measure_every) ? hd_cycles() : 0;
     if (hd_pipeline_offer(p, &tick, tick.recv_ns) == HADRON_ERR_FULL) hd_router_lost(&p->router);
+    if (from) hd_histogram_record(&live->normalize, (uint64_t)hd_cycles_to_ns(hd_cycles() - from));
     if (tick.instrument <= p->instruments.listing_count && tick.instrument > 0)
       hd_bell_ring(&live->shards[p->instruments.rows[p->instruments.listings[tick.instrument].instrument].shard].bell);
   }
@@ -553,7 +568,8 @@ static int32_t open_threads(struct hd_live *live, struct hd_fault *fault) {
   live->session->runner.other = live;
   live->session->runner.reports_full = on_reports_full;
   live->session->runner.adjust = on_adjust;
-  p->options.measure_every = 0; // the stages' clock belongs to one thread; here the whole way is measured
+  live->measure_every = p->options.measure_every;
+  p->options.measure_every = 0; // that clock belongs to one thread; here each stage is measured on its own, and the whole way apart
   for (uint32_t i = 0; !code && i < shards; i++)
     code = start_thread(&live->shards[i].thread, &live->shards[i].running, shard_main, &live->shards[i], "hd-shard", fault);
   return code ? code : start_thread(&live->trade_thread, &live->trade_running, trade_main, live, "hd-trade", fault);
@@ -685,6 +701,7 @@ void hd_live_close(struct hd_live *live) {
   uv_close((uv_handle_t *)&live->wake, NULL);
   uv_run(live->loop, UV_RUN_NOWAIT);
   for (uint32_t i = 0; i < shards; i++) {
+    hd_histogram_merge(&live->engine, &live->shards[i].engine);
     hd_ring_fini(&live->shards[i].decisions);
     free(live->shards[i].stash);
   }
@@ -694,6 +711,7 @@ void hd_live_close(struct hd_live *live) {
     hd_ring_fini(&live->reports);
   }
   free(live->shards);
+  live->shards = NULL;
   free(live->services);
   live->session->live = NULL;
   live->session->runner.reports_full = NULL;

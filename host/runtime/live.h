@@ -28,6 +28,8 @@ struct hd_live_shard {
   uint64_t waits;             // times that it had to wait for room
   _Atomic bool quiet;         // it takes no more ticks
   uint64_t met;               // number of the last meeting that it attended
+  uint32_t engine_at;         // ticks, for measuring
+  struct hd_histogram engine; // ns of a tick: written down, the strategies, their decisions into the ring
   struct hd_feedback *stash;  // feedback that was taken out of the ring while it waited for room: the trading thread may be waiting too; owned
   uint32_t stash_at, stash_count, stash_room;
   struct hadron_decision batch[HD_TICK_DECISIONS_MAX]; // [trade]: decisions of one cause, until the last has come
@@ -78,6 +80,10 @@ struct hd_live {
   _Atomic uint32_t seen[HD_VENUES_MAX + 2]; // [venue number]: the state that [trade] acts by
   struct hd_ring adjustments;   // corporate actions, from [io] to [trade]
   _Atomic(struct hd_live_call *) call; // one at a time, from [io] to [trade]
+  uint32_t measure_every;              // threads: how often the stages are measured, each by the thread that it is on; 0: never
+  uint32_t normalize_at, trade_at;     // [io], [trade]: since the last measured one
+  struct hd_histogram normalize;       // [io]: ns of a tick from the venue into its lane
+  struct hd_histogram engine;          // of the shards that have ended
   struct hd_histogram tick_to_order;   // threads: ns from receipt to the order's way into its ring
   uint64_t command_full;
   int64_t end_ns;               // wall time at which to stop; INT64_MAX: none

@@ -140,6 +140,11 @@ def check_administration(*arguments):
         status = host.ask("status")
         assert status["mode"] == "paper" and len(status["strategies"]) == 2 and status["venues"][0]["state"] == "ready", status
         assert "SIM00" in host.command("status").stdout and "SIM" in host.command("positions").stdout and "limit" in host.command("orders").stdout
+        # each stage is measured, in one thread and in many
+        stages = ("normalize", "engine", "merge", "risk", "gateway", "tick_to_order")
+        rows = until("every stage was measured", lambda: (lambda r: r if all(r[s]["count"] for s in stages) else None)({r["stage"]: r for r in host.ask("status")["latency"]}))
+        assert list(rows) == list(stages) and all(0 < r["p50_ns"] <= r["p99_ns"] <= r["max_ns"] for r in rows.values()), rows
+        assert "gateway" in host.command("status").stdout
         # a second host
         second = host.command("run", "small.lua")
         assert second.returncode != 0 and "another host" in second.stderr, second
