@@ -7,6 +7,7 @@
 struct hd_shadow_room {
   uint16_t venue;
   bool *mirrored;                   // [arm]; owned
+  struct hd_gateway *gateway;       // owned
   struct hd_coordinator coordinator;
   struct hd_risk risk;
   struct hadron_decision kept[HD_TICK_DECISIONS_MAX], merged[HD_TICK_DECISIONS_MAX];
@@ -51,45 +52,57 @@ static void coordinator_make(struct hd_pipeline *p, uint16_t venue) {
 }
 
 // A shadow trades on paper whatever the host's mode is: a dry run denies the arms that trade, and compares them with their shadows.
-static int32_t risk_make(struct hd_pipeline *p) {
-  struct hd_risk *r = &p->room->risk;
-  int32_t code = hd_risk_init(r, &p->instruments, &p->marks, &p->portfolio, p->shadow.gateway, p->options.arm_max, HADRON_MODE_PAPER);
+static int32_t risk_make(struct hd_pipeline *p, struct hd_shadow_room *room) {
+  struct hd_risk *r = &room->risk;
+  int32_t code = hd_risk_init(r, &p->instruments, &p->marks, &p->portfolio, room->gateway, p->options.arm_max, HADRON_MODE_PAPER);
   if (code) return code;
   r->orders_max = p->options.gateway.orders_max;
   hd_risk_shadow(r, &p->risk);
   return HADRON_OK;
 }
 
-int32_t hd_pipeline_shadow(struct hd_pipeline *p, uint16_t venue) {
-  HD_ASSERT(p->coordinator.allocator && venue > 0);
-  if (p->room) return p->room->venue == venue ? HADRON_OK : HADRON_ERR_EXISTS;
+void hd_shadow_room_destroy(struct hd_shadow_room *room) {
+  if (!room) return;
+  hd_risk_fini(&room->risk);
+  if (room->gateway) hd_gateway_destroy(room->gateway);
+  free(room->mirrored);
+  free(room);
+}
+
+struct hd_shadow_room *hd_shadow_room_make(struct hd_pipeline *p, uint16_t venue) {
+  HD_ASSERT(venue > 0);
   const struct hd_venue_port port = {p, shadow_submit, shadow_cancel, shadow_replace, shadow_query, shadow_features, shadow_state};
   struct hd_gateway_options options = p->options.gateway;
   const struct hd_gateway_listener listener = hd_desk_gateway_listener(&p->shadow);
+  struct hd_shadow_room *room = calloc(1, sizeof *room);
   options.shadow = true;
-  p->room = calloc(1, sizeof *p->room);
-  if (!p->room) return HADRON_ERR_MEMORY;
-  p->room->venue = venue;
-  p->room->mirrored = calloc(p->options.arm_max + 1, sizeof *p->room->mirrored);
-  int32_t code = p->room->mirrored ? HADRON_OK : HADRON_ERR_MEMORY;
-  if (!code) code = hd_gateway_create(&options, &p->instruments, &p->marks, &p->sink, &port, &listener, &p->shadow.gateway);
-  if (!code) code = risk_make(p);
-  if (code) {
-    hd_desk_close(p);
-    return code;
-  }
-  p->shadow.risk = &p->room->risk;
-  p->shadow.coordinator = &p->room->coordinator;
-  coordinator_make(p, venue);
+  if (!room) return NULL;
+  room->venue = venue;
+  room->mirrored = calloc(p->options.arm_max + 1, sizeof *room->mirrored);
+  if (room->mirrored && !hd_gateway_create(&options, &p->instruments, &p->marks, &p->sink, &port, &listener, &room->gateway) && !risk_make(p, room)) return room;
+  hd_shadow_room_destroy(room);
+  return NULL;
+}
+
+void hd_pipeline_shadow_open(struct hd_pipeline *p, struct hd_shadow_room *room) {
+  HD_ASSERT(p->coordinator.allocator && !p->room);
+  p->room = room;
+  p->shadow.gateway = room->gateway;
+  p->shadow.risk = &room->risk;
+  p->shadow.coordinator = &room->coordinator;
+  coordinator_make(p, room->venue);
+}
+
+int32_t hd_pipeline_shadow(struct hd_pipeline *p, uint16_t venue) {
+  if (p->room) return p->room->venue == venue ? HADRON_OK : HADRON_ERR_EXISTS;
+  struct hd_shadow_room *room = hd_shadow_room_make(p, venue);
+  if (!room) return HADRON_ERR_MEMORY;
+  hd_pipeline_shadow_open(p, room);
   return HADRON_OK;
 }
 
 void hd_desk_close(struct hd_pipeline *p) {
-  if (!p->room) return;
-  hd_risk_fini(&p->room->risk);
-  if (p->shadow.gateway) hd_gateway_destroy(p->shadow.gateway);
-  free(p->room->mirrored);
-  free(p->room);
+  hd_shadow_room_destroy(p->room);
   p->room = NULL;
   p->shadow.gateway = NULL;
 }

@@ -153,6 +153,10 @@ int32_t hd_pipeline_arm(struct hd_pipeline *p, const struct hd_arm *arm, struct 
 // Opens the desk of the shadows; before it is open their decisions are recorded and go no further. Their orders go to `venue`, which is
 // nobody else's. After the allocator; while running at a quiet point. Once open, OK.
 int32_t hd_pipeline_shadow(struct hd_pipeline *p, uint16_t venue);
+// The same in two steps, because its tables are as large as those of what trades: made anywhere, opened at a quiet point.
+struct hd_shadow_room *hd_shadow_room_make(struct hd_pipeline *p, uint16_t venue);     // NULL: no memory [any]
+void hd_shadow_room_destroy(struct hd_shadow_room *room);                             // one that was not opened; NULL is fine [any]
+void hd_pipeline_shadow_open(struct hd_pipeline *p, struct hd_shadow_room *room);     // moved; none is open yet [trade, at a quiet point]
 // The part of 0..1000000 that an instrument lies at, by its canonical name: the first eight bytes of the name's SHA-256, as a little-endian
 // number, modulo a million. It never changes, so what is split by it stays where it is.
 uint32_t hd_instrument_share(const char *name);

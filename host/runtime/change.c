@@ -299,6 +299,9 @@ static int32_t make_buffers(struct hd_change *c, struct hd_fault *fault) {
 int32_t hd_change_stage(struct hd_change *c, struct hd_fault *fault) {
   int32_t code = HADRON_OK;
   if (c->part) return hd_part_stage(c->part, fault);
+  bool shadows = c->want.warm_ns > 0; // who is replaced stays on as one
+  for (uint32_t i = 0; i < c->want.arm_count; i++) shadows |= c->want.arms[i].role == HD_ROLE_SHADOW;
+  if (shadows) hd_session_shadow_prepare(c->s);
   c->now_ns = c->s->options.is_virtual ? c->s->runner.now_ns : hd_clock_wall_ns();
   for (uint32_t i = 0; !code && i < c->want.arm_count; i++)
     if (!c->found[i]) code = stage_one(c, i, fault);

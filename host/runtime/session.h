@@ -112,7 +112,8 @@ struct hd_session {
   struct hd_venue *venues;              // owned
   uint32_t venue_count;
   struct hd_venue *shadows;             // [arm]: each shadow arm's own market; owned; NULL: no shadow yet
-  bool shadows_open;
+  _Atomic bool shadows_open;
+  _Atomic(struct hd_shadow_room *) shadow_room; // made by a worker for the first shadow, not opened yet; owned
   bool defined;                         // the definitions of instruments are written
   struct hd_venue *orders_to;           // takes all orders (paper, backtest); NULL: the venue of the strategy, or of the instrument
   struct hadron_instance *allocator;    // owned
@@ -148,6 +149,8 @@ void hd_session_close(struct hd_session *s);
 // Gives an arm its simulated market and opens the desk of the shadows; an arm that has one keeps it. Before the arm's first order as a
 // shadow: while the session is built, or at a quiet point. [io]
 int32_t hd_session_shadow(struct hd_session *s, uint32_t arm, struct hd_fault *fault);
+// Makes the tables that the first shadow will need, so that nobody waits for them then. No memory: hd_session_shadow says so. [any]
+void hd_session_shadow_prepare(struct hd_session *s);
 
 // Runs the services until they have nothing left to do (replay: at the end of a step). [plugin]
 void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain);

@@ -45,14 +45,22 @@ static int32_t list_all(struct hd_session *s, struct hd_fault *fault) {
 
 struct desk_opening {
   struct hd_pipeline *pipeline;
-  uint16_t venue;
-  int32_t code;
+  struct hd_shadow_room *room;
 };
 
 // [trade]
 static void desk_open(void *argument) {
-  struct desk_opening *o = argument;
-  o->code = hd_pipeline_shadow(o->pipeline, o->venue);
+  const struct desk_opening *o = argument;
+  hd_pipeline_shadow_open(o->pipeline, o->room);
+}
+
+static uint16_t shadow_venue(const struct hd_session *s) { return (uint16_t)(s->venue_count + 1); }
+
+void hd_session_shadow_prepare(struct hd_session *s) {
+  struct hd_shadow_room *none = NULL;
+  if (atomic_load(&s->shadows_open) || atomic_load(&s->shadow_room)) return;
+  struct hd_shadow_room *room = hd_shadow_room_make(&s->pipeline, shadow_venue(s));
+  if (room && !atomic_compare_exchange_strong(&s->shadow_room, &none, room)) hd_shadow_room_destroy(room); // another worker was faster
 }
 
 static int32_t open_room(struct hd_session *s, struct hd_fault *fault) {
@@ -62,13 +70,14 @@ static int32_t open_room(struct hd_session *s, struct hd_fault *fault) {
   if (!s->shadows) return hd_fault_set(fault, HADRON_ERR_MEMORY, "markets of %u shadow arms: out of memory", arms);
   s->runner.shadows = s->shadows;
   s->runner.shadow_max = arms;
-  s->runner.shadow_venue = (uint16_t)(s->venue_count + 1);
+  s->runner.shadow_venue = shadow_venue(s);
   int32_t code = list_all(s, fault);
   if (code) return code;
-  struct desk_opening opening = {&s->pipeline, s->runner.shadow_venue, HADRON_OK};
+  hd_session_shadow_prepare(s); // if no worker has
+  struct desk_opening opening = {&s->pipeline, atomic_exchange(&s->shadow_room, NULL)};
+  if (!opening.room) return hd_fault_set(fault, HADRON_ERR_MEMORY, "the desk of the shadow arms: out of memory");
   if (s->live) hd_session_trade(s, desk_open, &opening);
   else desk_open(&opening); // and nothing is set off: ticks may not flow yet
-  if (opening.code) return hd_fault_set(fault, opening.code, "the desk of the shadow arms: %s", hadron_error_text(opening.code));
   s->shadows_open = true;
   return HADRON_OK;
 }
@@ -102,6 +111,7 @@ int32_t hd_session_shadow(struct hd_session *s, uint32_t arm, struct hd_fault *f
 }
 
 void hd_session_free_shadows(struct hd_session *s) {
+  hd_shadow_room_destroy(atomic_exchange(&s->shadow_room, NULL));
   for (uint32_t arm = 1; s->shadows && arm <= s->pipeline.options.arm_max; arm++) {
     if (!s->shadows[arm].shadow) continue;
     hd_instance_destroy_owned(s->shadows[arm].instance);
