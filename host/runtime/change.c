@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "plugin/probe.h"
 #include "runtime/change_internal.h"
+#include "runtime/governor.h"
 
 // ---- what runs -------------------------------------------------------------------------------------------------------------------------
 
@@ -296,6 +297,14 @@ static int32_t make_buffers(struct hd_change *c, struct hd_fault *fault) {
   return HADRON_OK;
 }
 
+// Who stays and is to be held to another budget: its instances and their states stay too, the governor is another.
+static int32_t regovern(struct hd_change *c, uint32_t arm, struct hd_fault *fault) {
+  struct hd_occupant *o = c->found[arm]->occupant;
+  if (memcmp(&o->budget, &c->want.budget, sizeof o->budget) == 0) return HADRON_OK;
+  c->regoverned[arm] = o;
+  return hd_occupant_governor(c->s, c->home, o, &c->want.budget, &c->governors[arm], fault);
+}
+
 int32_t hd_change_stage(struct hd_change *c, struct hd_fault *fault) {
   int32_t code = HADRON_OK;
   if (c->part) return hd_part_stage(c->part, fault);
@@ -304,7 +313,7 @@ int32_t hd_change_stage(struct hd_change *c, struct hd_fault *fault) {
   if (shadows) hd_session_shadow_prepare(c->s);
   c->now_ns = c->s->options.is_virtual ? c->s->runner.now_ns : hd_clock_wall_ns();
   for (uint32_t i = 0; !code && i < c->want.arm_count; i++)
-    if (!c->found[i]) code = stage_one(c, i, fault);
+    code = c->found[i] ? regovern(c, i, fault) : stage_one(c, i, fault);
   if (!code) code = make_buffers(c, fault);
   if (!code) hd_crash_point(HD_CRASH_CHANGE_STAGED);
   return code;
@@ -324,7 +333,10 @@ void hd_change_destroy(struct hd_change *c) {
     hd_occupant_destroy(c->leaving[i]);
     for (uint32_t k = 0; k < c->home->seat_count; k++) hd_engine_vacate(&c->left[i][k]);
   }
-  for (uint32_t i = 0; i < HD_DEPLOYMENT_ARMS_MAX; i++) staged_fini(&c->staged[i]);
+  for (uint32_t i = 0; i < HD_DEPLOYMENT_ARMS_MAX; i++) {
+    staged_fini(&c->staged[i]);
+    hd_governor_destroy(c->governors[i]);
+  }
   for (uint32_t i = 0; i < shards; i++) {
     if (c->layouts) hd_engine_layout_destroy(c->layouts[i]);
     if (c->buffers) free(c->buffers[i]);

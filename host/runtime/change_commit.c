@@ -364,6 +364,10 @@ static void on_finish(void *self, uint32_t shard, bool agreed) {
       p->seat->seats[i].fresh = k == 0;
     }
   }
+  for (uint32_t a = 0; a < c->want.arm_count; a++)
+    for (uint32_t k = 0; c->regoverned[a] && k < c->placing_count; k++)
+      for (uint32_t i = 0; c->placings[k].occupant == c->regoverned[a] && i < c->home->seat_count; i++)
+        if (of_shard(c, i, shard)) hd_occupant_regovern(c->regoverned[a], c->governors[a], i, shard, &c->placings[k].seat->seats[i]);
   if (c->layouts[shard]) hd_engine_layout_install(c->layouts[shard]);
   int64_t took = hd_cycles_to_ns(hd_cycles() - c->from[shard]), longest = atomic_load(&c->home->swap_pause_ns);
   while (took > longest && !atomic_compare_exchange_weak(&c->home->swap_pause_ns, &longest, took)) continue;
@@ -513,7 +517,14 @@ static int32_t meet(struct hd_change *c, struct hd_fault *fault) {
 
 // Versions that sit now are their seats'; those that left are the change's.
 void hd_change_taken(struct hd_change *c) {
-  for (uint32_t a = 0; a < c->want.arm_count; a++) c->staged[a].occupant = NULL;
+  for (uint32_t a = 0; a < c->want.arm_count; a++) {
+    c->staged[a].occupant = NULL;
+    if (!c->regoverned[a]) continue;
+    struct hd_governor *before = c->regoverned[a]->governor;
+    c->regoverned[a]->governor = c->governors[a];
+    c->regoverned[a]->budget = c->want.budget;
+    c->governors[a] = before;
+  }
 }
 
 static void hand_in(struct hd_change *c, struct hd_changed *out) {

@@ -46,6 +46,8 @@ struct hd_change {
   const struct hd_plugin *plugins[HD_DEPLOYMENT_ARMS_MAX];
   struct hd_session_arm *found[HD_DEPLOYMENT_ARMS_MAX]; // where a wanted occupant sits now; NULL: it is staged
   struct hd_staged staged[HD_DEPLOYMENT_ARMS_MAX];
+  struct hd_occupant *regoverned[HD_DEPLOYMENT_ARMS_MAX]; // found, under another budget than before; NULL: as it was
+  struct hd_governor *governors[HD_DEPLOYMENT_ARMS_MAX];  // theirs; after the commit the old ones; owned
   struct hd_placing placings[HD_CHANGE_SEATS];
   uint32_t placing_count;
   struct hd_move moves[HD_CHANGE_SEATS];

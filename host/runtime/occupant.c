@@ -80,11 +80,20 @@ static int32_t fill_one(struct hd_session *s, const struct hd_session_arm *arm, 
   return code;
 }
 
-static int32_t make_governor(struct hd_session *s, const struct hd_session_arm *arm, struct hd_occupant *o, struct hd_fault *fault) {
-  const struct hd_governor_options options = {.plugin = o->plugin, .strategy = arm->config->base.name, .budget = o->budget, .arm = arm->id,
+int32_t hd_occupant_governor(struct hd_session *s, const struct hd_session_arm *arm, const struct hd_occupant *o, const struct hd_budget *budget, struct hd_governor **out,
+                             struct hd_fault *fault) {
+  const struct hd_governor_options options = {.plugin = o->plugin, .strategy = arm->config->base.name, .budget = *budget, .arm = arm->id,
                                               .shards = s->config->shards, .instances = arm->seat_count, .is_virtual = s->options.is_virtual,
                                               .metrics = s->metrics, .watchdog = s->watchdog, .self = s, .over = hd_session_over_budget};
-  return hd_budget_any(&o->budget) ? hd_governor_create(&options, &o->governor, fault) : HADRON_OK;
+  return hd_budget_any(budget) ? hd_governor_create(&options, out, fault) : HADRON_OK;
+}
+
+void hd_occupant_regovern(struct hd_occupant *o, struct hd_governor *governor, uint32_t index, uint32_t shard, struct hd_engine_instance *place) {
+  const struct hd_plugin *plugin = o->plugin;
+  place->api = plugin->api;
+  place->self = o->instances[index].self;
+  place->on_timer = plugin->timer ? plugin->timer->on_timer : NULL;
+  if (governor) hd_governor_seat(governor, index, shard, place, &o->instances[index]);
 }
 
 int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm, struct hd_engine_instance *places, struct hd_occupant *o,
@@ -95,7 +104,7 @@ int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm,
   int32_t code = HADRON_OK;
   if (!params || !o->instances)
     code = hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of %s: out of memory", arm->seat_count, base->name);
-  if (!code) code = make_governor(s, arm, o, fault);
+  if (!code) code = hd_occupant_governor(s, arm, o, &o->budget, &o->governor, fault);
   uint32_t count = code ? 0 : hd_occupant_params(base, o->params, o->param_count, params);
   for (; !code && o->instance_count < arm->seat_count; o->instance_count++) // a half-built one is destroyed with the others
     code = fill_one(s, arm, &places[o->instance_count], o, &o->instances[o->instance_count], params, count, fault);

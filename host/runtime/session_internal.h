@@ -68,6 +68,11 @@ int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm,
 uint32_t hd_occupant_params(const struct hd_config_plugin *base, const struct hd_deployment_param *on_top, uint32_t on_top_count,
                             struct hd_param_value *out);
 int32_t hd_occupant_start(struct hd_occupant *o, struct hd_fault *fault);
+// Another governor for an occupant that sits: made beside it (NULL: nothing is limited), then one instance after the other comes under it, or
+// under none. [any]; [shard, between two ticks]
+int32_t hd_occupant_governor(struct hd_session *s, const struct hd_session_arm *arm, const struct hd_occupant *o, const struct hd_budget *budget, struct hd_governor **out,
+                             struct hd_fault *fault);
+void hd_occupant_regovern(struct hd_occupant *o, struct hd_governor *governor, uint32_t index, uint32_t shard, struct hd_engine_instance *place);
 void hd_occupant_destroy(struct hd_occupant *o); // NULL is fine
 
 // session_budget.c: what the governor and the watchdog tell.
