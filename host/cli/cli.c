@@ -82,6 +82,27 @@ static int words_matched(const struct hd_command *c, int argc, char **argv) {
   return argc >= 3 && strcmp(argv[2], second) == 0 ? 2 : 0;
 }
 
+// A word that several commands begin with, alone or with `--help` or with a second word that none of them has.
+static bool print_group(const char *word, FILE *to) {
+  size_t length = strlen(word);
+  uint32_t found = 0;
+  for (uint32_t i = 0; i < hd_command_count; i++)
+    if (strncmp(hd_commands[i].name, word, length) == 0 && hd_commands[i].name[length] == ' ') {
+      if (found++ == 0) fprintf(to, "Usage: hadron %s COMMAND [ARGUMENTS]\n\nCommands:\n", word);
+      fprintf(to, "  %-16s %s\n", hd_commands[i].name, hd_commands[i].summary);
+    }
+  if (found) fprintf(to, "\n`hadron %s COMMAND --help` explains one.\n", word);
+  return found > 0;
+}
+
+static int group(int argc, char **argv) {
+  bool asked = argc > 2 && (strcmp(argv[2], "--help") == 0 || strcmp(argv[2], "-h") == 0);
+  if (asked) return print_group(argv[1], stdout) ? HD_EXIT_OK : -1;
+  if (!print_group(argv[1], stderr)) return -1;
+  if (argc > 2) fprintf(stderr, "\nhadron %s: there is no command \"%s\"\n", argv[1], argv[2]);
+  return HD_EXIT_USAGE;
+}
+
 static int unknown(const char *word) {
   const char *best = NULL;
   size_t distance = 4;
@@ -116,7 +137,8 @@ int hd_cli_main(int argc, char **argv) {
       }
     return hd_commands[i].run(argc - words, argv + words);
   }
-  return unknown(argv[1]);
+  int code = group(argc, argv);
+  return code >= 0 ? code : unknown(argv[1]);
 }
 
 int hd_cli_exit(int32_t code) {

@@ -164,7 +164,22 @@ def a_simulated_market(threads):
         status = host.ask("status")
         assert status["unknown_orders"] == 0, status
         assert "would have been lost with the simulated market" in host.text("err")
+        the_house(host)
         host.end()
+
+
+def the_house(host):
+    """An arm that leaves: what it holds is the live one's, what it has earned stays in the sum, in the house's own book, and is shown."""
+    assert "house" not in host.ask("status") and "(the house)" not in host.command("status").stdout
+    host.plugin(os.path.join(PLUGINS, "sma.so"), "1.1.0")
+    host.ask("registry", "add", "sma.so")
+    host.ask("ab", "turns", "1.0.0=0.5", "1.1.0=0.5")
+    canary = lambda: next(r for r in host.strategies("turns") if r["version"] == "1.1.0")
+    until("the canary has traded", lambda: canary()["fees"] != 0 or canary()["realized"] != 0)
+    host.ask("promote", "turns@1.0.0")
+    house = host.ask("status")["house"]
+    assert house["realized"] != 0 and house["unrealized"] == 0 and house["positions"] == {}, house
+    assert "(the house)" in host.command("status").stdout
 
 
 def main():
