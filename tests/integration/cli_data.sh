@@ -45,7 +45,7 @@ expect 2 'expected one file' "$hadron" data generate
 expect 0 'data generate' "$hadron" data --help
 expect 2 'there is no command "nothing"' "$hadron" data nothing
 expect 2 'data inspect' "$hadron" data
-expect 2 'did you mean' "$hadron" regstry
+expect 2 'did you mean' "$hadron" doctr
 expect 2 '--kind' "$hadron" data generate c.csv --kind bonds
 expect 2 '--seed' "$hadron" data generate c.csv --seed 0
 expect 1 'volatility' "$hadron" data generate c.csv --set volatilty=1

@@ -42,7 +42,7 @@ FAR = """return {
 SIM = """return {
   mode = "paper", account = { cash = 1000000 }, engine = { threads = %s, shards = %d },
   venues = { sim = { plugin = "./sim.so", params = { flow = "random", instruments = 3, rate = 300, seed = 7, entry_latency = "5ms" } } },
-  strategies = { quotes = { plugin = "market_maker" }, turns = { plugin = "sma", params = { fast = 2, slow = 4, size = 1 } } },
+  strategies = { quotes = { plugin = "market_maker" }, turns = { plugin = "sma", params = { fast = 2, slow = 4, size = 10 } } },
 }
 """
 
