@@ -31,7 +31,7 @@ static uint32_t memory_place(const struct hd_gateway *g, const struct hd_executi
 
 static void memory_forget(struct hd_gateway *g) {
   struct hd_execution_memory *m = memory_at(g, g->execution_first);
-  if (m->key[2]) hd_index_remove(&g->by_execution, hd_index_hash(m->key, sizeof m->key), memory_place(g, m));
+  if (m->key[2]) hd_index_remove(&g->by_execution, m->hash, memory_place(g, m));
   g->execution_first++;
 }
 
@@ -45,7 +45,8 @@ static struct hd_execution_memory *memory_add(struct hd_gateway *g, const struct
   m->id = o ? o->request.client_order_id : r->client_order_id;
   m->part_first = g->part_next;
   memory_key(r, m->key);
-  if (m->key[2]) hd_index_add(&g->by_execution, hd_index_hash(m->key, sizeof m->key), memory_place(g, m));
+  m->hash = hd_index_hash(m->key, sizeof m->key);
+  if (m->key[2]) hd_index_add(&g->by_execution, m->hash, memory_place(g, m));
   const char *next = (const char *)&g->executions[g->execution_next % g->options.executions_max]; // cold by the time it is written
   for (size_t i = 0; i < sizeof *m; i += 64) __builtin_prefetch(next + i, 1);
   return m;
@@ -146,8 +147,7 @@ static bool fill_known(struct hd_order *o, const struct hadron_venue_report *r) 
   return r->cumulative.e8 >= 0 && r->cumulative.e8 <= o->filled.e8;
 }
 
-static int32_t fill_check(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r) {
-  const struct hd_execution_memory *known = memory_find(g, r);
+static int32_t fill_check(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, const struct hd_execution_memory *known) {
   if (known != NULL || fill_known(o, r)) {
     if (known != NULL && known->busted)
       hd_gateway_alert(g, 2, HADRON_ERR_DUPLICATE, o->request.instrument, r->venue, "execution %.39s was taken back before", r->execution_id);
@@ -177,8 +177,9 @@ static void fill_alerts(struct hd_gateway *g, const struct hd_order *o, const st
 
 int32_t hd_gateway_fill(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns) {
   // What was told before has been counted before: since then some of it may have been taken back.
-  if (r->cumulative.e8 > o->told_e8 && memory_find(g, r) == NULL) o->told_e8 = r->cumulative.e8;
-  int32_t err = fill_check(g, o, r);
+  const struct hd_execution_memory *known = memory_find(g, r);
+  if (r->cumulative.e8 > o->told_e8 && known == NULL) o->told_e8 = r->cumulative.e8;
+  int32_t err = fill_check(g, o, r, known);
   if (err) {
     hd_table_gap(g, o, now_ns);
     return err;

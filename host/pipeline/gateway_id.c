@@ -34,10 +34,21 @@ static inline char *put_decimal(char *to, int64_t value, const uint64_t scale, i
   return to + digits;
 }
 
+// Letter by letter: names are short, and the library's functions are far away.
 static char *put_text(char *to, const char *text, size_t bound) {
-  size_t size = strnlen(text, bound);
-  memcpy(to, text, size);
-  return to + size;
+  for (size_t i = 0; i < bound && text[i]; i++) *to++ = text[i];
+  return to;
+}
+
+// 32 bits as eight hex digits.
+static void put_hex(char *to, uint32_t bits) {
+  uint64_t x = bits;
+  x = (x | x << 16) & UINT64_C(0x0000ffff0000ffff);
+  x = (x | x << 8) & UINT64_C(0x00ff00ff00ff00ff);
+  x = (x | x << 4) & UINT64_C(0x0f0f0f0f0f0f0f0f);
+  uint64_t letters = (x + UINT64_C(0x0606060606060606)) >> 4 & UINT64_C(0x0101010101010101); // 10 to 15
+  x = __builtin_bswap64(x + UINT64_C(0x3030303030303030) + letters * ('a' - '0' - 10));
+  memcpy(to, &x, sizeof x);
 }
 
 static char *put_date(struct hd_id_cache *cache, char *to, int64_t day) {
@@ -83,13 +94,17 @@ void hd_gateway_order_id(const struct hd_gateway *g, const struct hadron_intent 
   char text[TEXT_SIZE];
   uint8_t digest[32];
   hd_sha256(text, id_text(g, intent, strategy, key.day, text), digest);
-  static const char hex[] = "0123456789abcdef";
-  for (int i = 0; i < 12; i++) {
-    out->hex[2 * i] = hex[digest[i] >> 4];
-    out->hex[2 * i + 1] = hex[digest[i] & 15];
-  }
+  uint64_t high;
+  uint32_t low;
+  memcpy(&high, digest, sizeof high);
+  memcpy(&low, digest + sizeof high, sizeof low);
+  high = __builtin_bswap64(high);
+  low = __builtin_bswap32(low);
+  put_hex(out->hex, (uint32_t)(high >> 32));
+  put_hex(out->hex + 8, (uint32_t)high);
+  put_hex(out->hex + 16, low);
   cache->key = key;
   if (intent->instrument > g->instruments->count) cache->key.day = INT64_MIN; // not there yet: it may get a name
   hd_text_copy(cache->strategy, sizeof cache->strategy, strategy);
-  hd_ids_ask(g, out); // the set of used ids outgrows the cache, and risk asks next
+  hd_ids_ask(g, out, high, low); // the set of used ids outgrows the cache, and risk asks next
 }

@@ -27,6 +27,7 @@ struct hd_execution_memory {
   struct hadron_money fee;
   uint64_t part_first;              // running number of the first part
   uint32_t part_count;
+  uint32_t hash;                    // of the key
 };
 struct hd_part {
   uint32_t arm;
@@ -114,7 +115,8 @@ void hd_table_due(struct hd_gateway *g, struct hd_order *o);        // after ask
 bool hd_table_room(struct hd_gateway *g);                           // for one more order and its id
 void hd_ids_add(struct hd_gateway *g, const struct hadron_client_order_id *id);
 bool hd_ids_has(const struct hd_gateway *g, const struct hadron_client_order_id *id);
-void hd_ids_ask(const struct hd_gateway *g, const struct hadron_client_order_id *id); // makes it the last id: it will be asked for soon
+// Makes it the last id, of these 96 bits: it will be asked for soon.
+void hd_ids_ask(const struct hd_gateway *g, const struct hadron_client_order_id *id, uint64_t high, uint32_t low);
 void hd_ids_day(struct hd_gateway *g, int64_t now_ns);
 static inline void hd_order_pin(struct hd_order *o) { o->pins++; }
 static inline void hd_order_unpin(struct hd_order *o) {

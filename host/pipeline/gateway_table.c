@@ -233,10 +233,11 @@ void hd_table_hold(struct hd_gateway *g, struct hd_order *o, uint8_t held) {
 // The set begins small and doubles as the day goes on, so that it stays in the cache for as long as it can. A set of n cells lies in
 // cells n to 2n of one allocation: the next size is a region of its own, and growing allocates nothing.
 
-// Eight hex digits as 32 bits. Which digit is where does not matter.
+// The number that eight hex digits are.
 static uint64_t digits_pack(const char *hex) {
   uint64_t x;
   memcpy(&x, hex, sizeof x);
+  x = __builtin_bswap64(x);
   x = (x & UINT64_C(0x0f0f0f0f0f0f0f0f)) + (x >> 6 & UINT64_C(0x0101010101010101)) * 9;
   x = (x | x >> 4) & UINT64_C(0x00ff00ff00ff00ff);
   x = (x | x >> 8) & UINT64_C(0x0000ffff0000ffff);
@@ -279,10 +280,10 @@ static void ids_grow(struct hd_gateway *g) {
     if (old[i].day == g->id_day) *id_place(g, &old[i]) = old[i];
 }
 
-void hd_ids_ask(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
+void hd_ids_ask(const struct hd_gateway *g, const struct hadron_client_order_id *id, uint64_t high, uint32_t low) {
   struct hd_id_cache *cache = g->id_cache;
   cache->id = *id;
-  cache->cell = cell_make(id);
+  cache->cell = (struct hd_id_cell){.high = high, .low = low};
   cache->unused = false;
   __builtin_prefetch(g->ids + g->id_mask + 1 + id_first(g, &cache->cell));
 }
