@@ -23,34 +23,39 @@ static bool is_promise(uint16_t template_id, const void *block) {
   return template_id == HADRON_MSG_ORDER || template_id == HADRON_MSG_OPERATOR;
 }
 
-static int32_t journal_write(struct hd_session *s, uint16_t template_id, const void *block, uint16_t block_size, const void *tail,
-                             uint32_t tail_size, int64_t now_ns, uint32_t flags) {
+__attribute__((noinline)) static int32_t tell(struct hd_session *s, bool shadow, uint16_t template_id, const void *block, uint16_t block_size,
+                                              const void *tail, uint32_t tail_size) {
+  if (s->options.digest) hd_digest_add(shadow ? &s->shadow_digest : &s->digest, template_id, block, block_size, tail, tail_size);
+  if (s->options.observe) s->options.observe(s->options.observer, template_id, block, tail, tail_size);
+  return HADRON_OK;
+}
+
+static inline int32_t count(struct hd_session *s, uint16_t template_id, const void *block, uint16_t block_size, const void *tail, uint32_t tail_size) {
+  HD_DASSERT(template_id < HD_TEMPLATE_COUNT);
+  bool shadow = hd_record_shadow(template_id, block);
+  // A locked addition costs more than the rest of this function: only where several threads write.
+  _Atomic uint64_t *written = shadow ? &s->shadow_records[template_id] : &s->records[template_id];
+  if (s->live) atomic_fetch_add_explicit(written, 1, memory_order_relaxed);
+  else atomic_store_explicit(written, atomic_load_explicit(written, memory_order_relaxed) + 1, memory_order_relaxed);
+  return s->options.digest || s->options.observe ? tell(s, shadow, template_id, block, block_size, tail, tail_size) : HADRON_OK;
+}
+
+// Apart, so that a run without a journal saves no registers for it.
+__attribute__((noinline)) static int32_t journal_write(struct hd_session *s, uint16_t template_id, const void *block, uint16_t block_size,
+                                                       const void *tail, uint32_t tail_size, int64_t now_ns, uint32_t flags) {
   uint32_t kind = template_id | (flags & HD_RECORD_RESERVED ? HD_JOURNAL_RESERVED : 0);
   uint64_t position;
   int32_t code = hd_journal_append(s->journal, kind, block, block_size, tail, tail_size, now_ns, &position);
-  return !code && s->config->journal_fsync && is_promise(template_id, block) ? hd_journal_sync(s->journal, position) : code;
-}
-
-static void tell(struct hd_session *s, bool shadow, uint16_t template_id, const void *block, uint16_t block_size, const void *tail,
-                 uint32_t tail_size) {
-  if (s->options.digest) hd_digest_add(shadow ? &s->shadow_digest : &s->digest, template_id, block, block_size, tail, tail_size);
-  if (s->options.observe) s->options.observe(s->options.observer, template_id, block, tail, tail_size);
+  if (!code && s->config->journal_fsync && is_promise(template_id, block)) code = hd_journal_sync(s->journal, position);
+  return code ? code : count(s, template_id, block, block_size, tail, tail_size);
 }
 
 static int32_t sink_write(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail,
                           uint32_t tail_size, int64_t now_ns, uint32_t flags) {
   struct hd_session *s = self;
   if (__builtin_expect(s->recovering, 0)) return HADRON_OK;
-  HD_DASSERT(template_id < HD_TEMPLATE_COUNT);
-  int32_t code = s->journal ? journal_write(s, template_id, block, block_size, tail, tail_size, now_ns, flags) : HADRON_OK;
-  if (code) return code;
-  bool shadow = hd_record_shadow(template_id, block);
-  // A locked addition costs more than the rest of this function: only where several threads write.
-  _Atomic uint64_t *written = shadow ? &s->shadow_records[template_id] : &s->records[template_id];
-  if (s->live) atomic_fetch_add_explicit(written, 1, memory_order_relaxed);
-  else atomic_store_explicit(written, atomic_load_explicit(written, memory_order_relaxed) + 1, memory_order_relaxed);
-  if (s->options.digest || s->options.observe) tell(s, shadow, template_id, block, block_size, tail, tail_size);
-  return HADRON_OK;
+  return s->journal ? journal_write(s, template_id, block, block_size, tail, tail_size, now_ns, flags)
+                    : count(s, template_id, block, block_size, tail, tail_size);
 }
 
 // ---- what the pipeline tells -----------------------------------------------------------------------------------------------------
