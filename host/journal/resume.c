@@ -224,6 +224,15 @@ static void segment_dirty(struct hd_segment *s, uint64_t from, uint64_t to) {
   for (uint64_t at = from & ~UINT64_C(4095); at < to; at += 4096) __atomic_fetch_or(s->base + at, 0, __ATOMIC_RELAXED);
 }
 
+// A host that ended badly may have ended because a flush failed. The kernel then takes the pages for clean, and no later flush writes them: they
+// are read here as if they were there, and are gone with the power. So what was not flushed for certain is written once more.
+static int32_t segment_rewrite(struct hd_journal *j, const struct hd_segment *s, const struct walk *w, struct hd_fault *fault) {
+  int error = hd_disk_write(j->disk, s->file, s->base, HD_JOURNAL_HEADER_BYTES, 0);
+  if (!error && w->offset > w->durable) error = hd_disk_write(j->disk, s->file, s->base + w->durable, w->offset - w->durable, w->durable);
+  if (!error) error = hd_disk_sync(j->disk, s->file);
+  return error ? hd_disk_fault(fault, error, "journal", "writing once more what a host left in", w->name) : HADRON_OK;
+}
+
 // Walks one segment and hangs it behind `before`. last: no later one was ever flushed. cut: the journal ends in it, what follows is to go.
 static int32_t segment_resume(struct hd_journal *j, uint64_t sequence, struct hd_segment *before, bool newest, bool last,
                               struct hd_segment **segment, bool *cut, struct hd_fault *fault) {
@@ -247,6 +256,7 @@ static int32_t segment_resume(struct hd_journal *j, uint64_t sequence, struct hd
     if (sequence == 1) hd_segment_chain(s, NULL);
   }
   rc = walk_segment(&w, newest, fault);
+  if (rc == HADRON_OK && j->durability == HD_JOURNAL_FSYNC && !w.clean && !w.lossy) rc = segment_rewrite(j, s, &w, fault);
   if (rc != HADRON_OK) return rc;
   *cut = w.cut && !newest;
   if (j->durability == HD_JOURNAL_FSYNC && !w.clean) segment_dirty(s, w.durable, w.offset);

@@ -474,18 +474,27 @@ static void rate_forget(struct hd_risk *r) {
 
 static void rate_expire(struct hd_risk *r, int64_t now_ns) {
   while (r->rate_count && now_ns - r->rate[r->rate_first].time_ns >= SECOND_NS) rate_forget(r);
+  // A clock that was set back over a restart: nobody knows when these were, and an hour's wait is not what the limit means.
+  while (r->rate_count && r->rate[r->rate_first].time_ns > now_ns) rate_forget(r);
+}
+
+static void rate_put(struct hd_risk *r, int64_t time_ns, uint32_t arm, uint32_t instrument) {
+  if (r->rate_count == RATE_SIZE) rate_forget(r);
+  r->rate[(r->rate_first + r->rate_count++) & (RATE_SIZE - 1)] = (struct hd_rate_entry){time_ns, arm, instrument};
+  if (arm) r->rate_arm[arm]++;
+  if (instrument) r->rate_arm[0]++, r->rate_instrument[instrument]++;
 }
 
 // Full can only be where no limit is set (or is far below): the oldest goes.
 static void rate_add(struct hd_risk *r, const struct facts *f) {
   uint32_t instrument = f->intent->instrument;
-  for (uint32_t i = 2; i < f->view_count; i++, instrument = 0) {
-    if (r->rate_count == RATE_SIZE) rate_forget(r);
-    uint32_t arm = f->views[i].arm;
-    r->rate[(r->rate_first + r->rate_count++) & (RATE_SIZE - 1)] = (struct hd_rate_entry){f->request->now_ns, arm, instrument};
-    if (arm) r->rate_arm[arm]++;
-    if (instrument) r->rate_arm[0]++, r->rate_instrument[instrument]++;
-  }
+  for (uint32_t i = 2; i < f->view_count; i++, instrument = 0) rate_put(r, f->request->now_ns, f->views[i].arm, instrument);
+}
+
+void hd_risk_fold_order(struct hd_risk *r, const uint32_t *arms, uint32_t arm_count, uint32_t instrument, int64_t time_ns) {
+  rate_expire(r, time_ns);
+  if (instrument == 0 || instrument > r->instrument_max) return;
+  for (uint32_t i = 0; i < arm_count; i++) rate_put(r, time_ns, arms[i] <= r->arm_max ? arms[i] : 0, i ? 0 : instrument);
 }
 
 // --- the room ---

@@ -134,6 +134,9 @@ void hd_risk_equity(struct hd_risk *r, int64_t now_ns);
 // An arm's book begins anew: so do its day and its peak.
 void hd_risk_restart(struct hd_risk *r, uint32_t arm);
 
+// From the journal: an order that was sent counts in the second after it, whoever sent it. arms: at least one; 0 is nobody's.
+void hd_risk_fold_order(struct hd_risk *r, const uint32_t *arms, uint32_t arm_count, uint32_t instrument, int64_t time_ns);
+
 // The kill switch: latched until released.
 void hd_risk_kill(struct hd_risk *r);
 void hd_risk_release(struct hd_risk *r);
