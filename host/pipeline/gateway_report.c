@@ -245,6 +245,7 @@ static int32_t report_change(struct hd_gateway *g, struct hd_order *o, const str
   if (to == before && !tells(change) && !news) {
     if ((r->flags & 1) && change == HADRON_CHANGE_ACCEPT && hd_order_works(o) && !o->gap) o->ask_ns = INT64_MAX; // what was asked is answered
     hd_table_gap(g, o, now_ns);
+    hd_table_due(g, o);
     hd_order_after(g, o, now_ns);
     return r->flags & 1 ? HADRON_OK : HADRON_ERR_DUPLICATE;
   }
