@@ -230,7 +230,9 @@ static int32_t segment_rewrite(struct hd_journal *j, const struct hd_segment *s,
   int error = hd_disk_write(j->disk, s->file, s->base, HD_JOURNAL_HEADER_BYTES, 0);
   if (!error && w->offset > w->durable) error = hd_disk_write(j->disk, s->file, s->base + w->durable, w->offset - w->durable, w->durable);
   if (!error) error = hd_disk_sync(j->disk, s->file);
-  return error ? hd_disk_fault(fault, error, "journal", "writing once more what a host left in", w->name) : HADRON_OK;
+  if (!error) return HADRON_OK;
+  hd_disk_fault(fault, error, "journal", "writing once more what a host left in", w->name);
+  return fault->code = HADRON_ERR_IO; // a disk that is full would be lived with: this is none of that
 }
 
 // Walks one segment and hangs it behind `before`. last: no later one was ever flushed. cut: the journal ends in it, what follows is to go.

@@ -314,7 +314,7 @@ static int disk_read(void *self, int handle, void *to, size_t bytes, uint64_t of
 static int disk_write(void *self, int handle, const void *from, size_t bytes, uint64_t offset, size_t *done) {
   struct hd_sim_disk *d = self;
   struct hd_sim_file *f = file_of(d, handle);
-  int error = takes_space(d, "writing");
+  int error = offset + bytes > f->size ? takes_space(d, "writing") : strikes(d, HD_FAULT_DISK_WRITE, "writing");
   if (!error) error = file_grow(d, f, offset + bytes);
   if (error) return error;
   memcpy(live_of(d, f) + offset, from, bytes);

@@ -38,8 +38,10 @@ bool hd_simulate_seed(struct hd_life_setup *setup, struct hd_world *w, const str
   hd_world_make(w, seed);
   hd_sim_disk_clear(setup->disk, w);
   w->verbose = options->verbose;
-  for (uint32_t f = 0; f < HD_FAULT_COUNT; f++)
+  for (uint32_t f = 0; f < HD_FAULT_COUNT; f++) {
     if (options->faults && !(options->faults >> f & 1)) w->chance[f] = 0;
+    if (options->often >> f & 1) hd_world_often(w, f);
+  }
   setup->hooks = options->hooks;
   for (;;) {
     enum hd_life_end end = hd_life(setup, w);

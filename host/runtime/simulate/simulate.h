@@ -13,6 +13,7 @@ struct hd_simulate_options {
   uint64_t first_seed, seeds;
   uint32_t jobs;            // processes; 0: as many as there are processors
   uint64_t faults;          // bits of enum hd_world_fault that may strike; 0: all
+  uint64_t often;           // bits of those that are in every world, and often
   uint32_t failures_max;    // stop after so many failed seeds; 0: go on
   bool verbose;             // every event goes to standard error as it happens
   const char *plugin_path;

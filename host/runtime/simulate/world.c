@@ -86,6 +86,8 @@ void hd_world_make(struct hd_world *w, uint64_t seed) {
   w->state_ns = INT64_MAX;
 }
 
+void hd_world_often(struct hd_world *w, enum hd_world_fault fault) { w->chance[fault] = ranges[fault][1]; }
+
 bool hd_world_strikes(struct hd_world *w, enum hd_world_fault fault) {
   if (w->calm || w->outside || w->chance[fault] == 0 || hd_random_below(&w->luck, 1000000) >= w->chance[fault]) return false;
   w->struck[fault]++;

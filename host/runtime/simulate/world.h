@@ -208,6 +208,9 @@ struct hd_world {
 // Makes the world of a seed in `w`, which is shared memory.
 void hd_world_make(struct hd_world *w, uint64_t seed);
 
+// This fault is in the world, and as often as it ever is.
+void hd_world_often(struct hd_world *w, enum hd_world_fault fault);
+
 // Does this fault strike now? Counts it.
 bool hd_world_strikes(struct hd_world *w, enum hd_world_fault fault);
 static inline int64_t hd_world_between(struct hd_random *r, int64_t low, int64_t high) {
