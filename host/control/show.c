@@ -6,6 +6,7 @@
 #include "base/text.h"
 #include "control/control_internal.h"
 #include "runtime/recover.h"
+#include "runtime/snapshot.h"
 #include "runtime/governor.h"
 
 static json_t *money(struct hadron_money m) { return json_real((double)m.micros / (double)HADRON_MONEY_SCALE); }
@@ -284,6 +285,11 @@ json_t *hd_show_status(struct hd_control *c, const json_t *request, uint32_t uid
   json_object_set_new(status, "strategies", strategy_rows(c));
   json_t *recovered = recovered_object(c->options.session);
   if (recovered) json_object_set_new(status, "recovered", recovered);
+  const struct hd_snapshots *n = c->options.session->snapshots;
+  if (n)
+    json_object_set_new(status, "snapshot", json_pack("{s:o, s:o, s:o, s:o, s:o}", "count", count(atomic_load(&n->count)), "failed", count(atomic_load(&n->failed)), "position",
+                                                      count(atomic_load(&n->position)), "pause_ns", count((uint64_t)atomic_load(&n->pause_ns)), "pause_ns_max",
+                                                      count((uint64_t)atomic_load(&n->pause_ns_max))));
   json_t *house = house_object(c);
   if (house) json_object_set_new(status, "house", house);
   const struct hd_gateway_counts *shadow = &c->view.shadow_orders;

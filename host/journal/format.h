@@ -22,8 +22,6 @@
 #define HD_JOURNAL_PREPARED_NAME "prepared.hdj"
 #define HD_JOURNAL_LOCK_NAME "lock"
 #define HD_JOURNAL_CURSOR_PREFIX "cursor-"
-#define HD_JOURNAL_SNAPSHOT_PREFIX "snapshot-" // and 16 hex digits: the position that it stands for
-#define HD_JOURNAL_SNAPSHOT_SUFFIX ".hds"
 
 // Start of a segment. The first part is written once, when the segment becomes the newest; the second once its predecessor is
 // sealed, complete and hashed. Only segments behind which no chained one stands may lack the second part.

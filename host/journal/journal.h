@@ -19,6 +19,10 @@
 #include "hadron/ext/journal.h"
 #include "hadron/message.h"
 
+// Beside the segments: runtime/snapshot.h.
+#define HD_JOURNAL_SNAPSHOT_PREFIX "snapshot-" // and 16 hex digits: the position that it stands for
+#define HD_JOURNAL_SNAPSHOT_SUFFIX ".hds"
+
 struct hd_journal;
 struct hd_journal_cursor;
 

@@ -16,6 +16,7 @@
 #define HD_PIPELINE_FOLD_H
 
 #include "hadron/ext/journal.h"
+#include "pipeline/image.h"
 #include "pipeline/pipeline.h"
 
 struct hd_fold_options {
@@ -57,6 +58,9 @@ struct hd_fold {
   struct hadron_client_order_id executed;   // the last execution's order, until its order event came
   bool executed_open, executed_bust, executed_shadow;
   uint32_t told;                            // allocations of it
+  // Of an image: reads what the strategies knew, once it is known whose is what; NULL: nothing of that kind is at its beginning.
+  int32_t (*states)(void *user, struct hd_image *m);
+  void *states_user;
   // Counts.
   uint64_t records, ticks, timers_lost, skipped, differences;
   uint64_t last_sequence;
@@ -70,6 +74,10 @@ struct hd_folded {
 
 int32_t hd_fold_begin(struct hd_fold *f, struct hd_pipeline *p, const struct hd_fold_options *options, struct hd_fault *fault);
 int32_t hd_fold_record(struct hd_fold *f, const struct hadron_record *record, struct hd_fault *fault);
+// The same state as an image, taken of a pipeline at a quiet point, and put into a fold that has begun, instead of the records up to there.
+// venues: names by number from 1. HADRON_ERR_CORRUPT: the image makes no sense, and the fold has to begin again.
+void hd_fold_save(const struct hd_pipeline *p, const char *const *venues, uint32_t venue_count, struct hd_image *m);
+int32_t hd_fold_load(struct hd_fold *f, struct hd_image *m, struct hd_fault *fault);
 int32_t hd_fold_adopt(struct hd_fold *f, int64_t now_ns, struct hd_folded *out, struct hd_fault *fault);
 int32_t hd_fold_resume(struct hd_fold *f, int64_t now_ns, struct hd_fault *fault);
 void hd_fold_fini(struct hd_fold *f); // accepts a half-built one; before adopt the pipeline is not usable any more

@@ -73,6 +73,12 @@ static void arm_set(struct hd_pipeline *p, const struct hadron_arm_definition *d
   p->definitions[d->arm] = *d;
 }
 
+int32_t hd_fold_take_arm(struct hd_fold *f, const struct hadron_arm_definition *d) {
+  int32_t code = book_open(f, d);
+  if (!code) arm_set(f->p, d);
+  return code;
+}
+
 // A change of an arm while the run went on.
 static int32_t arm_change(struct hd_fold *f, const struct hadron_arm_definition *d) {
   struct hd_pipeline *p = f->p;

@@ -10,6 +10,7 @@ void hd_fold_match(const struct hadron_arm_definition *from, uint32_t from_count
 void hd_fold_session(struct hd_fold *f);                                                // a run begins
 int32_t hd_fold_arm(struct hd_fold *f, const struct hadron_arm_definition *d, struct hd_fault *fault);
 int32_t hd_fold_settle(struct hd_fold *f, struct hd_fault *fault);                      // its arms hold from here on
+int32_t hd_fold_take_arm(struct hd_fold *f, const struct hadron_arm_definition *d);       // opens its book, in the journal's numbers
 void hd_fold_feed(struct hd_fold *f);                                                   // who hears what is fed now
 void hd_fold_watches(struct hd_fold *f, const uint32_t *map);                           // risk's, in other numbers
 

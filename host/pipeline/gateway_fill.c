@@ -3,6 +3,7 @@
 #include "base/banned.h"
 #include "base/crash_point.h"
 #include "pipeline/gateway_internal.h"
+#include "pipeline/image.h"
 
 // ---- memory
 
@@ -391,4 +392,29 @@ uint32_t hd_gateway_fold_unshared(const struct hd_gateway *g, uint32_t told, str
                                               .flags = (uint8_t)(m->busted | g->mark)};
   }
   return count;
+}
+
+// ---- from an image
+
+void hd_executions_load(struct hd_gateway *g, struct hd_image *m, const uint16_t *venues, uint32_t venue_max) {
+  uint64_t count;
+  HD_IMAGE_GET(m, count);
+  for (uint64_t n = 0; n < count && !m->bad; n++) {
+    struct hd_execution_memory saved;
+    uint16_t venue;
+    HD_IMAGE_GET(m, saved);
+    m->bad |= saved.part_count > HD_SHARES_MAX;
+    if (m->bad) return;
+    memcpy(&venue, saved.key, sizeof venue);
+    struct hadron_venue_report r = {.client_order_id = saved.id, .price = saved.price, .quantity = saved.quantity, .fee = saved.fee, .venue = venue <= venue_max ? venues[venue] : 0};
+    memcpy(r.execution_id, saved.key + 2, sizeof r.execution_id);
+    const struct hd_order *o = saved.order ? hd_table_find(g, &saved.id) : NULL;
+    struct hd_execution_memory *e = memory_add(g, o, &r);
+    e->busted = saved.busted;
+    for (uint32_t i = 0; i < saved.part_count; i++) {
+      HD_IMAGE_GET(m, g->parts[g->part_next % g->part_size]);
+      g->part_next++;
+    }
+    e->part_count = saved.part_count;
+  }
 }

@@ -118,6 +118,10 @@ bool hd_ids_has(const struct hd_gateway *g, const struct hadron_client_order_id 
 // Makes it the last id, of these 96 bits: it will be asked for soon.
 void hd_ids_ask(const struct hd_gateway *g, const struct hadron_client_order_id *id, uint64_t high, uint32_t low);
 void hd_ids_day(struct hd_gateway *g, int64_t now_ns);
+struct hd_image;
+void hd_ids_save(const struct hd_gateway *g, struct hd_image *m);
+void hd_ids_load(struct hd_gateway *g, struct hd_image *m);
+void hd_executions_load(struct hd_gateway *g, struct hd_image *m, const uint16_t *venues, uint32_t venue_max);
 static inline void hd_order_pin(struct hd_order *o) { o->pins++; }
 static inline void hd_order_unpin(struct hd_order *o) {
   HD_ASSERT(o->pins > 0);

@@ -2,6 +2,7 @@
 #include "base/banned.h"
 #include "base/random.h"
 #include "pipeline/gateway_internal.h"
+#include "pipeline/image.h"
 
 uint32_t hd_table_index(const struct hd_gateway *g, const struct hd_order *o) {
   HD_ASSERT(o > g->orders && o <= g->orders + g->options.orders_max);
@@ -302,4 +303,33 @@ void hd_ids_add(struct hd_gateway *g, const struct hadron_client_order_id *id) {
   cell.day = g->id_day;
   *at = cell;
   if (++g->id_count > g->id_mask / 2 && g->id_mask < g->id_mask_last) ids_grow(g);
+}
+
+// ---- as an image
+
+void hd_ids_save(const struct hd_gateway *g, struct hd_image *m) {
+  const struct hd_id_cell *cells = g->ids + g->id_mask + 1;
+  HD_IMAGE_PUT(m, g->id_day);
+  HD_IMAGE_PUT(m, g->id_count);
+  for (uint32_t i = 0; i <= g->id_mask; i++)
+    if (cells[i].day == g->id_day) HD_IMAGE_PUT(m, cells[i]);
+}
+
+void hd_ids_load(struct hd_gateway *g, struct hd_image *m) {
+  uint32_t day, count;
+  HD_IMAGE_GET(m, day);
+  HD_IMAGE_GET(m, count);
+  m->bad |= day == 0 || count > g->options.ids_max;
+  if (m->bad) return;
+  g->id_day = day;
+  g->id_count = 0;
+  g->id_mask = g->id_mask_first;
+  for (uint32_t i = 0; i < count && !m->bad; i++) {
+    struct hd_id_cell cell;
+    HD_IMAGE_GET(m, cell);
+    m->bad |= cell.day != day;
+    if (m->bad) return;
+    *id_place(g, &cell) = cell;
+    if (++g->id_count > g->id_mask / 2 && g->id_mask < g->id_mask_last) ids_grow(g);
+  }
 }

@@ -144,6 +144,7 @@ void hd_portfolio_equity(const struct hd_portfolio *p, uint32_t arm, int64_t now
 
 // Recovery: takes over what the books of `from` (over the same instruments) say; arms[old]: whose the book of an arm is here, open already and on the
 // same side; 0: what it says is forgotten (a shadow's) or given away before. An arm may end with rows that are not in its universe. [control]
+void hd_portfolio_holders(struct hd_portfolio *p, uint32_t arm); // what the arm's rows hold is counted among the holders
 int32_t hd_portfolio_adopt(struct hd_portfolio *p, const struct hd_portfolio *from, const uint32_t *arms);
 
 // Checks the identity of every book and that the sum is the sum. HADRON_ERR_INTERNAL names the book and both numbers.

@@ -35,7 +35,7 @@ static int32_t book_copy(struct hd_book *to, const struct hd_book *from, bool ro
   return HADRON_OK;
 }
 
-static void holders_set(struct hd_portfolio *p, uint32_t arm) {
+void hd_portfolio_holders(struct hd_portfolio *p, uint32_t arm) {
   const struct hd_book *book = &p->books[arm];
   struct hd_portfolio_side *side = &p->sides[hd_role_side(book->role)];
   for (uint32_t i = 0; i < book->position_count; i++) {
@@ -72,6 +72,6 @@ int32_t hd_portfolio_adopt(struct hd_portfolio *p, const struct hd_portfolio *fr
   if (code) return code;
   sides_copy(p, from);
   for (uint32_t arm = 1; arm <= p->arm_max + 1; arm++)
-    if (p->books[arm].role) holders_set(p, arm);
+    if (p->books[arm].role) hd_portfolio_holders(p, arm);
   return HADRON_OK;
 }

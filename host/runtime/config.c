@@ -64,6 +64,7 @@ const struct hd_config_key hd_config_keys[] = {
     {"journal.rejects", HD_KEY_BOOL, AT(journal_rejects), 0, 0, 0, "true", NULL, false, "with the ticks that were refused"},
     {"journal.fsync", HD_KEY_BOOL, AT(journal_fsync), 0, 0, 0, "false", NULL, false, "an order is on the disk before it is sent"},
     {"journal.segment", HD_KEY_BYTES, AT(journal_segment), 0, 65536, INT64_C(1) << 32, "64MiB", NULL, false, "size of a segment; a multiple of 4096"},
+    {"journal.snapshot_every", HD_KEY_U64, AT(snapshot_every), 0, 0, INT64_MAX, "1000000", NULL, false, "records between two snapshots of the state; one is made at a clean end and after a change of version too; 0: none"},
     {"journal.keep", HD_KEY_BYTES, AT(journal_keep), 0, 0, INT64_MAX, "0", NULL, false, "oldest segments beyond this are deleted once readers and snapshots can do without them; 0: kept"},
     {"journal.keep_for", HD_KEY_DURATION, AT(journal_keep_ns), 0, 0, INT64_MAX, "0s", NULL, false, "and those whose newest record is older than this; 0: kept"},
 

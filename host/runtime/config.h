@@ -95,6 +95,7 @@ struct hd_config {
   uint64_t lua_memory_max, lua_instructions_max;
   // recovery
   uint32_t on_difference; // enum hd_difference
+  uint64_t snapshot_every; // records
 
   // journal
   bool journal, journal_ticks, journal_rejects, journal_fsync;

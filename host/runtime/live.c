@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "base/log.h"
+#include "runtime/snapshot.h"
 #include "runtime/last_words.h"
 #include "runtime/live_journal.h"
 
@@ -490,6 +491,7 @@ static void on_prepare(uv_prepare_t *prepare) {
   }
   if (live->threads) io_threads(live, now_ns);
   else io_alone(live, now_ns);
+  hd_session_snapshot_due(live->session);
   int64_t due = io_due(live), wait = due - hd_clock_wall_ns();
   if (due == INT64_MAX || wait > 100000000) wait = 100000000;
   uv_update_time(live->loop);

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "pipeline/fold.h"
 #include "runtime/session_internal.h"
+#include "runtime/snapshot.h"
 
 struct hd_recover {
   uint64_t to;                                       // the journal's end when it was opened
@@ -18,6 +19,7 @@ struct hd_recover {
   uint32_t arm_count;                                // of the last one
   struct hd_recovered out;
   struct hd_session *session;
+  struct hd_snapshot snapshot;                       // position 0: none is used
 };
 
 // ---- reading ---------------------------------------------------------------------------------------------------------------------
@@ -32,7 +34,8 @@ static int32_t walk(struct hd_session *s, uint64_t from, take_record *take, void
   int32_t code = hd_journal_cursor_open_on(s->options.disk, dir, &cursor, fault);
   if (code == HADRON_ERR_NOT_FOUND) return HADRON_OK;
   if (code) return hd_fault_prefix(fault, "recovery: ");
-  if (from > 0) code = hd_journal_cursor_seek(cursor, from, fault);
+  if (from > 0 && from < s->recover->to) code = hd_journal_cursor_seek(cursor, from, fault);
+  if (from >= s->recover->to) code = HADRON_ERR_AGAIN;
   while (!code && hd_journal_cursor_position(cursor) < s->recover->to) {
     code = hd_journal_cursor_next(cursor, &record, fault);
     if (!code && record.position < s->recover->to) code = take(user, &record, fault);
@@ -71,12 +74,52 @@ static int32_t scan_record(void *user, const struct hadron_record *record, struc
   return HADRON_OK;
 }
 
+// Its first record is still there, so that everything can be made from the beginning.
+static int32_t begins(struct hd_session *s, bool *yes, uint64_t *sequence, struct hd_fault *fault) {
+  struct hd_journal_cursor *cursor;
+  int32_t code = hd_journal_cursor_open_on(s->options.disk, hd_journal_dir(s->journal), &cursor, fault);
+  if (code) return code == HADRON_ERR_NOT_FOUND ? HADRON_OK : hd_fault_prefix(fault, "recovery: ");
+  *sequence = hd_journal_cursor_sequence(cursor);
+  *yes = *sequence <= 1;
+  hd_journal_cursor_close(cursor);
+  return HADRON_OK;
+}
+
+static void passed_over(void *user, const char *text) {
+  struct hd_recover *r = user;
+  hd_log_warn("SNAPSHOT", "%s", text);
+  r->out.snapshots_bad++;
+}
+
+// A strategy that cannot save is fed from the beginning, as long as that is there.
+static int32_t choose_snapshot(struct hd_session *s, struct hd_fault *fault) {
+  struct hd_recover *r = s->recover;
+  bool from_beginning = true;
+  uint64_t sequence = 1;
+  int32_t code = begins(s, &from_beginning, &sequence, fault);
+  if (code) return code;
+  code = hd_snapshot_find(s->options.disk, hd_journal_dir(s->journal), hd_journal_id(s->journal), r->to, &r->snapshot, passed_over, r, fault);
+  if (code == HADRON_ERR_NOT_FOUND && !from_beginning)
+    return hd_fault_set(fault, HADRON_ERR_CORRUPT, "recovery: the journal %s begins with record %llu and no snapshot is good: the books cannot be had; restore a snapshot-*.hds, or begin anew with "
+                        "another data_dir and recovery.on_difference = \"adopt\"", hd_journal_dir(s->journal), (unsigned long long)sequence);
+  if (code == HADRON_ERR_NOT_FOUND) return HADRON_OK;
+  if (code) return code;
+  if (!r->snapshot.whole && from_beginning) {
+    hd_snapshot_fini(&r->snapshot);
+    return HADRON_OK;
+  }
+  for (uint32_t i = 0; i < r->snapshot.instrument_count && !code; i++) code = scan_instrument(r, &r->snapshot.instruments[i], fault);
+  r->arm_highest = r->arm_count = r->snapshot.arm_count;
+  return code;
+}
+
 int32_t hd_recover_scan(struct hd_session *s, struct hd_fault *fault) {
   HD_ASSERT((s->journal || s->options.recorded) && !s->recover);
   if (!(s->recover = calloc(1, sizeof *s->recover))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "recovery: out of memory");
   s->recover->session = s;
   s->recover->to = s->options.recorded ? s->options.recorded->recover_to : hd_journal_end(s->journal);
-  return walk(s, 0, scan_record, s->recover, fault);
+  int32_t code = s->journal ? choose_snapshot(s, fault) : HADRON_OK;
+  return code ? code : walk(s, s->recover->snapshot.position, scan_record, s->recover, fault);
 }
 
 // A session has room for its own arms, for those of the runs before it, and for those that it has to close.
@@ -118,7 +161,7 @@ static int32_t fold_one(void *user, const struct hadron_record *record, struct h
 static int32_t write_recovered(struct hd_session *s, int64_t now_ns, const struct hd_recovered *out, struct hd_fault *fault) {
   const struct hadron_recovered block = {.time_ns = now_ns, .took_ns = s->options.is_virtual ? 0 : out->took_ns, .position = out->position, .snapshot = out->snapshot,
                                          .records = out->records, .ticks = out->ticks, .orders_open = out->orders_open, .orders_unknown = out->orders_unknown,
-                                         .orders_ended = out->orders_ended, .alerts = out->arms_lost + out->stateless + (out->differences > 0)};
+                                         .orders_ended = out->orders_ended, .alerts = out->arms_lost + out->stateless + out->snapshots_bad + (out->differences > 0)};
   struct {
     uint32_t size; // SBE varData: length, then bytes
     char bytes[HD_VENUES_MAX * (HADRON_NAME_SIZE + 1)];
@@ -143,6 +186,10 @@ static void tell(struct hd_session *s, const struct hd_fold *f, const struct hd_
              (unsigned long long)out->differences);
     hd_session_alert(s, 3, HADRON_ERR_CORRUPT, 0, s->runner.now_ns, text);
   }
+  if (out->snapshots_bad) {
+    snprintf(text, sizeof text, "recovery: %u snapshots were passed over: they are damaged or another build's; an older one and more of the journal were used", out->snapshots_bad);
+    hd_session_alert(s, 2, 0, 0, s->runner.now_ns, text);
+  }
   if (f->timers_lost) hd_log_warn("RECOVERED", "%llu timers of the journal were not due here: strategies or their parameters have changed", (unsigned long long)f->timers_lost);
   if (f->skipped) hd_log_warn("RECOVERED", "%llu records speak of instruments that nobody defined, or are shorter than they should be", (unsigned long long)f->skipped);
   if (out->first) return;
@@ -164,7 +211,12 @@ static int32_t fold(struct hd_session *s, struct hd_fold *f, struct hd_recovered
   const struct hd_fold_options options = {.venues = names, .venue_count = s->venue_count, .shadow_venue = s->runner.shadow_venue, .gone = venue_gone, .user = s};
   s->recovering = true;
   int32_t code = hd_fold_begin(f, &s->pipeline, &options, fault);
-  if (!code) code = walk(s, 0, fold_one, f, fault);
+  if (!code && s->recover->snapshot.position) {
+    code = hd_snapshot_load(s, f, &s->recover->snapshot, fault);
+    f->last_ns = s->recover->snapshot.time_ns;
+    out->snapshot = s->recover->snapshot.position;
+  }
+  if (!code) code = walk(s, s->recover->snapshot.position, fold_one, f, fault);
   s->recovering = false;
   if (!code) code = hd_fold_adopt(f, time_of(s, f), &folded, fault);
   if (code) return code;
@@ -172,7 +224,7 @@ static int32_t fold(struct hd_session *s, struct hd_fold *f, struct hd_recovered
   out->records = f->records, out->ticks = f->ticks, out->differences = f->differences, out->arms_lost = folded.arms_lost;
   out->orders_open = folded.orders.open, out->orders_unknown = folded.orders.unknown, out->orders_ended = folded.orders.ended;
   out->took_ns = hd_clock_monotonic_ns() - start_ns;
-  for (uint32_t i = 0; i < s->venue_count && f->records > 0; i++) {
+  for (uint32_t i = 0; i < s->venue_count && (f->records > 0 || out->snapshot); i++) {
     s->venues[i].since_ns = f->last_ns;
     if (venue_gone(s, (uint16_t)(i + 1))) hd_venue_blind(&s->venues[i]);
   }
@@ -187,9 +239,12 @@ int32_t hd_session_recover(struct hd_session *s, struct hd_recovered *out, struc
   HD_ASSERT(s->recover && !s->live);
   to->position = s->recover->to;
   int32_t code = fold(s, &f, to, fault);
-  to->first = to->records == 0;
+  to->first = to->records == 0 && to->snapshot == 0;
   if (!code) tell(s, &f, to);
   hd_fold_fini(&f);
+  hd_snapshot_fini(&s->recover->snapshot);
+  if (!code && s->journal && !s->options.is_virtual && !(s->snapshots = calloc(1, sizeof *s->snapshots)))
+    code = hd_fault_set(fault, HADRON_ERR_MEMORY, "recovery: out of memory");
   if (!code && out) *out = *to;
   return code;
 }
@@ -198,6 +253,7 @@ const struct hd_recovered *hd_session_recovered(const struct hd_session *s) { re
 
 void hd_recover_free(struct hd_recover *r) {
   if (!r) return;
+  hd_snapshot_fini(&r->snapshot);
   free(r->instruments);
   free(r);
 }

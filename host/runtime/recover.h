@@ -21,6 +21,7 @@ struct hd_recovered {
   int64_t took_ns;           // on the wall clock
   uint32_t orders_open, orders_unknown, orders_ended;
   uint32_t arms_lost;        // that trade, without a successor: theirs is the house's
+  uint32_t snapshots_bad;    // that were passed over
   uint32_t stateless;        // arms that began anew although there was a state
   uint64_t differences;      // records that do not agree with what came before them
   bool first;                // the journal is new

@@ -13,6 +13,7 @@
 #include "runtime/recover.h"
 #include "runtime/session_deploy.h"
 #include "runtime/session_internal.h"
+#include "runtime/snapshot.h"
 #include "runtime/watchdog.h"
 
 // ---- the record sink: journal, digest, counts ------------------------------------------------------------------------------------
@@ -46,6 +47,7 @@ __attribute__((noinline)) static int32_t journal_write(struct hd_session *s, uin
   uint32_t kind = template_id | (flags & HD_RECORD_RESERVED ? HD_JOURNAL_RESERVED : 0);
   uint64_t position;
   int32_t code = hd_journal_append(s->journal, kind, block, block_size, tail, tail_size, now_ns, &position);
+  if (template_id == HADRON_MSG_SWAP && s->snapshots) atomic_store(&s->snapshots->wanted, true); // the state that was handed over is in no record
   if (!code && s->config->journal_fsync && is_promise(template_id, block)) code = hd_journal_sync(s->journal, position);
   return code ? code : count(s, template_id, block, block_size, tail, tail_size);
 }
@@ -272,6 +274,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
 void hd_session_close(struct hd_session *s) {
   struct hd_fault fault;
   if (!s->config) return;
+  hd_session_snapshot_end(s);
   for (uint32_t i = 0; i < s->venue_count; i++) hd_venue_stop(&s->venues[i]);
   for (uint32_t i = 1; s->shadows && i <= s->runner.shadow_max; i++) hd_venue_stop(&s->shadows[i]);
   if (s->pipeline.gateway && s->venue_count) write_session(s, true, &fault);

@@ -16,6 +16,7 @@
 
 struct hd_live;
 struct hd_recover;          // recover.h
+struct hd_snapshots;        // snapshot.h
 struct hd_registry;         // registry/registry.h
 struct hd_session_deployed; // session_deploy.h
 struct hd_governor;
@@ -132,6 +133,7 @@ struct hd_session {
   _Atomic uint64_t shadow_records[HD_TEMPLATE_COUNT];
   uint64_t trace_seed;
   struct hd_recover *recover;           // what earlier runs left in the journal; owned; NULL: none was looked for
+  struct hd_snapshots *snapshots;       // that are taken while it runs; owned; NULL: none
   bool recovering;                      // what is told now was written before
   struct hd_live *live;                 // while it runs live; borrowed
   struct hd_session_guards *guards;     // where the clock moves with the ticks; NULL: none; owned

@@ -110,13 +110,70 @@ def lives(rounds):
         assert "add up" in host.stop()
 
 
+def snapshot_files(host):
+    return sorted(name for name in os.listdir(host.path("data", "journal")) if name.startswith("snapshot-") and name.endswith(".hds"))
+
+
+def snapshots():
+    """A start begins with the newest good snapshot, passes a damaged one over, and needs no segment that an older one stands for."""
+    config = CONFIG.replace('    maker = { plugin = "market_maker", universe = { "SIM00" } },\n', "").replace('segment = "4MiB"', 'segment = "256KiB", keep = "512KiB", snapshot_every = 1500')
+    assert "maker" not in config and "snapshot_every" in config
+    with Host({"host.lua": config}) as host:
+        host.start()
+        until("two snapshots", lambda: host.ask("status")["snapshot"]["count"] >= 3)
+        status = host.ask("status")["snapshot"]
+        assert status["failed"] == 0 and 0 < status["pause_ns"] <= status["pause_ns_max"], status
+        host.kill()
+        files = snapshot_files(host)
+        assert len(files) == 2, files
+        host.start()
+        recovered = stays(host, 1)["recovered"]
+        assert recovered["snapshot"] == int(files[1][9:25], 16), (recovered, files)
+        assert host.command("kill").returncode == 0
+        books = held(host)
+        host.kill()
+        files = snapshot_files(host)
+        with open(host.path("data", "journal", files[-1]), "r+b") as file:
+            file.seek(200)
+            byte = file.read(1)
+            file.seek(200)
+            file.write(bytes([byte[0] ^ 1]))
+        host.start()
+        recovered = stays(host, 1)["recovered"]
+        assert recovered["snapshot"] == int(files[0][9:25], 16), (recovered, files)
+        assert held(host) == books and host.ask("status")["killed"] is True
+        assert host.command("release").returncode == 0
+        until("it trades, and old segments go", lambda: not os.path.exists(host.path("data", "journal", "journal-0000000000000001.hdj")))
+        assert host.command("kill").returncode == 0
+        books = held(host)
+        host.stop()  # the last snapshot stands for everything
+        host.start()
+        recovered = stays(host, 1)["recovered"]
+        assert recovered["snapshot"] > 0 and recovered["records"] < 50, recovered
+        assert held(host) == books
+        host.stop()
+
+
+def snapshot_dies_at(point):
+    config = CONFIG.replace('    maker = { plugin = "market_maker", universe = { "SIM00" } },\n', "").replace('segment = "4MiB"', 'segment = "4MiB", snapshot_every = 800')
+    with Host({"host.lua": config}) as host:
+        host.launch(environment={"HADRON_CRASH_AT": f"{point}:{random.randint(1, 3)}"})
+        until(f"it dies at {point}", host.died)
+        assert host.process.returncode == -signal.SIGKILL, host.process.returncode
+        host.start()
+        stays(host, 1)
+        until("it trades again", lambda: host.ask("status")["executions"] > 5)
+        host.stop()
+        audit(host)
+
+
 def main():
     seed = int(os.environ.get("HADRON_TEST_SEED", random.SystemRandom().randrange(1 << 30)))
     print(f"HADRON_TEST_SEED={seed}")
     random.seed(seed)
     for point in points():
-        if not point.startswith("snapshot."):
-            dies_at(point)
+        (snapshot_dies_at if point.startswith("snapshot.") else dies_at)(point)
+    snapshots()
     lives(5)
 
 

@@ -10,6 +10,7 @@
 #include "pipeline/gateway_internal.h"
 #include "plugin/state.h"
 #include "runtime/recover.h"
+#include "runtime/snapshot.h"
 
 #define SAMPLES 48
 #define STATE_MAX 65536
@@ -113,6 +114,7 @@ static const char config_text[] =
 struct sample {
   uint64_t records; // in the journal before this state
   struct image image;
+  struct hd_snapshot snapshot;
 };
 
 struct life {
@@ -132,6 +134,8 @@ static void observe(void *observer, uint16_t template_id, const void *block, con
     struct sample *sample = &l->samples[l->count++];
     sample->records = l->records;
     image_of(&l->run.session, &sample->image);
+    struct hd_fault fault;
+    if (hd_snapshot_take(&l->run.session, &sample->snapshot, &fault)) fail_msg("%s", fault.text);
     l->next = l->records + 20 + hd_random_below(&l->random, 900);
   }
   l->records++;
@@ -169,7 +173,10 @@ static void live(struct life *l, uint64_t seed, int steps, const char *const *se
 }
 
 static void life_end(struct life *l) {
-  for (uint32_t i = 0; i < l->count; i++) image_free(&l->samples[i].image);
+  for (uint32_t i = 0; i < l->count; i++) {
+    image_free(&l->samples[i].image);
+    hd_snapshot_fini(&l->samples[i].snapshot);
+  }
   session_run_close(&l->run);
 }
 
@@ -233,16 +240,18 @@ static void fold_is(struct folding *f, const struct sample *sample) {
   session_run_close(&f->run);
 }
 
-static void fold_first(const char *dir, uint64_t seed, const char *const *sets, const struct sample *sample) {
+// from: a snapshot to begin with; NULL: the journal's beginning.
+static void fold_first(const char *dir, uint64_t seed, const char *const *sets, const struct sample *sample, struct sample *from) {
   static struct folding f;
   struct hd_journal_cursor *cursor;
   struct hadron_record r;
   struct hd_fault fault;
   fold_open(&f, seed, sets);
+  if (from && hd_snapshot_load(&f.run.session, &f.fold, &from->snapshot, &fault)) fail_msg("%s", fault.text);
   assert_int_equal(hd_journal_cursor_open(dir, &cursor, &fault), HADRON_OK);
   for (uint64_t n = 0; n < sample->records; n++) {
     assert_int_equal(hd_journal_cursor_next(cursor, &r, &fault), HADRON_OK);
-    if (hd_fold_record(&f.fold, &r, &fault)) fail_msg("%s", fault.text);
+    if ((!from || n >= from->records) && hd_fold_record(&f.fold, &r, &fault)) fail_msg("%s", fault.text);
   }
   hd_journal_cursor_close(cursor);
   fold_is(&f, sample);
@@ -259,7 +268,11 @@ static void what_is_folded_is_what_was(void **state) {
     live(&l, seed, 150, forms[n]);
     test_path(dir, l.run.dir, "data/journal");
     assert_true(l.count > 10 && l.orders > 100 && l.executions > 50);
-    for (uint32_t i = 0; i < l.count; i++) fold_first(dir, seed, forms[n], &l.samples[i]);
+    for (uint32_t i = 0; i < l.count; i++) fold_first(dir, seed, forms[n], &l.samples[i], NULL);
+    for (uint32_t i = 0; i < 16; i++) {
+      uint32_t from = (uint32_t)hd_random_below(&random, l.count), to = from + (uint32_t)hd_random_below(&random, l.count - from);
+      fold_first(dir, seed, forms[n], &l.samples[to], &l.samples[from]);
+    }
     life_end(&l);
   }
 }
