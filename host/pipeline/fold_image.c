@@ -118,6 +118,7 @@ static int32_t load_arms(struct hd_fold *f, struct hd_image *m) {
     int32_t code = m->bad || d.role == 0 ? HADRON_OK : hd_fold_take_arm(f, &d);
     if (code) return code;
   }
+  if (!m->bad) f->p->arm_count = count; // the last ones may have left
   return HADRON_OK;
 }
 
