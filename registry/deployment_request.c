@@ -256,7 +256,10 @@ static void add_line(void *user, const char *text) { json_array_append_new(user,
 
 json_t *hd_deployment_changes(const struct hd_deployment *from, const struct hd_deployment *to) {
   json_t *lines = json_array();
-  if (lines) hd_deployment_diff(from, to, add_line, lines);
+  struct hd_deployment *nothing = lines && !*from->name ? malloc(sizeof *nothing) : NULL; // what a new one says beyond the defaults
+  if (nothing) hd_deployment_init(nothing, to->name, to->plugin);
+  if (lines) hd_deployment_diff(nothing ? nothing : from, to, add_line, lines);
+  free(nothing);
   return lines;
 }
 

@@ -19,12 +19,14 @@ static bool proc_line(const char *path, char *to, size_t size) {
   return read;
 }
 
-// The 22nd field of /proc/PID/stat: when it started; a pid that was given again has another one. The second field may hold anything.
+// The 22nd field of /proc/PID/stat: when it started; a pid that was given again has another one. The second field may hold anything; the
+// third says whether it is dead and waits for its parent to notice.
 static bool start_of(long pid, char *to, size_t size) {
   char path[64], line[1024];
   snprintf(path, sizeof path, "/proc/%ld/stat", pid);
   if (!proc_line(path, line, sizeof line)) return false;
   const char *at = strrchr(line, ')');
+  if (at && (strncmp(at, ") Z", 3) == 0 || strncmp(at, ") X", 3) == 0)) return false;
   for (int field = 2; at && field < 22; field++) at = strchr(at + 1, ' ');
   if (!at) return false;
   snprintf(to, size, "%.*s", (int)strcspn(at + 1, " "), at + 1);
