@@ -47,7 +47,7 @@ void hd_occupant_destroy(struct hd_occupant *o) {
 uint32_t hd_occupant_params(const struct hd_config_plugin *base, const struct hd_deployment_param *on_top, uint32_t on_top_count,
                             struct hd_param_value *out) {
   uint32_t count = base->param_count;
-  memcpy(out, base->params, count * sizeof *out);
+  if (count) memcpy(out, base->params, count * sizeof *out); // a strategy without a section has none
   for (uint32_t i = 0; i < on_top_count; i++) {
     uint32_t at = 0;
     while (at < count && strcmp(out[at].name, on_top[i].name) != 0) at++;

@@ -21,8 +21,13 @@ CONFIG = """return {
   strategies = { watch = { plugin = "./watch.lua", universe = { "SIM00" } }, off = { plugin = "./turns.lua", enabled = false } },
 }
 """
-# A decision for every trade that it sees: the journal has both.
 WATCH = """-- hadron: strategy watch 1.0.0
+-- description: counts trades
+-- requires: hadron.strategy/1
+return hadron.strategy { on_trade = function(self, price, size, market) self.n = (self.n or 0) + 1 end }
+"""
+# A decision for every trade that it sees: the journal has both.
+TELLS = """-- hadron: strategy watch 1.0.0
 -- description: decides at every trade
 -- requires: hadron.strategy/1
 return hadron.strategy { on_trade = function(self, price, size, market)
@@ -57,8 +62,8 @@ DEPLOY = """return {
 
 
 class Host(host_of.Host):
-    def __init__(self, threads, shards):
-        super().__init__({"small.lua": CONFIG % ("true" if threads else "false", shards), "watch.lua": WATCH, "turns.lua": TURNS % "1.0.0", "pairs.lua": PAIRS}, config="small.lua")
+    def __init__(self, threads, shards, watch=WATCH):
+        super().__init__({"small.lua": CONFIG % ("true" if threads else "false", shards), "watch.lua": watch, "turns.lua": TURNS % "1.0.0", "pairs.lua": PAIRS}, config="small.lua")
 
     def start(self, *arguments, **more):
         super().start("--json", "--quiet", *arguments, **more)
@@ -203,7 +208,7 @@ def check_deploy(threads, shards):
 
 def check_no_tick_is_lost(threads, shards):
     """What another strategy sees while seats are opened and closed: every trade of its instrument that the journal has, once."""
-    with Host(threads, shards) as host:
+    with Host(threads, shards, TELLS) as host:
         host.start()
         for i in range(10):
             host.write("d.lua", DEPLOY % (f"s{i}", ""))
