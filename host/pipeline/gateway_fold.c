@@ -196,10 +196,12 @@ void hd_gateway_resume_look(const struct hd_gateway *g, bool (*gone)(void *user,
 
 void hd_gateway_resume(struct hd_gateway *g, bool (*gone)(void *user, uint16_t venue), void *user, int64_t now_ns, struct hd_gateway_recovered *out) {
   *out = (struct hd_gateway_recovered){0};
+  // What strategies make of it meanwhile is new and not meant.
+  for (uint32_t i = 1; i <= g->options.orders_max; i++) g->orders[i].swept = g->orders[i].list == HD_LIST_OPEN || g->orders[i].list == HD_LIST_GAP;
   for (uint32_t i = 1; i <= g->options.orders_max; i++) {
     struct hd_order *o = &g->orders[i];
-    bool open = o->list == HD_LIST_OPEN || o->list == HD_LIST_GAP;
-    if (!open) continue;
+    if (!o->swept) continue;
+    o->swept = 0;
     hd_order_pin(o);
     order_resume(g, o, gone(user, o->request.venue), now_ns);
     hd_order_unpin(o);

@@ -68,10 +68,15 @@ struct hd_arm_view hd_desk_view_of(const struct hd_pipeline *p, uint32_t arm, ui
 static struct hd_feedback *feedback_reserve(struct hd_pipeline *p, uint32_t shard) {
   struct hd_feedback *slot;
   if (!p->listener.feedback) hd_ring_rewind(&p->feedback[shard]);
-  // Never dropped. One thread: the ring cannot fill, because settle empties it after every event; else the shard will make room.
+  // Never dropped. One thread: settle empties the ring after every event, so that only what goes through all orders at once (a kill, a
+  // recovery) can fill it, and then the first are heard at once. Else the shard will make room.
   while (!(slot = hd_ring_reserve(&p->feedback[shard]))) {
-    HD_ASSERT(p->listener.feedback);
-    p->listener.feedback(p->listener.self, shard);
+    if (p->listener.feedback) {
+      p->listener.feedback(p->listener.self, shard);
+      continue;
+    }
+    HD_ASSERT(!p->coordinator.busy);
+    hd_pipeline_feedback(p, shard);
   }
   return slot;
 }
