@@ -169,6 +169,7 @@ static void on_execution(struct hd_fold *f, const struct hadron_execution *recor
   if (!g || e.quantity.e8 <= 0) return;
   e.venue = venue_now(f, e.venue);
   hd_gateway_fold_execution(g, &e, now_ns);
+  f->execution = e;
   f->executed = e.client_order_id;
   f->executed_open = !(e.flags & 2);
   f->executed_bust = e.flags & 1;

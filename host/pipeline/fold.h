@@ -55,6 +55,7 @@ struct hd_fold {
   uint32_t intent_at;
   struct hadron_venue_report report;        // the last one, if nothing of the trading side came behind it
   bool report_open;
+  struct hadron_execution execution;   // the last one
   struct hadron_client_order_id executed;   // the last execution's order, until its order event came
   bool executed_open, executed_bust, executed_shadow;
   uint32_t told;                            // allocations of it

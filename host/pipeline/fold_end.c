@@ -98,7 +98,7 @@ static void finish_execution(struct hd_fold *f, int64_t now_ns) {
   struct hd_desk *desk = f->executed_shadow ? &p->shadow : &p->desk;
   struct hadron_allocation rest[HD_SHARES_MAX];
   if (!f->executed_open || !desk->gateway) return;
-  uint32_t count = hd_gateway_fold_unshared(desk->gateway, f->told, rest);
+  uint32_t count = hd_gateway_fold_unshared(desk->gateway, &f->execution, f->told, rest);
   const struct hd_intent_listener listener = hd_desk_intent_listener(desk);
   for (uint32_t i = 0; i < count; i++) {
     rest[i].time_ns = now_ns;

@@ -218,7 +218,7 @@ void hd_gateway_fold_event(struct hd_gateway *g, const struct hadron_order_event
 void hd_gateway_fold_report(struct hd_gateway *g, const struct hadron_venue_report *report, int64_t now_ns);
 void hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_execution *execution, int64_t now_ns);
 // The allocations of the last execution that were not recorded, when `told` of them were. Returns how many.
-uint32_t hd_gateway_fold_unshared(const struct hd_gateway *g, uint32_t told, struct hadron_allocation out[HD_SHARES_MAX]);
+uint32_t hd_gateway_fold_unshared(const struct hd_gateway *g, const struct hadron_execution *last, uint32_t told, struct hadron_allocation out[HD_SHARES_MAX]);
 // The last execution was recorded and the order event that follows from it was not: it is made up for. Records.
 void hd_gateway_fold_finish(struct hd_gateway *g, const struct hadron_client_order_id *id, bool bust, int64_t now_ns);
 // Arms and listings have other numbers now: arms[old], arm_max + 1 of them; 0: nobody's.

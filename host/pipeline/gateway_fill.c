@@ -380,9 +380,12 @@ void hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_executi
   if (o != NULL) hd_table_gap(g, o, now_ns);
 }
 
-uint32_t hd_gateway_fold_unshared(const struct hd_gateway *g, uint32_t told, struct hadron_allocation out[HD_SHARES_MAX]) {
+uint32_t hd_gateway_fold_unshared(const struct hd_gateway *g, const struct hadron_execution *last, uint32_t told, struct hadron_allocation out[HD_SHARES_MAX]) {
+  struct hadron_venue_report r = {.venue = last->venue};
+  memcpy(r.execution_id, last->execution_id, sizeof r.execution_id);
   if (g->execution_next == g->execution_first) return 0;
-  const struct hd_execution_memory *m = memory_at(g, g->execution_next - 1);
+  const struct hd_execution_memory *m = memory_find(g, &r); // one that is taken back is not the newest that is known
+  if (m == NULL) m = memory_at(g, g->execution_next - 1);
   const struct hd_order *o = m->order ? hd_table_find(g, &m->id) : NULL;
   uint32_t count = 0;
   for (uint32_t i = told; o != NULL && i < m->part_count; i++) {

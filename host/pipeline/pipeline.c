@@ -425,7 +425,8 @@ static void equity_all(struct hd_pipeline *p, int64_t now_ns) {
 }
 
 static void stops(const struct hd_desk *desk, uint32_t instrument, int64_t now_ns) {
-  if (hd_gateway_holds(desk->gateway, instrument)) hd_gateway_mark(desk->gateway, instrument, now_ns);
+  // A stop whose cancel could not be recorded when trading was killed is still held: it does not trigger.
+  if (hd_gateway_holds(desk->gateway, instrument) && !desk->pipeline->risk.killed) hd_gateway_mark(desk->gateway, instrument, now_ns);
 }
 
 void hd_pipeline_stop(struct hd_pipeline *p, uint32_t instrument, int64_t now_ns) {
@@ -687,6 +688,7 @@ uint32_t hd_pipeline_kill(struct hd_pipeline *p, const char *why, uint32_t uid, 
 void hd_pipeline_release(struct hd_pipeline *p, const char *why, uint32_t uid, int64_t now_ns) {
   char text[256];
   snprintf(text, sizeof text, "release: %s", why);
+  hd_gateway_cancel_all(p->gateway, 0, 0, now_ns); // what could not be cancelled then
   operator_record(p, text, uid, now_ns);
   hd_risk_release(&p->risk);
 }
