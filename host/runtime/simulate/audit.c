@@ -47,6 +47,7 @@ static void compare(struct audit *a, const struct hadron_record *r) {
 
 static void ascends(struct hd_world *w, const char *what, uint64_t *last, uint64_t id) {
   if (id >= HADRON_SHADOW_ID) return;
+  if (id == *last && w->struck[HD_FAULT_SYNC_FAILED] > 0) return; // written, not flushed, and so taken for not written: the host is about to stop
   if (id <= *last) hd_world_finding(w, "journal: %s %llu comes behind %llu", what, (unsigned long long)id, (unsigned long long)*last);
   *last = id;
 }
