@@ -251,6 +251,15 @@ bool hd_engine_lapse(struct hd_engine *e, uint32_t arm, uint32_t instrument) {
   return true;
 }
 
+void hd_engine_refresh(struct hd_engine *e) {
+  for (uint32_t id = 1; id <= e->instruments->count; id++)
+    for (uint32_t i = 0; i < e->rows[id].at.count; i++) {
+      struct hd_subscription *s = &e->subscriptions[e->rows[id].at.first + i];
+      if (s->lapsed) s->view = e->listener.view(e->listener.self, s->instance->arm, id);
+      s->lapsed = false;
+    }
+}
+
 void hd_engine_view(struct hd_engine *e, uint32_t arm, uint32_t instrument, const struct hd_arm_view *view) {
   struct hd_subscription *s = hd_engine_subscription(e, arm, instrument);
   if (s) view_set(&e->rows[instrument], s, view);

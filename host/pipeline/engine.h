@@ -145,6 +145,8 @@ void hd_engine_order_event(struct hd_engine *e, uint32_t arm, const struct hadro
 // What an arm has in an instrument has changed, and its subscription asks for neither order events nor executions: its view is fetched when
 // it is called next. False: it asks for them, and nothing is done. [shard]
 bool hd_engine_lapse(struct hd_engine *e, uint32_t arm, uint32_t instrument);
+// Fetches every view that was given up so: from now on the trading side is another thread.
+void hd_engine_refresh(struct hd_engine *e);
 // A view has changed without either: a split, a recovery. [shard]
 void hd_engine_view(struct hd_engine *e, uint32_t arm, uint32_t instrument, const struct hd_arm_view *view);
 

@@ -353,6 +353,20 @@ int32_t hd_pipeline_seal(struct hd_pipeline *p, int64_t now_ns) {
 
 // ---- apart -----------------------------------------------------------------------------------------------------------------------
 
+// What recovery has left in the one ring of one thread goes to the shards that it concerns, in its order.
+static void feedback_deal(struct hd_pipeline *p) {
+  struct hd_feedback *waiting;
+  for (size_t left = hd_ring_size(&p->feedback[0]); left > 0 && (waiting = hd_ring_peek(&p->feedback[0])); left--) {
+    struct hd_feedback f = *waiting;
+    hd_ring_release(&p->feedback[0]);
+    struct hd_ring *to = &p->feedback[p->instruments.rows[f.instrument].shard];
+    struct hd_feedback *slot = hd_ring_reserve(to);
+    HD_ASSERT(slot); // no ring gets more than the one held
+    *slot = f;
+    hd_ring_publish(to);
+  }
+}
+
 int32_t hd_pipeline_apart(struct hd_pipeline *p) {
   HD_ASSERT(!p->board.cells);
   size_t size = ((size_t)p->marks.max + 1) * sizeof *p->board.cells;
@@ -364,7 +378,11 @@ int32_t hd_pipeline_apart(struct hd_pipeline *p) {
     const struct hd_mark mark = hd_mark_read(&p->marks, i);
     if (mark.sequence) hd_mark_write(&p->board.cells[i], &mark);
   }
-  for (uint32_t s = 0; s < p->options.shards; s++) hd_engine_marks(p->engines[s], &p->board);
+  for (uint32_t s = 0; s < p->options.shards; s++) {
+    hd_engine_marks(p->engines[s], &p->board);
+    hd_engine_refresh(p->engines[s]);
+  }
+  feedback_deal(p);
   return HADRON_OK;
 }
 
