@@ -167,6 +167,10 @@ static void order_doubt(struct hd_gateway *g, struct hd_order *o, int64_t now_ns
 
 static void order_resume(struct hd_gateway *g, struct hd_order *o, bool gone, int64_t now_ns) {
   bool never = o->state == HADRON_STATE_INITIALIZED || o->state == HADRON_STATE_PENDING_SUBMIT || o->state == HADRON_STATE_SUBMITTED;
+  if (!hd_order_final(o->state) && o->filled.e8 >= o->request.quantity.e8) { // its last fill was recorded; what it made of the order found no room
+    change_to(g, o, HADRON_CHANGE_FILL, "", now_ns);
+    if (hd_order_final(o->state)) return;
+  }
   if (o->held == HD_HOLD_WAITING) { // the host holds it still: nothing leaves before it triggers
     if (o->state == HADRON_STATE_INITIALIZED) change_to(g, o, HADRON_CHANGE_QUEUE, "the host went down before it was said", now_ns);
     return;
