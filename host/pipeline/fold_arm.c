@@ -12,12 +12,13 @@ static bool same_version(const struct hadron_arm_definition *a, const struct had
 
 // From the closest likeness to the loosest.
 static bool alike(const struct hadron_arm_definition *a, const struct hadron_arm_definition *b, int pass) {
-  if (a->role == 0 || b->role == 0 || !same_name(a, b) || hd_role_side(a->role) != hd_role_side(b->role)) return false;
+  uint8_t role = hd_fold_role(a), other = hd_fold_role(b);
+  if (!hd_fold_open(a) || !hd_fold_open(b) || !same_name(a, b) || hd_role_side(role) != hd_role_side(other)) return false;
   switch (pass) {
-  case 0: return a->role == b->role && same_version(a, b);
+  case 0: return role == other && same_version(a, b);
   case 1: return same_version(a, b);
-  case 2: return a->role == b->role;
-  default: return a->role != HD_ROLE_SHADOW;
+  case 2: return role == other;
+  default: return role != HD_ROLE_SHADOW;
   }
 }
 
@@ -47,7 +48,7 @@ static struct hadron_money cash_of(const struct hd_fold *f, const struct hadron_
   const struct hd_book *books = f->fresh.books;
   struct hadron_money cash = {0};
   for (uint32_t arm = f->arm_count; arm >= 1; arm--)
-    if (books[arm].role && same_name(&f->definitions[arm], d) && hd_role_side(books[arm].role) == hd_role_side(d->role)) cash = books[arm].initial;
+    if (books[arm].role && same_name(&f->definitions[arm], d) && hd_role_side(books[arm].role) == hd_role_side(hd_fold_role(d))) cash = books[arm].initial;
   return cash;
 }
 
@@ -55,7 +56,7 @@ static int32_t book_open(struct hd_fold *f, const struct hadron_arm_definition *
   uint32_t count = f->p->instruments.count, *all = calloc(count + 1, sizeof *all);
   if (!all) return HADRON_ERR_MEMORY;
   for (uint32_t i = 0; i < count; i++) all[i] = i + 1;
-  int32_t code = hd_portfolio_open(&f->p->portfolio, d->arm, d->role, cash_of(f, d), all, count);
+  int32_t code = hd_portfolio_open(&f->p->portfolio, d->arm, hd_fold_role(d), cash_of(f, d), all, count);
   free(all);
   return code;
 }
@@ -63,7 +64,7 @@ static int32_t book_open(struct hd_fold *f, const struct hadron_arm_definition *
 static void arm_set(struct hd_pipeline *p, const struct hadron_arm_definition *d) {
   struct hd_arm *a = &p->arms[d->arm];
   a->id = d->arm;
-  a->role = d->role;
+  a->role = hd_fold_role(d);
   a->weight = d->weight;
   a->split_low = d->split_low;
   a->split_high = d->split_high;
@@ -84,11 +85,11 @@ static int32_t arm_change(struct hd_fold *f, const struct hadron_arm_definition 
   struct hd_pipeline *p = f->p;
   const struct hd_book *book = &p->portfolio.books[d->arm];
   int32_t code = HADRON_OK;
-  bool side = book->role && d->role && hd_role_side(book->role) != hd_role_side(d->role);
-  if (book->role && d->role == 0) code = hd_portfolio_close(&p->portfolio, d->arm);
-  else if (!book->role && d->role) code = book_open(f, d);
-  else if (book->role) code = hd_portfolio_role(&p->portfolio, d->arm, d->role);
-  if (side || d->role == 0) hd_risk_restart(&p->risk, d->arm);
+  bool open = hd_fold_open(d), side = book->role && open && hd_role_side(book->role) != hd_role_side(hd_fold_role(d));
+  if (book->role && !open) code = hd_portfolio_close(&p->portfolio, d->arm);
+  else if (!book->role && open) code = book_open(f, d);
+  else if (book->role) code = hd_portfolio_role(&p->portfolio, d->arm, hd_fold_role(d));
+  if (side || !open) hd_risk_restart(&p->risk, d->arm);
   if (code) f->differences++; // its transfers are not in the journal: the books below are what was booked
   arm_set(p, d);
   hd_fold_feed(f);
@@ -120,7 +121,7 @@ static int32_t books_again(struct hd_fold *f, const uint32_t *map) {
   struct hd_portfolio before = p->portfolio;
   int32_t code = hd_portfolio_init(&p->portfolio, before.instruments, before.marks, before.arm_max, p->options.cash);
   for (uint32_t arm = 1; !code && arm <= f->pending_count; arm++)
-    if (f->pending[arm].role) code = book_open(f, &f->pending[arm]);
+    if (hd_fold_open(&f->pending[arm])) code = book_open(f, &f->pending[arm]);
   if (!code) code = hd_portfolio_adopt(&p->portfolio, &before, map);
   hd_portfolio_fini(&before);
   return code;
@@ -140,7 +141,7 @@ int32_t hd_fold_settle(struct hd_fold *f, struct hd_fault *fault) {
   memset(p->definitions, 0, (p->options.arm_max + 1) * sizeof *p->definitions);
   p->arm_count = 0;
   for (uint32_t arm = 1; arm <= f->pending_count; arm++)
-    if (f->pending[arm].role) arm_set(p, &f->pending[arm]);
+    if (hd_fold_open(&f->pending[arm])) arm_set(p, &f->pending[arm]);
   hd_fold_feed(f);
   return HADRON_OK;
 }
@@ -152,7 +153,8 @@ void hd_fold_feed(struct hd_fold *f) {
   hd_fold_match(p->definitions, p->arm_count, f->definitions, f->arm_count, f->map);
   for (uint32_t old = 1; old <= p->arm_count; old++) {
     if (f->map[old] == 0) continue;
-    if (same_version(&p->definitions[old], &f->definitions[f->map[old]])) fed[f->map[old]] = true;
+    const struct hadron_arm_definition *was = &p->definitions[old], *is = &f->definitions[f->map[old]];
+    if (was->role && is->role && same_version(was, is)) fed[f->map[old]] = true;
     else f->map[old] = 0;
   }
   for (uint32_t arm = 1; arm <= f->arm_count; arm++)

@@ -20,7 +20,7 @@ static uint32_t universe_of(const struct hd_book *book, uint32_t *out) {
 // It gets a number behind those of the session, and leaves like any arm that is closed: its orders end, its positions go to the house.
 static int32_t orphan_open(struct hd_fold *f, const struct hadron_arm_definition *d, const struct hd_book *book, uint32_t *number, struct hd_fault *fault) {
   struct hd_pipeline *p = f->p;
-  struct hd_arm arm = {.id = p->arm_count + 1, .role = d->role, .weight = d->weight, .revision = d->revision};
+  struct hd_arm arm = {.id = p->arm_count + 1, .role = hd_fold_role(d), .weight = d->weight, .revision = d->revision};
   uint32_t *instruments = calloc(book->position_count + 1, sizeof *instruments);
   hd_text_copy(arm.name, sizeof arm.name, d->name);
   int32_t code = instruments ? HADRON_OK : HADRON_ERR_MEMORY;
@@ -35,7 +35,7 @@ static int32_t orphans_open(struct hd_fold *f, const struct hd_portfolio *before
                             struct hd_fault *fault) {
   int32_t code = HADRON_OK;
   for (uint32_t arm = 1; arm <= old_count && !code; arm++) {
-    bool trades = old[arm].role != 0 && old[arm].role != HD_ROLE_SHADOW && before->books[arm].role != 0;
+    bool trades = hd_fold_open(&old[arm]) && old[arm].role != HD_ROLE_SHADOW && before->books[arm].role != 0;
     if (!trades || map[arm] != 0) continue;
     code = orphan_open(f, &old[arm], &before->books[arm], &map[arm], fault);
     out->arms_lost++;
@@ -160,7 +160,7 @@ int32_t hd_fold_resume(struct hd_fold *f, int64_t now_ns, struct hd_fault *fault
   if (p->shadow.gateway) hd_gateway_resume(p->shadow.gateway, always, f, now_ns, &ended); // a shadow's market is always the host's
   int32_t code = orphans_close(f, now_ns, fault);
   for (uint32_t arm = 1; !code && arm <= f->arm_count; arm++)
-    if (p->portfolio.books[arm].role) strays_close(f, arm, now_ns);
+    if (p->portfolio.books[arm].role && p->definitions[arm].role) strays_close(f, arm, now_ns); // a book that waits has nobody who watches, and stays
   hd_portfolio_mark_all(&p->portfolio);
   views(p);
   return code;

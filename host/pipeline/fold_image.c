@@ -88,7 +88,8 @@ static void save_arms(const struct hd_pipeline *p, const char *const *venues, ui
   HD_IMAGE_PUT(m, p->arm_count);
   for (uint32_t arm = 1; arm <= p->arm_count; arm++) {
     struct hadron_arm_definition d = p->definitions[arm];
-    d.arm = arm, d.role = (uint8_t)p->arms[arm].role;
+    d.arm = arm;
+    if (!d.waits) d.role = (uint8_t)p->arms[arm].role;
     HD_IMAGE_PUT(m, d);
   }
 }
@@ -115,7 +116,7 @@ static int32_t load_arms(struct hd_fold *f, struct hd_image *m) {
     struct hadron_arm_definition d;
     HD_IMAGE_GET(m, d);
     m->bad |= d.arm != arm || d.role > HD_ROLE_SHADOW;
-    int32_t code = m->bad || d.role == 0 ? HADRON_OK : hd_fold_take_arm(f, &d);
+    int32_t code = m->bad || !hd_fold_open(&d) ? HADRON_OK : hd_fold_take_arm(f, &d);
     if (code) return code;
   }
   if (!m->bad) f->p->arm_count = count; // the last ones may have left

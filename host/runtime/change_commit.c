@@ -464,6 +464,7 @@ static void settle_seat(struct hd_change *c, uint32_t at, struct hd_fault *fault
   } else if (p->seat == c->home) { // its book waits for who comes next
     hd_gateway_cancel_all(pipeline->gateway, id, 0, c->now_ns);
     d->role = 0;
+    d->waits = 1;
     d->revision = c->want.revision;
     code = hd_record(&pipeline->sink, HADRON_MSG_ARM, d, sizeof *d, c->now_ns, HD_RECORD_RESERVED);
     if (code) hd_fault_set(fault, code, "the record of who left was not written: %s", hadron_error_text(code));

@@ -42,7 +42,7 @@ int32_t hd_session_meet(struct hd_session *s, struct hd_meeting *m) {
 }
 
 void hd_session_trade(struct hd_session *s, void (*function)(void *argument), void *argument) {
-  if (s->options.recorded) { // what it sets off comes when the records say so
+  if (s->options.recorded || !s->open) { // what it sets off comes when the records say so; nothing is set off before what was is recovered
     function(argument);
     return;
   }

@@ -268,7 +268,9 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if (recovers && (code = hd_session_recover(s, NULL, fault))) return code;
   if ((code = hd_session_guard(s, fault))) return code;
   if ((code = hd_session_host_reports(s, fault))) return code;
-  return s->options.services ? hd_session_start_services(s, fault) : HADRON_OK;
+  code = s->options.services ? hd_session_start_services(s, fault) : HADRON_OK;
+  s->open = !code;
+  return code;
 }
 
 void hd_session_close(struct hd_session *s) {

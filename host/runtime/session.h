@@ -134,6 +134,7 @@ struct hd_session {
   uint64_t trace_seed;
   struct hd_recover *recover;           // what earlier runs left in the journal; owned; NULL: none was looked for
   struct hd_snapshots *snapshots;       // that are taken while it runs; owned; NULL: none
+  bool open;                            // hd_session_open has ended well
   bool recovering;                      // what is told now was written before
   struct hd_live *live;                 // while it runs live; borrowed
   struct hd_session_guards *guards;     // where the clock moves with the ticks; NULL: none; owned

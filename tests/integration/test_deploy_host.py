@@ -256,6 +256,35 @@ def check_under_way():
         host.stop()
 
 
+def check_a_book_waits():
+    """What a strategy holds when it is switched off is its own, whatever happens to the host, until it is switched on again; and nothing is
+    decided before the books are what they were."""
+    with Host() as host:
+        held = lambda: sorted((p["instrument"], p["quantity"]) for p in host.ask("positions")["positions"])  # noqa: E731
+        host.start()
+        until("it holds something", held)
+        host.ask("disable", "trend")
+        before = held()
+        assert before
+        for end in (host.kill, host.stop):
+            end()
+            host.start()
+            assert held() == before, (held(), before)
+            assert "do not agree" not in host.text("err") and host.ask("status")["alerts"] == 0, host.text("err")
+            assert host.seats() == []
+        journal = os.path.join(host.directory, "data", "journal")
+        kinds = [json.loads(line)["message"] for line in host.command("journal", "dump", journal, "--json").stdout.splitlines()]
+        for at in [i for i, kind in enumerate(kinds) if kind == "session"]:
+            later = [kind for kind in kinds[at:] if kind in ("recovered", "decision", "order")]
+            assert not later or later[0] == "recovered", (at, later[:3])
+        host.ask("enable", "trend")
+        assert held() == before
+        executions = host.ask("status")["executions"]
+        until("it trades", lambda: host.ask("status")["executions"] > executions)
+        host.stop()  # its end says whether the books add up
+        assert host.command("replay", journal, "--verify").returncode == 0
+
+
 def check_drop_folder():
     """A file put there becomes a version, and does what the deployment says; a bad one is told why."""
     with Host() as host:

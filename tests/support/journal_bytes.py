@@ -16,7 +16,7 @@ LAYOUTS = {
     RECOVERED: ("time_ns took_ns position snapshot records ticks orders_open orders_unknown orders_ended alerts", "<qqQQQQIIII"),
     ALLOCATION: ("id execution opportunity time_ns price quantity fee realized position cost instrument arm side flags", "<QQQqqqqqqqIIBB6x"),
     INSTRUMENT: ("instrument listing venue asset flags increment lot multiplier name symbol currency", "<IIHBB4xqqq32s32s8s"),
-    ARM: ("arm revision role placement weight digest name version split_low split_high", "<IIBB6xd32s64s32sII"),
+    ARM: ("arm revision role placement waits weight digest name version split_low split_high", "<IIBBB5xd32s64s32sII"),
     SESSION: ("session time_ns seed shards mode flags", "<16sqQIBB2x"),
     EQUITY: ("time_ns cash cost realized unrealized fees gross arm", "<qqqqqqqI4x"),
     SWAP: ("time_ns pause_ns last_sequence first_sequence revision arm other state_size stage kind from_digest digest name from_version version",

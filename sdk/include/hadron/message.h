@@ -345,7 +345,8 @@ struct hadron_arm_definition {
   uint32_t revision;       // of the deployment
   uint8_t role;            // 1 live, 2 canary, 3 shadow; 0: it has left
   uint8_t placement;       // 1 inline, 2 thread, 3 process, 4 remote
-  uint8_t pad[6];
+  uint8_t waits;           // role 0: 1: its book stays open for the live version that comes next; 0: it is closed
+  uint8_t pad[5];
   double weight;
   uint8_t digest[32];      // SHA-256 of the artifact
   char name[HADRON_NAME_SIZE];
