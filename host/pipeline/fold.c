@@ -144,13 +144,29 @@ static int32_t on_order(struct hd_fold *f, const struct hadron_order *recorded, 
   return HADRON_OK;
 }
 
+// The disk was full when the shares of the last execution were to be written: they were booked all the same.
+static void share_out(struct hd_fold *f, int64_t now_ns) {
+  struct hd_gateway *g = gateway_of(f, f->executed_shadow ? HADRON_ORDER_SHADOW : 0);
+  struct hadron_allocation rest[HD_SHARES_MAX];
+  uint32_t count = f->executed_open && g ? hd_gateway_fold_unshared(g, &f->execution, f->told, rest) : 0;
+  for (uint32_t i = 0; i < count; i++) {
+    rest[i].time_ns = now_ns;
+    if (hd_portfolio_allocate(&f->p->portfolio, &rest[i])) f->differences++;
+    else tell_allocation(f, &rest[i]);
+  }
+  f->told += count;
+}
+
 static void on_event(struct hd_fold *f, const struct hadron_order_event *recorded) {
   struct hd_gateway *g = gateway_of(f, recorded->flags);
   struct hadron_order_event e = *recorded;
   if (!g || e.instrument > f->p->instruments.count) return;
   e.venue = venue_now(f, e.venue);
   hd_gateway_fold_event(g, &e);
-  if (memcmp(&e.client_order_id, &f->executed, sizeof f->executed) == 0) f->executed_open = false;
+  if (memcmp(&e.client_order_id, &f->executed, sizeof f->executed) == 0) {
+    share_out(f, e.time_ns);
+    f->executed_open = false;
+  }
   if (e.instrument == 0) return;
   if (e.arm != 0) {
     tell_event(f, e.arm, &e);
@@ -167,6 +183,7 @@ static void on_execution(struct hd_fold *f, const struct hadron_execution *recor
   struct hd_gateway *g = gateway_of(f, recorded->flags);
   struct hadron_execution e = *recorded;
   if (!g || e.quantity.e8 <= 0) return;
+  share_out(f, now_ns);
   e.venue = venue_now(f, e.venue);
   hd_gateway_fold_execution(g, &e, now_ns);
   f->execution = e;
@@ -186,6 +203,8 @@ static void on_allocation(struct hd_fold *f, const struct hadron_allocation *rec
   struct hd_pipeline *p = f->p;
   struct hadron_allocation a = *recorded;
   bool shadow = a.flags & HADRON_ORDER_SHADOW;
+  const struct hd_gateway *g = gateway_of(f, a.flags);
+  if (g && !hd_gateway_fold_knows(g, a.execution)) return; // the disk had no room for the execution: the venue's list has it
   f->told += a.execution != 0;
   if (!instrument_known(f, a.instrument) || !allocation_booked(&a, p->options.arm_max)) return;
   const struct hd_position like = {.quantity = a.position, .cost = a.cost};

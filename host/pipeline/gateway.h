@@ -217,6 +217,8 @@ int32_t hd_gateway_fold_order(struct hd_gateway *g, const struct hadron_order *o
 void hd_gateway_fold_event(struct hd_gateway *g, const struct hadron_order_event *event);
 void hd_gateway_fold_report(struct hd_gateway *g, const struct hadron_venue_report *report, int64_t now_ns);
 void hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_execution *execution, int64_t now_ns);
+// Was there an execution of that number, or a later one?
+bool hd_gateway_fold_knows(const struct hd_gateway *g, uint64_t execution);
 // The allocations of the last execution that were not recorded, when `told` of them were. Returns how many.
 uint32_t hd_gateway_fold_unshared(const struct hd_gateway *g, const struct hadron_execution *last, uint32_t told, struct hadron_allocation out[HD_SHARES_MAX]);
 // The last execution was recorded and the order event that follows from it was not: it is made up for. Records.

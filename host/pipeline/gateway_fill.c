@@ -380,6 +380,8 @@ void hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_executi
   if (o != NULL) hd_table_gap(g, o, now_ns);
 }
 
+bool hd_gateway_fold_knows(const struct hd_gateway *g, uint64_t execution) { return execution <= g->execution_id; }
+
 uint32_t hd_gateway_fold_unshared(const struct hd_gateway *g, const struct hadron_execution *last, uint32_t told, struct hadron_allocation out[HD_SHARES_MAX]) {
   struct hadron_venue_report r = {.venue = last->venue};
   memcpy(r.execution_id, last->execution_id, sizeof r.execution_id);
