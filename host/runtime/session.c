@@ -281,6 +281,7 @@ void hd_session_close(struct hd_session *s) {
   for (uint32_t i = 1; s->shadows && i <= s->runner.shadow_max; i++) hd_venue_stop(&s->shadows[i]);
   if (s->pipeline.gateway && s->venue_count) write_session(s, true, &fault);
   hd_session_stop_services(s);
+  hd_session_figures(s);
   hd_session_host_end(s);
   hd_session_free_strategies(s);
   hd_watchdog_destroy(s->watchdog);

@@ -92,6 +92,9 @@ void hd_session_fence_crashed(struct hd_session *s, struct hd_session_arm *arm);
 int32_t hd_session_start_services(struct hd_session *s, struct hd_fault *fault);
 void hd_session_stop_services(struct hd_session *s);
 
+// session_figures.c
+void hd_session_figures(struct hd_session *s);
+
 // strategy.c: host side of the strategy capabilities; the instance's owner is a struct hd_engine_instance.
 extern const struct hd_capability hd_strategy_capabilities[];
 int64_t hd_strategy_now(void *owner);

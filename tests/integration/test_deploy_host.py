@@ -282,6 +282,8 @@ def check_a_book_waits():
         executions = host.ask("status")["executions"]
         until("it trades", lambda: host.ask("status")["executions"] > executions)
         host.stop()  # its end says whether the books add up
+        figures = {f["metric"]: f["value"] for f in host.ask("registry", "show", "turns")["metrics"] if f["source"] == "trend, paper live"}
+        assert figures["errors"] == 0 and figures["callbacks_measured"] >= 0, figures
         assert host.command("replay", journal, "--verify").returncode == 0
 
 
