@@ -198,7 +198,7 @@ void hd_engine_layout_install(struct hd_engine_layout *l) {
     e->rows[id].shown = NULL;
   }
   for (uint32_t i = 0; i < l->instance_count; i++) {
-    l->instances[i]->engine = e;
+    if (l->instances[i]->engine != e) l->instances[i]->engine = e; // other shards ask seats that stay whose they are
     l->instances[i]->next = NULL;
   }
   EXCHANGE(e->instances, l->instances);

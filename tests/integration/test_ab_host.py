@@ -12,7 +12,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
 from support import host as host_of  # noqa: E402
-from support.host import until  # noqa: E402
+from support.host import turns, until  # noqa: E402
 
 CONFIG = """return {
   mode = "paper",
@@ -26,21 +26,6 @@ CONFIG = """return {
 }
 """
 
-TURNS = """-- hadron: strategy turns %s
--- description: holds a position for some trades, then the other one
--- requires: hadron.strategy/1
-return hadron.strategy {
-  params = { length = { type = "integer", default = 10, min = 1, max = 1000, help = "trades" } },
-  on_start = function(self) self.seen = self.seen or 0 end,
-  on_trade = function(self, price, size, market)
-    self.seen = self.seen + 1
-    %s
-    if self.seen %% self.params.length == 0 then self:target((self.seen // self.params.length %% 2 == 0) and hadron.quantity("%s") or hadron.quantity("-5")) end
-  end,
-  save = function(self) return { seen = self.seen } end,
-  load = function(self, saved) self.seen = saved.seen end,
-}
-"""
 FAILS = 'if market.sequence > 3000 then error("it has lost its way") end'
 
 
@@ -50,7 +35,7 @@ class Host(host_of.Host):
         self.version("1.0.0")
 
     def version(self, version, does="", size="5"):
-        self.write("turns.lua", TURNS % (version, does, size))
+        self.write("turns.lua", turns(version, does, size))
 
     def role(self, version):
         rows = [r["role"] for r in self.ask("status")["strategies"] if r["name"] == "trend" and r["version"] == version]

@@ -18,7 +18,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
 from support import host as host_of  # noqa: E402
-from support.host import WAIT_S, until  # noqa: E402
+from support.host import WAIT_S, turns, until  # noqa: E402
 
 CONFIG = """return {
   mode = "paper",
@@ -30,33 +30,17 @@ CONFIG = """return {
 }
 """
 
-TURNS = """-- hadron: strategy turns %s
--- description: holds a position for some trades, then the other one
--- requires: hadron.strategy/1
-return hadron.strategy {
-  params = { length = { type = "integer", default = 10, min = 1, max = 1000, help = "trades" } },
-  on_start = function(self) self.seen = self.seen or 0 end,
-  on_trade = function(self, price, size, market)
-    self.seen = self.seen + 1
-    if self.seen %% self.params.length == 0 then self:target((self.seen // self.params.length %% 2 == 0) and hadron.quantity("5") or hadron.quantity("-5")) end
-  end,
-  save = function(self) return { seen = self.seen } end,
-  load = function(self, saved) %s end,
-}
-"""
-GOOD = "self.seen = saved.seen"
-
 
 class Host(host_of.Host):
     def __init__(self, warm="10m"):
-        super().__init__({"small.lua": CONFIG % warm, "turns.lua": TURNS % ("1.0.0", GOOD)}, config="small.lua")
+        super().__init__({"small.lua": CONFIG % warm, "turns.lua": turns("1.0.0")}, config="small.lua")
 
     def start(self, *arguments, **more):
         return super().start("--json", "--quiet", *arguments, **more)
 
-    def version(self, version, load=GOOD):
+    def version(self, version, load="self.seen = saved.seen"):
         """Another version of the plugin in the file that the configuration names."""
-        self.write("turns.lua", TURNS % (version, load))
+        self.write("turns.lua", turns(version, load=load))
 
     def seats(self):
         return [(r["version"], r["role"], r["warm"]) for r in self.ask("status")["strategies"] if r["name"] == "trend"]
@@ -223,7 +207,7 @@ def check_the_configuration_rules_its_own():
         assert host.ask("reload", "trend")["changes"] == ["live: 1.0.0 -> 1.2.0"]
         host.stop()
         # the same version with other bytes runs, but is no version
-        host.write("turns.lua", TURNS % ("1.2.0", GOOD) + "-- changed\n")
+        host.write("turns.lua", turns("1.2.0") + "-- changed\n")
         host.start()
         assert "bound to" in host.text("err")
         host.stop()
@@ -293,14 +277,14 @@ def check_drop_folder():
         host.start()
         drop = os.path.join(host.directory, "data", "plugins")
         until("the folder is there", lambda: os.path.isdir(drop))
-        host.write("data/plugins/turns.lua", TURNS % ("1.1.0", GOOD))
+        host.write("data/plugins/turns.lua", turns("1.1.0"))
         until("it came as a shadow", lambda: ("1.1.0", "shadow", False) in host.seats())
         rows = host.history()
         assert rows[-1]["who"] == "arrival" and "drop folder" in rows[-1]["why"], rows[-1]
         host.write("data/plugins/bad.lua", "return 5\n")
         until("it was rejected", lambda: glob.glob(drop + "/rejected/*reason*"))
         host.ask("disable", "trend@1.1.0")
-        host.write("data/plugins/turns.lua", TURNS % ("1.2.0", GOOD))
+        host.write("data/plugins/turns.lua", turns("1.2.0"))
         until("the next one came", lambda: ("1.2.0", "shadow", False) in host.seats())
         assert [s[:2] for s in host.seats()] == [("1.0.0", "live"), ("1.2.0", "shadow")], host.seats()
         host.stop()

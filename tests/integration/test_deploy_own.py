@@ -11,7 +11,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
 from support import host as host_of  # noqa: E402
-from support.host import until  # noqa: E402
+from support.host import turns, until  # noqa: E402
 
 CONFIG = """return {
   mode = "paper",
@@ -35,20 +35,6 @@ return hadron.strategy { on_trade = function(self, price, size, market)
   self:target(hadron.quantity(self.n % 2 == 0 and "1" or "-1"))
 end }
 """
-TURNS = """-- hadron: strategy turns %s
--- description: holds a position for some trades, then the other one
--- requires: hadron.strategy/1
-return hadron.strategy {
-  params = { length = { type = "integer", default = 10, min = 1, max = 1000, help = "trades" } },
-  on_start = function(self) self.seen = self.seen or 0 end,
-  on_trade = function(self, price, size, market)
-    self.seen = self.seen + 1
-    if self.seen %% self.params.length == 0 then self:target((self.seen // self.params.length %% 2 == 0) and hadron.quantity("5") or hadron.quantity("-5")) end
-  end,
-  save = function(self) return { seen = self.seen } end,
-  load = function(self, saved) self.seen = saved.seen end,
-}
-"""
 PAIRS = """-- hadron: strategy pairs 1.0.0
 -- description: over all of its universe
 -- requires: hadron.strategy/1
@@ -63,7 +49,7 @@ DEPLOY = """return {
 
 class Host(host_of.Host):
     def __init__(self, threads, shards, watch=WATCH):
-        super().__init__({"small.lua": CONFIG % ("true" if threads else "false", shards), "watch.lua": watch, "turns.lua": TURNS % "1.0.0", "pairs.lua": PAIRS}, config="small.lua")
+        super().__init__({"small.lua": CONFIG % ("true" if threads else "false", shards), "watch.lua": watch, "turns.lua": turns("1.0.0"), "pairs.lua": PAIRS}, config="small.lua")
 
     def start(self, *arguments, **more):
         super().start("--json", "--quiet", *arguments, **more)
@@ -72,7 +58,7 @@ class Host(host_of.Host):
         return self
 
     def add(self, version):
-        self.write("new.lua", TURNS % version)
+        self.write("new.lua", turns(version))
         self.ask("registry", "add", "new.lua")
 
     def seats(self, name):

@@ -11,20 +11,17 @@ import glob
 import json
 import os
 import pwd
-import select
 import shutil
 import signal
 import socket
-import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
-import time
 
-HADRON = os.path.join(os.environ.get("HADRON_BUILD_DIR", "build/release"), "hadron")
-HADRON = os.path.abspath(HADRON)
-WAIT_S = 120
+sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
+from support import host as host_of  # noqa: E402
+from support.host import HADRON, WAIT_S, turns, until  # noqa: E402
 
 CONFIG = """return {
   mode = "paper",
@@ -37,35 +34,11 @@ CONFIG = """return {
 TREND = 'trend = { plugin = "./turns.lua", deployment = { warm = "10m" } }'
 OTHER = 'quiet = { plugin = "./still.lua" }'
 
-TURNS = """-- hadron: strategy turns %s
--- description: holds a position for some trades, then the other one
--- requires: hadron.strategy/1
-return hadron.strategy {
-  params = { length = { type = "integer", default = 10, min = 1, max = 1000, help = "trades" } },
-  on_start = function(self) self.seen = self.seen or 0 end,
-  on_trade = function(self, price, size, market)
-    self.seen = self.seen + 1
-    if self.seen %% self.params.length == 0 then self:target((self.seen // self.params.length %% 2 == 0) and hadron.quantity("5") or hadron.quantity("-5")) end
-  end,
-  save = function(self) return { seen = self.seen } end,
-  load = function(self, saved) self.seen = saved.seen end,
-}
-"""
 STILL = """-- hadron: strategy still 1.0.0
 -- description: does nothing
 -- requires: hadron.strategy/1
 return hadron.strategy { on_trade = function(self) end }
 """
-
-
-def until(what, question):
-    end = time.monotonic() + WAIT_S
-    while time.monotonic() < end:
-        answer = question()
-        if answer:
-            return answer
-        select.select([], [], [], 0.02)
-    raise AssertionError(f"not within {WAIT_S} s: {what}")
 
 
 class Postgres:
@@ -165,59 +138,35 @@ class Proxy:
         self.cut.clear()
 
 
-class Host:
+class Host(host_of.Host):
     def __init__(self, world, name, strategies=TREND, url=None, store=None):
-        self.world, self.name, self.process = world, name, None
-        self.directory = os.path.join(world.directory, name)
-        os.mkdir(self.directory)
-        self.write("small.lua", CONFIG % (url or world.url, f', store = "{store}"' if store else "", strategies))
-        self.write("still.lua", STILL)
-        self.version("1.0.0")
-
-    def write(self, name, text):
-        with open(os.path.join(self.directory, name), "w") as file:
-            file.write(text)
-
-    def text(self, name):
-        with open(os.path.join(self.directory, name)) as file:
-            return file.read()
+        directory = os.path.join(world.directory, name)
+        os.mkdir(directory)
+        self.world, self.name = world, name
+        super().__init__({"small.lua": CONFIG % (url or world.url, f', store = "{store}"' if store else "", strategies), "still.lua": STILL, "turns.lua": turns("1.0.0")},
+                         config="small.lua", directory=directory)
 
     def version(self, version):
-        self.write("turns.lua", TURNS % version)
+        self.write("turns.lua", turns(version))
 
-    def launch(self, crash_at=""):
-        out, err = (open(os.path.join(self.directory, name), "a") for name in ("out", "err"))
-        self.process = subprocess.Popen([HADRON, "run", "small.lua", "--json", "--quiet"], cwd=self.directory, stdout=out, stderr=err,
-                                        env={**os.environ, "HADRON_CRASH_AT": crash_at})
-        return self
+    def launch(self, *arguments, crash_at="", **more):
+        return super().launch("--json", "--quiet", *arguments, environment={"HADRON_CRASH_AT": crash_at})
 
     def start(self, crash_at=""):
-        self.launch(crash_at)
-        until(f"{self.name} answers", lambda: self.process.poll() is not None or self.command("status", "--json").returncode == 0)
-        assert self.process.poll() is None, self.text("err")
-        return self
+        self.launch(crash_at=crash_at)
+        return self.answers()
 
     def command(self, *words):
-        if words[0] in ("promote", "rollback", "disable", "enable", "deploy") and self.process and self.process.poll() is None:
+        if words[0] in ("promote", "rollback", "disable", "enable", "deploy") and self.process and not self.died():
             until("the change before has ended here", lambda: not self.ask("status")["changes"])
-        return subprocess.run([HADRON, *words], cwd=self.directory, capture_output=True, text=True, timeout=WAIT_S)
-
-    def ask(self, *words):
-        done = self.command(*words, "--json")
-        assert done.returncode == 0, (self.name, words, done.returncode, done.stderr)
-        return json.loads(done.stdout)
+        return super().command(*words)
 
     def begin(self, *words):
         return subprocess.Popen([HADRON, *words, "--json"], cwd=self.directory, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
-    def refused(self, *words, code=6):
-        done = self.command(*words)
-        assert done.returncode == code, (self.name, words, done.returncode, done.stdout, done.stderr)
-        return done.stderr
-
     def add(self, version):
         """Puts a version into the registry and this host's own store."""
-        self.write("new.lua", TURNS % version)
+        self.write("new.lua", turns(version))
         self.ask("registry", "add", "new.lua", "--config", "small.lua")
 
     def end(self, number):
@@ -229,17 +178,14 @@ class Host:
     def stop(self):
         assert self.end(signal.SIGINT) == 0, self.text("err")
 
-    def strategies(self):
-        return self.ask("status")["strategies"]
-
     def live(self, name="trend"):
-        return [r["version"] for r in self.strategies() if r["name"] == name and r["role"] == "live"]
+        return [r["version"] for r in self.strategies(name) if r["role"] == "live"]
 
     def ticks(self):
         return self.ask("status")["ticks"]
 
     def history(self, name="trend"):
-        return self.ask("history", name)["revisions"]
+        return self.revisions(name)
 
     def states(self):
         return [r["state"] for r in self.history()]
@@ -461,7 +407,7 @@ def check_arrival(world):
         a, b = w.host("a", strategies, store=store).start(), w.host("b", strategies, store=store).start()
         until("they know each other", lambda: a.ask("status")["registry"]["others"] == 1 and b.ask("status")["registry"]["others"] == 1)
         a.add("1.1.0")
-        until("both have it beside", lambda: all(("1.1.0", "shadow") in [(r["version"], r["role"]) for r in h.strategies()] for h in (a, b)))
+        until("both have it beside", lambda: all(("1.1.0", "shadow") in [(r["version"], r["role"]) for r in h.ask("status")["strategies"]] for h in (a, b)))
         assert [r["state"] for r in a.history() if r["command"] == "arrive"].count("active") == 1
         a.stop()
         b.stop()
@@ -480,7 +426,7 @@ def check_strategy_without_a_section(world):
         assert a.live("own") == ["1.1.0"]
         until("b has opened it", lambda: b.live("own") == ["1.1.0"])
         assert a.ask("deploy", "here.lua")["changed"]  # without `hosts`: where it was asked for
-        assert a.live("here") == ["1.1.0"] and b.live("here") == [], b.strategies()
+        assert a.live("here") == ["1.1.0"] and b.live("here") == [], b.strategies("here")
         c.launch()
         until("c refuses, it does not have the artifact", lambda: c.process.poll() is not None)
         assert "own" in c.text("err") and "hadron disable own" in c.text("err"), c.text("err")

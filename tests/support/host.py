@@ -22,6 +22,28 @@ PLUGINS = os.environ.get("HADRON_TEST_PLUGIN_DIR", os.path.join(BUILD, "tests/pl
 WAIT_S = 200  # nothing takes that long; a machine that is busy, or a sanitizer, may come near
 
 
+TURNS = """-- hadron: strategy turns %s
+-- description: holds a position for some trades, then the other one
+-- requires: hadron.strategy/1
+return hadron.strategy {
+  params = { length = { type = "integer", default = 10, min = 1, max = 1000, help = "trades" } },
+  on_start = function(self) self.seen = self.seen or 0 end,
+  on_trade = function(self, price, size, market)
+    self.seen = self.seen + 1
+    %s
+    if self.seen %% self.params.length == 0 then self:target((self.seen // self.params.length %% 2 == 0) and hadron.quantity("%s") or hadron.quantity("-5")) end
+  end,
+  save = function(self) return { seen = self.seen } end,
+  load = function(self, saved) %s end,
+}
+"""
+
+
+def turns(version, does="", size="5", load="self.seen = saved.seen"):
+    """A strategy in Lua that always has something to do: a version of it, which may do something more, hold another size, or fail to load."""
+    return TURNS % (version, does, size, load)
+
+
 def until(what, question):
     """The first answer that is not None or False; asks again until then, at most WAIT_S seconds."""
     end = time.monotonic() + WAIT_S
@@ -72,7 +94,9 @@ class Host:
         return self
 
     def start(self, *arguments, environment=None):
-        self.launch(*arguments, environment=environment)
+        return self.launch(*arguments, environment=environment).answers()
+
+    def answers(self):
         until("the host answers", lambda: self.died() or self.command("status", "--json").returncode == 0)
         assert not self.died(), self.text("err")
         return self
