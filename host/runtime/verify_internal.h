@@ -47,6 +47,7 @@ struct hd_verify {
   char dir[1100];
   struct hd_journal_cursor *in, *out;
   struct hd_verify_record next;  // the next record that must come out
+  const struct hd_verify_record *apart; // the same of a shard's, while it is made; borrowed
   bool has_next, out_ended;
   char cancel_words[40];         // id of an order whose cancel could not be sent, by an alert on the way to `next`
   int32_t cancel_code;
@@ -98,6 +99,7 @@ void hd_verify_state(struct hd_verify *v, const struct hd_verify_record *r); // 
 extern const struct hd_venue_port hd_verify_port; // self: struct hd_verify
 int32_t hd_verify_write(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail, uint32_t tail_size, int64_t now_ns, uint32_t flags);
 bool hd_verify_is_output(const struct hd_verify *v, const struct hd_verify_record *r);
+bool hd_verify_is_apart(const struct hd_verify *v, const struct hd_verify_record *r); // must come out at its own place
 const struct hd_verify_record *hd_verify_expected(struct hd_verify *v); // NULL: nothing more
 void hd_verify_missing(struct hd_verify *v, const struct hd_verify_record *r);
 void hd_verify_differs(struct hd_verify *v, const struct hd_verify_record *expected, uint16_t template_id, const void *block, uint16_t size);

@@ -14,9 +14,17 @@ static bool counts(uint16_t template_id, const void *block, uint32_t block_lengt
   }
 }
 
+// A shard writes it, whatever the trading thread is in the middle of: it is held against the record at its own place.
+static bool is_apart(const struct hd_verify *v, uint16_t template_id, const void *block) {
+  return v->threads && template_id == HADRON_MSG_SWAP && ((const struct hadron_swap *)block)->kind == HADRON_KIND_STRATEGY;
+}
+
+bool hd_verify_is_apart(const struct hd_verify *v, const struct hd_verify_record *r) {
+  return counts(r->r.template_id, r->r.bytes, r->r.block_length) && is_apart(v, r->r.template_id, r->r.bytes);
+}
+
 bool hd_verify_is_output(const struct hd_verify *v, const struct hd_verify_record *r) {
-  (void)v;
-  return counts(r->r.template_id, r->r.bytes, r->r.block_length);
+  return counts(r->r.template_id, r->r.bytes, r->r.block_length) && !is_apart(v, r->r.template_id, r->r.bytes);
 }
 
 // A cancel that could not be sent is known by its alert alone.
@@ -131,7 +139,8 @@ int32_t hd_verify_write(void *self, uint16_t template_id, const void *block, uin
     v->timer_fired = true;
   }
   if (!counts(template_id, block, block_size)) return HADRON_OK;
-  const struct hd_verify_record *e = hd_verify_expected(v);
+  bool apart = is_apart(v, template_id, block);
+  const struct hd_verify_record *e = apart ? v->apart : hd_verify_expected(v);
   if (v->code) return HADRON_OK;
   if (!e) {
     v->result->behind++;
@@ -139,7 +148,8 @@ int32_t hd_verify_write(void *self, uint16_t template_id, const void *block, uin
   }
   if (same(v, e, template_id, block, block_size, tail, tail_size, now_ns)) {
     v->result->compared[template_id]++;
-    v->has_next = false;
+    if (apart) v->apart = NULL;
+    else v->has_next = false;
     return HADRON_OK;
   }
   v->result->first.kind = kind_of(e, template_id, block);
