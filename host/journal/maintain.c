@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "journal/writer.h"
 
-#define WINDOW_AHEAD (UINT64_C(4) << 20)  // mapped ahead of the writers: a fault per page costs more than an append
+#define WINDOW_AHEAD (UINT64_C(2) << 20)  // mapped ahead of the writers: a fault per page costs more than an append
 #define WINDOW_BEHIND (UINT64_C(2) << 20) // left mapped behind them: the journal's share of resident memory stays small
 #define HASH_STEP (UINT64_C(4) << 20)     // hashed per call, so that a call stays short
 #define PAGE UINT64_C(4096)
