@@ -12,7 +12,7 @@
 #include <pthread.h>
 #include <uv.h>
 
-#include "runtime/bell.h"
+#include "base/bell.h"
 #include "runtime/meeting.h"
 #include "runtime/session.h"
 

@@ -71,6 +71,10 @@ static const struct {
     {HADRON_MSG_DEPLOYMENT, sizeof(struct hadron_deployment), true},
     {HADRON_MSG_HEARD, sizeof(struct hadron_heard), false},
     {HADRON_MSG_MARK, sizeof(struct hadron_mark), false},
+    {HADRON_MSG_POSITION, sizeof(struct hadron_position), false},
+    {HADRON_MSG_LOST, sizeof(struct hadron_lost), false},
+    {HADRON_MSG_ASK, sizeof(struct hadron_ask), true},
+    {HADRON_MSG_PLACED, sizeof(struct hadron_placed), true},
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 

@@ -37,6 +37,10 @@ enum hadron_template {
   HADRON_MSG_DEPLOYMENT = 24,  // + text: the deployment as JSON
   HADRON_MSG_HEARD = 25,
   HADRON_MSG_MARK = 26,
+  HADRON_MSG_POSITION = 27,
+  HADRON_MSG_LOST = 28,
+  HADRON_MSG_ASK = 29,         // + text: bytes of the argument
+  HADRON_MSG_PLACED = 30,      // + text: words
 };
 
 // SBE message header, 8 bytes, in front of every message in the journal and on the wire.
@@ -456,6 +460,68 @@ struct hadron_mark {
   uint32_t pad;
 };
 HADRON_SIZE(hadron_mark, 64);
+
+// To a strategy elsewhere: what its arm has in an instrument, before the allocation or order event that made it so, or by itself.
+struct hadron_position {
+  uint64_t after;                    // ticks of the stream that the shard had handled before
+  struct hadron_quantity position, working_buy, working_sell;
+  struct hadron_price average_entry; // 0 when flat
+  uint32_t arm, instrument;
+};
+HADRON_SIZE(hadron_position, 48);
+
+// To a strategy elsewhere: ticks that it will not get, because it was too slow.
+struct hadron_lost {
+  uint64_t first, last;    // sequences of the first and the last one
+  uint64_t count;          // of its universe
+  uint32_t arm;
+  uint32_t pad;
+};
+HADRON_SIZE(hadron_lost, 32);
+
+enum hadron_ask_verb {
+  HADRON_ASK_INVALID = 0,
+  HADRON_ASK_CREATE = 1, // make the instances: argument JSON
+  HADRON_ASK_PARAMS = 2, // JSON object: name = text
+  HADRON_ASK_LOAD = 3,   // state as a `save` gave it, of one instance
+  HADRON_ASK_SAVE = 4,   // answer: state
+  HADRON_ASK_START = 5,
+  HADRON_ASK_STEP = 6,   // lock-step: everything before it is to be handled; answer: its decisions, and when it is due next
+  HADRON_ASK_STOP = 7,
+};
+
+// To a worker: something to be done after all that came before it in the stream.
+struct hadron_ask {
+  uint64_t number;         // +1 per ASK of the stream
+  int64_t now_ns;          // the host's clock
+  uint32_t verb;           // enum hadron_ask_verb
+  uint32_t instance;       // LOAD, SAVE: which of the arm's; 0 else
+  uint32_t offset, total;  // of the argument: a long one comes in pieces
+};
+HADRON_SIZE(hadron_ask, 32);
+
+enum hadron_placed_change {
+  HADRON_PLACED_INVALID = 0,
+  HADRON_PLACED_JOINED = 1,   // the other side is there: a worker, a session
+  HADRON_PLACED_SILENT = 2,   // nothing was heard of it for too long: its decisions are refused until it is back
+  HADRON_PLACED_BACK = 3,
+  HADRON_PLACED_LEFT = 4,     // it has ended or gone
+  HADRON_PLACED_RESTART = 5,  // a worker is started again
+  HADRON_PLACED_FENCED = 6,   // it hangs, or has failed too often: nothing more is expected of it
+  HADRON_PLACED_LOST = 7,     // ticks that it did not get; `count`
+};
+
+// What became of the other side of a strategy that does not run on its shard. In the journal.
+struct hadron_placed {
+  int64_t time_ns;
+  uint64_t sequence;       // of the last tick that the host had accepted
+  uint64_t count;          // restarts, or ticks lost
+  uint32_t arm;
+  uint8_t change;          // enum hadron_placed_change
+  uint8_t placement;       // 2 thread, 3 process, 4 remote
+  uint8_t pad[2];
+};
+HADRON_SIZE(hadron_placed, 32);
 
 struct hadron_session {
   struct hadron_trace session; // seed of all trace ids

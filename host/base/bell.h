@@ -1,7 +1,7 @@
 // A doorbell: wakes one waiting thread. Ringing costs one atomic operation while nobody sleeps, and one system call only when somebody
 // does; ringing twice is as good as once. Never a queue. [any rings; one thread waits]
-#ifndef HD_RUNTIME_BELL_H
-#define HD_RUNTIME_BELL_H
+#ifndef HD_BASE_BELL_H
+#define HD_BASE_BELL_H
 
 #include <stdatomic.h>
 #include <stdint.h>

@@ -1,0 +1,185 @@
+#include "bus/channel.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/assert.h"
+#include "base/banned.h"
+#include "base/clock.h"
+#include "base/limits.h"
+#include "hadron/error.h"
+
+int32_t hd_channel_init(struct hd_channel *c, uint32_t arm, uint32_t shard) {
+  memset(c, 0, sizeof *c);
+  c->arm = arm;
+  c->shard = shard;
+  int32_t code = hd_ring_init_lazy(&c->ticks, sizeof(struct hadron_tick), HD_CHANNEL_TICKS);
+  if (!code) code = hd_ring_init_lazy(&c->notes, sizeof(struct hd_channel_note), HD_CHANNEL_NOTES);
+  if (!code) code = hd_ring_init_lazy(&c->decisions, sizeof(struct hd_channel_decision), HD_CHANNEL_DECISIONS);
+  if (code) hd_channel_fini(c);
+  return code;
+}
+
+void hd_channel_fini(struct hd_channel *c) {
+  const struct hd_channel_note *n;
+  while (c->notes.memory && (n = hd_ring_peek(&c->notes))) {
+    if (n->kind == HADRON_MSG_ASK) hd_channel_answer(c, n->of.ask, HADRON_ERR_STATE, NULL, 0);
+    hd_ring_release(&c->notes);
+  }
+  hd_ring_fini(&c->ticks);
+  hd_ring_fini(&c->notes);
+  hd_ring_fini(&c->decisions);
+}
+
+// ---- [shard] ---------------------------------------------------------------------------------------------------------------------------
+
+bool hd_channel_note(struct hd_channel *c, const struct hd_channel_note *note) {
+  if (atomic_load_explicit(&c->broken, memory_order_relaxed)) return false;
+  struct hd_channel_note *slot = hd_ring_reserve(&c->notes);
+  if (!slot) {
+    atomic_store(&c->broken, true);
+    return false;
+  }
+  *slot = *note;
+  slot->after = atomic_load_explicit(&c->ticks.head, memory_order_relaxed);
+  hd_ring_publish(&c->notes);
+  return true;
+}
+
+static bool lose(struct hd_channel *c, const struct hadron_tick *tick) {
+  if (c->lost_count++ == 0) c->lost_first = tick->sequence;
+  c->lost_last = tick->sequence;
+  atomic_fetch_add_explicit(&c->lost, 1, memory_order_relaxed);
+  return false;
+}
+
+bool hd_channel_tick(struct hd_channel *c, const struct hadron_tick *tick) {
+  if (__builtin_expect(atomic_load_explicit(&c->broken, memory_order_relaxed), 0)) return lose(c, tick);
+  struct hadron_tick *slot = hd_ring_reserve(&c->ticks);
+  if (__builtin_expect(!slot, 0)) return lose(c, tick);
+  if (__builtin_expect(c->lost_count > 0, 0)) {
+    const struct hd_channel_note lost = {.kind = HADRON_MSG_LOST, .of.lost = {c->lost_first, c->lost_last, c->lost_count, c->arm, 0}};
+    if (!hd_channel_note(c, &lost)) return lose(c, tick);
+    c->lost_count = 0;
+  }
+  *slot = *tick;
+  hd_ring_publish(&c->ticks);
+  return true;
+}
+
+void hd_channel_ring(struct hd_channel *c) {
+  if (c->far_bell) hd_bell_ring(c->far_bell);
+}
+
+void hd_channel_let_go(struct hd_channel_ask *ask) {
+  if (!ask) return;
+  if (atomic_exchange(&ask->state, 2) == 0) return; // the far end frees it
+  free(ask->bytes);
+  free(ask->answer);
+  free(ask);
+}
+
+struct hd_channel_ask *hd_channel_ask(struct hd_channel *c, uint32_t verb, uint32_t instance, const void *bytes, uint32_t size, int64_t now_ns, int64_t timeout_ns) {
+  struct hd_channel_ask *ask = calloc(1, sizeof *ask);
+  if (!ask || (size && !(ask->bytes = malloc(size)))) {
+    free(ask);
+    return NULL;
+  }
+  if (size) memcpy(ask->bytes, bytes, size);
+  *ask = (struct hd_channel_ask){.verb = verb, .instance = instance, .now_ns = now_ns, .bytes = ask->bytes, .size = size};
+  const struct hd_channel_note note = {.kind = HADRON_MSG_ASK, .of.ask = ask};
+  if (!hd_channel_note(c, &note)) {
+    atomic_store(&ask->state, 1);
+    hd_channel_let_go(ask);
+    return NULL;
+  }
+  hd_channel_ring(c);
+  int64_t until = timeout_ns ? hd_clock_monotonic_ns() + timeout_ns : INT64_MAX;
+  while (atomic_load(&ask->state) == 0) {
+    int64_t left = until - hd_clock_monotonic_ns();
+    if (left <= 0 || atomic_load(&c->broken)) break;
+    hd_bell_wait(&c->answered, left < 100000000 ? left : 100000000);
+  }
+  if (atomic_load(&ask->state) == 1) return ask;
+  hd_channel_let_go(ask);
+  return NULL;
+}
+
+// ---- [far] -----------------------------------------------------------------------------------------------------------------------------
+
+uint32_t hd_channel_next(struct hd_channel *c, uint32_t max, const struct hadron_tick **ticks, const struct hd_channel_note **note) {
+  const struct hd_channel_note *n = hd_ring_peek(&c->notes);
+  uint64_t at = atomic_load_explicit(&c->ticks.tail, memory_order_relaxed);
+  *note = NULL;
+  if (n && n->after <= at) {
+    *note = n;
+    return 0;
+  }
+  // A note that is published after the look above belongs behind every tick that is counted here only if it says so: look at the ticks that were
+  // there, then at the notes again.
+  uint64_t there = atomic_load_explicit(&c->ticks.head, memory_order_acquire);
+  n = hd_ring_peek(&c->notes);
+  if (n && n->after <= at) {
+    *note = n;
+    return 0;
+  }
+  if (n && n->after < there) there = n->after;
+  uint64_t count = there - at, to_end = c->ticks.mask + 1 - (at & c->ticks.mask);
+  if (count > to_end) count = to_end;
+  if (count > max) count = max;
+  *ticks = (const struct hadron_tick *)(c->ticks.slots + (at & c->ticks.mask) * sizeof(struct hadron_tick));
+  return (uint32_t)count;
+}
+
+void hd_channel_release_ticks(struct hd_channel *c, uint32_t count) {
+  uint64_t tail = atomic_load_explicit(&c->ticks.tail, memory_order_relaxed) + count;
+  HD_ASSERT(tail <= atomic_load_explicit(&c->ticks.head, memory_order_acquire));
+  atomic_store_explicit(&c->ticks.tail, tail, memory_order_release);
+  atomic_fetch_add_explicit(&c->handled, count, memory_order_relaxed);
+}
+
+void hd_channel_release_note(struct hd_channel *c) { hd_ring_release(&c->notes); }
+
+void hd_channel_answer(struct hd_channel *c, struct hd_channel_ask *ask, int32_t code, void *answer, uint32_t size) {
+  ask->code = code;
+  ask->answer = answer;
+  ask->answer_size = size;
+  uint32_t waits = 0;
+  if (atomic_compare_exchange_strong(&ask->state, &waits, 1)) {
+    hd_bell_ring(&c->answered); // the ask may be gone by now
+    return;
+  }
+  free(ask->bytes);
+  free(ask->answer);
+  free(ask);
+}
+
+bool hd_channel_decide(struct hd_channel *c, const struct hadron_decision *decision, uint64_t number, bool last) {
+  struct hd_channel_decision *slot = hd_ring_reserve(&c->decisions);
+  if (!slot) return false;
+  *slot = (struct hd_channel_decision){*decision, number, last};
+  hd_ring_publish(&c->decisions);
+  if (last && c->wake) c->wake(c->wake_self);
+  return true;
+}
+
+// ---- [trade] ---------------------------------------------------------------------------------------------------------------------------
+
+uint32_t hd_channel_take(struct hd_channel *c, struct hadron_decision *out, uint64_t *number) {
+  uint64_t tail = atomic_load_explicit(&c->decisions.tail, memory_order_relaxed);
+  uint64_t there = atomic_load_explicit(&c->decisions.head, memory_order_acquire) - tail;
+  for (uint32_t i = 0; i < there && i < HD_TICK_DECISIONS_MAX; i++) {
+    const struct hd_channel_decision *d = (const void *)(c->decisions.slots + ((tail + i) & c->decisions.mask) * sizeof *d);
+    out[i] = d->decision;
+    *number = d->number;
+    if (!d->last && i + 1 < HD_TICK_DECISIONS_MAX) continue;
+    atomic_store_explicit(&c->decisions.tail, tail + i + 1, memory_order_release);
+    return i + 1;
+  }
+  return 0;
+}
+
+void hd_channel_took(struct hd_channel *c, uint64_t number) {
+  atomic_store_explicit(&c->decided, number, memory_order_release);
+  hd_channel_ring(c); // who waits for the ACK is at the far end
+}
