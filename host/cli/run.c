@@ -264,7 +264,8 @@ static int run_session(struct run *r) {
   if (!code) code = hd_log_start(r->terminal ? log : NULL, HADRON_LOG_INFO, &fault);
   if (code) return hd_cli_fail("run", HD_EXIT_FAILED, &fault);
   hd_cycles_calibrate();
-  const struct hd_session_options options = {.journal = c->journal, .services = true, .versions = r->setup.registry != NULL, .registry = r->setup.registry};
+  const struct hd_session_options options = {.journal = c->journal, .services = true, .versions = r->setup.registry != NULL, .registry = r->setup.registry,
+                                             .set = hd_control_set_again};
   code = hd_session_open(&r->session, &r->setup.config, &options, &fault);
   int exit_code;
   if (code) exit_code = hd_cli_fail("run", hd_cli_exit(code), &fault);

@@ -166,7 +166,7 @@ static int32_t read_param(struct plan *plan, struct change *ch, enum param_owner
   ch->param = param;
   uint32_t index;
   static const char *const kinds[] = {"", "strategy", "venue", "allocator", "service"};
-  bool known = owner == OWNER_ALLOCATOR || (owner == OWNER_STRATEGY && strategy_there(s, ch->name)) || (owner == OWNER_VENUE && venue_named(s, ch->name)) ||
+  bool known = owner == OWNER_ALLOCATOR || (owner == OWNER_SERVICE && plan->recorded) || (owner == OWNER_STRATEGY && strategy_there(s, ch->name)) || (owner == OWNER_VENUE && venue_named(s, ch->name)) ||
                (owner == OWNER_SERVICE && service_named(s, ch->name, &index));
   return known ? HADRON_OK : hd_fault_set(plan->fault, HADRON_ERR_NOT_FOUND, "%s: there is no %s \"%s\"; `hadron status` lists them", ch->key, kinds[owner], ch->name);
 }
@@ -215,6 +215,8 @@ static int32_t apply_param(struct plan *plan, const struct change *ch) {
   struct hd_session *s = plan->c->options.session;
   const struct hd_param_value value = {ch->param, ch->value, "set"};
   if (ch->owner == OWNER_STRATEGY) return hd_session_params(s, ch->name, &value, 1, plan->fault);
+  // Set again: a service has taken its own when it was made, and a venue of records has nobody behind it.
+  if (plan->recorded && (ch->owner == OWNER_SERVICE || (ch->owner == OWNER_VENUE && !venue_named(s, ch->name)->instance))) return HADRON_OK;
   struct hadron_instance *instance = ch->owner == OWNER_VENUE ? venue_named(s, ch->name)->instance : s->allocator;
   struct hd_params_change *prepared = NULL;
   int32_t code = hd_params_prepare_live(instance->plugin, &value, 1, &prepared, plan->fault);

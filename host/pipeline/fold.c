@@ -23,7 +23,7 @@ static bool instrument_known(struct hd_fold *f, uint32_t instrument) {
 
 static struct hd_engine *engine_of(const struct hd_fold *f, uint32_t instrument) { return f->p->engines[f->p->instruments.rows[instrument].shard]; }
 
-// "kill: why" and "release: why"; settings go to who knows them.
+// "kill: why" and "release: why"; what was set is the runtime's to know.
 static bool text_of(const struct hadron_record *r, char *to, size_t size) {
   uint32_t length;
   if (r->size < r->block_length + sizeof length) return false;
@@ -40,7 +40,6 @@ static void on_operator(struct hd_fold *f, const struct hadron_record *r) {
   if (!text_of(r, text, sizeof text)) return;
   if (strncmp(text, "kill:", 5) == 0) hd_risk_kill(&f->p->risk);
   else if (strncmp(text, "release:", 8) == 0) hd_risk_release(&f->p->risk);
-  else if (strncmp(text, "set ", 4) == 0 && f->options.setting) f->options.setting(f->options.user, text + 4);
 }
 
 // Names of the venues of the run that wrote it, by number.

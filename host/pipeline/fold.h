@@ -25,8 +25,6 @@ struct hd_fold_options {
   uint32_t venue_count;
   uint16_t shadow_venue;                    // 0: none
   bool (*gone)(void *user, uint16_t venue); // did what rested at the venue end with the host?
-  // An operator's "set KEY=VALUE"; may be NULL.
-  void (*setting)(void *user, const char *text);
   void *user;
 };
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "pipeline/fold.h"
 #include "runtime/session_internal.h"
+#include "runtime/setting.h"
 #include "runtime/snapshot.h"
 
 struct hd_recover {
@@ -64,6 +65,8 @@ static int32_t scan_instrument(struct hd_recover *r, const struct hadron_instrum
 
 static int32_t scan_record(void *user, const struct hadron_record *record, struct hd_fault *fault) {
   struct hd_recover *r = user;
+  const char *tail = (const char *)record->bytes + record->block_length;
+  hd_settings_see(r->session->settings, record->template_id, record->position, record->bytes, record->block_length, tail, record->size - record->block_length);
   if (record->template_id == HADRON_MSG_INSTRUMENT && record->block_length >= sizeof(struct hadron_instrument_definition))
     return scan_instrument(r, record->bytes, fault);
   if (record->template_id == HADRON_MSG_SESSION && record->block_length >= sizeof(struct hadron_session)) r->arm_count = 0;
@@ -110,16 +113,21 @@ static int32_t choose_snapshot(struct hd_session *s, struct hd_fault *fault) {
   }
   for (uint32_t i = 0; i < r->snapshot.instrument_count && !code; i++) code = scan_instrument(r, &r->snapshot.instruments[i], fault);
   r->arm_highest = r->arm_count = r->snapshot.arm_count;
+  r->snapshot.image.at = 0;
+  hd_settings_load(s->settings, &r->snapshot.image);
   return code;
 }
 
 int32_t hd_recover_scan(struct hd_session *s, struct hd_fault *fault) {
   HD_ASSERT((s->journal || s->options.recorded) && !s->recover);
   if (!(s->recover = calloc(1, sizeof *s->recover))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "recovery: out of memory");
+  if (!(s->settings = hd_settings_create())) return hd_fault_set(fault, HADRON_ERR_MEMORY, "recovery: out of memory");
   s->recover->session = s;
   s->recover->to = s->options.recorded ? s->options.recorded->recover_to : hd_journal_end(s->journal);
   int32_t code = s->journal ? choose_snapshot(s, fault) : HADRON_OK;
-  return code ? code : walk(s, s->recover->snapshot.position, scan_record, s->recover, fault);
+  if (!code) code = walk(s, s->recover->snapshot.position, scan_record, s->recover, fault);
+  hd_settings_tell(s->settings);
+  return code;
 }
 
 // A session has room for its own arms, for those of the runs before it, and for those that it has to close.
@@ -156,7 +164,18 @@ static bool venue_gone(void *user, uint16_t number) {
   return number > 0 && number <= s->venue_count && hd_venue_is(&s->venues[number - 1], HADRON_VENUE_FOLLOWS);
 }
 
-static int32_t fold_one(void *user, const struct hadron_record *record, struct hd_fault *fault) { return hd_fold_record(user, record, fault); }
+struct folding {
+  struct hd_session *s;
+  struct hd_fold *f;
+};
+
+// What an operator has set is carried out where it was: strategies are fed with the parameters they had then.
+static int32_t fold_one(void *user, const struct hadron_record *record, struct hd_fault *fault) {
+  const struct folding *of = user;
+  int32_t code = hd_fold_record(of->f, record, fault);
+  if (!code && record->template_id == HADRON_MSG_OPERATOR) hd_settings_again(of->s, record->position);
+  return code;
+}
 
 static int32_t write_recovered(struct hd_session *s, int64_t now_ns, const struct hd_recovered *out, struct hd_fault *fault) {
   const struct hadron_recovered block = {.time_ns = now_ns, .took_ns = s->options.is_virtual ? 0 : out->took_ns, .position = out->position, .snapshot = out->snapshot,
@@ -215,8 +234,10 @@ static int32_t fold(struct hd_session *s, struct hd_fold *f, struct hd_recovered
     code = hd_snapshot_load(s, f, &s->recover->snapshot, fault);
     f->last_ns = s->recover->snapshot.time_ns;
     out->snapshot = s->recover->snapshot.position;
+    if (!code) hd_settings_again(s, 0);
   }
-  if (!code) code = walk(s, s->recover->snapshot.position, fold_one, f, fault);
+  struct folding of = {s, f};
+  if (!code) code = walk(s, s->recover->snapshot.position, fold_one, &of, fault);
   s->recovering = false;
   if (!code) code = hd_fold_adopt(f, time_of(s, f), &folded, fault);
   if (code) return code;

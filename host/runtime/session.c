@@ -13,6 +13,7 @@
 #include "runtime/recover.h"
 #include "runtime/session_deploy.h"
 #include "runtime/session_internal.h"
+#include "runtime/setting.h"
 #include "runtime/snapshot.h"
 #include "runtime/watchdog.h"
 
@@ -48,6 +49,7 @@ __attribute__((noinline)) static int32_t journal_write(struct hd_session *s, uin
   uint64_t position;
   int32_t code = hd_journal_append(s->journal, kind, block, block_size, tail, tail_size, now_ns, &position);
   if (template_id == HADRON_MSG_SWAP && s->snapshots) atomic_store(&s->snapshots->wanted, true); // the state that was handed over is in no record
+  if (!code && s->settings) hd_settings_see(s->settings, template_id, position, block, block_size, tail, tail_size);
   if (!code && s->config->journal_fsync && is_promise(template_id, block)) code = hd_journal_sync(s->journal, position);
   return code ? code : count(s, template_id, block, block_size, tail, tail_size);
 }
@@ -198,8 +200,20 @@ static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
   return code;
 }
 
+// The record of the session has the same text; what was set before is held against it.
+static int32_t settings_begin(struct hd_session *s, struct hd_fault *fault) {
+  if (!s->settings) return HADRON_OK;
+  size_t size = hd_config_print(s->config, NULL, 0);
+  char *text = malloc(size + 1);
+  if (!text) return hd_fault_set(fault, HADRON_ERR_MEMORY, "a configuration of %zu bytes: out of memory", size);
+  hd_config_print(s->config, text, size + 1);
+  hd_settings_begin(s->settings, text, size);
+  free(text);
+  return HADRON_OK;
+}
+
 static int32_t write_session(struct hd_session *s, bool end, struct hd_fault *fault) {
-  if (s->options.recorded) return HADRON_OK;
+  if (s->options.recorded) return end ? HADRON_OK : settings_begin(s, fault);
   uint8_t form = s->options.is_virtual ? 4 : s->config->threads ? 2 : 0;
   struct hadron_session record = {.session = {{0}}, .time_ns = s->runner.now_ns, .seed = s->config->seed, .shards = s->config->shards,
                                   .mode = (uint8_t)s->config->mode, .flags = end ? 1 : form};
@@ -297,6 +311,7 @@ void hd_session_close(struct hd_session *s) {
   hd_pipeline_fini(&s->pipeline);
   if (s->journal) hd_journal_close(s->journal);
   hd_recover_free(s->recover);
+  hd_settings_destroy(s->settings);
   hd_metrics_destroy(s->metrics);
   free(s->guards);
   memset(s, 0, sizeof *s);

@@ -17,6 +17,7 @@
 struct hd_live;
 struct hd_recover;          // recover.h
 struct hd_snapshots;        // snapshot.h
+struct hd_settings;         // setting.h
 struct hd_registry;         // registry/registry.h
 struct hd_session_deployed; // session_deploy.h
 struct hd_governor;
@@ -87,6 +88,7 @@ struct hd_session_recorded {
 };
 #define HD_SHADOW_MARKET "shadow market"
 
+struct hd_session;
 struct hd_session_options {
   bool journal;        // open the journal (live; backtest with --journal)
   bool services;       // start services
@@ -100,6 +102,8 @@ struct hd_session_options {
   const char *orders_to; // overrides config->orders_to; NULL: as configured
   const struct hd_disk *disk; // where the journal is; borrowed; NULL: the system's
   const struct hd_plugin *(*builtin)(const char *name); // plugins that are in the program, asked before any file; NULL: there are none
+  // Carries an operator's "key=value" out again, as it was when it was set; NULL: what was set does not last over starts.
+  int32_t (*set)(struct hd_session *s, const char *assignment, struct hd_fault *fault);
   // What the reports are made of: called with every record after it was written, from the first one on; NULL: nobody.
   void *observer;
   void (*observe)(void *observer, uint16_t template_id, const void *block, const void *tail, uint32_t tail_size);
@@ -134,6 +138,7 @@ struct hd_session {
   uint64_t trace_seed;
   struct hd_recover *recover;           // what earlier runs left in the journal; owned; NULL: none was looked for
   struct hd_snapshots *snapshots;       // that are taken while it runs; owned; NULL: none
+  struct hd_settings *settings;         // what operators have set and holds; owned; NULL: it does not recover
   bool open;                            // hd_session_open has ended well
   bool recovering;                      // what is told now was written before
   struct hd_live *live;                 // while it runs live; borrowed

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "runtime/session_internal.h"
+#include "runtime/setting.h"
 
 #define DRAIN_NS INT64_C(2000000000) // what a live session's end gives its services before they are stopped
 
@@ -27,7 +28,9 @@ int32_t hd_session_service_instance(struct hd_session *s, struct hd_session_serv
   if (!(*out = calloc(1, sizeof **out))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "service %s: out of memory", c->name);
   int32_t code = hd_instance_init(*out, &options, fault);
   if (!code) code = hd_instance_create_service(*out, fault);
-  return code ? code : hd_params_apply(*out, c->params, c->param_count, fault);
+  if (!code) code = hd_params_apply(*out, c->params, c->param_count, fault);
+  if (!code && !s->open) code = hd_settings_service(s->settings, c->name, *out, fault); // at the start: another version begins with the configuration
+  return code;
 }
 
 static int32_t make_service(struct hd_session *s, struct hd_session_service *service, const struct hd_config_plugin *c, struct hd_fault *fault) {

@@ -14,9 +14,10 @@
 #include "runtime/live.h"
 #include "runtime/recover.h"
 #include "runtime/session_internal.h"
+#include "runtime/setting.h"
 
 #define MAGIC "HADRONS1"
-#define FORMAT 1
+#define FORMAT 2
 #define NAME_SIZE 48
 #define STATE_MARK 0x54415453u // "STAT"
 
@@ -92,6 +93,7 @@ int32_t hd_snapshot_take(struct hd_session *s, struct hd_snapshot *out, struct h
   if (!out->instruments) return hd_fault_set(fault, HADRON_ERR_MEMORY, "snapshot: %u instruments: out of memory", t->count);
   for (uint32_t id = 1; id <= t->count; id++) hd_instruments_definition(t, id, t->rows[id].listing, &out->instruments[id - 1]);
   for (uint32_t i = 0; i < s->venue_count; i++) names[i] = s->venues[i].name;
+  hd_settings_save(s->settings, &out->image);
   out->whole = save_strategies(s, &out->image);
   hd_fold_save(&s->pipeline, names, s->venue_count, &out->image);
   if (!out->image.bad) return HADRON_OK;
@@ -303,6 +305,7 @@ static int32_t load_strategies(void *user, struct hd_image *m) {
   struct loading *l = user;
   struct saved_state st;
   int32_t code = HADRON_OK;
+  hd_settings_load(NULL, m);
   hd_image_expect(m, STATE_MARK);
   while (!code && next_state(m, &st)) {
     code = load_state(l, &st);
@@ -319,6 +322,7 @@ int32_t hd_snapshot_load(struct hd_session *s, struct hd_fold *f, struct hd_snap
   struct hd_image *m = &snapshot->image;
   struct saved_state skipped;
   m->at = 0;
+  hd_settings_load(NULL, m); // they are in force already
   hd_image_expect(m, STATE_MARK); // read past: the fold begins behind it
   while (next_state(m, &skipped)) free(skipped.bytes);
   hd_image_expect(m, STATE_MARK);

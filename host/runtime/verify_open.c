@@ -180,7 +180,7 @@ int32_t hd_verify_open(struct hd_verify *v, const struct hd_verify_record *first
   for (uint32_t i = 0; i < v->part_count; i++) v->recorded_source |= v->parts[i].block.kind == HADRON_KIND_VENUE && (v->parts[i].block.features & HADRON_VENUE_RECORDED);
   v->session = calloc(1, sizeof *v->session);
   if (!v->session) return v->code = hd_fault_set(v->fault, HADRON_ERR_MEMORY, "a session: out of memory");
-  const struct hd_session_options options = {.is_virtual = true, .versions = true, .recorded = &v->recorded};
+  const struct hd_session_options options = {.is_virtual = true, .versions = true, .recorded = &v->recorded, .set = v->options->set};
   if ((code = hd_session_open(v->session, &v->config, &options, v->fault))) return v->code = code;
   v->session->runner.now_ns = v->now_ns;
   hd_verify_listen(v);
