@@ -356,33 +356,56 @@ __attribute__((noinline)) static bool make_room(struct hd_engine *e, uint32_t ar
   return false;
 }
 
-int32_t hd_engine_decide(struct hd_engine_instance *instance, const struct hadron_decision *decision) {
-  struct hd_engine *e = instance->engine;
-  if (instance->wishes) return HADRON_ERR_STATE; // who has no seat decides nothing
-  if (!decision_valid(decision) || !hd_engine_owns(instance, decision->instrument)) {
-    instance->refused++;
-    e->counts.refused++;
-    return HADRON_ERR_ARGUMENT;
-  }
-  if (__builtin_expect(e->decision_count == HD_TICK_DECISIONS_MAX, 0) && !make_room(e, instance->arm)) {
-    instance->refused++;
-    e->counts.refused++;
-    return HADRON_ERR_FULL;
-  }
-  struct hadron_decision *d = &e->decisions[e->decision_count++];
-  *d = *decision;
-  d->trace = hd_trace_of(e->options.session, e->cause);
-  d->cause = e->cause;
-  d->id = 0;
-  d->time_ns = e->now_ns;
-  d->arm = instance->arm;
+bool hd_decision_complete(struct hadron_decision *d) {
+  if (!decision_valid(d)) return false;
   if (d->order_type == HADRON_ORDER_INVALID)
     d->order_type = d->stop.nanos ? (d->limit.nanos ? HADRON_ORDER_STOP_LIMIT : HADRON_ORDER_STOP)
                                   : (d->limit.nanos ? HADRON_ORDER_LIMIT : HADRON_ORDER_MARKET);
   if (d->time_in_force == HADRON_TIF_INVALID)
     d->time_in_force = d->order_type == HADRON_ORDER_MARKET ? HADRON_TIF_IOC : HADRON_TIF_DAY;
+  return true;
+}
+
+static int32_t refuse(struct hd_engine_instance *instance, int32_t code) {
+  instance->refused++;
+  instance->engine->counts.refused++;
+  return code;
+}
+
+// A place for a decision that is as it should be.
+static int32_t decision_slot(struct hd_engine_instance *instance, const struct hadron_decision *decision, struct hadron_decision **slot) {
+  struct hd_engine *e = instance->engine;
+  if (instance->wishes) return HADRON_ERR_STATE; // who has no seat decides nothing
+  if (!hd_engine_owns(instance, decision->instrument)) return refuse(instance, HADRON_ERR_ARGUMENT);
+  if (!decision_valid(decision)) return refuse(instance, HADRON_ERR_ARGUMENT);
+  if (__builtin_expect(e->decision_count == HD_TICK_DECISIONS_MAX, 0) && !make_room(e, instance->arm)) return refuse(instance, HADRON_ERR_FULL);
+  *slot = &e->decisions[e->decision_count++];
+  **slot = *decision;
+  (void)hd_decision_complete(*slot);
+  (*slot)->id = 0;
+  (*slot)->arm = instance->arm;
   e->counts.decisions++;
   return HADRON_OK;
+}
+
+int32_t hd_engine_decide(struct hd_engine_instance *instance, const struct hadron_decision *decision) {
+  struct hd_engine *e = instance->engine;
+  struct hadron_decision *d;
+  int32_t code = decision_slot(instance, decision, &d);
+  if (code) return code;
+  d->trace = hd_trace_of(e->options.session, e->cause);
+  d->cause = e->cause;
+  d->time_ns = e->now_ns;
+  return HADRON_OK;
+}
+
+int32_t hd_engine_decided(struct hd_engine_instance *instance, const struct hadron_decision *decision) {
+  struct hd_engine *e = instance->engine;
+  struct hadron_decision *d;
+  if (decision->cause > e->last) return refuse(instance, HADRON_ERR_STATE);
+  int32_t code = decision_slot(instance, decision, &d);
+  if (!code) d->trace = hd_trace_of(e->options.session, d->cause);
+  return code;
 }
 
 const struct hadron_market *hd_engine_market(struct hd_engine_instance *instance, uint32_t instrument) {
@@ -413,5 +436,7 @@ uint64_t hd_engine_cause(const struct hd_engine *e) { return e->cause; }
 const struct hd_engine_counts *hd_engine_count(const struct hd_engine *e) { return &e->counts; }
 
 void hd_engine_marks(struct hd_engine *e, struct hd_marks *marks) { e->marks = marks; }
+
+void hd_engine_time(struct hd_engine *e, int64_t now_ns) { e->now_ns = now_ns; }
 
 void hd_engine_volatile_above(struct hd_engine *e, double volatile_above) { e->options.volatile_above = volatile_above; }

@@ -165,6 +165,20 @@ void hd_engine_marks(struct hd_engine *e, struct hd_marks *marks);
 // Changes the threshold of `turbulent`; 0: never. [shard, or while it rests]
 void hd_engine_volatile_above(struct hd_engine *e, double volatile_above);
 
+// An engine whose seats are another one's somewhere else (runtime/far.h). What its clock says before its first call; the time of its first
+// timer, bars apart; and the rows of some instruments with their running bars, as bytes for an engine of the same program: bars go on where
+// somebody asks for them. HADRON_ERR_CORRUPT: the bytes make no sense, and some rows may have been read. [its thread]
+struct hd_image;
+void hd_engine_time(struct hd_engine *e, int64_t now_ns);
+int64_t hd_engine_timer_due_ns(const struct hd_engine *e);
+void hd_engine_rows_save(const struct hd_engine *e, const uint32_t *instruments, uint32_t count, struct hd_image *m);
+int32_t hd_engine_rows_load(struct hd_engine *e, struct hd_image *m);
+// Are the fields that a strategy sets in their ranges? Fills in what follows from others (order type, time in force).
+bool hd_decision_complete(struct hadron_decision *d);
+// A decision that was made elsewhere by the strategy that sits here, in a callback of its stand-in: as hd_engine_decide, but trace, cause and
+// time are its own. HADRON_ERR_STATE: it has no seat, or its cause has not been handled here. [shard]
+int32_t hd_engine_decided(struct hd_engine_instance *instance, const struct hadron_decision *decision);
+
 // Host side of the strategy capabilities; `instance` is the one in a callback (or in start, for bars and timers).
 int32_t hd_engine_decide(struct hd_engine_instance *instance, const struct hadron_decision *decision);
 const struct hadron_market *hd_engine_market(struct hd_engine_instance *instance, uint32_t instrument);

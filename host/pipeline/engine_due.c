@@ -62,6 +62,13 @@ bool hd_engine_due(const struct hd_engine *e, struct hd_due *due) {
 
 int64_t hd_engine_due_ns(const struct hd_engine *e) { return e->due_count == 0 ? INT64_MAX : e->due[0].due.due_ns; }
 
+int64_t hd_engine_timer_due_ns(const struct hd_engine *e) {
+  int64_t first = INT64_MAX;
+  for (uint32_t i = 0; i < e->due_count; i++)
+    if (e->due[i].class == HD_DUE_TIMER && e->due[i].due.due_ns < first) first = e->due[i].due.due_ns;
+  return first;
+}
+
 // Fires what is at this place of the heap.
 static void fire_at(struct hd_engine *e, uint32_t at, int64_t now_ns) {
   struct hd_due_item item = e->due[at];

@@ -44,6 +44,17 @@ void hd_engine_save(const struct hd_engine *e, struct hd_image *m) {
   hd_image_mark(m, MARK);
 }
 
+void hd_engine_rows_save(const struct hd_engine *e, const uint32_t *instruments, uint32_t count, struct hd_image *m) {
+  uint32_t rows = 0;
+  for (uint32_t i = 0; i < count; i++) rows += e->rows[instruments[i]].market.sequence != 0;
+  hd_image_mark(m, MARK);
+  HD_IMAGE_PUT(m, e->last);
+  HD_IMAGE_PUT(m, rows);
+  for (uint32_t i = 0; i < count; i++)
+    if (e->rows[instruments[i]].market.sequence != 0) save_row(e, instruments[i], m);
+  hd_image_mark(m, MARK);
+}
+
 // ---- back --------------------------------------------------------------------------------------------------------------------------
 
 static struct hd_engine *engine_of(struct hd_engine *const *engines, uint32_t shards, uint32_t id) {
@@ -57,6 +68,7 @@ static void load_bar(struct hd_engine *e, struct hd_engine_row *row, const struc
     uint32_t index = row->at.bar_first + i;
     struct hd_bar_builder *b = &e->builders[index];
     if (b->bar.kind != saved->bar.kind || b->bar.interval != saved->bar.interval) continue;
+    if (b->bar.kind == HADRON_BAR_TIME && b->bar.ticks > 0) hd_engine_due_forget(e, index); // one that ran already
     *b = *saved;
     if (b->bar.kind != HADRON_BAR_TIME || b->bar.ticks == 0) return;
     const struct hd_due_item item = {.due = {b->bar.close_ns, 0}, .class = HD_DUE_BAR, .instrument = b->bar.instrument, .builder = index};
@@ -137,4 +149,16 @@ void hd_engine_load(struct hd_engine *const *engines, uint32_t shards, struct hd
     if (last > engines[s]->last) engines[s]->last = last;
   for (uint32_t i = 0; i < timers && !m->bad; i++) load_timer(engines, shards, m, arms, arm_max);
   hd_image_expect(m, MARK);
+}
+
+int32_t hd_engine_rows_load(struct hd_engine *e, struct hd_image *m) {
+  uint32_t rows;
+  uint64_t last;
+  hd_image_expect(m, MARK);
+  HD_IMAGE_GET(m, last);
+  HD_IMAGE_GET(m, rows);
+  if (!m->bad && last > e->last) e->last = last;
+  for (uint32_t i = 0; i < rows && !m->bad; i++) load_row(&e, 1, m);
+  hd_image_expect(m, MARK);
+  return m->bad ? HADRON_ERR_CORRUPT : HADRON_OK;
 }

@@ -4,6 +4,7 @@
 
 #include "runtime/session.h"
 #include "runtime/session_deploy.h"
+#include "runtime/strategy.h"
 
 // session.c
 // Journals an alert, counts it, logs it. [any]
@@ -94,10 +95,5 @@ void hd_session_stop_services(struct hd_session *s);
 
 // session_figures.c
 void hd_session_figures(struct hd_session *s);
-
-// strategy.c: host side of the strategy capabilities; the instance's owner is a struct hd_engine_instance.
-extern const struct hd_capability hd_strategy_capabilities[];
-int64_t hd_strategy_now(void *owner);
-
 
 #endif

@@ -486,8 +486,9 @@ enum hadron_ask_verb {
   HADRON_ASK_LOAD = 3,   // state as a `save` gave it, of one instance
   HADRON_ASK_SAVE = 4,   // answer: state
   HADRON_ASK_START = 5,
-  HADRON_ASK_STEP = 6,   // lock-step: everything before it is to be handled; answer: its decisions, and when it is due next
+  HADRON_ASK_STEP = 6,   // lock-step: everything before it is to be handled; its decisions come before the answer: when its next timer is due
   HADRON_ASK_STOP = 7,
+  HADRON_ASK_ROWS = 8,   // what the host's engine knows of its instruments, running bars too; for workers, which are the same program
 };
 
 // To a worker: something to be done after all that came before it in the stream.
