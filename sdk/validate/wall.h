@@ -1,5 +1,5 @@
-// The walls around a child that runs a plugin for the first time: no new privileges, limits, death with the parent, and a filter of
-// system calls that keeps it to itself. [the child, before the plugin]
+// The walls around a child that runs a plugin for the first time: the sandbox (plugin/sandbox.h) as a probe uses it.
+// [the child, before the plugin]
 #ifndef HD_SDK_WALL_H
 #define HD_SDK_WALL_H
 
