@@ -1,8 +1,4 @@
-#include <errno.h>
-#include <fcntl.h>
 #include <mbedtls/base64.h>
-#include <mbedtls/ctr_drbg.h>
-#include <mbedtls/entropy.h>
 #include <mbedtls/error.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/platform_util.h>
@@ -17,22 +13,6 @@
 
 #define CURVE MBEDTLS_ECP_DP_SECP256R1
 #define SECRET_SIZE 1024
-
-struct chance {
-  mbedtls_entropy_context entropy;
-  mbedtls_ctr_drbg_context stream;
-};
-
-static int chance_init(struct chance *c) {
-  mbedtls_entropy_init(&c->entropy);
-  mbedtls_ctr_drbg_init(&c->stream);
-  return mbedtls_ctr_drbg_seed(&c->stream, mbedtls_entropy_func, &c->entropy, (const unsigned char *)"hadron registry", 15);
-}
-
-static void chance_fini(struct chance *c) {
-  mbedtls_ctr_drbg_free(&c->stream);
-  mbedtls_entropy_free(&c->entropy);
-}
 
 static int32_t library_fault(struct hd_fault *fault, int32_t code, const char *path, const char *what, int error) {
   char words[128];
@@ -56,21 +36,19 @@ static int32_t public_describe(const char *path, mbedtls_pk_context *k, struct h
 
 // ---- making
 
-static int key_make(mbedtls_pk_context *k, struct chance *c) {
+static int key_make(mbedtls_pk_context *k) {
   int error = mbedtls_pk_setup(k, mbedtls_pk_info_from_type(MBEDTLS_PK_ECKEY));
-  return error ? error : mbedtls_ecp_gen_key(CURVE, mbedtls_pk_ec(*k), mbedtls_ctr_drbg_random, &c->stream);
+  return error ? error : mbedtls_ecp_gen_key(CURVE, mbedtls_pk_ec(*k), hd_secret_chance, NULL);
 }
 
 int32_t hd_key_generate(const char *secret_path, const char *public_path, struct hd_public_key *out, struct hd_fault *fault) {
-  struct chance chance;
   mbedtls_pk_context k;
   struct hd_public_key made = {0};
   unsigned char secret[SECRET_SIZE];
   struct stat st;
   if (lstat(public_path, &st) == 0) return hd_fault_set(fault, HADRON_ERR_EXISTS, "%s: the file is there already; choose another name", public_path);
   mbedtls_pk_init(&k);
-  int error = chance_init(&chance);
-  if (!error) error = key_make(&k, &chance);
+  int error = key_make(&k);
   if (!error) error = mbedtls_pk_write_key_pem(&k, secret, sizeof secret);
   int32_t code = error ? library_fault(fault, HADRON_ERR_INTERNAL, secret_path, "making a key", error) : public_describe(secret_path, &k, &made, fault);
   if (!code) code = hd_file_create(secret_path, secret, strlen((const char *)secret), 0600, fault);
@@ -80,7 +58,6 @@ int32_t hd_key_generate(const char *secret_path, const char *public_path, struct
   }
   mbedtls_platform_zeroize(secret, sizeof secret);
   mbedtls_pk_free(&k);
-  chance_fini(&chance);
   if (!code && out) *out = made;
   return code;
 }
@@ -115,23 +92,11 @@ int32_t hd_key_read(const char *path, struct hd_public_key *out, struct hd_fault
   return code;
 }
 
-// A file that others may read is no secret.
 static int32_t secret_read(const char *path, mbedtls_pk_context *k, struct hd_fault *fault) {
   char text[SECRET_SIZE];
-  struct stat st;
-  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-  if (fd < 0) return hd_fault_set(fault, errno == ENOENT ? HADRON_ERR_NOT_FOUND : HADRON_ERR_IO, "%s: opening the secret key: %s", path, strerror(errno));
-  int32_t code = HADRON_OK;
-  ssize_t n = 0;
-  if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) code = hd_fault_set(fault, HADRON_ERR_ARGUMENT, "%s: expected a regular file with a secret key", path);
-  else if ((st.st_mode & 077) || (st.st_uid != geteuid() && st.st_uid != 0))
-    code = hd_fault_set(fault, HADRON_ERR_PERMISSION, "%s: expected a secret key that its owner alone may read (mode 0600), found mode %04o of user %u; `chmod 600` it, or make a new key if it may "
-                        "have been read", path, st.st_mode & 07777u, st.st_uid);
-  else if ((n = read(fd, text, sizeof text - 1)) <= 0) code = hd_fault_set(fault, HADRON_ERR_IO, "%s: reading the secret key: %s", path, n < 0 ? strerror(errno) : "the file is empty");
-  close(fd);
+  int32_t code = hd_secret_read(path, text, sizeof text, fault);
   if (code) return code;
-  text[n] = 0;
-  int error = mbedtls_pk_parse_key(k, (const unsigned char *)text, (size_t)n + 1, NULL, 0);
+  int error = mbedtls_pk_parse_key(k, (const unsigned char *)text, strlen(text) + 1, NULL, 0);
   mbedtls_platform_zeroize(text, sizeof text);
   if (error) return library_fault(fault, HADRON_ERR_PARSE, path, "expected a secret key as PEM, as `hadron registry keygen` writes it", error);
   return on_curve(k) ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_PARSE, "%s: expected a secret key on the curve P-256, found another kind", path);
@@ -146,25 +111,22 @@ static void claim_hash(const struct hd_claim *claim, uint8_t digest[32]) {
 }
 
 int32_t hd_claim_sign(const struct hd_claim *claim, const char *secret_path, struct hd_signature *out, struct hd_fault *fault) {
-  struct chance chance;
   mbedtls_pk_context k;
   struct hd_public_key own;
   uint8_t digest[32];
   unsigned char der[MBEDTLS_PK_SIGNATURE_MAX_SIZE];
   size_t size = 0, length = 0;
   mbedtls_pk_init(&k);
-  int error = chance_init(&chance);
-  int32_t code = error ? library_fault(fault, HADRON_ERR_INTERNAL, secret_path, "random numbers for a signature", error) : secret_read(secret_path, &k, fault);
+  int32_t code = secret_read(secret_path, &k, fault);
   if (!code) code = public_describe(secret_path, &k, &own, fault);
   if (!code) {
     claim_hash(claim, digest);
-    error = mbedtls_pk_sign(&k, MBEDTLS_MD_SHA256, digest, sizeof digest, der, &size, mbedtls_ctr_drbg_random, &chance.stream);
+    int error = mbedtls_pk_sign(&k, MBEDTLS_MD_SHA256, digest, sizeof digest, der, &size, hd_secret_chance, NULL);
     if (!error) error = mbedtls_base64_encode((unsigned char *)out->text, sizeof out->text, &length, der, size);
     if (error) code = library_fault(fault, HADRON_ERR_INTERNAL, secret_path, "signing", error);
   }
   if (!code) memcpy(out->key_id, own.id, sizeof out->key_id);
   mbedtls_pk_free(&k);
-  chance_fini(&chance);
   return code;
 }
 

@@ -1,7 +1,8 @@
-#include "registry/file.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -77,4 +78,44 @@ int32_t hd_file_replace(const char *path, const void *bytes, size_t size, mode_t
   }
   if (!error) error = hd_directory_sync(directory);
   return error ? write_fault(fault, path, error) : HADRON_OK;
+}
+
+// ---- secrets
+
+static int32_t secret_check(const char *path, const struct stat *st, struct hd_fault *fault) {
+  if (!S_ISREG(st->st_mode)) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "%s: expected a regular file with a secret key", path);
+  if (!(st->st_mode & 077) && (st->st_uid == geteuid() || st->st_uid == 0)) return HADRON_OK;
+  return hd_fault_set(fault, HADRON_ERR_PERMISSION, "%s: expected a secret key that its owner alone may read (mode 0600), found mode %04o of user %u; `chmod 600` it, or make a new key if it may "
+                      "have been read", path, st->st_mode & 07777u, st->st_uid);
+}
+
+int32_t hd_secret_read(const char *path, char *text, size_t size, struct hd_fault *fault) {
+  struct stat st;
+  size_t used = 0;
+  ssize_t n = 1;
+  int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  if (fd < 0) return hd_fault_set(fault, errno == ENOENT ? HADRON_ERR_NOT_FOUND : HADRON_ERR_IO, "%s: opening the secret key: %s", path, strerror(errno));
+  int32_t code = fstat(fd, &st) == 0 ? secret_check(path, &st, fault) : hd_fault_set(fault, HADRON_ERR_IO, "%s: reading the secret key: %s", path, strerror(errno));
+  while (!code && n > 0 && used < size) {
+    n = read(fd, text + used, size - used);
+    if (n < 0 && errno == EINTR) n = 1;
+    else if (n < 0) code = hd_fault_set(fault, HADRON_ERR_IO, "%s: reading the secret key: %s", path, strerror(errno));
+    else used += (size_t)n;
+  }
+  close(fd);
+  if (!code && used == 0) code = hd_fault_set(fault, HADRON_ERR_IO, "%s: reading the secret key: the file is empty", path);
+  if (!code && used == size) code = hd_fault_set(fault, HADRON_ERR_RANGE, "%s: expected a secret key of at most %zu bytes, found more", path, size - 1);
+  if (code) explicit_bzero(text, size);
+  else text[used] = 0;
+  return code;
+}
+
+int hd_secret_chance(void *context, unsigned char *to, size_t size) {
+  (void)context;
+  while (size > 0) {
+    ssize_t n = getrandom(to, size, 0);
+    if (n < 0 && errno != EINTR) return -1;
+    if (n > 0) to += n, size -= (size_t)n;
+  }
+  return 0;
 }
