@@ -56,6 +56,11 @@ const struct hd_command hd_commands[] = {
     {"registry revoke", "NAME|KEYID [--reason TEXT] [--json]", "trust a key nowhere, for ever", hd_registry_revoke_help, hd_registry_revoke_command},
     {"registry keys", "[--json]", "the keys that are trusted or revoked", hd_registry_keys_help, hd_registry_keys_command},
     {"registry hosts", "[--forget HOST] [--json]", "which hosts run what, and which of them differ", hd_registry_hosts_help, hd_registry_hosts_command},
+    {"cert ca", "DIR [--name NAME] [--days N] [--json]", "make the private authority of machines that trade together", hd_cert_ca_help, hd_cert_ca_command},
+    {"cert issue", "DIR NAME [--role read|trade|admin] [--host HOST]... [--strategy NAME]... [--days N] [--renew] [--json]", "make a certificate and its key", hd_cert_issue_help, hd_cert_issue_command},
+    {"cert revoke", "DIR NAME|SERIAL [--json]", "let no machine take a certificate any more", hd_cert_revoke_help, hd_cert_revoke_command},
+    {"cert list", "DIR [--json]", "the certificates that were issued", hd_cert_list_help, hd_cert_list_command},
+    {"cert show", "FILE [--ca FILE] [--crl FILE] [--json]", "what a certificate says, and whether it is good", hd_cert_show_help, hd_cert_show_command},
     {"doctor", "[CONFIG] [--json]", "check the machine, the configuration and the database", hd_doctor_help, hd_doctor_command},
 };
 const uint32_t hd_command_count = sizeof hd_commands / sizeof *hd_commands;
