@@ -17,6 +17,7 @@
 #include "control/control.h"
 #include "journal/journal.h"
 #include "lua/runtime.h"
+#include "pipeline/record.h"
 #include "runtime/session_deploy.h"
 #include "runtime/verify.h"
 
@@ -31,8 +32,8 @@ const char hd_explain_help[] =
     "  --json          print one JSON object\n"
     "\n"
     "ID is a client order id or a venue's (its first characters suffice), an execution's id (the venue's, or the host's number), or a\n"
-    "trace id of 32 hex digits (its first ones suffice). Times are those of the records: with threads each stage has its own, with one thread\n"
-    "an event has one time and what lies between its stages is not measured.\n";
+    "trace id of 32 hex digits (its first ones suffice). An order that was replaced or cancelled is told with all its intents, and what took its\n"
+    "place with it. Times are those of the records; what the stages cost is what the host measured when it sent the order.\n";
 
 struct call {
   struct hd_explain e;
@@ -43,8 +44,7 @@ struct call {
   char dir[1100];
   struct hd_journal_cursor *cursor;
   struct hd_progress progress;
-  uint64_t intent, intent_next;          // id of the first intent; the place behind its record
-  bool shadow;
+  uint64_t until;                        // the place behind the last intent that was checked
 };
 
 // ---- the command line ----------------------------------------------------------------------------------------------------------------
@@ -85,13 +85,9 @@ static const struct hadron_client_order_id *order_of(const struct hadron_record 
   case HADRON_MSG_ORDER_EVENT: return &((const struct hadron_order_event *)r->bytes)->client_order_id;
   case HADRON_MSG_EXECUTION: return &((const struct hadron_execution *)r->bytes)->client_order_id;
   case HADRON_MSG_VENUE_REPORT: return &((const struct hadron_venue_report *)r->bytes)->client_order_id;
+  case HADRON_MSG_COST: return &((const struct hadron_cost *)r->bytes)->client_order_id;
   default: return NULL;
   }
-}
-
-static bool is_zero(const struct hadron_client_order_id *id) {
-  static const struct hadron_client_order_id zero;
-  return memcmp(id, &zero, sizeof zero) == 0;
 }
 
 static bool begins(const char *with, const char *text, size_t size) {
@@ -103,7 +99,7 @@ static bool begins(const char *with, const char *text, size_t size) {
 static bool is_named(const struct call *c, const struct hadron_record *r) {
   const char *w = c->e.wanted;
   const struct hadron_client_order_id *order = order_of(r);
-  if (order && r->template_id != HADRON_MSG_VENUE_REPORT && begins(w, order->hex, sizeof order->hex)) return true;
+  if (order && has_trace(r->template_id) && begins(w, order->hex, sizeof order->hex)) return true;
   if (r->template_id == HADRON_MSG_ORDER_EVENT) {
     const struct hadron_order_event *e = r->bytes;
     if (e->venue_order_id[0] && strncmp(e->venue_order_id, w, sizeof e->venue_order_id) == 0) return true;
@@ -143,6 +139,7 @@ static int32_t journal_open(struct call *c, struct hd_fault *fault) {
 static void take_found(struct call *c, const struct hadron_record *r) {
   struct hd_explain *e = &c->e;
   const struct hadron_client_order_id *order = order_of(r);
+  e->shadow = hd_record_shadow(r->template_id, r->bytes);
   memcpy(&e->trace, r->bytes, sizeof e->trace);
   memcpy(&e->cause, (const char *)r->bytes + sizeof e->trace, sizeof e->cause);
   if (order) e->order = *order;
@@ -230,21 +227,16 @@ static void take_name(struct hd_explain *e, const struct hadron_record *r) {
   if (e->count == 0 || !e->arms[d->arm].arm) e->arms[d->arm] = *d; // as it was when it began
 }
 
+// Of its own trace all; of the others' what led to their intents.
 static bool belongs(const struct hd_explain *e, const struct hadron_record *r) {
   if (has_trace(r->template_id) && memcmp(r->bytes, &e->trace, sizeof e->trace) == 0) return true;
   const struct hadron_client_order_id *order = order_of(r);
-  if (order && !is_zero(&e->order) && memcmp(order, &e->order, sizeof *order) == 0) return true;
-  return r->template_id == HADRON_MSG_ALLOCATION && is_taken_execution(e, r->bytes);
-}
-
-static void notice_order(struct call *c, const struct hadron_record *r) {
-  const struct hadron_client_order_id *order = order_of(r);
-  if (order && is_zero(&c->e.order) && r->template_id != HADRON_MSG_VENUE_REPORT) c->e.order = *order; // by its trace
-  if (r->template_id != HADRON_MSG_INTENT || c->intent) return;
-  const struct hadron_intent *in = r->bytes;
-  c->intent = in->id;
-  c->intent_next = r->next;
-  c->shadow = (in->flags & HADRON_ORDER_SHADOW) != 0;
+  if (order && hd_explain_has_order(e, order)) return true;
+  if (r->template_id == HADRON_MSG_ALLOCATION) return is_taken_execution(e, r->bytes);
+  if (!has_trace(r->template_id) || order || hd_record_shadow(r->template_id, r->bytes) != e->shadow) return false;
+  if (r->template_id == HADRON_MSG_INTENT) return hd_explain_has_intent(e, ((const struct hadron_intent *)r->bytes)->id);
+  uint32_t instrument = r->template_id == HADRON_MSG_DECISION ? ((const struct hadron_decision *)r->bytes)->instrument : ((const struct hadron_opportunity *)r->bytes)->instrument;
+  return instrument == e->instrument && hd_explain_has_trace(e, r->bytes);
 }
 
 // All of its session that belongs to it.
@@ -263,10 +255,7 @@ static int32_t gather(struct call *c, uint64_t begin, struct hd_fault *fault) {
     if (!long_enough(&r)) continue;
     if (r.template_id == HADRON_MSG_TICK) take_tick(&c->e, r.bytes);
     else if (r.template_id == HADRON_MSG_INSTRUMENT || r.template_id == HADRON_MSG_ARM) take_name(&c->e, &r);
-    else if (belongs(&c->e, &r)) {
-      notice_order(c, &r);
-      code = keep(c, &r, hd_journal_cursor_sequence(c->cursor) - 1, fault);
-    }
+    else if (belongs(&c->e, &r)) code = keep(c, &r, hd_journal_cursor_sequence(c->cursor) - 1, fault);
   }
   return code == HADRON_ERR_AGAIN ? HADRON_OK : code;
 }
@@ -275,15 +264,14 @@ static int32_t gather(struct call *c, uint64_t begin, struct hd_fault *fault) {
 
 static void on_risk(void *user, struct hd_session *s, struct hd_risk *risk, const struct hd_risk_request *q) {
   struct call *c = user;
-  struct hd_explain *e = &c->e;
-  if (e->ran || q->intent->id != c->intent || ((q->intent->flags & HADRON_ORDER_SHADOW) != 0) != c->shadow) return;
-  e->ran = true;
-  e->row_count = hd_risk_explain(risk, q, e->rows, HD_RISK_ROWS_MAX);
-  e->mark = hd_mark_read(&s->pipeline.marks, q->intent->instrument);
-  e->has_mark = true;
-  e->venue_state = q->venue_state;
-  for (uint32_t i = 0; i < q->share_count && e->position_count < HD_EXPLAIN_POSITIONS_MAX; i++) {
-    struct hd_explain_position *p = &e->positions[e->position_count++];
+  struct hd_explain_intent *in = hd_explain_intent(&c->e, q->intent->id);
+  if (!in || in->ran || ((q->intent->flags & HADRON_ORDER_SHADOW) != 0) != c->e.shadow) return;
+  in->ran = true;
+  in->row_count = hd_risk_explain(risk, q, in->rows, HD_RISK_ROWS_MAX);
+  in->mark = hd_mark_read(&s->pipeline.marks, q->intent->instrument);
+  in->venue_state = q->venue_state;
+  for (uint32_t i = 0; i < q->share_count && in->position_count < HD_EXPLAIN_POSITIONS_MAX; i++) {
+    struct hd_explain_position *p = &in->positions[in->position_count++];
     p->arm = q->shares[i].arm;
     p->held = hd_portfolio_position(&s->pipeline.portfolio, p->arm, q->intent->instrument)->quantity;
     hd_gateway_working(risk->gateway, p->arm, q->intent->instrument, true, &p->working_buy, &p->working_sell);
@@ -292,7 +280,7 @@ static void on_risk(void *user, struct hd_session *s, struct hd_risk *risk, cons
 
 static void on_progress(void *user, const struct hd_verify_progress *p) {
   struct call *c = user;
-  hd_progress_show(&c->progress, p->done, c->intent_next, p->ticks, p->now_ns, p->elapsed_ns);
+  hd_progress_show(&c->progress, p->done, c->until, p->ticks, p->now_ns, p->elapsed_ns);
 }
 
 static void run_again(struct call *c) {
@@ -309,15 +297,17 @@ static void run_again(struct call *c) {
   snprintf(c->setup.config.data_dir, sizeof c->setup.config.data_dir, "%.500s/..", c->dir);
   int32_t code = hd_session_registry_there(&c->setup.config) ? hd_session_registry_open(&c->setup.config, &c->setup.registry, &fault) : HADRON_OK;
   for (uint32_t i = 0; !code && i < c->file_count; i++) code = hd_plugin_open(c->files[i], &hd_lua_language, &plugin, &fault);
-  const struct hd_verify_options options = {.journal = e->journal, .registry = c->setup.registry, .plugin_path = c->setup.config.plugin_path, .session = e->session, .until = c->intent_next,
+  const struct hd_verify_options options = {.journal = e->journal, .registry = c->setup.registry, .plugin_path = c->setup.config.plugin_path, .session = e->session, .until = c->until,
                                             .set = hd_control_set_again, .progress = on_progress, .risk = on_risk, .user = c};
   hd_progress_init(&c->progress, "explain", !c->setup.json);
   if (!code) code = hd_verify_run(&options, &result, &fault);
   hd_progress_end(&c->progress);
   e->run_s = (double)result.elapsed_ns / 1e9;
   e->run_ticks = result.ticks;
-  if (code && !e->ran) snprintf(e->why, sizeof e->why, "%.500s", fault.text);
-  else if (!e->ran) snprintf(e->why, sizeof e->why, "run again, the session does not come to it%s", result.first.kind ? ": it differs before; `hadron replay --verify` says where" : "");
+  bool ran = true;
+  for (uint32_t i = 0; i < e->intent_count; i++) ran &= e->intents[i].ran || e->intents[i].kind == HADRON_INTENT_CANCEL;
+  if (code && !ran) snprintf(e->why, sizeof e->why, "%.500s", fault.text);
+  else if (!ran) snprintf(e->why, sizeof e->why, "run again, the session does not come to it%s", result.first.kind ? ": it differs before; `hadron replay --verify` says where" : "");
 }
 
 // ---- the command -------------------------------------------------------------------------------------------------------------------------
@@ -343,10 +333,13 @@ int hd_explain_command(int argc, char **argv) {
   int64_t start_ns = hd_clock_monotonic_ns();
   int32_t err = journal_open(&c, &fault);
   if (!err) err = find(&c, &begin, &fault);
+  if (!err) err = hd_explain_follow(&c.e, c.cursor, begin, &fault);
   if (!err) err = gather(&c, begin, &fault);
+  for (uint32_t i = 0; i < c.e.intent_count; i++)
+    if (c.e.intents[i].kind != HADRON_INTENT_CANCEL && c.e.intents[i].next > c.until) c.until = c.e.intents[i].next;
   c.e.scan_s = (double)(hd_clock_monotonic_ns() - start_ns) / 1e9;
   if (!err && c.no_checks) hd_text_copy(c.e.why, sizeof c.e.why, "not asked for (--no-checks)");
-  else if (!err && c.intent) run_again(&c);
+  else if (!err && c.until) run_again(&c);
   else if (!err) hd_text_copy(c.e.why, sizeof c.e.why, "there is no intent of it");
   if (err) code = hd_cli_fail("explain", exit_of(err), &fault);
   else if (c.setup.json) hd_explain_print_json(&c.e, stdout);

@@ -1,6 +1,5 @@
-// An explanation for people, within a hundred columns, and as JSON.
+// An explanation for people, within a hundred columns.
 #include <inttypes.h>
-#include <jansson.h>
 #include <stdarg.h>
 
 #include "base/banned.h"
@@ -20,7 +19,7 @@ struct out {
 
 // ---- words ---------------------------------------------------------------------------------------------------------------------------
 
-static const char *instrument_name(const struct hd_explain *e, uint32_t id) {
+const char *hd_explain_instrument(const struct hd_explain *e, uint32_t id) {
   return id < e->instrument_count && e->instruments[id][0] ? e->instruments[id] : "?";
 }
 
@@ -72,27 +71,31 @@ __attribute__((format(printf, 4, 5))) static void line(struct out *o, int64_t ti
 static void print_tick(struct out *o, const struct hadron_tick *t, const char *what) {
   char a[32], b[32], c[32], d[32];
   if (t->kind == HADRON_TICK_TRADE)
-    line(o, t->recv_ns, what, "%s: trade %s x %s", instrument_name(o->e, t->instrument), price(t->value.trade.price.nanos, a), quantity(t->value.trade.quantity.e8, b));
+    line(o, t->recv_ns, what, "%s: trade %s x %s", hd_explain_instrument(o->e, t->instrument), price(t->value.trade.price.nanos, a), quantity(t->value.trade.quantity.e8, b));
   else if (t->kind == HADRON_TICK_QUOTE)
-    line(o, t->recv_ns, what, "%s: quote %s x %s | %s x %s", instrument_name(o->e, t->instrument), price(t->value.quote.bid.nanos, a), quantity(t->value.quote.bid_size.e8, b),
+    line(o, t->recv_ns, what, "%s: quote %s x %s | %s x %s", hd_explain_instrument(o->e, t->instrument), price(t->value.quote.bid.nanos, a), quantity(t->value.quote.bid_size.e8, b),
          price(t->value.quote.ask.nanos, c), quantity(t->value.quote.ask_size.e8, d));
-  else line(o, t->recv_ns, what, "%s: %s", instrument_name(o->e, t->instrument), t->kind == HADRON_TICK_BOOK ? "a change of the book" : "a change of the market's state");
+  else line(o, t->recv_ns, what, "%s: %s", hd_explain_instrument(o->e, t->instrument), t->kind == HADRON_TICK_BOOK ? "a change of the book" : "a change of the market's state");
+}
+
+static void print_held(struct out *o, const struct hd_explain_intent *in) {
+  char a[32], b[32], c[32], name[HADRON_NAME_SIZE + 16];
+  line(o, 0, "market", "last %s, bid %s, ask %s, volatility %.3g", price(in->mark.last.nanos, a), price(in->mark.bid.nanos, b), price(in->mark.ask.nanos, c), (double)in->mark.volatility);
+  for (uint32_t i = 0; i < in->position_count; i++) {
+    const struct hd_explain_position *p = &in->positions[i];
+    line(o, 0, "held", "%s: %s, working %s to buy and %s to sell", arm_name(o->e, p->arm, name), quantity(p->held.e8, a), quantity(p->working_buy.e8, b), quantity(p->working_sell.e8, c));
+  }
 }
 
 static void print_market(struct out *o) {
   const struct hd_explain *e = o->e;
-  char a[32], b[32], c[32];
-  if (e->has_mark)
-    line(o, 0, "market", "last %s, bid %s, ask %s, volatility %.3g", price(e->mark.last.nanos, a), price(e->mark.bid.nanos, b), price(e->mark.ask.nanos, c), (double)e->mark.volatility);
-  else {
-    if (e->quote.sequence) print_tick(o, &e->quote, "quote before");
-    if (e->trade.sequence) print_tick(o, &e->trade, "trade before");
+  const struct hd_explain_intent *first = hd_explain_first(e);
+  if (first) {
+    print_held(o, first);
+    return;
   }
-  for (uint32_t i = 0; i < e->position_count; i++) {
-    char name[HADRON_NAME_SIZE + 16];
-    line(o, 0, "held", "%s: %s, working %s to buy and %s to sell", arm_name(e, e->positions[i].arm, name), quantity(e->positions[i].held.e8, a), quantity(e->positions[i].working_buy.e8, b),
-         quantity(e->positions[i].working_sell.e8, c));
-  }
+  if (e->quote.sequence) print_tick(o, &e->quote, "quote before");
+  if (e->trade.sequence) print_tick(o, &e->trade, "trade before");
 }
 
 static void print_decision(struct out *o, const struct hadron_record *r) {
@@ -142,21 +145,21 @@ static void print_row(struct out *o, const struct hd_risk_row *row) {
   else line(o, 0, "", "%-20s within %s  %s: it makes things smaller", hd_risk_reason_key(row->reason), bound, where);
 }
 
-static void print_checks(struct out *o) {
-  const struct hd_explain *e = o->e;
+static void print_checks(struct out *o, const struct hd_explain_intent *in) {
   uint32_t passed = 0, failed = 0, free_of = 0;
-  for (uint32_t i = 0; i < e->row_count; i++) {
-    passed += e->rows[i].outcome == HD_RISK_ROW_PASSED;
-    failed += e->rows[i].outcome == HD_RISK_ROW_FAILED;
-    free_of += e->rows[i].outcome == HD_RISK_ROW_NO_LIMIT;
-  }
-  if (!e->ran) {
-    line(o, 0, "risk", "the checks' numbers are not known: %s", e->why);
+  if (!in->ran) {
+    line(o, 0, "risk", "the checks' numbers are not known: %s", o->e->why);
     return;
   }
-  line(o, 0, "risk", "%u checks passed, %u failed, %u without a limit; venue %s", passed, failed, free_of, hd_venue_state_name(e->venue_state));
-  for (uint32_t i = 0; i < e->row_count; i++) {
-    const struct hd_risk_row *row = &e->rows[i];
+  if (in != hd_explain_first(o->e)) print_held(o, in);
+  for (uint32_t i = 0; i < in->row_count; i++) {
+    passed += in->rows[i].outcome == HD_RISK_ROW_PASSED;
+    failed += in->rows[i].outcome == HD_RISK_ROW_FAILED;
+    free_of += in->rows[i].outcome == HD_RISK_ROW_NO_LIMIT;
+  }
+  line(o, 0, "risk", "%u checks passed, %u failed, %u without a limit; venue %s", passed, failed, free_of, hd_venue_state_name(in->venue_state));
+  for (uint32_t i = 0; i < in->row_count; i++) {
+    const struct hd_risk_row *row = &in->rows[i];
     if (row->outcome == HD_RISK_ROW_FAILED || (row->outcome == HD_RISK_ROW_PASSED && row->scope)) print_row(o, row);
   }
 }
@@ -175,7 +178,9 @@ static void print_event(struct out *o, const struct hadron_record *r) {
   char change[HD_FIELD_TEXT_SIZE], from[HD_FIELD_TEXT_SIZE], to[HD_FIELD_TEXT_SIZE], filled[32], of[32];
   value(r, "change", change);
   for (char *c = change; *c; c++) *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
-  line(o, e->time_ns, change, "%s -> %s, filled %s of %s%s%.40s", value(r, "from", from), value(r, "to", to), quantity(e->filled.e8, filled), quantity(e->quantity.e8, of), e->text[0] ? ": " : "", e->text);
+  char order[16] = "";
+  if (o->e->order_count > 1) snprintf(order, sizeof order, "%.8s: ", e->client_order_id.hex); // one of those that took each other's place
+  line(o, e->time_ns, change, "%s%s -> %s, filled %s of %s%s%.40s", order, value(r, "from", from), value(r, "to", to), quantity(e->filled.e8, filled), quantity(e->quantity.e8, of), e->text[0] ? ": " : "", e->text);
 }
 
 static void print_execution(struct out *o, const struct hadron_record *r) {
@@ -192,16 +197,17 @@ static void print_allocation(struct out *o, const struct hadron_record *r) {
   line(o, 0, "", "%s: %s%s at %s, realized %s, holds %s", arm_name(o->e, a->arm, name), a->side == HADRON_SIDE_SELL ? "-" : "+", quantity(a->quantity.e8, q), price(a->price.nanos, p), realized, quantity(a->position.e8, held));
 }
 
-static void print_record(struct out *o, const struct hadron_record *r, bool *checked) {
+static void print_record(struct out *o, const struct hadron_record *r) {
+  const struct hd_explain_intent *in;
   switch (r->template_id) {
   case HADRON_MSG_DECISION: print_decision(o, r); break;
   case HADRON_MSG_OPPORTUNITY: print_opportunity(o, r); break;
   case HADRON_MSG_INTENT:
     print_intent(o, r);
-    if (!*checked) print_checks(o);
-    *checked = true;
+    in = hd_explain_intent((struct hd_explain *)(uintptr_t)o->e, ((const struct hadron_intent *)r->bytes)->id);
+    if (in && in->kind != HADRON_INTENT_CANCEL) print_checks(o, in);
     break;
-  case HADRON_MSG_ORDER: line(o, ((const struct hadron_order *)r->bytes)->time_ns, "order", "recorded, then sent"); break;
+  case HADRON_MSG_ORDER: line(o, ((const struct hadron_order *)r->bytes)->time_ns, "order", "%.24s: recorded, then sent", ((const struct hadron_order *)r->bytes)->client_order_id.hex); break;
   case HADRON_MSG_ORDER_EVENT: print_event(o, r); break;
   case HADRON_MSG_EXECUTION: print_execution(o, r); break;
   case HADRON_MSG_ALLOCATION: print_allocation(o, r); break;
@@ -211,134 +217,51 @@ static void print_record(struct out *o, const struct hadron_record *r, bool *che
 
 // ---- what it cost --------------------------------------------------------------------------------------------------------------------
 
-struct span {
-  const char *name, *words;
-  int64_t ns;
-  bool known;
-};
-
-static int64_t first_time(const struct hd_explain *e, uint16_t template_id, uint8_t change) {
-  for (uint32_t i = 0; i < e->count; i++) {
-    const struct hadron_record *r = &e->records[i].r;
-    if (r->template_id == template_id && (!change || ((const struct hadron_order_event *)r->bytes)->change == change)) return r->time_ns;
+static void print_stages(struct out *o, const struct hadron_cost *cost) {
+  struct hd_explain_stage stages[HD_EXPLAIN_STAGES];
+  char text[40];
+  hd_explain_stages(cost, stages);
+  hd_duration_format(text, sizeof text, cost->total_ns);
+  fprintf(o->to, "  %-20s %14s  %.24s, by the host\n", "total", text, cost->client_order_id.hex);
+  for (uint32_t i = 0; i < HD_EXPLAIN_STAGES; i++) {
+    if (stages[i].ns == 0) continue;
+    hd_duration_format(text, sizeof text, stages[i].ns);
+    fprintf(o->to, "    %-18s %14s  %s\n", stages[i].name, text, stages[i].words);
   }
-  return 0;
-}
-
-static uint32_t spans_of(const struct hd_explain *e, struct span spans[5]) {
-  int64_t tick = e->tick.sequence ? e->tick.recv_ns : 0, event = e->tick.sequence ? e->tick.event_ns : 0, decision = first_time(e, HADRON_MSG_DECISION, 0), order = first_time(e, HADRON_MSG_ORDER, 0),
-          accept = first_time(e, HADRON_MSG_ORDER_EVENT, HADRON_CHANGE_ACCEPT), fill = first_time(e, HADRON_MSG_EXECUTION, 0);
-  spans[0] = (struct span){"market_to_host", "from the venue's time to receipt", tick - event, tick && event};
-  spans[1] = (struct span){"tick_to_decision", "receipt, lane, strategy, ring to the trading thread", decision - tick, tick && decision && e->threads};
-  spans[2] = (struct span){"decision_to_order", "merge, risk, gateway", order - decision, false};
-  spans[3] = (struct span){"order_to_accept", "to the venue and back", accept - order, order && accept};
-  spans[4] = (struct span){"order_to_fill", "to the first fill", fill - order, order && fill};
-  return 5;
 }
 
 static void print_cost(struct out *o) {
-  struct span spans[5];
-  uint32_t count = spans_of(o->e, spans);
+  struct hd_explain_span spans[HD_EXPLAIN_SPANS];
+  bool measured = false;
+  hd_explain_spans(o->e, spans);
   fprintf(o->to, "\nCost\n");
-  for (uint32_t i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < HD_EXPLAIN_SPANS; i++) {
     char text[40] = "not measured";
     if (spans[i].known) hd_duration_format(text, sizeof text, spans[i].ns);
     fprintf(o->to, "  %-20s %14s  %s\n", spans[i].name, text, spans[i].words);
   }
-  fprintf(o->to, "  %s\n", o->e->threads ? "The trading thread reads the clock once an event: its stages are measured in sum (hadron status)."
-                                          : "One thread: from tick to order it is one time; stages are measured in sum alone (hadron status).");
+  for (uint32_t i = 0; i < o->e->count; i++) {
+    const struct hadron_cost *cost = hd_explain_cost(&o->e->records[i]);
+    if (cost) print_stages(o, cost);
+    measured |= cost != NULL;
+  }
+  if (!measured)
+    fprintf(o->to, "  %s\n", o->e->is_virtual ? "On a virtual clock nothing takes time." : "No order of it was sent, or the host did not measure (engine.measure_every = 0).");
 }
 
 void hd_explain_print(const struct hd_explain *e, FILE *to, bool colours) {
   struct out o = {.e = e, .to = to, .colours = colours};
   char trace[33], time[48] = "";
-  bool checked = false;
   hd_hex_format(trace, e->trace.bytes, sizeof e->trace.bytes);
   if (e->tick.sequence) hd_time_format(time, sizeof time, e->tick.recv_ns, 9);
-  fprintf(to, "Order %.24s, %s, session %u of %s\nTrace %s, caused by tick %" PRIu64 "%s%s\n\n", e->order.hex[0] ? e->order.hex : "none", instrument_name(e, e->instrument), e->session, e->journal, trace, e->cause,
+  fprintf(to, "Order %.24s, %s, session %u of %s\nTrace %s, caused by tick %" PRIu64 "%s%s\n\n", e->order.hex[0] ? e->order.hex : "none", hd_explain_instrument(e, e->instrument), e->session, e->journal, trace, e->cause,
           *time ? " at " : "", time);
   if (e->tick.sequence) print_tick(&o, &e->tick, "tick");
   print_market(&o);
-  for (uint32_t i = 0; i < e->count; i++) print_record(&o, &e->records[i].r, &checked);
+  for (uint32_t i = 0; i < e->count; i++) print_record(&o, &e->records[i].r);
   if (e->cut) fprintf(to, "  (%d records; there are more)\n", HD_EXPLAIN_RECORDS_MAX);
   print_cost(&o);
   fprintf(to, "  Read %" PRIu64 " records in %.2f s", e->scanned, e->scan_s);
   if (e->run_s > 0) fprintf(to, "; ran %" PRIu64 " ticks again in %.2f s", e->run_ticks, e->run_s);
   fprintf(to, "\n");
-}
-
-// ---- JSON ----------------------------------------------------------------------------------------------------------------------------
-
-static json_t *fields_json(const struct hd_field *fields, uint32_t count, const void *block, uint32_t length) {
-  json_t *out = json_object();
-  for (uint32_t i = 0; i < count; i++) {
-    char text[HD_FIELD_TEXT_SIZE];
-    if (!hd_field_present(&fields[i], block, length)) continue;
-    hd_field_format(&fields[i], block, text);
-    json_object_set_new(out, fields[i].name, json_string(text));
-  }
-  return out;
-}
-
-static json_t *record_json(const struct hadron_record *r, uint64_t sequence) {
-  const struct hd_message_fields *m = hd_message_find(r->template_id);
-  json_t *out = fields_json(m->fields, m->field_count, r->bytes, r->block_length);
-  json_object_set_new(out, "message", json_string(m->name));
-  json_object_set_new(out, "record", json_integer((json_int_t)sequence));
-  json_object_set_new(out, "record_ns", json_integer(r->time_ns));
-  if (!m->group) return out;
-  const unsigned char *entries;
-  uint32_t length, count = hd_message_group(m, r, &entries, &length);
-  json_t *group = json_array();
-  for (uint32_t i = 0; i < count; i++) json_array_append_new(group, fields_json(m->group_fields, m->group_count, entries + (size_t)i * length, length));
-  json_object_set_new(out, m->group, group);
-  return out;
-}
-
-static json_t *tick_json(const struct hadron_tick *t) {
-  const struct hadron_record r = {.time_ns = t->recv_ns, .template_id = HADRON_MSG_TICK, .block_length = sizeof *t, .size = sizeof *t, .bytes = t};
-  return t->sequence ? record_json(&r, 0) : json_null();
-}
-
-static json_t *checks_json(const struct hd_explain *e) {
-  static const char *const outcomes[] = {"no_limit", "passed", "failed", "not_reached"}, *const scopes[] = {"", "account", "strategy", "", "instrument"};
-  json_t *rows = json_array();
-  for (uint32_t i = 0; i < e->row_count; i++) {
-    const struct hd_risk_row *row = &e->rows[i];
-    json_array_append_new(rows, json_pack("{s:s, s:s, s:s, s:s, s:I, s:o, s:o}", "check", hd_risk_reason_key(row->reason), "outcome", outcomes[row->outcome], "scope", row->scope < 5 ? scopes[row->scope] : "",
-                                          "unit", hd_risk_reason_unit(row->reason), "arm", (json_int_t)row->arm, "actual", row->measured ? json_integer(row->actual) : json_null(), "limit",
-                                          row->scope || row->outcome == HD_RISK_ROW_FAILED ? json_integer(row->bound) : json_null()));
-  }
-  return rows;
-}
-
-static json_t *positions_json(const struct hd_explain *e) {
-  json_t *rows = json_array();
-  for (uint32_t i = 0; i < e->position_count; i++) {
-    char a[32], b[32], c[32];
-    json_array_append_new(rows, json_pack("{s:I, s:s, s:s, s:s}", "arm", (json_int_t)e->positions[i].arm, "held", quantity(e->positions[i].held.e8, a), "working_buy", quantity(e->positions[i].working_buy.e8, b),
-                                          "working_sell", quantity(e->positions[i].working_sell.e8, c)));
-  }
-  return rows;
-}
-
-void hd_explain_print_json(const struct hd_explain *e, FILE *to) {
-  struct span spans[5];
-  uint32_t count = spans_of(e, spans);
-  char trace[33], order[25] = "", a[32], b[32], c[32];
-  hd_hex_format(trace, e->trace.bytes, sizeof e->trace.bytes);
-  memcpy(order, e->order.hex, 24);
-  json_t *cost = json_object(), *chain = json_array();
-  for (uint32_t i = 0; i < count; i++) json_object_set_new(cost, spans[i].name, spans[i].known ? json_integer(spans[i].ns) : json_null());
-  for (uint32_t i = 0; i < e->count; i++) json_array_append_new(chain, record_json(&e->records[i].r, e->records[i].sequence));
-  json_t *market = e->has_mark ? json_pack("{s:s, s:s, s:s, s:f}", "last", price(e->mark.last.nanos, a), "bid", price(e->mark.bid.nanos, b), "ask", price(e->mark.ask.nanos, c), "volatility",
-                                           (double)e->mark.volatility) : json_null();
-  json_t *root = json_pack("{s:s, s:s, s:s, s:I, s:I, s:o, s:o, s:o, s:o, s:o, s:b, s:s, s:o, s:o, s:I, s:f, s:f}", "order", order, "trace", trace, "instrument", instrument_name(e, e->instrument), "session",
-                           (json_int_t)e->session, "cause", (json_int_t)e->cause, "tick", tick_json(&e->tick), "quote_before", tick_json(&e->quote), "trade_before", tick_json(&e->trade), "market", market,
-                           "positions", positions_json(e), "checks_known", e->ran, "checks_unknown_because", e->why, "checks", checks_json(e), "cost_ns", cost, "records_read", (json_int_t)e->scanned,
-                           "scan_s", e->scan_s, "run_s", e->run_s);
-  json_object_set_new(root, "chain", chain);
-  json_dumpf(root, to, JSON_INDENT(2));
-  fputc('\n', to);
-  json_decref(root);
 }

@@ -448,3 +448,5 @@ void hd_gateway_times(struct hd_gateway *g, const struct hd_gateway_options *opt
 }
 
 void hd_gateway_port(struct hd_gateway *g, const struct hd_venue_port *port) { g->port = *port; }
+
+void hd_gateway_measure(struct hd_gateway *g, const struct hd_stamps *stamps) { g->stamps = stamps; }

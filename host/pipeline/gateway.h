@@ -9,6 +9,7 @@
 #define HD_PIPELINE_GATEWAY_H
 
 #include "base/limits.h"
+#include "pipeline/cost.h"
 #include "pipeline/instrument.h"
 #include "pipeline/mark.h"
 #include "pipeline/record.h"
@@ -101,6 +102,8 @@ struct hd_gateway_listener {
   // Books one share: the listener fills the computed fields (portfolio) and the gateway then records it.
   int32_t (*allocate)(void *self, struct hadron_allocation *allocation);
   void (*alert)(void *self, uint32_t severity, int32_t code, uint32_t instrument, uint16_t venue, const char *text);
+  // An order went to its venue between these two readings of the cycle counter; only after hd_gateway_measure. May be NULL.
+  void (*sent)(void *self, const struct hadron_order *order, const struct hd_stamps *at, uint64_t begun, uint64_t done, int64_t now_ns);
 };
 
 struct hd_gateway_options {
@@ -157,6 +160,9 @@ bool hd_gateway_seen(const struct hd_gateway *g, const struct hadron_client_orde
 
 // Speaks to the venues through another port from now on: the runtime puts rings between threads. [control, before ticks flow]
 void hd_gateway_port(struct hd_gateway *g, const struct hd_venue_port *port);
+
+// Tells the listener of every order that is sent, with the stamps of what set it off. borrowed(until destroy). [control, before ticks flow]
+void hd_gateway_measure(struct hd_gateway *g, const struct hd_stamps *stamps);
 
 // Changes the times of `options` that may change while running: unknown_after_ns, query_every_ns, day_end_ns, expires. Orders that are
 // open keep the times they were given.

@@ -85,6 +85,7 @@ struct hd_gateway {
   uint64_t part_next, part_size;
   struct hd_index by_execution;                   // keys of `executions`: place in the ring + 1
   uint64_t event_id, execution_id;
+  const struct hd_stamps *stamps;                 // of the event in hand; borrowed; NULL: nobody measures
   uint8_t mark;                                   // flag that executions and allocations carry: 0, or SHADOW
   struct hd_gateway_counts counts;
 };

@@ -1,6 +1,7 @@
 // From the host to the venue. Everything is recorded before its effect leaves: the order and QUEUE before a submit, CANCEL before a
 // cancel, REPLACE before a replace. A record that fails means that nothing was sent.
 #include "base/banned.h"
+#include "base/clock.h"
 #include "base/crash_point.h"
 #include "base/text.h"
 #include "pipeline/gateway_internal.h"
@@ -186,7 +187,10 @@ int32_t hd_order_submit(struct hd_gateway *g, struct hd_order *o, int64_t now_ns
   hd_order_sent_as(o, &out);
   hd_order_was_sent(g, o, now_ns); // before the call: the answer may come inside it
   bool in_place = o->successor == HD_SUCCESSOR_IN_PLACE;
+  const struct hd_stamps at = g->stamps ? *g->stamps : (struct hd_stamps){0};
+  uint64_t begun = g->stamps ? hd_cycles() : 0;
   int32_t err = in_place ? g->port.replace(g->port.self, &out) : g->port.submit(g->port.self, &out);
+  uint64_t done = begun ? hd_cycles() : 0;
   hd_crash_here(HD_CRASH_ORDER_SUBMITTED);
   struct hd_cause cause = hd_cause_text(err ? hadron_error_name(err) : "");
   enum hadron_order_change change = err ? HADRON_CHANGE_SEND_FAIL : HADRON_CHANGE_SEND;
@@ -197,6 +201,7 @@ int32_t hd_order_submit(struct hd_gateway *g, struct hd_order *o, int64_t now_ns
     return HADRON_ERR_STATE;
   }
   hd_order_change(g, o, change, &cause, true, now_ns);
+  if (begun && !err && g->listener.sent) g->listener.sent(g->listener.self, &out, &at, begun, done, now_ns);
   return err;
 }
 

@@ -50,6 +50,42 @@ static uint64_t stage_begin(const struct hd_pipeline *p) { return p->started ? h
 // Of the trading side: with threads it has a clock of its own, and the tick's way is measured by who knows both ends.
 static uint64_t trading_begin(const struct hd_pipeline *p) { return (p->listener.decided ? p->trading : p->started) ? hd_cycles() : 0; }
 
+// What the trading side does by itself, or for a venue: nothing came before.
+static inline void stamp_trading(struct hd_pipeline *p) {
+  if (__builtin_expect(p->costs != HD_COSTS_NONE, 0)) p->stamps = (struct hd_stamps){.taken = hd_cycles()};
+}
+
+// A shard's turn that no tick began.
+static inline void stamp_called(struct hd_pipeline *p) {
+  if (__builtin_expect(p->costs == HD_COSTS_ALL, 0)) p->stamps = (struct hd_stamps){.called = hd_cycles()};
+}
+
+static void stamp_decisions(struct hd_pipeline *p) {
+  struct hd_stamps *s = &p->stamps;
+  s->taken = hd_cycles();
+  if (p->costs == HD_COSTS_ALL) s->decided = s->taken;
+  s->merged = s->checked = s->queued = 0;
+}
+
+// A stop that triggers with a tick.
+static void stamp_stop(struct hd_pipeline *p) {
+  struct hd_stamps *s = &p->stamps;
+  s->taken = hd_cycles();
+  s->decided = s->merged = s->checked = s->queued = 0;
+}
+
+static void on_sent(void *self, const struct hadron_order *order, const struct hd_stamps *at, uint64_t begun, uint64_t done, int64_t now_ns) {
+  struct hd_pipeline *p = ((struct hd_desk *)self)->pipeline;
+  struct hadron_cost cost;
+  hd_cost_fill(at, begun, done, order, now_ns, &cost);
+  (void)hd_record(&p->sink, HADRON_MSG_COST, &cost, sizeof cost, now_ns, 0); // no room: the order is what counts
+}
+
+void hd_pipeline_cost(struct hd_pipeline *p) {
+  p->costs = HD_COSTS_ALL;
+  hd_gateway_measure(p->gateway, &p->stamps);
+}
+
 // ---- what the gateway, the coordinator and the engines tell -----------------------------------------------------------------------
 
 // The desk that an arm's orders are at.
@@ -163,7 +199,9 @@ static void on_intent(void *self, const struct hadron_intent *intent, const stru
   struct hd_verdict verdict = {0};
   const char *strategy = strategy_name(desk, intent->arm);
   HD_ASSERT(((intent->flags & HADRON_ORDER_SHADOW) != 0) == (desk->side == HD_SIDE_SHADOW));
+  bool stamped = p->costs && desk->side == HD_SIDE_TRADING;
   uint64_t start = trading_begin(p);
+  if (stamped) p->stamps.merged = hd_cycles();
   if (intent->kind != HADRON_INTENT_CANCEL) {
     struct hadron_client_order_id id;
     hd_gateway_order_id(desk->gateway, intent, strategy, p->now_ns, &id);
@@ -176,6 +214,7 @@ static void on_intent(void *self, const struct hadron_intent *intent, const stru
     if (__builtin_expect(p->listener.risk != NULL, 0)) p->listener.risk(p->listener.self, desk->risk, &request);
     hd_risk_check(desk->risk, &request, &verdict);
   }
+  if (stamped) p->stamps.checked = hd_cycles();
   start = stage_end(p, HD_STAGE_RISK, start);
   int32_t code = hd_gateway_intent(desk->gateway, intent, shares, share_count, &verdict, strategy, p->now_ns);
   stage_end(p, HD_STAGE_GATEWAY, start);
@@ -223,7 +262,7 @@ static int32_t init_shards(struct hd_pipeline *p) {
 }
 
 struct hd_gateway_listener hd_desk_gateway_listener(struct hd_desk *desk) {
-  return (struct hd_gateway_listener){desk, on_order_event, on_execution, on_allocate, on_gateway_alert};
+  return (struct hd_gateway_listener){desk, on_order_event, on_execution, on_allocate, on_gateway_alert, on_sent};
 }
 
 struct hd_intent_listener hd_desk_intent_listener(struct hd_desk *desk) {
@@ -383,6 +422,7 @@ int32_t hd_pipeline_apart(struct hd_pipeline *p) {
     hd_engine_refresh(p->engines[s]);
   }
   feedback_deal(p);
+  if (p->costs) p->costs = HD_COSTS_TRADING;
   return HADRON_OK;
 }
 
@@ -422,7 +462,10 @@ __attribute__((noinline)) static void reject(struct hd_pipeline *p, const struct
 
 // Checked, stamped, and seen by the simulated venue; what both ways into the engine share.
 static inline __attribute__((always_inline)) uint32_t accept(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns, struct hadron_tick *tick) {
-  if (p->options.measure_every) p->started = (p->measure_at++ & (p->options.measure_every - 1)) == 0 ? hd_cycles() : 0;
+  if (p->options.measure_every) {
+    p->started = (p->measure_at++ & (p->options.measure_every - 1)) == 0 ? hd_cycles() : 0;
+    if (__builtin_expect(p->costs == HD_COSTS_ALL, 0)) p->stamps.offered = p->started ? p->started : hd_cycles();
+  }
   uint32_t reason = hd_normalize_tick(&p->normalize, raw, now_ns, tick);
   if (__builtin_expect(reason != HADRON_TICK_ACCEPTED, 0)) reject(p, raw, reason, now_ns);
   else if (p->follower.on_tick) p->follower.on_tick(p->follower.self, tick);
@@ -444,7 +487,9 @@ static void equity_all(struct hd_pipeline *p, int64_t now_ns) {
 
 static void stops(const struct hd_desk *desk, uint32_t instrument, int64_t now_ns) {
   // A stop whose cancel could not be recorded when trading was killed is still held: it does not trigger.
-  if (hd_gateway_holds(desk->gateway, instrument) && !desk->pipeline->risk.killed) hd_gateway_mark(desk->gateway, instrument, now_ns);
+  if (!hd_gateway_holds(desk->gateway, instrument) || desk->pipeline->risk.killed) return;
+  if (desk->pipeline->costs) stamp_stop(desk->pipeline);
+  hd_gateway_mark(desk->gateway, instrument, now_ns);
 }
 
 void hd_pipeline_stop(struct hd_pipeline *p, uint32_t instrument, int64_t now_ns) {
@@ -459,6 +504,7 @@ static bool triggers(const struct hd_desk *desk, uint32_t instrument, const stru
 
 void hd_pipeline_stops(struct hd_pipeline *p, int64_t now_ns) {
   HD_ASSERT(p->looks);
+  stamp_trading(p);
   for (uint32_t i = 1; i <= p->instruments.count; i++) {
     if (!hd_gateway_holds(p->gateway, i) && !(p->shadow.gateway && hd_gateway_holds(p->shadow.gateway, i))) continue;
     const struct hd_mark mark = hd_mark_read(&p->board, i);
@@ -497,6 +543,7 @@ static void decided(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {
 }
 
 static void engine_tick(struct hd_pipeline *p, uint32_t shard, const struct hadron_tick *tick) {
+  if (__builtin_expect(p->costs == HD_COSTS_ALL, 0)) p->stamps.routed = p->stamps.called = hd_cycles();
   if (p->options.record_ticks) record(p, HADRON_MSG_TICK, tick, sizeof *tick, tick->recv_ns, 0);
   uint64_t start = stage_begin(p);
   hd_engine_tick(p->engines[shard], tick);
@@ -535,7 +582,9 @@ void hd_pipeline_accepted(struct hd_pipeline *p, const struct hadron_tick *tick)
 
 bool hd_pipeline_fire(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {
   struct hd_due due;
-  if (!hd_engine_due(p->engines[shard], &due) || !hd_engine_fire(p->engines[shard], now_ns)) return false;
+  if (!hd_engine_due(p->engines[shard], &due) || due.due_ns > now_ns) return false;
+  stamp_called(p);
+  if (!hd_engine_fire(p->engines[shard], now_ns)) return false;
   decided(p, shard, due.due_ns);
   return true;
 }
@@ -543,6 +592,7 @@ bool hd_pipeline_fire(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {
 void hd_pipeline_heard(struct hd_pipeline *p, const struct hd_feedback *f) {
   uint32_t shard = p->instruments.rows[f->instrument].shard;
   struct hd_engine *e = p->engines[shard];
+  stamp_called(p);
   switch (f->kind) {
   case HADRON_MSG_ALLOCATION:
     hd_engine_allocation(e, &f->of.allocation, &f->view);
@@ -575,6 +625,7 @@ __attribute__((noinline)) void hd_pipeline_decisions(struct hd_pipeline *p, cons
   uint32_t live = 0, shadows = 0;
   p->now_ns = now_ns;
   for (uint32_t i = 0; p->looks && i < count; i++) look(p, decisions[i].instrument, now_ns);
+  if (p->costs) stamp_decisions(p);
   uint64_t start = trading_begin(p);
   for (uint32_t i = 0; i < count; i++) {
     struct hadron_decision *d = &stamped[live];
@@ -600,6 +651,7 @@ __attribute__((noinline)) void hd_pipeline_decisions(struct hd_pipeline *p, cons
 
 void hd_pipeline_report(struct hd_pipeline *p, const struct hadron_venue_report *report, int64_t now_ns) {
   p->now_ns = now_ns;
+  stamp_trading(p);
   if (p->looks && report->listing > 0 && report->listing <= p->instruments.listing_count) look(p, p->instruments.listings[report->listing].instrument, now_ns);
   record(p, HADRON_MSG_VENUE_REPORT, report, sizeof *report, now_ns, HD_RECORD_RESERVED);
   hd_crash_here(HD_CRASH_REPORT_RECORDED);
@@ -655,6 +707,7 @@ void hd_pipeline_timer(struct hd_pipeline *p, int64_t now_ns) {
     by_clock(p, 0, now_ns, now_ns);
   } else if (p->clocked) by_clock(p, 0, now_ns, now_ns);
   p->now_ns = now_ns;
+  stamp_trading(p);
   if (now_ns >= hd_gateway_due(p->gateway)) hd_gateway_timer(p->gateway, now_ns);
   if (p->shadow.gateway && now_ns >= hd_gateway_due(p->shadow.gateway)) hd_gateway_timer(p->shadow.gateway, now_ns);
   if (now_ns >= p->next_mark_ns) hd_desk_mark_books(p, now_ns);
@@ -676,6 +729,7 @@ int64_t hd_pipeline_next(const struct hd_pipeline *p) {
 
 void hd_pipeline_adjust(struct hd_pipeline *p, const struct hadron_adjustment *adjustment, int64_t now_ns) {
   p->now_ns = now_ns;
+  stamp_trading(p);
   look(p, adjustment->instrument, now_ns);
   record(p, HADRON_MSG_ADJUSTMENT, adjustment, sizeof *adjustment, now_ns, HD_RECORD_RESERVED);
   bool split = adjustment->numerator != adjustment->denominator;

@@ -73,6 +73,13 @@ struct hd_follower {
   void (*on_tick)(void *self, const struct hadron_tick *tick);
 };
 
+// Are costs of orders written down (cost.h), and which stamps are the pipeline's own?
+enum hd_costs {
+  HD_COSTS_NONE = 0,
+  HD_COSTS_ALL,     // one thread
+  HD_COSTS_TRADING, // with threads: those of the trading side; who brings the decisions knows the others
+};
+
 struct hd_pipeline_options {
   uint32_t mode;             // enum hadron_mode
   uint32_t shards, lane_ticks, instruments_max, arm_max;
@@ -136,6 +143,8 @@ struct hd_pipeline {
   uint64_t sampled_allocations;     // id of the last allocation before the last sample
   uint64_t sampled;                 // ticks accepted up to the last sample
   uint64_t started;                 // cycles at the offer of the tick in progress; 0: not measured
+  uint32_t costs;                   // enum hd_costs
+  struct hd_stamps stamps;          // of the event in hand; with threads: [trade]
   uint64_t trading;                 // with threads: not 0: what the trading side is about to do is measured. [trade]
   uint32_t measure_at;
   struct hd_histogram latency[HD_STAGE_COUNT];
@@ -186,6 +195,8 @@ int32_t hd_pipeline_close(struct hd_pipeline *p, uint32_t arm, uint32_t heir, in
 // what it holds then. Its equity does not change. Instruments that are not in its universe are left out.
 int32_t hd_pipeline_mirror(struct hd_pipeline *p, uint32_t from, uint32_t to, int64_t now_ns, struct hd_fault *fault);
 
+// From here on what an order has cost is written down when it is sent. While nothing runs.
+void hd_pipeline_cost(struct hd_pipeline *p);
 void hd_pipeline_allocator(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self);
 // Another allocator takes over between two merges; what waits for an order to end goes on waiting. [trade]
 void hd_pipeline_reallocate(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self);

@@ -12,12 +12,15 @@
 #include "runtime/last_words.h"
 #include "runtime/live_journal.h"
 
+#define OFFERED 4096       // ticks that are remembered, a power of two: as long as their orders may take
 #define ADJUSTMENT_RING 64 // full: the io thread waits
 #define IDLE_NS INT64_C(20000000) // how long a thread sleeps at most when nobody rings: its timers need no doorbell then
 
 struct hd_live_decision {
   struct hadron_decision decision;
-  uint64_t last; // 1: the last of its cause
+  uint32_t last;            // 1: the last of its cause
+  uint32_t ticking;         // 1: a tick was its cause
+  uint64_t called, decided; // cycles; 0: not measured
 };
 
 enum hd_command_verb { COMMAND_SUBMIT = 1, COMMAND_CANCEL, COMMAND_REPLACE, COMMAND_QUERY };
@@ -165,8 +168,15 @@ static void stash_feedback(struct hd_live_shard *s) {
   }
 }
 
+// What it does now begins now.
+static void shard_begins(struct hd_live_shard *s, bool ticking) {
+  s->ticking = ticking;
+  s->called = s->live->offered ? hd_cycles() : 0;
+}
+
 static void feedback_one(struct hd_live_shard *s) {
   struct hd_pipeline *p = &s->live->session->pipeline;
+  shard_begins(s, false);
   if (s->stash_at == s->stash_count) {
     s->stash_at = s->stash_count = 0;
     hd_pipeline_feedback(p, s->index);
@@ -203,6 +213,9 @@ static void on_decided(void *self, uint32_t shard, const struct hadron_decision 
     }
     slot->decision = decisions[i];
     slot->last = i + 1 == count;
+    slot->ticking = s->ticking;
+    slot->called = s->called;
+    slot->decided = s->called ? hd_cycles() : 0;
     hd_ring_publish(&s->decisions);
   }
   hd_bell_ring(&live->trade_bell);
@@ -236,8 +249,9 @@ static void shard_meet(struct hd_live_shard *s) {
 static bool measured(uint32_t *at, uint32_t every) { return every && ((*at)++ & (every - 1)) == 0; }
 
 static bool shard_step(struct hd_live_shard *s) {
+  shard_begins(s, true);
   if (!measured(&s->engine_at, s->live->measure_every)) return hd_pipeline_step(&s->live->session->pipeline, s->index);
-  uint64_t from = hd_cycles();
+  uint64_t from = s->called ? s->called : hd_cycles();
   bool any = hd_pipeline_step(&s->live->session->pipeline, s->index);
   if (any) hd_histogram_record(&s->engine, (uint64_t)hd_cycles_to_ns(hd_cycles() - from));
   else s->engine_at--; // the next one that is there
@@ -257,7 +271,7 @@ static void *shard_main(void *argument) {
     if (hold != HOLD_NONE) continue;
     shard_meet(s);
     int64_t now_ns = hd_clock_wall_ns();
-    while (hd_pipeline_fire(p, s->index, now_ns)) any = true;
+    for (shard_begins(s, false); hd_pipeline_fire(p, s->index, now_ns); shard_begins(s, false)) any = true;
     for (int i = 0; i < 64 && shard_step(s); i++) any = true;
     if (any) continue;
     struct hd_due due;
@@ -275,7 +289,17 @@ static void *shard_main(void *argument) {
 
 // ---- [trade] -----------------------------------------------------------------------------------------------------------------------
 
-static void trade_batch(struct hd_live *live, const struct hadron_decision *batch, uint32_t count) {
+// A tick's place may have been given to another one, then nobody knows.
+static void look_up_offered(struct hd_live *live, uint64_t sequence, struct hd_stamps *at) {
+  struct hd_live_offered *o = &live->offered[sequence & (OFFERED - 1)];
+  if (atomic_load_explicit(&o->sequence, memory_order_acquire) != sequence) return;
+  uint64_t offered = atomic_load_explicit(&o->offered, memory_order_relaxed), routed = atomic_load_explicit(&o->routed, memory_order_relaxed);
+  atomic_thread_fence(memory_order_acquire);
+  if (atomic_load_explicit(&o->sequence, memory_order_relaxed) == sequence) at->offered = offered, at->routed = routed;
+}
+
+static void trade_batch(struct hd_live *live, const struct hadron_decision *batch, uint32_t count, const struct hd_stamps *at) {
+  live->session->pipeline.stamps = *at;
   const struct hd_gateway_counts *counts = hd_gateway_count(live->session->pipeline.gateway);
   uint64_t orders = counts->orders;
   live->session->pipeline.trading = measured(&live->trade_at, live->measure_every);
@@ -292,9 +316,11 @@ static bool trade_decisions(struct hd_live *live, struct hd_live_shard *s) {
     bool last = d->last;
     HD_ASSERT(s->batch_count < HD_TICK_DECISIONS_MAX);
     s->batch[s->batch_count++] = d->decision;
+    s->batch_at = (struct hd_stamps){.called = d->called, .decided = d->decided};
+    if (d->called && d->ticking) look_up_offered(live, d->decision.cause, &s->batch_at);
     hd_ring_release(&s->decisions);
     if (!last) continue;
-    trade_batch(live, s->batch, s->batch_count);
+    trade_batch(live, s->batch, s->batch_count, &s->batch_at);
     s->batch_count = 0;
     return true;
   }
@@ -414,15 +440,28 @@ void hd_live_quiet(struct hd_live *live, void (*function)(void *argument), void 
 // ---- [io] ------------------------------------------------------------------------------------------------------------------------
 
 // Threads: venues are polled here, ticks go to the lanes, and reports to the trading thread.
+static void note_offered(struct hd_live *live, uint64_t sequence, uint64_t from, uint64_t to) {
+  struct hd_live_offered *o = &live->offered[sequence & (OFFERED - 1)];
+  atomic_store_explicit(&o->sequence, 0, memory_order_relaxed);
+  atomic_thread_fence(memory_order_release);
+  atomic_store_explicit(&o->offered, from, memory_order_relaxed);
+  atomic_store_explicit(&o->routed, to, memory_order_relaxed);
+  atomic_store_explicit(&o->sequence, sequence, memory_order_release);
+}
+
 static void io_offer(struct hd_live *live, struct hd_venue *v) {
   struct hd_pipeline *p = &live->session->pipeline;
   while (v->queue_at < v->queue_count) {
     struct hadron_tick tick = v->queue[v->queue_at++];
     tick.recv_ns = hd_clock_wall_ns();
     live->session->runner.ticks++;
-    uint64_t from = measured(&live->normalize_at, live->measure_every) ? hd_cycles() : 0;
-    if (hd_pipeline_offer(p, &tick, tick.recv_ns) == HADRON_ERR_FULL) hd_router_lost(&p->router);
-    if (from) hd_histogram_record(&live->normalize, (uint64_t)hd_cycles_to_ns(hd_cycles() - from));
+    bool measure = measured(&live->normalize_at, live->measure_every);
+    uint64_t from = measure || live->offered ? hd_cycles() : 0;
+    int32_t code = hd_pipeline_offer(p, &tick, tick.recv_ns);
+    uint64_t to = from ? hd_cycles() : 0;
+    if (code == HADRON_ERR_FULL) hd_router_lost(&p->router);
+    if (measure) hd_histogram_record(&live->normalize, (uint64_t)hd_cycles_to_ns(to - from));
+    if (live->offered && code == HADRON_OK) note_offered(live, p->normalize.sequence, from, to);
     if (tick.instrument <= p->instruments.listing_count && tick.instrument > 0)
       hd_bell_ring(&live->shards[p->instruments.rows[p->instruments.listings[tick.instrument].instrument].shard].bell);
   }
@@ -570,6 +609,7 @@ static int32_t open_threads(struct hd_live *live, struct hd_fault *fault) {
   live->session->runner.other = live;
   live->session->runner.reports_full = on_reports_full;
   live->session->runner.adjust = on_adjust;
+  if (p->costs && !(live->offered = calloc(OFFERED, sizeof *live->offered))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "times of the last ticks: out of memory");
   live->measure_every = p->options.measure_every;
   p->options.measure_every = 0; // that clock belongs to one thread; here each stage is measured on its own, and the whole way apart
   for (uint32_t i = 0; !code && i < shards; i++)
@@ -662,7 +702,7 @@ static void drain(struct hd_live *live) {
     more = hd_ring_size(&live->reports) > 0;
     hd_router_flush(&p->router);
     for (uint32_t i = 0; i < live->session->config->shards; i++)
-      while (shard_feedback(&live->shards[i]) || hd_pipeline_step(p, i)) {
+      while (shard_feedback(&live->shards[i]) || shard_step(&live->shards[i])) {
         more = true;
         while (trade_once(live)) continue;
       }
@@ -713,7 +753,9 @@ void hd_live_close(struct hd_live *live) {
     hd_ring_fini(&live->reports);
   }
   free(live->shards);
+  free(live->offered);
   live->shards = NULL;
+  live->offered = NULL;
   free(live->services);
   live->session->live = NULL;
   live->session->runner.reports_full = NULL;

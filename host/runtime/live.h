@@ -29,11 +29,19 @@ struct hd_live_shard {
   _Atomic bool quiet;         // it takes no more ticks
   uint64_t met;               // number of the last meeting that it attended
   uint32_t engine_at;         // ticks, for measuring
+  uint64_t called;            // cycles: it began what it is doing; 0: not measured
+  bool ticking;               // that is a tick
   struct hd_histogram engine; // ns of a tick: written down, the strategies, their decisions into the ring
   struct hd_feedback *stash;  // feedback that was taken out of the ring while it waited for room: the trading thread may be waiting too; owned
   uint32_t stash_at, stash_count, stash_room;
   struct hadron_decision batch[HD_TICK_DECISIONS_MAX]; // [trade]: decisions of one cause, until the last has come
   uint32_t batch_count;
+  struct hd_stamps batch_at;  // [trade]: of that cause
+};
+
+// When [io] had a tick, for the cost of an order that it sets off: [trade] asks for it by the tick's sequence.
+struct hd_live_offered {
+  _Atomic uint64_t sequence, offered, routed; // cycles
 };
 
 // Something that a thread does for another one, between two of its own things. Owned by the one who asks.
@@ -82,6 +90,7 @@ struct hd_live {
   _Atomic(struct hd_live_call *) call; // one at a time, from [io] to [trade]
   uint32_t measure_every;              // threads: how often the stages are measured, each by the thread that it is on; 0: never
   uint32_t normalize_at, trade_at;     // [io], [trade]: since the last measured one
+  struct hd_live_offered *offered;     // the newest ticks; owned; NULL: costs of orders are not written down
   struct hd_histogram normalize;       // [io]: ns of a tick from the venue into its lane
   struct hd_histogram engine;          // of the shards that have ended
   struct hd_histogram tick_to_order;   // threads: ns from receipt to the order's way into its ring

@@ -196,6 +196,7 @@ static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
   const struct hd_pipeline_listener listener = {.self = s, .alert = on_alert, .fault = on_fault, .first = on_first, .reconciled = on_reconciled};
   int32_t code = hd_pipeline_init(&s->pipeline, &o, &sink, &port, &listener, fault);
   s->pipeline.clocked = !s->options.is_virtual;
+  if (!code && s->pipeline.clocked && !recorded && c->measure_every) hd_pipeline_cost(&s->pipeline);
   if (!code) code = hd_router_rules(&s->pipeline.router, &c->lanes);
   return code;
 }

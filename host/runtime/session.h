@@ -12,7 +12,7 @@
 #include "runtime/config.h"
 #include "runtime/runner.h"
 
-#define HD_TEMPLATE_COUNT 32 // templates counted by the sink; more than enum hadron_template has
+#define HD_TEMPLATE_COUNT 48 // templates counted by the sink; more than enum hadron_template has
 
 struct hd_live;
 struct hd_recover;          // recover.h

@@ -2,8 +2,8 @@
 """Promise: a recorded session can be proven, compared and explained from the command line. `hadron replay JOURNAL --verify` says that a
 backtest's journal and one of a host that was started twice, on one thread and with threads, come out the same (exit 0); with another version in
 its place it names the first other decision (exit 7); --with shows what that version would have done; `hadron explain` tells the chain of every
-kind of order, filled and denied, in lines of at most a hundred columns, and the numbers of each check that it worked out are those that the
-journal has where one failed. How: the real program on the demo's configuration; nothing is compared with wall times."""
+kind of order, filled, denied and replaced, in lines of at most a hundred columns; the numbers of each check that it worked out are those that the
+journal has where one failed; what an order that was sent cost adds up, stage by stage, and a backtest writes nothing of that. How: the real program on the demo's configuration; nothing is compared with wall times."""
 import json
 import os
 import subprocess
@@ -66,6 +66,43 @@ def orders(data, session):
     hadron("explain", "ffffffffffff", "--journal", data, code=4)
 
 
+STAGES = ("normalize", "lane", "engine", "ring", "merge", "risk", "gateway", "flush", "send")
+
+
+def costs(data, threads):
+    rows = records(data, "cost")
+    assert len(rows) > 5, "orders were sent, and nothing says what they cost"
+    sent = {e["client_order_id"] for e in records(data, "order_event") if e["change"] == "SEND"}
+    assert {row["client_order_id"] for row in rows} <= sent
+    for row in rows:  # each is rounded to a ns by itself
+        assert abs(row["total_ns"] - sum(row[s + "_ns"] for s in STAGES)) <= len(STAGES), row
+    last = rows[-1]
+    told = json.loads(hadron("explain", last["client_order_id"], "--journal", data, "--json"))
+    mine = [s for s in told["stages_ns"] if s["order"] == last["client_order_id"]]
+    assert len(mine) == 1 and mine[0]["total"] == last["total_ns"], (mine, last)
+    assert mine[0]["engine"] == last["engine_ns"] and mine[0]["gateway"] == last["gateway_ns"] and told["cost_ns"]["decision_to_order"] > 0, (told["cost_ns"], last)
+    waited = sum(row["lane_ns"] + row["ring_ns"] for row in rows if row["total_ns"] and row["record"] >= rows[-1]["record"])
+    assert (waited > 0) == threads, last
+
+
+def replaced(data):
+    hadron("run", DEMO, "--duration", "2s", "--quiet", "--set", f"data_dir={data}", "--set", "services.recorder.enabled=false", "--set", "venues.sim.params.rate=300", "--set", "venues.sim.params.volatility=5")
+    means = [i for i in records(data, "intent") if i["kind"] == "REPLACE"]
+    made = {o["intent"]: o["client_order_id"] for o in records(data, "order")}
+    means = [i for i in means if i["id"] in made]
+    assert means, "the run shows nothing: no order was replaced"
+    old, new = means[-1]["order"], made[means[-1]["id"]]
+    for wanted in (old, new):  # either tells of both
+        told = json.loads(hadron("explain", wanted, "--journal", data, "--json"))
+        assert old in told["orders"] and new in told["orders"], told["orders"]
+        assert [i["kind"] for i in told["intents"] if i["intent"] == means[-1]["id"]] == ["REPLACE"], told["intents"]
+        assert told["intents"][0]["kind"] == "NEW" and all(i["checks_known"] and i["checks"] for i in told["intents"] if i["kind"] != "CANCEL"), told["checks_unknown_because"]
+        events = {(row["client_order_id"], row["change"]) for row in told["chain"] if row["message"] == "order_event"}
+        assert (old, "QUEUE") in events and (new, "QUEUE") in events, events
+    for line in hadron("explain", new, "--journal", data).splitlines():
+        assert len(line) <= 100, line
+
+
 def other_version(directory, data):
     path = os.path.join(directory, "other.lua")
     with open(os.path.join(SOURCE, "plugins", "strategies", "zero_cross_lua.lua")) as file:
@@ -91,12 +128,16 @@ def main():
         assert first["sessions"] == 1
         other_version(directory, data)
         orders(data, 1)
+        costs(data, threads=False)
+        replaced(os.path.join(directory, "replaced"))
         record(data, "--set", "engine.threads=true", "--set", "engine.shards=3")  # the same journal goes on
         assert verify(data)["sessions"] == 2
+        costs(data, threads=True)
         backtest = os.path.join(directory, "backtest")
         hadron("backtest", os.path.join(SOURCE, "configs", "backtest_equity.lua"), "--journal", "--set", f"data_dir={backtest}", "--set", "sample.duration=2h", "--set", "sample.instruments=4")
         result = json.loads(hadron("replay", backtest, "--verify", "--json"))
         assert result["same"] and result["ticks"] > 1000, result
+        assert not records(backtest, "cost") and records(backtest, "order")
         hadron("replay", os.path.join(directory, "nothing"), "--verify", code=4)
         hadron("replay", backtest, "--speed", "0", "--json")  # a journal plays like any recording
         hadron("replay", backtest, "--speed", "0", "--seek", "500", "--duration", "10m", "--json")

@@ -75,6 +75,7 @@ static const struct {
     {HADRON_MSG_LOST, sizeof(struct hadron_lost), false},
     {HADRON_MSG_ASK, sizeof(struct hadron_ask), true},
     {HADRON_MSG_PLACED, sizeof(struct hadron_placed), true},
+    {HADRON_MSG_COST, sizeof(struct hadron_cost), false},
 };
 #define KINDS (sizeof kinds / sizeof *kinds)
 

@@ -41,6 +41,7 @@ enum hadron_template {
   HADRON_MSG_LOST = 28,
   HADRON_MSG_ASK = 29,         // + text: bytes of the argument
   HADRON_MSG_PLACED = 30,      // + text: words
+  HADRON_MSG_COST = 32,
 };
 
 // SBE message header, 8 bytes, in front of every message in the journal and on the wire.
@@ -523,6 +524,32 @@ struct hadron_placed {
   uint8_t pad[2];
 };
 HADRON_SIZE(hadron_placed, 32);
+
+// What an order cost the host, stage by stage, in ns of the cycle counter; written when it was sent, on the wall clock. 0: there was no such
+// stage. No two runs agree about it: a run again neither makes nor compares it.
+struct hadron_cost {
+  struct hadron_trace trace; // the order's, and the next two as well
+  uint64_t cause;
+  uint64_t intent;
+  int64_t time_ns;           // of the event that sent it (host)
+  struct hadron_client_order_id client_order_id;
+  int64_t normalize_ns;      // the tick: checked, stamped, routed
+  int64_t lane_ns;           // threads: until its shard took it
+  int64_t engine_ns;         // written down, the instrument's state, strategies
+  int64_t ring_ns;           // threads: until the trading thread took the decisions
+  int64_t merge_ns;          // decisions written down, allocator, intents of the same merge that came before
+  int64_t risk_ns;
+  int64_t gateway_ns;        // made and recorded
+  int64_t flush_ns;          // until it was on the disk (journal.fsync)
+  int64_t send_ns;           // the venue's submit; threads: into the ring that leads there
+  int64_t total_ns;          // from the beginning of the first of these to the end of the last
+  uint32_t instrument;
+  uint32_t arm;              // 0: several
+  uint16_t venue;
+  uint8_t pad[6];
+};
+HADRON_SIZE(hadron_cost, 160);
+HADRON_OFFSET(hadron_cost, normalize_ns, 64);
 
 struct hadron_session {
   struct hadron_trace session; // seed of all trace ids
