@@ -8,12 +8,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "../../sdk/client/hello.c"
 #include "base/clock.h"
 #include "base/file.h"
 #include "bus/cert.h"
 #include "bus/cert_internal.h"
 #include "support/directory.h"
+#include "support/hello_sign.h"
 
 static char dir[TEST_PATH_SIZE], ours[TEST_PATH_SIZE], theirs[TEST_PATH_SIZE];
 
@@ -286,10 +286,10 @@ static void signed_hello(void **state) {
   assert_string_not_equal(nonce, other);
   const struct hadron_hello_facts facts = {nonce, "10.9.0.1", "beta", "1.0.0", "trade", "7", "12345678901234567890"};
   const struct hd_cert_hello good = {pem, signature, nonce, "10.9.0.1", "beta", "1.0.0", "trade", "7", "12345678901234567890"};
-  assert_int_equal(hc_hello_sign(key, &facts, signature), HADRON_OK);
+  assert_int_equal(test_hello_sign(key, &facts, signature), HADRON_OK);
   if (hd_cert_check_hello(trust, &good, nonce, &own, &cert, &reason, &fault)) fail_msg("%s", fault.text);
   assert_string_equal(cert.name, "alpha");
-  assert_int_equal(hc_hello_sign(eve, &facts, bad), HADRON_OK);
+  assert_int_equal(test_hello_sign(eve, &facts, bad), HADRON_OK);
   struct { struct hd_cert_hello hello; const char *nonce; enum hd_cert_reason expected; } rows[] = {
       {good, other, HD_CERT_REASON_NONCE},     {good, NULL, HD_CERT_REASON_NONCE},      {good, nonce, HD_CERT_REASON_SERVER},    {good, nonce, HD_CERT_REASON_NAME},
       {good, nonce, HD_CERT_REASON_SIGNATURE}, {good, nonce, HD_CERT_REASON_SIGNATURE}, {good, nonce, HD_CERT_REASON_SIGNATURE}, {good, nonce, HD_CERT_REASON_SIGNATURE},
@@ -303,8 +303,8 @@ static void signed_hello(void **state) {
     if (reason != rows[i].expected) fail_msg("row %zu: expected %s, found %s: %s", i, hd_cert_reason_name(rows[i].expected), hd_cert_reason_name(reason), fault.text);
   }
   const struct hadron_hello_facts broken[] = {{nonce, "h", "a\nb", "1", "read", NULL, NULL}, {nonce, "h", NULL, "1", "read", NULL, NULL}, {nonce, "h", "", "1", "read", NULL, NULL}};
-  for (size_t i = 0; i < 3; i++) assert_int_equal(hc_hello_sign(key, &broken[i], bad), HADRON_ERR_ARGUMENT);
-  assert_int_equal(hc_hello_sign("no key", &facts, bad), HADRON_ERR_PARSE);
+  for (size_t i = 0; i < 3; i++) assert_int_equal(test_hello_sign(key, &broken[i], bad), HADRON_ERR_ARGUMENT);
+  assert_int_equal(test_hello_sign("no key", &facts, bad), HADRON_ERR_PARSE);
   hd_cert_trust_close(trust);
   free(pem), free(key), free(eve);
 }

@@ -1,23 +1,13 @@
-#include "hello.h"
+#include "support/hello_sign.h"
 
-#include <errno.h>
 #include <mbedtls/base64.h>
 #include <mbedtls/pk.h>
 #include <mbedtls/sha256.h>
 #include <string.h>
-#include <sys/random.h>
 
-static int chance(void *context, unsigned char *to, size_t size) {
-  (void)context;
-  while (size > 0) {
-    ssize_t n = getrandom(to, size, 0);
-    if (n < 0 && errno != EINTR) return -1;
-    if (n > 0) to += n, size -= (size_t)n;
-  }
-  return 0;
-}
+#include "base/file.h"
 
-int32_t hc_hello_sign(const char *key, const struct hadron_hello_facts *facts, char signature[HADRON_HELLO_SIGNATURE_SIZE]) {
+int32_t test_hello_sign(const char *key, const struct hadron_hello_facts *facts, char signature[HADRON_HELLO_SIGNATURE_SIZE]) {
   char text[HADRON_HELLO_TEXT_SIZE];
   unsigned char digest[32], der[MBEDTLS_PK_SIGNATURE_MAX_SIZE], encoded[HADRON_HELLO_SIGNATURE_SIZE];
   size_t size = 0, used = 0, length = hadron_hello_text(facts, text);
@@ -28,7 +18,7 @@ int32_t hc_hello_sign(const char *key, const struct hadron_hello_facts *facts, c
   int32_t code = HADRON_OK;
   if (mbedtls_pk_parse_key(&pk, (const unsigned char *)key, strlen(key) + 1, NULL, 0) || mbedtls_pk_get_type(&pk) != MBEDTLS_PK_ECKEY || mbedtls_pk_ec(pk)->grp.id != MBEDTLS_ECP_DP_SECP256R1)
     code = HADRON_ERR_PARSE;
-  else if (mbedtls_pk_sign(&pk, MBEDTLS_MD_SHA256, digest, sizeof digest, der, &size, chance, NULL) || mbedtls_base64_encode(encoded, sizeof encoded, &used, der, size))
+  else if (mbedtls_pk_sign(&pk, MBEDTLS_MD_SHA256, digest, sizeof digest, der, &size, hd_secret_chance, NULL) || mbedtls_base64_encode(encoded, sizeof encoded, &used, der, size))
     code = HADRON_ERR_IO;
   else memcpy(signature, encoded, used + 1);
   mbedtls_pk_free(&pk);
