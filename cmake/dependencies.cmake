@@ -22,3 +22,6 @@ target_link_libraries(NNG::nng INTERFACE ${NNG_LIBRARY})
 find_library(MBEDX509_LIBRARY mbedx509 REQUIRED)
 add_library(MbedTLS::x509 INTERFACE IMPORTED)
 target_link_libraries(MbedTLS::x509 INTERFACE ${MBEDX509_LIBRARY} MbedTLS::crypto)
+find_library(MBEDTLS_LIBRARY mbedtls REQUIRED) # for the tests: peers that NNG would not make
+add_library(MbedTLS::tls INTERFACE IMPORTED)
+target_link_libraries(MbedTLS::tls INTERFACE ${MBEDTLS_LIBRARY} MbedTLS::x509)

@@ -1,6 +1,7 @@
 // Whom a host lets in.
 #include <mbedtls/base64.h>
 #include <mbedtls/oid.h>
+#include <mbedtls/pem.h>
 #include <mbedtls/x509_crl.h>
 #include <sys/stat.h>
 
@@ -13,19 +14,12 @@
 #include "bus/cert_internal.h"
 #include "hadron/hello.h"
 
-struct seen { // of a file: does it look as it did?
-  dev_t device;
-  ino_t inode;
-  off_t size;
-  struct timespec changed;
-};
-
 struct hd_cert_trust {
   char ca_path[HD_CERT_PATH_SIZE], crl_path[HD_CERT_PATH_SIZE];
   enum hd_cert_role least;
   mbedtls_x509_crt ca;
   mbedtls_x509_crl crl;
-  struct seen ca_seen, crl_seen;
+  struct hd_cert_seen ca_seen, crl_seen;
 };
 
 const char *hd_cert_reason_name(enum hd_cert_reason reason) {
@@ -39,13 +33,13 @@ const char *hd_cert_reason_name(enum hd_cert_reason reason) {
 
 // ---- what is trusted
 
-static struct seen look(const char *path) {
+struct hd_cert_seen hd_cert_look(const char *path) {
   struct stat st;
-  if (!path[0] || stat(path, &st) != 0) return (struct seen){0};
-  return (struct seen){.device = st.st_dev, .inode = st.st_ino, .size = st.st_size, .changed = st.st_ctim};
+  if (!path[0] || stat(path, &st) != 0) return (struct hd_cert_seen){0};
+  return (struct hd_cert_seen){.device = st.st_dev, .inode = st.st_ino, .size = st.st_size, .changed = st.st_ctim};
 }
 
-static bool same(const struct seen *a, const struct seen *b) {
+bool hd_cert_same(const struct hd_cert_seen *a, const struct hd_cert_seen *b) {
   return a->device == b->device && a->inode == b->inode && a->size == b->size && a->changed.tv_sec == b->changed.tv_sec && a->changed.tv_nsec == b->changed.tv_nsec;
 }
 
@@ -101,8 +95,8 @@ int32_t hd_cert_trust_open(const char *ca, const char *crl, enum hd_cert_role le
   mbedtls_x509_crl_init(&t->crl);
   int32_t code = HADRON_OK;
   if (!hd_text_copy(t->ca_path, sizeof t->ca_path, ca) || !hd_text_copy(t->crl_path, sizeof t->crl_path, crl ? crl : "")) code = hd_fault_set(fault, HADRON_ERR_ARGUMENT, "%s: the path is too long", ca);
-  t->ca_seen = look(t->ca_path); // before reading: what changes meanwhile is seen later
-  t->crl_seen = look(t->crl_path);
+  t->ca_seen = hd_cert_look(t->ca_path); // before reading: what changes meanwhile is seen later
+  t->crl_seen = hd_cert_look(t->crl_path);
   if (!code) code = authorities_read(t->ca_path, least, &t->ca, fault);
   if (!code) code = list_read(t->crl_path, &t->crl, fault);
   if (code) hd_cert_trust_close(t);
@@ -118,10 +112,10 @@ void hd_cert_trust_close(struct hd_cert_trust *t) {
 }
 
 int32_t hd_cert_trust_refresh(struct hd_cert_trust *t, bool *changed, struct hd_fault *fault) {
-  struct seen ca = look(t->ca_path), crl = look(t->crl_path);
+  struct hd_cert_seen ca = hd_cert_look(t->ca_path), crl = hd_cert_look(t->crl_path);
   struct hd_cert_trust *fresh;
   if (changed) *changed = false;
-  if (same(&ca, &t->ca_seen) && same(&crl, &t->crl_seen)) return HADRON_OK;
+  if (hd_cert_same(&ca, &t->ca_seen) && hd_cert_same(&crl, &t->crl_seen)) return HADRON_OK;
   int32_t code = hd_cert_trust_open(t->ca_path, t->crl_path[0] ? t->crl_path : NULL, t->least, &fresh, fault);
   if (code) return code;
   struct hd_cert_trust old = *t;
@@ -129,6 +123,23 @@ int32_t hd_cert_trust_refresh(struct hd_cert_trust *t, bool *changed, struct hd_
   *fresh = old;
   hd_cert_trust_close(fresh);
   if (changed) *changed = true;
+  return HADRON_OK;
+}
+
+int32_t hd_cert_trust_text(const struct hd_cert_trust *t, char **out, struct hd_fault *fault) {
+  size_t room = 1, used = 0, written;
+  for (const mbedtls_x509_crt *c = &t->ca; c && c->raw.p; c = c->next) room += 2 * c->raw.len + 128;
+  char *text = calloc(1, room);
+  if (!text) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: no memory for the authorities", t->ca_path);
+  for (const mbedtls_x509_crt *c = &t->ca; c && c->raw.p; c = c->next) {
+    int error = mbedtls_pem_write_buffer("-----BEGIN CERTIFICATE-----\n", "-----END CERTIFICATE-----\n", c->raw.p, c->raw.len, (unsigned char *)text + used, room - used, &written);
+    if (error) {
+      free(text);
+      return hd_cert_library_fault(fault, HADRON_ERR_INTERNAL, t->ca_path, "writing the authorities", error);
+    }
+    used += written - 1; // without its NUL
+  }
+  *out = text;
   return HADRON_OK;
 }
 

@@ -4,6 +4,8 @@
 
 #include <mbedtls/pk.h>
 #include <mbedtls/x509_crt.h>
+#include <sys/types.h>
+#include <time.h>
 
 #include "bus/cert.h"
 
@@ -23,6 +25,19 @@ void hd_cert_describe(const mbedtls_x509_crt *crt, struct hd_cert *out);
 // "20261121185544", as mbedTLS takes times; and back.
 void hd_cert_time_format(char to[16], int64_t ns);
 int64_t hd_cert_time_of(const mbedtls_x509_time *t);
+
+// ---- checking (cert_check.c)
+
+struct hd_cert_seen { // of a file: does it look as it did?
+  dev_t device;
+  ino_t inode;
+  off_t size;
+  struct timespec changed;
+};
+struct hd_cert_seen hd_cert_look(const char *path); // "": a file that is never there
+bool hd_cert_same(const struct hd_cert_seen *a, const struct hd_cert_seen *b);
+// The authorities that are trusted as PEM, owned by the caller.
+int32_t hd_cert_trust_text(const struct hd_cert_trust *trust, char **out, struct hd_fault *fault);
 
 // ---- writing (cert_write.c)
 
