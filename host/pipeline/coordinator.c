@@ -6,11 +6,14 @@
 #include "base/assert.h"
 #include "base/calling.h"
 #include "hadron/decimal.h"
+#include "pipeline/image.h"
 
 #define MAX HADRON_MERGE_DECISIONS_MAX
 _Static_assert(offsetof(struct hd_coordinator, log.entries) - offsetof(struct hd_coordinator, log) >= sizeof(struct hadron_group_header),
                "group and entries");
 _Static_assert(MAX <= 64, "the shares of a leg are a set in one word");
+
+enum { CONTRIBUTION_CROSSED = 1, CONTRIBUTION_WAITS = 2 };
 
 static int64_t clamp(hadron_int128 x) { return x > INT64_MAX ? INT64_MAX : x < -INT64_MAX ? -INT64_MAX : (int64_t)x; }
 
@@ -43,7 +46,19 @@ static void waiting_supersede(struct hd_coordinator *c, const struct hadron_deci
 static void waiting_add(struct hd_coordinator *c, const struct hadron_decision *d) {
   waiting_supersede(c, d);
   if (c->waiting_count == HD_WAITING_MAX) c->errors++;
-  else c->waiting[c->waiting_count++].decision = *d;
+  else c->waiting[c->waiting_count++] = (struct hd_waiting){.decision = *d};
+}
+
+static struct hd_waiting *waiting_find(struct hd_coordinator *c, uint64_t decision) {
+  for (uint32_t i = 0; i < c->waiting_count; i++)
+    if (c->waiting[i].decision.id == decision) return &c->waiting[i];
+  return NULL;
+}
+
+// It has waited before.
+static void waiting_again(struct hd_coordinator *c, uint64_t decision, uint32_t tries) {
+  struct hd_waiting *w = waiting_find(c, decision);
+  if (w) w->tries = tries + 1;
 }
 
 // --- what a decision asks for ---
@@ -83,7 +98,12 @@ static void standing_fill(const struct hd_coordinator *c, const struct hadron_de
 // --- step one: what must be cancelled or must wait first ---
 
 static bool order_cancellable(const struct hd_order *o) {
+  if (o->held == HD_HOLD_WAITING) return true; // a stop that the host holds: nothing waits for a venue
   return o->state == HADRON_STATE_SUBMITTED || o->state == HADRON_STATE_ACCEPTED || o->state == HADRON_STATE_PARTIALLY_FILLED;
+}
+
+static bool order_settled(const struct hd_order *o) {
+  return o->state == HADRON_STATE_ACCEPTED || o->state == HADRON_STATE_PARTIALLY_FILLED;
 }
 
 static bool order_of_arm(const struct hd_order *o, uint32_t arm) {
@@ -122,10 +142,6 @@ static bool target_waits(struct hd_coordinator *c, const struct hadron_decision 
   return true;
 }
 
-static bool order_settled(const struct hd_order *o) {
-  return o->state == HADRON_STATE_ACCEPTED || o->state == HADRON_STATE_PARTIALLY_FILLED;
-}
-
 // A WORK without quantity takes its order back; an order that the venue has not answered for is taken back when it has.
 static bool work_withdraws(struct hd_coordinator *c, const struct hadron_decision *d) {
   if (hadron_weigh(d->quantity.e8, arm_of(c, d)->weight, c->instruments->rows[d->instrument].lot.e8) != 0) return false;
@@ -161,8 +177,10 @@ static void group_plan(struct hd_coordinator *c, const struct hadron_decision *c
     c->decisions++;
     if (group_superseded(group, count, i)) continue;
     if (d->kind != HADRON_DECISION_SIDE) waiting_supersede(c, d);
-    if (d->kind == HADRON_DECISION_TARGET && target_waits(c, d)) continue;
-    if (d->kind == HADRON_DECISION_WORK && work_withdraws(c, d)) continue;
+    uint32_t waiting = c->waiting_count;
+    bool later = (d->kind == HADRON_DECISION_TARGET && target_waits(c, d)) || (d->kind == HADRON_DECISION_WORK && work_withdraws(c, d));
+    if (c->waiting_count > waiting) c->log.entries[at].flags |= CONTRIBUTION_WAITS;
+    if (later) continue;
     c->contribution_of[c->input.count++] = at;
   }
 }
@@ -322,6 +340,13 @@ static bool terms_same(const struct hadron_order *o, const struct hadron_leg *le
          o->expire_ns == leg->expire_ns && (o->flags & ~HADRON_ORDER_SHADOW) == leg->flags;
 }
 
+// Said in the opportunity, so that who recovers knows it.
+static void leg_waits(struct hd_coordinator *c, const struct hadron_leg *leg) {
+  uint32_t waiting = c->waiting_count;
+  waiting_add(c, &c->decisions_buffer[leg->lead]);
+  if (c->waiting_count > waiting) c->log.entries[c->contribution_of[leg->lead]].flags |= CONTRIBUTION_WAITS;
+}
+
 // What becomes of a leg: 0 nothing, else enum hadron_intent_kind. A WORK leg looks at the order in its slot.
 static uint32_t leg_kind(struct hd_coordinator *c, const struct hadron_leg *leg) {
   if (leg->crossed) return 0;
@@ -332,13 +357,13 @@ static uint32_t leg_kind(struct hd_coordinator *c, const struct hadron_leg *leg)
   bool going = o->state == HADRON_STATE_PENDING_CANCEL || o->state == HADRON_STATE_PENDING_REPLACE;
   if (!going && terms_same(&o->request, leg)) return 0;
   if (!order_settled(o)) {
-    waiting_add(c, d);
+    leg_waits(c, leg);
     return 0;
   }
   if (o->request.side == leg->side) return HADRON_INTENT_REPLACE;
   // No venue turns an order round: it goes, and the new one follows when it has gone.
   plan_cancel(c, o, d);
-  waiting_add(c, d);
+  leg_waits(c, leg);
   return 0;
 }
 
@@ -347,7 +372,7 @@ static void contribution_give(struct hd_coordinator *c, const struct hadron_leg 
     const struct hadron_share *share = &c->output.shares[leg->share_first + i];
     struct hadron_contribution *to = &c->log.entries[c->contribution_of[share->decision]];
     int64_t quantity = leg->side == HADRON_SIDE_BUY ? share->quantity.e8 : -share->quantity.e8;
-    if (crossed) to->flags |= 1, to->crossed.e8 = clamp((hadron_int128)to->crossed.e8 + quantity);
+    if (crossed) to->flags |= CONTRIBUTION_CROSSED, to->crossed.e8 = clamp((hadron_int128)to->crossed.e8 + quantity);
     else to->given.e8 = clamp((hadron_int128)to->given.e8 + quantity);
   }
 }
@@ -510,6 +535,26 @@ static const struct hadron_decision *next_after(const struct hd_coordinator *c, 
   return best;
 }
 
+// Does an order in its way work that nobody cancels? Its outcome was not known when the others were cancelled, or the venue has refused.
+static bool target_blocked(const struct hd_coordinator *c, const struct hadron_decision *d, uint32_t wrong) {
+  for (const struct hd_order *o = hd_gateway_first(c->gateway); o; o = hd_gateway_next(c->gateway, o))
+    if (o->request.instrument == d->instrument && o->request.slot == 0 && o->request.side == wrong && order_of_arm(o, d->arm) &&
+        (order_settled(o) || o->held == HD_HOLD_WAITING))
+      return true;
+  return false;
+}
+
+// Nothing is in its way any more, or something that can be cancelled now.
+static bool waiting_free(const struct hd_coordinator *c, const struct hd_waiting *w) {
+  const struct hadron_decision *d = &w->decision;
+  if (d->kind != HADRON_DECISION_WORK) {
+    uint32_t wrong = target_wrong_side(c, d);
+    return !wrong || (w->tries < HD_WAITING_TRIES && target_blocked(c, d, wrong));
+  }
+  const struct hd_order *o = hd_gateway_slot(c->gateway, d->arm, d->instrument, (uint8_t)d->slot);
+  return !o || order_settled(o);
+}
+
 // What waits and can go on now. A merge may free more: as many rounds as the table is long are enough.
 static void waiting_wake(struct hd_coordinator *c, int64_t now_ns) {
   c->busy = true;
@@ -518,14 +563,14 @@ static void waiting_wake(struct hd_coordinator *c, int64_t now_ns) {
     c->woken = false;
     for (; i < c->waiting_count; i++) {
       const struct hadron_decision *d = &c->waiting[i].decision;
-      const struct hd_order *o = NULL;
-      if (d->kind == HADRON_DECISION_WORK) o = hd_gateway_slot(c->gateway, d->arm, d->instrument, (uint8_t)d->slot);
-      if (d->kind == HADRON_DECISION_WORK ? !o || order_settled(o) : !target_wrong_side(c, d)) break;
+      if (waiting_free(c, &c->waiting[i]) && !(c->reading && c->reading[decision_venue(c, d)])) break; // while it is read an order would be denied, and nobody would ask again
     }
     if (i == c->waiting_count) break;
-    const struct hadron_decision decision = c->waiting[i].decision, *group = &decision;
+    const struct hd_waiting row = c->waiting[i];
+    const struct hadron_decision *group = &row.decision;
     waiting_remove(c, i);
     group_merge(c, &group, 1, now_ns);
+    waiting_again(c, row.decision.id, row.tries);
   }
   c->busy = false;
 }
@@ -565,4 +610,53 @@ void hd_coordinator_order_event(struct hd_coordinator *c, const struct hadron_or
   if (c->waiting_count == 0) return;
   if (c->busy) c->woken = true;
   else waiting_wake(c, now_ns);
+}
+
+void hd_coordinator_wake(struct hd_coordinator *c, int64_t now_ns) {
+  HD_ASSERT(!c->busy);
+  if (c->waiting_count) waiting_wake(c, now_ns);
+}
+
+// --- recovery ---
+
+void hd_coordinator_fold(struct hd_coordinator *c, const struct hadron_decision *decision, bool waits) {
+  struct hadron_decision d = *decision;
+  if (!decision_valid(c, &d) || d.kind == HADRON_DECISION_SIDE) return;
+  d.flags &= (uint8_t)~HADRON_ORDER_SHADOW;
+  decision_complete(c, &d);
+  const struct hd_waiting *before = waiting_find(c, d.id);
+  uint32_t tries = before ? before->tries : 0;
+  bool again = before != NULL;
+  waiting_supersede(c, &d);
+  if (waits) waiting_add(c, &d);
+  if (waits && again) waiting_again(c, d.id, tries);
+}
+
+const struct hadron_decision *hd_coordinator_waits(struct hd_coordinator *c, uint64_t decision) {
+  const struct hd_waiting *w = waiting_find(c, decision);
+  return w ? &w->decision : NULL;
+}
+
+uint32_t hd_coordinator_renumber(struct hd_coordinator *c, const uint32_t *arms, uint32_t arm_max, bool (*keep)(void *user, const struct hadron_decision *decision), void *user) {
+  uint32_t before = c->waiting_count;
+  for (uint32_t i = c->waiting_count; i-- > 0;) {
+    struct hadron_decision *d = &c->waiting[i].decision;
+    d->arm = d->arm <= arm_max ? arms[d->arm] : 0;
+    if (d->arm == 0 || (keep && !keep(user, d))) waiting_remove(c, i);
+  }
+  return before - c->waiting_count;
+}
+
+void hd_coordinator_save(const struct hd_coordinator *c, struct hd_image *m) {
+  HD_IMAGE_PUT(m, c->waiting_count);
+  hd_image_put(m, c->waiting, c->waiting_count * sizeof *c->waiting);
+}
+
+void hd_coordinator_load(struct hd_coordinator *c, struct hd_image *m) {
+  uint32_t count;
+  HD_IMAGE_GET(m, count);
+  m->bad |= count > HD_WAITING_MAX;
+  if (m->bad) return;
+  c->waiting_count = count;
+  hd_image_get(m, c->waiting, count * sizeof *c->waiting);
 }

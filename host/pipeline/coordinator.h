@@ -27,10 +27,13 @@ struct hd_arm {
 };
 
 #define HD_WAITING_MAX 256
+#define HD_WAITING_TRIES 8 // a TARGET asks so often for orders in its way to be cancelled that are still there; then it waits for them to end
 
 // A TARGET or WORK that goes on when orders in its way have ended; the newest per (arm, instrument, slot).
 struct hd_waiting {
   struct hadron_decision decision;
+  uint32_t tries;           // how often it was taken up and had to wait again
+  uint32_t pad;
 };
 
 struct hd_intent_listener {
@@ -68,6 +71,7 @@ struct hd_coordinator {
   struct hd_waiting waiting[HD_WAITING_MAX];                           // ascending by age
   uint32_t waiting_count;
   bool busy, woken;                         // a merge is under way; an order has ended meanwhile
+  const bool *reading;                      // [venue]: it is being reconciled: nobody goes on with it yet; NULL: none ever is
 };
 
 // Sets the borrowed fields and an empty table; the caller fills the struct's pointers first and calls this once.
@@ -78,7 +82,7 @@ void hd_coordinator_init(struct hd_coordinator *c);
 // says, quantity of a SIDE that leaves it open as the arm's size.
 //
 // TARGET trades the difference to (position + working); working orders of the arm on the wrong side are cancelled first and the
-// TARGET waits until they have ended (an order shared with other arms goes as a whole). WORK keeps one order per (arm, instrument,
+// TARGET waits until they have ended (an order shared with other arms goes as a whole); one whose cancel was refused is asked for again. WORK keeps one order per (arm, instrument,
 // slot): unchanged terms do nothing, changed ones replace, quantity 0 cancels; the quantity is the order's total with its fills. While
 // the venue has not answered for the slot's order, the newest WORK waits. An intent of a TARGET or WORK without a key of its own has the
 // decision's id as key: it may ask for the same order twice in a day and mean it.
@@ -90,7 +94,20 @@ void hd_coordinator_merge(struct hd_coordinator *c, const struct hadron_decision
 // Whatever the arm still waited to do in an instrument (0: all) it does not do any more.
 void hd_coordinator_forget(struct hd_coordinator *c, uint32_t arm, uint32_t instrument);
 
-// An order has ended or filled: a TARGET that waited for a cancel goes on. Call with every order event.
+// An order has ended or filled: a TARGET that waited for a cancel goes on, unless its venue is being reconciled. Call with every order event.
 void hd_coordinator_order_event(struct hd_coordinator *c, const struct hadron_order_event *event, int64_t now_ns);
+// A venue has been reconciled.
+void hd_coordinator_wake(struct hd_coordinator *c, int64_t now_ns);
+
+// ---- Recovery. What waits is in the contributions of the opportunities (flag 2), in their order. [control, before ticks flow]
+
+void hd_coordinator_fold(struct hd_coordinator *c, const struct hadron_decision *decision, bool waits);
+// The decision with this id, if it waits; NULL.
+const struct hadron_decision *hd_coordinator_waits(struct hd_coordinator *c, uint64_t decision);
+// Other numbers: arms[old] is the new one, 0: nobody. keep: may the arm go on with it? Returns how many do not wait any more.
+uint32_t hd_coordinator_renumber(struct hd_coordinator *c, const uint32_t *arms, uint32_t arm_max, bool (*keep)(void *user, const struct hadron_decision *decision), void *user);
+struct hd_image;
+void hd_coordinator_save(const struct hd_coordinator *c, struct hd_image *m);
+void hd_coordinator_load(struct hd_coordinator *c, struct hd_image *m);
 
 #endif

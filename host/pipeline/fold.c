@@ -246,11 +246,36 @@ static void on_report(struct hd_fold *f, const struct hadron_venue_report *recor
 static void on_decision(struct hd_fold *f, const struct hadron_decision *d) {
   struct hd_desk *desk = d->flags & HADRON_ORDER_SHADOW ? &f->p->shadow : &f->p->desk;
   if (d->id > desk->decisions) desk->decisions = d->id;
+  f->decisions[f->decision_at] = *d;
+  f->decision_at = (f->decision_at + 1) % HD_FOLD_DECISIONS;
 }
 
-static void on_opportunity(struct hd_fold *f, const struct hadron_opportunity *o) {
+static const struct hadron_decision *decision_of(const struct hd_fold *f, struct hd_coordinator *c, uint64_t id) {
+  for (uint32_t i = 1; i <= HD_FOLD_DECISIONS; i++) {
+    const struct hadron_decision *d = &f->decisions[(f->decision_at - i) % HD_FOLD_DECISIONS];
+    if (d->id == id) return d;
+  }
+  return hd_coordinator_waits(c, id);
+}
+
+// Its contributions say which decisions wait for an order to end.
+static void on_opportunity(struct hd_fold *f, const struct hadron_record *r, const struct hadron_opportunity *o) {
   struct hd_coordinator *c = o->id > HADRON_SHADOW_ID ? f->p->shadow.coordinator : f->p->desk.coordinator;
-  if (c && o->id > c->opportunities) c->opportunities = o->id;
+  struct hadron_group_header header;
+  const char *at = (const char *)r->bytes + r->block_length, *end = (const char *)r->bytes + r->size;
+  if (!c) return;
+  if (o->id > c->opportunities) c->opportunities = o->id;
+  if (at + sizeof header > end) return;
+  memcpy(&header, at, sizeof header);
+  at += sizeof header;
+  for (uint32_t i = 0; i < header.count && header.block_length >= sizeof(struct hadron_contribution) && at + header.block_length <= end; i++, at += header.block_length) {
+    struct hadron_contribution part;
+    memcpy(&part, at, sizeof part);
+    const struct hadron_decision *d = decision_of(f, c, part.decision);
+    if (d == NULL) continue;
+    const struct hadron_decision copy = *d; // it may be one of those that wait
+    hd_coordinator_fold(c, &copy, part.flags & 2);
+  }
 }
 
 // A strategy got another version, with a state that is in no record.
@@ -307,7 +332,7 @@ int32_t hd_fold_record(struct hd_fold *f, const struct hadron_record *r, struct 
   case HADRON_MSG_TICK: WITH(hadron_tick, on_tick(f, m));
   case HADRON_MSG_TIMER: WITH(hadron_timer_fired, on_timer(f, m));
   case HADRON_MSG_DECISION: WITH(hadron_decision, on_decision(f, m));
-  case HADRON_MSG_OPPORTUNITY: WITH(hadron_opportunity, on_opportunity(f, m));
+  case HADRON_MSG_OPPORTUNITY: WITH(hadron_opportunity, on_opportunity(f, r, m));
   case HADRON_MSG_INTENT: WITH(hadron_intent, on_intent(f, m));
   case HADRON_MSG_SHARE: WITH(hadron_order_share, on_share(f, m));
   case HADRON_MSG_ORDER_EVENT: WITH(hadron_order_event, on_event(f, m));
@@ -347,7 +372,8 @@ int32_t hd_fold_begin(struct hd_fold *f, struct hd_pipeline *p, const struct hd_
   f->pending = calloc(rows, sizeof *f->pending);
   f->map = calloc(rows, sizeof *f->map);
   f->stateless = calloc(rows, sizeof *f->stateless);
-  if (!f->arms || !f->definitions || !f->pending || !f->map || !f->stateless) return hd_fault_set(fault, HADRON_ERR_MEMORY, "recovery: tables of %u arms: out of memory", rows);
+  f->decisions = calloc(HD_FOLD_DECISIONS, sizeof *f->decisions);
+  if (!f->decisions || !f->arms || !f->definitions || !f->pending || !f->map || !f->stateless) return hd_fault_set(fault, HADRON_ERR_MEMORY, "recovery: tables of %u arms: out of memory", rows);
   struct hd_portfolio empty;
   int32_t code = hd_portfolio_init(&empty, &p->instruments, &p->marks, p->options.arm_max, p->options.cash);
   if (code) return hd_fault_set(fault, code, "recovery: books of %u arms: out of memory", rows);
@@ -371,5 +397,6 @@ void hd_fold_fini(struct hd_fold *f) {
   free(f->pending);
   free(f->map);
   free(f->stateless);
+  free(f->decisions);
   *f = (struct hd_fold){0};
 }

@@ -29,6 +29,7 @@ struct hd_fold_options {
 };
 
 #define HD_FOLD_INTENTS 64 // an order follows its intent closely
+#define HD_FOLD_DECISIONS 256 // an opportunity its decisions
 
 struct hd_fold {
   struct hd_pipeline *p;                    // borrowed
@@ -51,6 +52,8 @@ struct hd_fold {
   uint32_t part_count;
   struct { uint64_t intent, opportunity; } intents[HD_FOLD_INTENTS];
   uint32_t intent_at;
+  struct hadron_decision *decisions;        // the last ones; [HD_FOLD_DECISIONS]
+  uint32_t decision_at;
   struct hadron_venue_report report;        // the last one, if nothing of the trading side came behind it
   bool report_open;
   struct hadron_execution execution;   // the last one
@@ -62,6 +65,7 @@ struct hd_fold {
   void *states_user;
   // Counts.
   uint64_t records, ticks, timers_lost, skipped, differences;
+  uint32_t ended;                           // decisions that waited for an order, of arms that are gone
   uint64_t last_sequence;
   int64_t last_ns;                          // when the last record was appended
 };

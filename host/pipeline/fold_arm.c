@@ -90,6 +90,7 @@ static int32_t arm_change(struct hd_fold *f, const struct hadron_arm_definition 
   else if (!book->role && open) code = book_open(f, d);
   else if (book->role) code = hd_portfolio_role(&p->portfolio, d->arm, hd_fold_role(d));
   if (side || !open) hd_risk_restart(&p->risk, d->arm);
+  hd_fold_waiting(f, d);
   if (code) f->differences++; // its transfers are not in the journal: the books below are what was booked
   arm_set(p, d);
   hd_fold_feed(f);
@@ -127,9 +128,42 @@ static int32_t books_again(struct hd_fold *f, const uint32_t *map) {
   return code;
 }
 
+// ---- what waits for an order to end ----------------------------------------------------------------------------------------------------
+
+struct waiting {
+  struct hd_fold *f;
+  const struct hadron_arm_definition *changed; // its arm; NULL: all
+  bool shadow;
+};
+
+// As when the host gave it up: an arm that leaves, changes its side or no longer trades an instrument wants nothing of it any more.
+static bool waits_on(void *user, const struct hadron_decision *d) {
+  const struct waiting *w = user;
+  struct hd_pipeline *p = w->f->p;
+  if (w->changed) {
+    const struct hd_arm arm = {.split_low = w->changed->split_low, .split_high = w->changed->split_high};
+    return d->arm != w->changed->arm || (w->changed->role && (w->changed->role == HD_ROLE_SHADOW) == w->shadow && hd_desk_trades(p, &arm, d->instrument));
+  }
+  const struct hd_book *book = &p->portfolio.books[d->arm];
+  return book->role && book->index[d->instrument] > 0 && (p->arms[d->arm].role == HD_ROLE_SHADOW) == w->shadow && p->arms[d->arm].role;
+}
+
+void hd_fold_waiting(struct hd_fold *f, const struct hadron_arm_definition *changed) {
+  uint32_t same[HD_ARMS_MAX + 1];
+  for (uint32_t arm = 0; arm <= HD_ARMS_MAX; arm++) same[arm] = arm;
+  hd_fold_waiting_as(f, same, HD_ARMS_MAX, changed);
+}
+
+void hd_fold_waiting_as(struct hd_fold *f, const uint32_t *map, uint32_t count, const struct hadron_arm_definition *changed) {
+  struct waiting live = {f, changed, false}, shadow = {f, changed, true};
+  f->ended += hd_coordinator_renumber(&f->p->coordinator, map, count, waits_on, &live);
+  if (f->p->shadow.gateway) hd_coordinator_renumber(f->p->shadow.coordinator, map, count, waits_on, &shadow);
+}
+
 int32_t hd_fold_settle(struct hd_fold *f, struct hd_fault *fault) {
   struct hd_pipeline *p = f->p;
   uint32_t map[HD_ARMS_MAX + 1] = {0};
+  uint32_t before = p->arm_count;
   f->begun = false;
   hd_fold_match(p->definitions, p->arm_count, f->pending, f->pending_count, map);
   int32_t code = books_again(f, map);
@@ -142,6 +176,8 @@ int32_t hd_fold_settle(struct hd_fold *f, struct hd_fault *fault) {
   p->arm_count = 0;
   for (uint32_t arm = 1; arm <= f->pending_count; arm++)
     if (hd_fold_open(&f->pending[arm])) arm_set(p, &f->pending[arm]);
+  hd_fold_waiting_as(f, map, before, NULL);
+  f->ended = 0; // told by the run that they were ended in
   hd_fold_feed(f);
   return HADRON_OK;
 }

@@ -84,6 +84,10 @@ int32_t hd_fold_adopt(struct hd_fold *f, int64_t now_ns, struct hd_folded *out, 
   hd_gateway_renumber(p->gateway, map, old_count);
   if (p->shadow.gateway) hd_gateway_renumber(p->shadow.gateway, map, old_count);
   hd_fold_watches(f, map);
+  f->ended = 0;
+  for (uint32_t arm = 1; arm <= old_count; arm++)
+    if (map[arm] > f->arm_count) map[arm] = 0; // it is there to be closed
+  hd_fold_waiting_as(f, map, old_count, NULL);
   hd_gateway_resume_look(p->gateway, gone, f, &out->orders);
   for (uint32_t arm = 1; arm <= f->arm_count; arm++)
     for (uint32_t s = 0; s < p->options.shards; s++) hd_engine_mute(p->engines[s], arm, false);
@@ -150,10 +154,19 @@ static void views(struct hd_pipeline *p) {
   }
 }
 
+static void waiting_tell(struct hd_fold *f) {
+  char text[160];
+  if (f->ended == 0) return;
+  snprintf(text, sizeof text, "%u decisions waited for an order to end when the host went down, and nobody is there who wants them: they are not taken up again", f->ended);
+  hd_desk_alert(f->p, 2, 0, 0, 0, text);
+}
+
 int32_t hd_fold_resume(struct hd_fold *f, int64_t now_ns, struct hd_fault *fault) {
   struct hd_pipeline *p = f->p;
   struct hd_gateway_recovered ended;
   p->now_ns = now_ns;
+  // Decisions that wait for an order go on once their venue has been asked what became of it.
+  for (uint16_t venue = 1; venue <= f->options.venue_count; venue++) p->reconcile.hold[venue] = p->port.features(p->port.self, venue) & HADRON_VENUE_RECONCILES;
   finish_execution(f, now_ns);
   finish_report(f, now_ns);
   hd_gateway_resume(p->gateway, gone, f, now_ns, &ended);
@@ -161,6 +174,9 @@ int32_t hd_fold_resume(struct hd_fold *f, int64_t now_ns, struct hd_fault *fault
   int32_t code = orphans_close(f, now_ns, fault);
   for (uint32_t arm = 1; !code && arm <= f->arm_count; arm++)
     if (p->portfolio.books[arm].role && p->definitions[arm].role) strays_close(f, arm, now_ns); // a book that waits has nobody who watches, and stays
+  hd_coordinator_wake(&p->coordinator, now_ns);
+  if (p->shadow.gateway) hd_coordinator_wake(p->shadow.coordinator, now_ns);
+  waiting_tell(f);
   hd_portfolio_mark_all(&p->portfolio);
   views(p);
   return code;

@@ -8,7 +8,7 @@
 
 uint64_t hd_image_layout(void) {
   const size_t sizes[] = {sizeof(struct hd_order), sizeof(struct hd_gateway_counts), sizeof(struct hd_book), sizeof(struct hd_position), sizeof(struct hd_holding),
-                          sizeof(struct hadron_market), sizeof(struct hadron_bar), sizeof(struct hd_mark), sizeof(struct hadron_arm_definition), sizeof(struct hd_risk_watch),
+                          sizeof(struct hadron_market), sizeof(struct hadron_bar), sizeof(struct hd_mark), sizeof(struct hadron_arm_definition), sizeof(struct hd_risk_watch), sizeof(struct hd_waiting),
                           HADRON_STATE_UNKNOWN, HD_SHARES_MAX, HADRON_SCHEMA_MINOR};
   uint64_t h = UINT64_C(14695981039346656037);
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) h = (h ^ sizes[i]) * UINT64_C(1099511628211);
@@ -131,6 +131,7 @@ static void save_desk(const struct hd_pipeline *p, const struct hd_desk *desk, s
   HD_IMAGE_PUT(m, desk->coordinator->intents);
   HD_IMAGE_PUT(m, desk->risk->day_ns);
   for (uint32_t arm = 0; arm <= p->arm_count; arm++) HD_IMAGE_PUT(m, desk->risk->watches[arm]);
+  hd_coordinator_save(desk->coordinator, m);
   hd_gateway_save(desk->gateway, m);
 }
 
@@ -148,6 +149,7 @@ static int32_t load_desk(struct hd_fold *f, struct hd_desk *desk, bool here, uin
     HD_IMAGE_GET(m, watch);
     if (here) desk->risk->watches[arm] = watch;
   }
+  if (here) hd_coordinator_load(desk->coordinator, m);
   return here ? hd_gateway_load(desk->gateway, m, f->venue_map, HD_VENUES_MAX + 1) : HADRON_OK;
 }
 

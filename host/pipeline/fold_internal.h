@@ -16,6 +16,9 @@ int32_t hd_fold_arm(struct hd_fold *f, const struct hadron_arm_definition *d, st
 int32_t hd_fold_settle(struct hd_fold *f, struct hd_fault *fault);                      // its arms hold from here on
 int32_t hd_fold_take_arm(struct hd_fold *f, const struct hadron_arm_definition *d);       // opens its book, in the journal's numbers
 void hd_fold_feed(struct hd_fold *f);                                                   // who hears what is fed now
+// Decisions that wait for an order: after a change of an arm; and in other numbers (changed NULL: all are looked at).
+void hd_fold_waiting(struct hd_fold *f, const struct hadron_arm_definition *changed);
+void hd_fold_waiting_as(struct hd_fold *f, const uint32_t *map, uint32_t count, const struct hadron_arm_definition *changed);
 void hd_fold_watches(struct hd_fold *f, const uint32_t *map);                           // risk's, in other numbers
 
 #endif

@@ -359,6 +359,7 @@ void hd_desk_view(struct hd_pipeline *p, uint32_t arm, uint32_t instrument) {
 void hd_pipeline_allocator(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self) {
   p->coordinator.allocator = api;
   p->coordinator.allocator_self = self;
+  p->coordinator.reading = p->reconcile.hold;
   hd_coordinator_init(&p->coordinator);
 }
 

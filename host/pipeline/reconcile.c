@@ -9,10 +9,11 @@
 int32_t hd_reconcile_init(struct hd_reconcile *r, uint32_t listing_max, uint32_t on_difference) {
   *r = (struct hd_reconcile){.on_difference = on_difference ? on_difference : HD_DIFFERENCE_ALARM};
   r->claims = calloc((size_t)listing_max + 1, sizeof *r->claims);
-  r->reading = calloc(2 * (HD_VENUES_MAX + 2), sizeof *r->reading);
+  r->reading = calloc(3 * (HD_VENUES_MAX + 2), sizeof *r->reading);
   r->blind = calloc(HD_VENUES_MAX + 2, sizeof *r->blind);
   if (!r->claims || !r->reading || !r->blind) return HADRON_ERR_MEMORY;
   r->whole = r->reading + HD_VENUES_MAX + 2;
+  r->hold = r->whole + HD_VENUES_MAX + 2;
   return HADRON_OK;
 }
 
@@ -112,7 +113,7 @@ void hd_reconcile_mark(struct hd_pipeline *p, uint16_t venue, bool end, int64_t 
     for (uint32_t handle = 1; handle <= p->instruments.listing_count; handle++)
       if (p->instruments.listings[handle].venue == venue) r->claims[handle] = (struct hd_stated){0};
     hd_gateway_list_begin(p->gateway, venue);
-    r->reading[venue] = true;
+    r->reading[venue] = r->hold[venue] = true;
     return;
   }
   if (r->reading[venue]) {
@@ -123,4 +124,6 @@ void hd_reconcile_mark(struct hd_pipeline *p, uint16_t venue, bool end, int64_t 
     compare_all(p, venue, now_ns);
   }
   if (p->listener.reconciled) p->listener.reconciled(p->listener.self, venue);
+  r->hold[venue] = false;
+  hd_coordinator_wake(&p->coordinator, now_ns);
 }

@@ -29,7 +29,8 @@ struct hd_stated {
 
 struct hd_reconcile {
   struct hd_stated *claims;   // [listing]; owned
-  bool *reading, *whole;     // [venue]: a list is being read; one was read to its end; owned
+  bool *reading, *whole;     // [venue]: a list is being read; one was read to its end; owned, one piece with `hold`
+  bool *hold;                // [venue]: what waited for an order there goes on once its list was read
   _Atomic bool *blind;       // [venue]: see above; [io] says so; owned
   uint32_t on_difference;    // enum hd_difference
   uint64_t differences, adopted, lists;

@@ -88,6 +88,8 @@ static void image_of(struct hd_session *s, struct image *m) {
   for (const struct hd_order *o = hd_gateway_first(p->gateway); o; o = hd_gateway_next(p->gateway, o)) put_order(m, o);
   PUT(m, p->gateway->event_id), PUT(m, p->gateway->execution_id), PUT(m, p->gateway->id_count), PUT(m, p->gateway->counts.open);
   PUT(m, p->portfolio.sides[0].allocations), PUT(m, p->desk.decisions), PUT(m, p->coordinator.opportunities), PUT(m, p->coordinator.intents);
+  PUT(m, p->coordinator.waiting_count);
+  for (uint32_t i = 0; i < p->coordinator.waiting_count; i++) PUT(m, p->coordinator.waiting[i]);
   uint64_t last = hd_engine_last(p->engines[0]);
   PUT(m, last);
   PUT(m, p->risk.killed), PUT(m, p->risk.day_ns);

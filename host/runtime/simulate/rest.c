@@ -25,6 +25,12 @@ bool hd_life_rests(struct hd_world *w, const struct hd_session *s, const char **
              o->held ? ", held by the host" : "");
     return false;
   }
+  const struct hd_coordinator *c = &s->pipeline.coordinator;
+  if (c->waiting_count && c->waiting[0].tries < HD_WAITING_TRIES) {
+    const struct hadron_decision *d = &c->waiting[0].decision;
+    snprintf(order, sizeof order, "decision %llu (arm %u, instrument %u, kind %u, slot %u) waits for an order to end", (unsigned long long)d->id, d->arm, d->instrument, d->kind, d->slot);
+    return false;
+  }
   *why = "an instrument has orders with an unknown outcome";
   for (uint32_t i = 1; i <= s->pipeline.instruments.count; i++)
     if (hd_gateway_unknown(g, i)) return false;

@@ -157,7 +157,7 @@ struct hadron_contribution {
   struct hadron_trace trace;         // the decision's
   uint64_t decision;                 // its id
   uint32_t arm;
-  uint32_t flags;                    // 1: this arm's share was crossed inside the house
+  uint32_t flags;                    // 1: this arm's share was crossed inside the house; 2: it waits for orders in its way to end
   struct hadron_quantity wanted;     // signed, before the merge
   struct hadron_quantity given;      // signed, part of the intent
   struct hadron_quantity crossed;    // signed, filled against other arms of the house
