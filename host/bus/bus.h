@@ -5,6 +5,9 @@
 //             NEXT acknowledges it, so that nothing is lost by a reconnect; who falls behind its channel's rings is told what it lost
 //   feeds     PUB/SUB: numbered streams from the journal; gaps are repaired by REPAIR over a session, from a ring, then from the journal
 //
+// Being heard at all is the listener's business (its address, TLS); who one is, the token's or the certificate's; what one may, the class of both.
+//
+// bound  sessions_max sessions; decisions_per_second each; frame.h, session.h, stream.h, socket.h say theirs
 // thread  create, destroy, attach, detach [io]; `changed` is called on [bus]
 #ifndef HD_BUS_BUS_H
 #define HD_BUS_BUS_H
@@ -23,6 +26,35 @@ enum hd_bus_class {
   HD_BUS_ADMIN = 3, // the commands of the control socket
 };
 
+// An address where sessions are taken.
+struct hd_bus_listen {
+  const char *url;           // "ipc:///path", "tcp://127.0.0.1:7007", "tls+tcp://…", "ws://…", "wss://…"
+  uint32_t rights;           // enum hd_bus_class: what its peers may do at most
+  const char *tokens;        // file of tokens; NULL: who is heard here needs none
+  const char *certificate, *key, *ca, *crl; // PEM files, for TLS; NULL: none
+  bool insecure;             // plain text beyond this machine is meant
+  bool only_workers;         // HELLO needs a worker's token
+};
+#define HD_BUS_LISTENERS_MAX 8
+
+struct hd_bus_options {
+  const struct hd_bus_listen *listeners; // [0 .. listener_count); texts are copied
+  uint32_t listener_count;
+  const char *directory;     // of the socket for workers of this machine, made with mode 0700; NULL: no workers
+  const char *host;          // its name, for WELCOME
+  uint32_t mode;             // enum hadron_mode
+  bool is_virtual;           // ticks carry another clock's times: how old they are is not known
+  int64_t heartbeat_ns, stale_after_ns, session_keep_ns; // 0: as docs/config.md says
+  uint32_t window, sessions_max, decisions_per_second;   // 0: the same
+  uint64_t epoch;            // 0: a random one
+};
+
+// Opens the listeners and starts the thread. @err HADRON_ERR_ARGUMENT, HADRON_ERR_IO, HADRON_ERR_MEMORY
+int32_t hd_bus_create(const struct hd_bus_options *options, struct hd_bus **out, struct hd_fault *fault);
+// Tells everybody to go and ends the thread. Every seat has been detached. NULL is fine.
+void hd_bus_destroy(struct hd_bus *bus);
+uint64_t hd_bus_epoch(const struct hd_bus *bus);
+
 // One who may come: a worker with its token, or an external strategy by its name and version. Strings and arrays are copied.
 struct hd_bus_expected {
   const char *name, *version;       // of the strategy; version NULL: any
@@ -33,6 +65,8 @@ struct hd_bus_expected {
   const struct hadron_instrument_definition *universe; // [0 .. universe_count)
   uint32_t universe_count;
   bool lock_step;                   // the shard waits for every answer: silence is no fault
+  const char *params;               // JSON object, for WELCOME: those of its section; NULL: none
+  const char *role;                 // of the arm, for WELCOME: "live", "canary", "shadow"
   // Joined, silent, back, left: with words. [bus]
   void (*changed)(void *self, uint32_t change, const char *words);
   void *self;

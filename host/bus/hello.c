@@ -1,0 +1,150 @@
+#include "bus/hello.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "base/banned.h"
+#include "base/text.h"
+#include "bus/bus.h"
+
+static const char *const classes[] = {"none", "read", "trade", "admin"};
+
+const char *hd_bus_class_name(uint32_t rights) { return rights < sizeof classes / sizeof *classes ? classes[rights] : "none"; }
+
+// ---- reading -------------------------------------------------------------------------------------------------------------------------------
+
+static int32_t wrong(struct hd_fault *fault, const char *field, const char *expected) {
+  return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "HELLO: %s: expected %s", field, expected);
+}
+
+static int32_t text(const json_t *hello, const char *key, char *to, size_t size, struct hd_fault *fault) {
+  const json_t *value = json_object_get(hello, key);
+  to[0] = 0;
+  if (!value) return HADRON_OK;
+  if (!json_is_string(value) || !hd_text_copy(to, size, json_string_value(value)) || strlen(to) != json_string_length(value))
+    return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "HELLO: %s: expected a text of at most %zu bytes", key, size - 1);
+  return HADRON_OK;
+}
+
+static int32_t bytes(const json_t *hello, const char *key, uint8_t *to, size_t size, uint32_t *found, struct hd_fault *fault) {
+  const char *hex = json_string_value(json_object_get(hello, key));
+  *found = 0;
+  if (!json_object_get(hello, key)) return HADRON_OK;
+  size_t length = hex ? strlen(hex) : 1;
+  if (length % 2 || length / 2 > size || !hd_hex_parse(to, hex, length / 2))
+    return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "HELLO: %s: expected at most %zu bytes in hexadecimal", key, size);
+  *found = (uint32_t)(length / 2);
+  return HADRON_OK;
+}
+
+// 64 bits are decimal texts; small ones may be numbers.
+static bool number(const json_t *value, uint64_t most, uint64_t *out) {
+  if (json_is_integer(value) && json_integer_value(value) >= 0) *out = (uint64_t)json_integer_value(value);
+  else if (json_is_string(value)) {
+    const char *digits = json_string_value(value);
+    uint64_t n = 0;
+    if (!*digits) return false;
+    for (; *digits; digits++) {
+      if (*digits < '0' || *digits > '9' || __builtin_mul_overflow(n, UINT64_C(10), &n) || __builtin_add_overflow(n, (uint64_t)(*digits - '0'), &n)) return false;
+    }
+    *out = n;
+  } else return false;
+  return *out <= most;
+}
+
+static int32_t read_resume(const json_t *hello, struct hd_hello *out, struct hd_fault *fault) {
+  const json_t *resume = json_object_get(hello, "resume");
+  uint64_t session = 0;
+  if (!resume || json_is_null(resume)) return HADRON_OK;
+  if (!number(json_object_get(resume, "session"), UINT32_MAX, &session) || !number(json_object_get(resume, "epoch"), UINT64_MAX, &out->resume_epoch) ||
+      !number(json_object_get(resume, "next"), UINT64_MAX, &out->resume_next))
+    return wrong(fault, "resume", "{\"session\", \"epoch\", \"next\"} as WELCOME gave them");
+  out->resume = (uint32_t)session;
+  return HADRON_OK;
+}
+
+static int32_t read_universe(const json_t *hello, struct hd_hello *out, struct hd_fault *fault) {
+  const json_t *list = json_object_get(hello, "universe");
+  if (!list || json_is_null(list)) return HADRON_OK;
+  if (!json_is_array(list) || json_array_size(list) > HD_HELLO_GLOBS) return wrong(fault, "universe", "a list of at most 64 names or patterns");
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    const char *glob = json_string_value(json_array_get(list, i));
+    if (!glob || !*glob || !hd_text_copy(out->universe[i], sizeof out->universe[i], glob)) return wrong(fault, "universe", "names or patterns of 1 to 31 bytes");
+  }
+  out->universe_count = (uint32_t)json_array_size(list);
+  return HADRON_OK;
+}
+
+static int32_t read_fields(const json_t *hello, struct hd_hello *out, struct hd_fault *fault) {
+  uint64_t protocol = 0, pid = 0;
+  uint32_t worker_size = 0;
+  char class[16];
+  if (!number(json_object_get(hello, "protocol"), UINT32_MAX, &protocol)) return wrong(fault, "protocol", "a number");
+  if (protocol != HADRON_WIRE_VERSION)
+    return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "HELLO: protocol: this host speaks %d, found %" PRIu64 "; use a client of its version", HADRON_WIRE_VERSION, protocol);
+  int32_t code = text(hello, "name", out->name, sizeof out->name, fault);
+  if (!code) code = text(hello, "version", out->version, sizeof out->version, fault);
+  if (!code) code = text(hello, "class", class, sizeof class, fault);
+  if (!code) code = text(hello, "token", out->token, sizeof out->token, fault);
+  if (!code) code = text(hello, "certificate", out->certificate, sizeof out->certificate, fault);
+  if (!code) code = bytes(hello, "nonce", out->nonce, sizeof out->nonce, &out->nonce_size, fault);
+  if (!code) code = bytes(hello, "signature", out->signature, sizeof out->signature, &out->signature_size, fault);
+  if (!code) code = bytes(hello, "worker", out->worker, sizeof out->worker, &worker_size, fault);
+  if (!code) code = read_resume(hello, out, fault);
+  if (!code) code = read_universe(hello, out, fault);
+  if (code) return code;
+  if (!hd_name_valid(out->name)) return wrong(fault, "name", "1 to 63 of a-z 0-9 _ -");
+  out->rights = hd_choice_parse("read trade admin", class[0] ? class : "trade");
+  if (!out->rights) return wrong(fault, "class", "read, trade or admin");
+  if (worker_size && worker_size != sizeof out->worker) return wrong(fault, "worker", "64 hexadecimal digits");
+  out->is_worker = worker_size > 0;
+  if (json_object_get(hello, "pid") && !number(json_object_get(hello, "pid"), UINT32_MAX, &pid)) return wrong(fault, "pid", "a number");
+  out->pid = (uint32_t)pid;
+  return HADRON_OK;
+}
+
+int32_t hd_hello_read(const void *json, size_t size, struct hd_hello *out, struct hd_fault *fault) {
+  json_error_t error;
+  memset(out, 0, sizeof *out);
+  json_t *hello = json_loadb(json, size, JSON_REJECT_DUPLICATES, &error);
+  int32_t code = HADRON_OK;
+  if (!json_is_object(hello)) code = hd_fault_set(fault, HADRON_ERR_PARSE, "HELLO: expected a JSON object, found none (column %d)", hello ? 1 : error.column);
+  if (!code) code = read_fields(hello, out, fault);
+  json_decref(hello);
+  return code;
+}
+
+// ---- writing -------------------------------------------------------------------------------------------------------------------------------
+
+static json_t *wide(uint64_t number64) {
+  char digits[24];
+  snprintf(digits, sizeof digits, "%" PRIu64, number64);
+  return json_string(digits);
+}
+
+char *hd_welcome_write(const struct hd_welcome *w) {
+  json_t *params = w->params ? json_loads(w->params, 0, NULL) : NULL;
+  json_t *welcome = json_pack("{s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:s, s:I, s:s, s:I, s:s, s:s, s:s, s:o}", "session", (json_int_t)w->session, "epoch", wide(w->epoch),
+                              "next", wide(w->next), "decided", wide(w->decided), "heartbeat_ms", (json_int_t)(w->heartbeat_ns / 1000000), "stale_ms",
+                              (json_int_t)(w->stale_after_ns / 1000000), "window", (json_int_t)w->window, "class", hd_bus_class_name(w->rights), "arm",
+                              (json_int_t)w->arm, "role", w->role ? w->role : "", "instruments", (json_int_t)w->instruments, "host", w->host ? w->host : "", "mode",
+                              w->mode == 1 ? "dry_run" : w->mode == 2 ? "paper" : w->mode == 3 ? "live" : "", "version", HD_VERSION, "params", params ? params : json_object());
+  char *written = welcome ? json_dumps(welcome, JSON_COMPACT) : NULL;
+  json_decref(welcome);
+  return written;
+}
+
+char *hd_refused_write(const struct hd_fault *fault, const uint8_t *nonce, size_t nonce_size) {
+  char code[64], words[HD_FAULT_SIZE], hex[2 * 64 + 1] = "";
+  snprintf(code, sizeof code, "HADRON_ERR_%s", hadron_error_name(fault->code));
+  hd_text_copy(words, sizeof words, fault->text);
+  hd_text_printable(words);
+  if (nonce && nonce_size <= 64) hd_hex_format(hex, nonce, nonce_size);
+  json_t *refused = json_pack("{s:s, s:s}", "code", code, "text", words);
+  if (refused && hex[0]) json_object_set_new(refused, "nonce", json_string(hex));
+  char *written = refused ? json_dumps(refused, JSON_COMPACT) : NULL;
+  json_decref(refused);
+  return written;
+}

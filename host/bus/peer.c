@@ -1,0 +1,458 @@
+// The peers' sessions: who may come, what each request is answered, who has fallen silent.
+#include <fnmatch.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "base/assert.h"
+#include "base/banned.h"
+#include "base/hash.h"
+#include "base/limits.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "bus/server_internal.h"
+
+// ---- answers -------------------------------------------------------------------------------------------------------------------------------
+
+static void answer(struct hd_bus *bus, struct hd_request *r, uint32_t session, enum hadron_frame_kind kind, uint64_t sequence, const void *payload, size_t size) {
+  uint8_t bytes[4096 + sizeof(struct hadron_frame)];
+  struct hd_packet packet;
+  hd_packet_init(&packet, bytes, sizeof bytes);
+  const struct hadron_frame head = hd_frame_head(HADRON_TOPIC_SESSION, session, bus->epoch, kind, 0, sequence);
+  if (size > 4096) size = 0;
+  hd_frame_put(&packet, &head, payload, (uint32_t)size);
+  hd_request_answer(r, packet.bytes, packet.size);
+}
+
+static void refuse(struct hd_bus *bus, struct hd_request *r, const struct hd_fault *fault) {
+  static const char spare[] = "{\"code\":\"HADRON_ERR_MEMORY\",\"text\":\"the host could not say why\"}";
+  char *json = hd_refused_write(fault, NULL, 0);
+  bus->refused++;
+  answer(bus, r, 0, HADRON_FRAME_REFUSED, 0, json ? json : spare, strlen(json ? json : spare));
+  free(json);
+}
+
+static bool same(const uint8_t a[32], const uint8_t b[32]) { // in a time that says nothing of where they differ
+  uint8_t differs = 0;
+  for (int i = 0; i < 32; i++) differs |= a[i] ^ b[i];
+  return differs == 0;
+}
+
+// ---- changes -------------------------------------------------------------------------------------------------------------------------------
+
+__attribute__((format(printf, 3, 4))) static void change(struct hd_bus_peer *p, uint32_t state, const char *format, ...) {
+  char words[256];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(words, sizeof words, format, arguments);
+  va_end(arguments);
+  p->state = state;
+  if (!p->seat) return;
+  if (p->seat->changed) p->seat->changed(p->seat->self, state, words);
+}
+
+static void drop_ticket(void *self, uint64_t ticket) {
+  (void)self;
+  hd_request_drop((struct hd_request *)(uintptr_t)ticket);
+}
+
+void hd_peer_figures(const struct hd_bus_peer *p, struct hd_bus_figures *out) {
+  const struct hd_session_counts *c = &p->session.counts;
+  out->sent += c->sent;
+  out->acknowledged += c->acknowledged;
+  out->repaired += c->repeated;
+  out->decisions += c->decisions;
+  out->refused += c->refused;
+}
+
+void hd_peer_end(struct hd_bus_peer *p, const char *words) {
+  struct hd_bus *bus = p->bus;
+  hd_bus_session_drop(&p->session, drop_ticket);
+  if (p->seat) {
+    change(p, HADRON_PLACED_LEFT, "%s %s: %s", p->name, p->peer, words);
+    hd_peer_figures(p, &p->seat->figures);
+    p->seat->figures.state = HADRON_PLACED_LEFT;
+    p->seat->peer = NULL;
+    hd_stream_begin(&p->seat->stream);
+  }
+  hd_log_info("BUS_LEFT", "%s (%s): %s", p->name, p->peer, words);
+  hd_bus_session_fini(&p->session);
+  for (uint32_t i = 0; i < bus->peer_count; i++)
+    if (bus->peers[i] == p) bus->peers[i] = bus->peers[--bus->peer_count];
+  free(p);
+}
+
+static struct hd_bus_peer *peer_of(struct hd_bus *bus, const struct hd_request *r) {
+  for (uint32_t i = 0; i < bus->peer_count; i++)
+    if (bus->peers[i]->pipe == r->pipe && bus->peers[i]->socket == r->socket) return bus->peers[i];
+  return NULL;
+}
+
+void hd_peer_gone(struct hd_bus *bus, uint32_t pipe) {
+  for (uint32_t i = 0; i < bus->peer_count; i++) {
+    struct hd_bus_peer *p = bus->peers[i];
+    if (p->pipe != pipe) continue;
+    p->pipe = 0;
+    p->gone_ns = bus->now_ns;
+    hd_bus_session_drop(&p->session, drop_ticket); // their answers would go nowhere
+  }
+}
+
+// ---- what a session asks of the server -------------------------------------------------------------------------------------------------------
+
+static uint32_t port_fill(void *self, struct hd_packet *packet, uint64_t number) {
+  struct hd_bus_peer *p = self;
+  return p->seat ? hd_stream_fill(&p->seat->stream, packet, p->session.number, p->bus->epoch, number) : 0;
+}
+
+static void port_answer(void *self, uint64_t ticket, const void *packet, uint32_t size) {
+  (void)self;
+  hd_request_answer((struct hd_request *)(uintptr_t)ticket, packet, size);
+}
+
+static uint64_t port_settled(void *self, uint64_t handled) {
+  const struct hd_bus_peer *p = self;
+  const struct hd_bus_seat *seat = p->seat;
+  uint64_t settled = seat ? seat->base + handled : handled;
+  for (uint32_t i = 0; seat && i < seat->stream.channel_count; i++) {
+    uint64_t decided = atomic_load_explicit(&seat->stream.channels[i]->decided, memory_order_acquire);
+    if (seat->given[i] > decided && decided < settled) settled = decided;
+  }
+  return !seat ? settled : settled > seat->base ? settled - seat->base : 0;
+}
+
+static bool decision_valid(const struct hadron_decision *d) {
+  if (d->kind == HADRON_DECISION_INVALID || d->kind > HADRON_DECISION_WORK) return false;
+  if (d->kind != HADRON_DECISION_TARGET && d->side != HADRON_SIDE_BUY && d->side != HADRON_SIDE_SELL) return false;
+  if (d->kind != HADRON_DECISION_TARGET && d->quantity.e8 < 0) return false;
+  if (d->kind == HADRON_DECISION_WORK ? d->slot < 1 || d->slot > HD_SLOTS_MAX : d->slot != 0) return false;
+  if (d->order_type > HADRON_ORDER_STOP_LIMIT || d->time_in_force > HADRON_TIF_GTD) return false;
+  if (d->flags & ~(HADRON_ORDER_POST_ONLY | HADRON_ORDER_REDUCE_ONLY)) return false;
+  if (d->limit.nanos < 0 || d->stop.nanos < 0) return false;
+  return isfinite(d->mean_return) && d->uncertainty >= 0 && isfinite(d->uncertainty) && d->confidence >= 0 && d->confidence <= 1;
+}
+
+// As many decisions a second as may be, and as many at once.
+static bool allowed(struct hd_bus_peer *p) {
+  const int64_t second = 1000000000;
+  int64_t cost = second / p->bus->options.decisions_per_second;
+  p->allowance_ns += p->bus->now_ns - p->allowed_ns;
+  p->allowed_ns = p->bus->now_ns;
+  if (p->allowance_ns > second) p->allowance_ns = second;
+  if (p->allowance_ns < cost) return false;
+  p->allowance_ns -= cost;
+  return true;
+}
+
+static int32_t check(struct hd_bus_peer *p, const struct hadron_decision *d, bool stale) {
+  const struct hd_stream *s = &p->seat->stream;
+  if (p->rights < HD_BUS_TRADE) return HADRON_ERR_PERMISSION;
+  if (d->arm && d->arm != p->seat->arm) return HADRON_ERR_PERMISSION;
+  if (p->state == HADRON_PLACED_SILENT) return HADRON_ERR_STATE;
+  const struct hd_stream_row *row = hd_stream_row(s, d->instrument);
+  if (!row || row->left_out || !decision_valid(d) || d->cause > s->last) return HADRON_ERR_ARGUMENT;
+  if (atomic_load(&s->channels[row->channel]->broken) || atomic_load(&s->channels[row->channel]->closed) || stale) return HADRON_ERR_STATE;
+  return p->seat->is_worker || allowed(p) ? HADRON_OK : HADRON_ERR_FULL;
+}
+
+static bool has_room(const struct hd_stream *s, uint32_t count) {
+  for (uint32_t i = 0; i < s->channel_count; i++)
+    if (hd_ring_capacity(&s->channels[i]->decisions) - hd_ring_size(&s->channels[i]->decisions) < count) return false;
+  return true;
+}
+
+static int32_t port_decide(void *self, const struct hadron_decision *decisions, uint32_t count, uint64_t number, int32_t *codes) {
+  struct hd_bus_peer *p = self;
+  struct hd_bus_seat *seat = p->seat;
+  uint32_t last[HD_SHARDS_MAX]; // [channel]: the last decision for it, + 1
+  if (!seat) {
+    for (uint32_t i = 0; i < count; i++) codes[i] = HADRON_ERR_PERMISSION;
+    return HADRON_OK;
+  }
+  if (!has_room(&seat->stream, count)) return HADRON_ERR_AGAIN;
+  bool stale = !seat->lock_step && !p->bus->options.is_virtual && hd_stream_stale(&seat->stream, decisions[0].cause, p->bus->wall_ns, p->bus->options.stale_after_ns);
+  memset(last, 0, sizeof last);
+  for (uint32_t i = 0; i < count; i++) {
+    codes[i] = check(p, &decisions[i], stale);
+    if (!codes[i]) last[hd_stream_row(&seat->stream, decisions[i].instrument)->channel] = i + 1;
+    else if (!p->told) {
+      p->told = true;
+      hd_log_warn("BUS_REFUSED", "%s (%s): decision %" PRIu64 " for instrument %u was refused: %s%s; others are counted", p->name, p->peer, number + i,
+                  decisions[i].instrument, hadron_error_text(codes[i]), stale && codes[i] == HADRON_ERR_STATE ? " (newer ticks have been there for too long)" : "");
+    }
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    if (codes[i]) continue;
+    uint32_t channel = hd_stream_row(&seat->stream, decisions[i].instrument)->channel;
+    struct hadron_decision d = decisions[i];
+    d.arm = seat->arm;
+    if (!d.cause) d.cause = seat->stream.last;
+    seat->given_last = seat->given[channel] = seat->base + number + i;
+    bool taken = hd_channel_decide(seat->stream.channels[channel], &d, seat->given[channel], last[channel] == i + 1);
+    HD_ASSERT(taken);
+  }
+  return HADRON_OK;
+}
+
+// ---- HELLO -----------------------------------------------------------------------------------------------------------------------------------
+
+static struct hd_bus_seat *seat_for(struct hd_bus *bus, const struct hd_hello *h, struct hd_fault *fault) {
+  struct hd_bus_seat *found = NULL;
+  const char *other = NULL;
+  for (struct hd_bus_seat *s = bus->seats; s; s = s->next) { // all of them, however early one is found
+    if (h->is_worker) {
+      if (s->is_worker && same(s->token, h->worker)) found = s;
+      continue;
+    }
+    if (s->is_worker || strcmp(s->name, h->name)) continue;
+    if (!s->version[0] || strcmp(s->version, h->version) == 0) found = s;
+    else other = s->version;
+  }
+  if (found) return found;
+  if (h->is_worker) hd_fault_set(fault, HADRON_ERR_PERMISSION, "HELLO: worker: this host has not started it");
+  else if (other) hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "HELLO: version: expected one that strategies.%s.versions lists, such as %s, found %s", h->name, other, h->version);
+  else hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "HELLO: name: this host expects no strategy \"%s\"; it needs a section strategies.%s with external = true", h->name, h->name);
+  return NULL;
+}
+
+static void bind(struct hd_bus_peer *p, const struct hd_request *r, const struct hd_hello *h, const uint8_t digest[32]) {
+  p->socket = r->socket;
+  p->pipe = r->pipe;
+  p->pid = h->pid ? h->pid : hd_request_pid(r);
+  p->heard_ns = p->bus->now_ns;
+  p->gone_ns = 0;
+  hd_request_peer(r, p->peer, sizeof p->peer);
+  memcpy(p->hello, digest, sizeof p->hello);
+}
+
+static void welcome(struct hd_bus_peer *p, struct hd_request *r) {
+  struct hd_bus *bus = p->bus;
+  const struct hd_bus_options *o = &bus->options;
+  const struct hd_bus_seat *seat = p->seat;
+  const struct hd_welcome w = {p->session.number, p->rights, seat ? seat->arm : 0, seat ? seat->stream.row_count : 0, p->session.window, o->mode, bus->epoch, p->session.sent,
+                               p->session.handled, o->heartbeat_ns, o->stale_after_ns, seat ? seat->role : NULL, o->host, seat ? seat->params : NULL};
+  char *json = hd_welcome_write(&w);
+  if (json) answer(bus, r, p->session.number, HADRON_FRAME_WELCOME, p->session.sent, json, strlen(json));
+  else hd_request_drop(r);
+  free(json);
+}
+
+static void choose_universe(struct hd_stream *s, const struct hd_hello *h) {
+  for (uint32_t i = 0; i < s->row_count; i++) {
+    bool wanted = h->universe_count == 0;
+    for (uint32_t k = 0; k < h->universe_count && !wanted; k++) wanted = fnmatch(h->universe[k], s->rows[i].definition.name, 0) == 0;
+    s->rows[i].left_out = !wanted;
+  }
+}
+
+static uint32_t fresh_number(const struct hd_bus *bus) {
+  for (;;) {
+    uint32_t number = 0;
+    if (getrandom(&number, sizeof number, 0) != sizeof number) continue;
+    bool taken = number == 0;
+    for (uint32_t i = 0; i < bus->peer_count; i++) taken |= bus->peers[i]->session.number == number;
+    if (!taken) return number;
+  }
+}
+
+static struct hd_bus_peer *begin(struct hd_bus *bus, const struct hd_hello *h, struct hd_bus_seat *seat, uint32_t rights, const uint8_t identity[32], struct hd_fault *fault) {
+  const struct hd_bus_options *o = &bus->options;
+  if (bus->peer_count == o->sessions_max) {
+    hd_fault_set(fault, HADRON_ERR_FULL, "HELLO: this host has %u sessions, and bus.sessions_max allows no more", bus->peer_count);
+    return NULL;
+  }
+  struct hd_bus_peer *p = calloc(1, sizeof *p);
+  if (!p) {
+    hd_fault_set(fault, HADRON_ERR_MEMORY, "HELLO: no memory for a session");
+    return NULL;
+  }
+  p->bus = bus;
+  p->seat = seat;
+  p->rights = rights;
+  p->allowed_ns = bus->now_ns;
+  p->allowance_ns = 1000000000;
+  hd_text_copy(p->name, sizeof p->name, seat ? seat->name : h->name);
+  hd_text_copy(p->version, sizeof p->version, h->version);
+  memcpy(p->identity, identity, sizeof p->identity);
+  const struct hd_session_port port = {p, port_fill, port_decide, port_settled, port_answer};
+  hd_bus_session_init(&p->session, &port, fresh_number(bus), bus->epoch, o->window, o->heartbeat_ns);
+  bus->peers[bus->peer_count++] = p;
+  if (!seat) return p;
+  seat->peer = p;
+  seat->joined = true;
+  seat->base = seat->given_last;
+  hd_stream_begin(&seat->stream);
+  choose_universe(&seat->stream, h);
+  return p;
+}
+
+// The session that it wants to go on with, if it is its own and still there.
+static struct hd_bus_peer *resumed(struct hd_bus *bus, const struct hd_hello *h, const struct hd_bus_seat *seat, const uint8_t identity[32]) {
+  for (uint32_t i = 0; h->resume && i < bus->peer_count; i++) {
+    struct hd_bus_peer *p = bus->peers[i];
+    if (p->session.number != h->resume || p->seat != seat || h->resume_epoch != bus->epoch || !same(p->identity, identity)) continue;
+    if (strcmp(p->version, h->version) || hd_bus_session_resume(&p->session, h->resume_next)) return NULL;
+    hd_bus_session_drop(&p->session, drop_ticket); // what waited on the old connection
+    return p;
+  }
+  return NULL;
+}
+
+static int32_t identify(struct hd_bus *bus, const struct hd_request *r, const struct hd_hello *h, uint32_t *rights, uint8_t identity[32], struct hd_fault *fault) {
+  const char *proof = h->token;
+  (void)bus;
+  if (h->is_worker) {
+    hd_sha256(h->worker, sizeof h->worker, identity);
+    *rights = HD_BUS_TRADE;
+    return HADRON_OK;
+  }
+  if (r->socket->listen.only_workers) return hd_fault_set(fault, HADRON_ERR_PERMISSION, "HELLO: this address is for workers that the host has started");
+  *rights = h->rights;
+  if (h->rights > r->socket->listen.rights)
+    return hd_fault_set(fault, HADRON_ERR_PERMISSION, "HELLO: class: this address is for class %s, found %s", hd_bus_class_name(r->socket->listen.rights), hd_bus_class_name(h->rights));
+  hd_sha256(proof, strlen(proof), identity);
+  return HADRON_OK;
+}
+
+static void on_hello(struct hd_bus *bus, struct hd_request *r, const struct hd_frame *frame) {
+  static struct hd_hello h; // [bus] alone
+  struct hd_fault fault = {0};
+  uint8_t digest[32], identity[32];
+  uint32_t rights = 0;
+  hd_sha256(frame->payload, frame->head.size, digest);
+  struct hd_bus_peer *p = peer_of(bus, r);
+  if (p && same(p->hello, digest)) { // asked again: its answer was lost
+    welcome(p, r);
+    return;
+  }
+  struct hd_bus_seat *seat = NULL;
+  int32_t code = hd_hello_read(frame->payload, frame->head.size, &h, &fault);
+  if (!code) code = identify(bus, r, &h, &rights, identity, &fault);
+  if (!code && (h.is_worker || rights == HD_BUS_TRADE) && !(seat = seat_for(bus, &h, &fault))) code = fault.code;
+  if (!code && p) hd_peer_end(p, "it began anew on its connection");
+  p = code ? NULL : resumed(bus, &h, seat, identity);
+  bool back = p != NULL;
+  if (!code && !p && seat && seat->peer) {
+    if (seat->peer->pipe && seat->peer->state != HADRON_PLACED_SILENT)
+      code = hd_fault_set(&fault, HADRON_ERR_EXISTS, "HELLO: %s is here already, as %s", seat->name, seat->peer->peer);
+    else hd_peer_end(seat->peer, "another one took its place");
+  }
+  if (!code && !p && !(p = begin(bus, &h, seat, rights, identity, &fault))) code = fault.code;
+  if (code) {
+    char peer[64];
+    hd_request_peer(r, peer, sizeof peer);
+    hd_text_printable(fault.text);
+    hd_log_warn("BUS_REFUSED", "%s: %s", peer, fault.text);
+    refuse(bus, r, &fault);
+    return;
+  }
+  bind(p, r, &h, digest);
+  change(p, back ? HADRON_PLACED_BACK : HADRON_PLACED_JOINED, "%s %s from %s%s", p->name, p->version, p->peer, back ? ", goes on where it was" : "");
+  hd_log_info("BUS_JOINED", "%s %s (%s), class %s%s", p->name, p->version, p->peer, hd_bus_class_name(p->rights), back ? ", goes on where it was" : "");
+  welcome(p, r);
+}
+
+// ---- requests --------------------------------------------------------------------------------------------------------------------------------
+
+static void on_answer(struct hd_bus_peer *p, struct hd_request *r, const struct hd_frame *frame) {
+  struct hadron_answer head;
+  memcpy(&head, frame->payload, sizeof head);
+  int32_t code = p->seat ? hd_stream_answer(&p->seat->stream, &head, frame->payload + sizeof head, frame->head.size - (uint32_t)sizeof head) : HADRON_ERR_PERMISSION;
+  if (code == HADRON_OK || code == HADRON_ERR_NOT_FOUND) { // not found: it has its answer, or nobody waits for it any more
+    answer(p->bus, r, p->session.number, HADRON_FRAME_ACK, head.number, NULL, 0);
+    return;
+  }
+  struct hd_fault fault;
+  hd_fault_set(&fault, code, "ANSWER: piece at %u of ask %" PRIu64 ": %s", head.offset, head.number, hadron_error_text(code));
+  refuse(p->bus, r, &fault);
+}
+
+static void on_bye(struct hd_bus_peer *p, struct hd_request *r) {
+  answer(p->bus, r, p->session.number, HADRON_FRAME_ACK, p->session.handled, NULL, 0);
+  hd_peer_end(p, "it said goodbye");
+}
+
+static void heard(struct hd_bus_peer *p, uint32_t kind) {
+  p->heard_ns = p->bus->now_ns;
+  if (p->state != HADRON_PLACED_SILENT || kind != HADRON_FRAME_NEXT) return; // what it has still to hear decides whether it may speak
+  change(p, HADRON_PLACED_BACK, "%s (%s) is heard again", p->name, p->peer);
+}
+
+static void on_session(struct hd_bus_peer *p, struct hd_request *r, const struct hd_frame *frame) {
+  struct hd_bus *bus = p->bus;
+  struct hd_fault fault;
+  heard(p, frame->head.kind);
+  switch (frame->head.kind) {
+  case HADRON_FRAME_NEXT:
+  case HADRON_FRAME_DECIDE: hd_bus_session_request(&p->session, (uint64_t)(uintptr_t)r, frame, bus->now_ns, bus->wall_ns); return;
+  case HADRON_FRAME_ANSWER: on_answer(p, r, frame); return;
+  case HADRON_FRAME_BYE: on_bye(p, r); return;
+  default:
+    hd_fault_set(&fault, HADRON_ERR_UNSUPPORTED, "kind %u is no request that this host answers", frame->head.kind);
+    refuse(bus, r, &fault);
+  }
+}
+
+void hd_peer_request(struct hd_bus *bus, struct hd_request *r) {
+  struct hd_fault fault;
+  struct hd_frame frame;
+  size_t at = 0, size = nng_msg_len(r->message);
+  int32_t code = hd_frame_next(nng_msg_body(r->message), size, &at, &frame, &fault);
+  if (!code && at != size) code = hd_fault_set(&fault, HADRON_ERR_ARGUMENT, "a request is one frame, found %zu bytes behind it", size - at);
+  if (!code && !hd_frame_topic_is(frame.head.topic, HADRON_TOPIC_SESSION)) code = hd_fault_set(&fault, HADRON_ERR_ARGUMENT, "a request has the topic \"session\"");
+  if (!code && frame.head.kind == HADRON_FRAME_HELLO) {
+    on_hello(bus, r, &frame);
+    return;
+  }
+  struct hd_bus_peer *p = code ? NULL : peer_of(bus, r);
+  if (!code && !p) code = hd_fault_set(&fault, HADRON_ERR_STATE, "there is no session on this connection; say HELLO first");
+  if (!code && (frame.head.stream != p->session.number || frame.head.epoch != bus->epoch))
+    code = hd_fault_set(&fault, HADRON_ERR_PERMISSION, "session %u of another connection or another life of this host; say HELLO again", frame.head.stream);
+  if (code) refuse(bus, r, &fault);
+  else on_session(p, r, &frame);
+}
+
+// ---- what is due -------------------------------------------------------------------------------------------------------------------------------
+
+// False: the session has ended.
+static bool look(struct hd_bus_peer *p) {
+  struct hd_bus *bus = p->bus;
+  const struct hd_bus_options *o = &bus->options;
+  int64_t quiet_ns = bus->now_ns - p->heard_ns;
+  bool lock_step = p->seat && p->seat->lock_step;
+  if (p->state != HADRON_PLACED_SILENT && quiet_ns > o->stale_after_ns && !lock_step)
+    change(p, HADRON_PLACED_SILENT, "nothing was heard of %s (%s) for %" PRId64 " ms%s", p->name, p->peer, quiet_ns / 1000000, p->pipe ? "" : "; its connection is gone");
+  bool away = !p->pipe || p->state == HADRON_PLACED_SILENT;
+  if (away && quiet_ns > o->session_keep_ns && !(lock_step && p->pipe)) {
+    hd_peer_end(p, "it did not come back in time");
+    return false;
+  }
+  if (away && p->seat && hd_stream_crowded(&p->seat->stream)) {
+    hd_peer_end(p, "it was away while more happened than is kept for it");
+    return false;
+  }
+  return true;
+}
+
+int64_t hd_peers_work(struct hd_bus *bus) {
+  int64_t due_ns = bus->now_ns + 100000000;
+  for (uint32_t i = 0; i < bus->peer_count; i++) {
+    struct hd_bus_peer *p = bus->peers[i];
+    if (!look(p)) {
+      i--;
+      continue;
+    }
+    int64_t next = hd_bus_session_due(&p->session);
+    if (p->session.decide_count || next <= bus->now_ns || (p->session.waiting_count && p->seat && hd_stream_look(&p->seat->stream))) {
+      hd_bus_session_work(&p->session, bus->now_ns, bus->wall_ns);
+      next = hd_bus_session_due(&p->session);
+    }
+    if (next < due_ns) due_ns = next;
+    if (p->state != HADRON_PLACED_SILENT && p->heard_ns + bus->options.stale_after_ns + 1 < due_ns) due_ns = p->heard_ns + bus->options.stale_after_ns + 1;
+  }
+  // A worker that has not come yet gets everything from the beginning; an external strategy gets the state of things when it comes.
+  for (struct hd_bus_seat *s = bus->seats; s; s = s->next)
+    if (!s->peer && (!s->is_worker || s->joined)) hd_stream_skip(&s->stream, HADRON_ERR_CLOSED);
+  return due_ns;
+}

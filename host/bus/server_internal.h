@@ -1,0 +1,91 @@
+// What the server's files share. server.c: life, the thread, seats. peer.c: sessions of the peers, their rights and silence.
+#ifndef HD_BUS_SERVER_INTERNAL_H
+#define HD_BUS_SERVER_INTERNAL_H
+
+#include <pthread.h>
+
+#include "bus/hello.h"
+#include "bus/session.h"
+#include "bus/socket.h"
+#include "bus/stream.h"
+
+#define HD_BUS_SESSIONS_MAX 256
+
+struct hd_bus_peer { // one session
+  struct hd_bus *bus;
+  struct hd_bus_session session;
+  struct hd_bus_seat *seat;     // NULL: it only looks
+  struct hd_socket *socket;
+  uint32_t pipe;                // 0: its connection is gone
+  uint32_t rights;
+  char name[HADRON_NAME_SIZE], version[HADRON_VERSION_SIZE], peer[64];
+  uint8_t identity[32];         // SHA-256 of what it proved itself by
+  uint8_t hello[32];            // of its HELLO, to know it again
+  uint32_t pid;
+  int64_t heard_ns, gone_ns;    // monotonic
+  uint32_t state;               // enum hadron_placed_change: JOINED, SILENT, BACK
+  int64_t allowance_ns;         // of decisions per second, as time
+  int64_t allowed_ns;           // when it was counted last
+  bool told;                    // a refusal of its decisions was logged
+};
+
+struct hd_bus_seat {
+  struct hd_bus *bus;
+  struct hd_bus_seat *next;
+  char name[HADRON_NAME_SIZE], version[HADRON_VERSION_SIZE], role[16]; // version "": any
+  char *params;                 // owned
+  uint8_t token[32];
+  bool is_worker, lock_step;
+  bool joined;                  // somebody was there once
+  uint32_t arm;
+  void (*changed)(void *self, uint32_t change, const char *words);
+  void *self;
+  struct hd_stream stream;
+  struct hd_bus_peer *peer;     // NULL: nobody
+  uint64_t base;                // number in the channels of the session's decision 0
+  uint64_t given_last;          // number in the channels of the last decision
+  uint64_t *given;              // [channel]: of the last one in each; owned
+  struct hd_bus_figures figures; // of sessions that have ended, and what is no session's
+};
+
+struct hd_bus_errand {
+  void (*function)(void *argument);
+  void *argument;
+  bool done;
+  struct hd_bus_errand *next;
+};
+
+struct hd_bus {
+  struct hd_bus_options options;
+  char *texts[HD_BUS_LISTENERS_MAX * 8];
+  uint32_t text_count;
+  struct hd_bus_listen listeners[HD_BUS_LISTENERS_MAX + 1]; // the last one: of the workers
+  uint32_t listener_count;
+  char worker_url[160];
+  uint64_t epoch;
+  struct hd_bell bell;
+  struct hd_inbox inbox;
+  struct hd_socket *sockets;    // owned
+  uint32_t socket_count;
+  pthread_t thread;
+  bool running;
+  _Atomic bool stop;
+  pthread_mutex_t lock;         // of the errands
+  pthread_cond_t done;
+  struct hd_bus_errand *errands;
+  struct hd_bus_seat *seats;
+  struct hd_bus_peer *peers[HD_BUS_SESSIONS_MAX]; // [0 .. peer_count); owned
+  uint32_t peer_count;
+  int64_t now_ns, wall_ns;      // of this round
+  uint64_t refused;             // requests
+};
+
+// peer.c [bus]
+void hd_peer_request(struct hd_bus *bus, struct hd_request *r);
+void hd_peer_gone(struct hd_bus *bus, uint32_t pipe);
+// What is due: answers, silence, sessions that nobody comes back to. Returns when to look again.
+int64_t hd_peers_work(struct hd_bus *bus);
+void hd_peer_end(struct hd_bus_peer *peer, const char *words); // LEFT
+void hd_peer_figures(const struct hd_bus_peer *peer, struct hd_bus_figures *out); // added
+
+#endif

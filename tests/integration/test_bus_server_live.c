@@ -1,0 +1,473 @@
+// Promise: what a shard says to a strategy elsewhere reaches it over a socket, whole and in order; what it decides comes back, and its ACK comes when
+// the trading side has written it down; asks go out and come back in pieces; who is not expected, speaks for another's session, or has fallen silent
+// is refused; and a peer that comes back goes on where it was. How: the bus with real sockets, the shard and the trading side played by the test.
+#include <pthread.h>
+
+#include "base/clock.h"
+#include "bus/bus.h"
+#include "support/bus_peer.h"
+#include "support/directory.h"
+#include "support/test.h"
+
+#define INSTRUMENTS 3
+
+struct rig {
+  char directory[TEST_PATH_SIZE], url[TEST_PATH_SIZE + 32];
+  struct hd_bus *bus;
+  struct hd_channel *channel;
+  struct hd_bus_seat *seat;
+  struct hadron_instrument_definition universe[INSTRUMENTS];
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  uint32_t changes[16], change_count;
+  uint64_t ticks;
+};
+
+static void on_changed(void *self, uint32_t change, const char *words) {
+  struct rig *g = self;
+  assert_true(words[0]);
+  pthread_mutex_lock(&g->lock);
+  assert_true(g->change_count < 16);
+  g->changes[g->change_count++] = change;
+  pthread_cond_broadcast(&g->changed);
+  pthread_mutex_unlock(&g->lock);
+}
+
+static void wait_for(struct rig *g, uint32_t change) {
+  struct timespec until;
+  clock_gettime(CLOCK_REALTIME, &until);
+  until.tv_sec += 10;
+  pthread_mutex_lock(&g->lock);
+  for (;;) {
+    for (uint32_t i = 0; i < g->change_count; i++) {
+      if (g->changes[i] != change) continue;
+      g->change_count -= i + 1; // what came before it is done with
+      memmove(g->changes, g->changes + i + 1, g->change_count * sizeof *g->changes);
+      pthread_mutex_unlock(&g->lock);
+      return;
+    }
+    if (pthread_cond_timedwait(&g->changed, &g->lock, &until)) fail_msg("no change %u", change);
+  }
+}
+
+static const uint8_t token[32] = {1, 2, 3};
+#define TOKEN_HEX "0102030000000000000000000000000000000000000000000000000000000000"
+
+static void open_rig(struct rig *g, bool worker, struct hd_bus_options options) {
+  struct hd_fault fault = {0};
+  memset(g, 0, sizeof *g);
+  pthread_mutex_init(&g->lock, NULL);
+  pthread_cond_init(&g->changed, NULL);
+  test_directory_make(g->directory);
+  char directory[TEST_PATH_SIZE];
+  test_path(directory, g->directory, "bus");
+  snprintf(g->url, sizeof g->url, "ipc://%s/out.ipc", g->directory);
+  const struct hd_bus_listen listen = {.url = g->url, .rights = HD_BUS_TRADE};
+  options.listeners = &listen;
+  options.listener_count = 1;
+  options.directory = directory;
+  options.host = "test";
+  options.mode = HADRON_MODE_PAPER;
+  int32_t code = hd_bus_create(&options, &g->bus, &fault);
+  if (code) print_message("%s\n", fault.text);
+  assert_int_equal(code, HADRON_OK);
+  g->channel = aligned_alloc(64, sizeof *g->channel);
+  assert_int_equal(hd_channel_init(g->channel, 5, 0), HADRON_OK);
+  for (uint32_t i = 0; i < INSTRUMENTS; i++) {
+    g->universe[i] = (struct hadron_instrument_definition){.instrument = i + 1, .listing = i + 1};
+    snprintf(g->universe[i].name, sizeof g->universe[i].name, "SYM%u", i);
+  }
+  const struct hd_bus_expected who = {.name = "trend", .version = "1.0.0", .token = worker ? token : NULL, .channels = &g->channel, .channel_count = 1, .arm = 5,
+                                      .universe = g->universe, .universe_count = INSTRUMENTS, .changed = on_changed, .self = g, .role = "live", .params = "{\"fast\":\"5\"}"};
+  assert_int_equal(hd_bus_attach(g->bus, &who, &g->seat, &fault), HADRON_OK);
+}
+
+static void close_rig(struct rig *g) {
+  hd_bus_detach(g->bus, g->seat);
+  hd_bus_destroy(g->bus);
+  hd_channel_fini(g->channel);
+  free(g->channel);
+  test_directory_remove(g->directory);
+}
+
+static void say(struct rig *g, uint32_t count) { // [shard]
+  for (uint32_t i = 0; i < count; i++) {
+    const struct hadron_tick t = {.sequence = ++g->ticks, .instrument = 1 + (uint32_t)(g->ticks % INSTRUMENTS), .kind = HADRON_TICK_TRADE, .recv_ns = hd_clock_wall_ns(),
+                                  .value.trade.price = {(int64_t)g->ticks}};
+    assert_true(hd_channel_tick(g->channel, &t));
+  }
+  hd_channel_ring(g->channel);
+}
+
+static struct hadron_decision decision(uint64_t key) {
+  return (struct hadron_decision){.kind = HADRON_DECISION_TARGET, .instrument = 2, .confidence = 1, .quantity = {100000000}, .key = key};
+}
+
+#define HELLO_EXTERNAL "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"class\":\"trade\"}"
+#define HELLO_WORKER "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"class\":\"trade\",\"worker\":\"" TOKEN_HEX "\",\"pid\":1}"
+
+static void ticks_come_whole_and_in_order(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p;
+  open_rig(&g, false, (struct hd_bus_options){0});
+  bus_peer_open(&p, g.url);
+  struct hd_frame f = bus_peer_hello(&p, HELLO_EXTERNAL);
+  assert_int_equal(f.head.kind, HADRON_FRAME_WELCOME);
+  wait_for(&g, HADRON_PLACED_JOINED);
+  f = bus_peer_until(&p, HADRON_MSG_INSTRUMENT, NULL, 0);
+  assert_int_equal(f.head.count, INSTRUMENTS);
+  say(&g, 10000);
+  uint64_t seen = 0;
+  while (seen < 10000) {
+    f = bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, p.next, NULL, 0);
+    do {
+      struct hd_frame_messages m;
+      if (f.head.kind != HADRON_FRAME_DATA) continue;
+      assert_int_equal(hd_frame_messages(&f, &m, NULL), HADRON_OK);
+      assert_int_equal(f.head.sequence, p.next);
+      assert_int_equal(m.template_id, HADRON_MSG_TICK);
+      for (uint32_t i = 0; i < m.count; i++) {
+        struct hadron_tick t;
+        memcpy(&t, m.blocks + i * sizeof t, sizeof t);
+        assert_int_equal(t.sequence, ++seen);
+      }
+      p.next += m.count;
+    } while (bus_peer_more(&p, &f));
+  }
+  struct hd_bus_figures figures;
+  hd_bus_figures(g.bus, g.seat, &figures);
+  assert_int_equal(figures.sent, 10000 + INSTRUMENTS);
+  assert_int_equal(figures.state, HADRON_PLACED_JOINED);
+  bus_peer_close(&p);
+  close_rig(&g);
+}
+
+static void a_late_one_gets_the_state_of_things_first(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p;
+  struct hadron_mark mark;
+  struct hadron_position position;
+  open_rig(&g, false, (struct hd_bus_options){0});
+  say(&g, 9);
+  const struct hd_channel_note note = {.kind = HADRON_MSG_POSITION, .view = {.position = {-300}, .arm = 5, .instrument = 3}};
+  assert_true(hd_channel_note(g.channel, &note));
+  hd_channel_ring(g.channel);
+  while (hd_ring_size(&g.channel->ticks) || hd_ring_size(&g.channel->notes)) continue; // the bus remembers them
+  bus_peer_open(&p, g.url);
+  assert_int_equal(bus_peer_hello(&p, "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"universe\":[\"SYM2\"]}").head.kind, HADRON_FRAME_WELCOME);
+  struct hd_frame f = bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, 1, NULL, 0);
+  struct hd_frame_messages m;
+  assert_int_equal(hd_frame_messages(&f, &m, NULL), HADRON_OK);
+  assert_int_equal(m.template_id, HADRON_MSG_INSTRUMENT);
+  assert_int_equal(m.count, 1); // the one that it wants
+  assert_true(bus_peer_more(&p, &f));
+  assert_int_equal(hd_frame_messages(&f, &m, NULL), HADRON_OK);
+  assert_int_equal(m.template_id, HADRON_MSG_MARK);
+  assert_int_equal(m.count, 1);
+  memcpy(&mark, m.blocks, sizeof mark);
+  assert_int_equal(mark.instrument, 3);
+  assert_int_equal(mark.sequence, 8);
+  assert_int_equal(mark.last.nanos, 8);
+  assert_true(bus_peer_more(&p, &f));
+  assert_int_equal(hd_frame_messages(&f, &m, NULL), HADRON_OK);
+  assert_int_equal(m.template_id, HADRON_MSG_POSITION);
+  memcpy(&position, m.blocks, sizeof position);
+  assert_int_equal(position.position.e8, -300);
+  assert_false(bus_peer_more(&p, &f));
+  p.next = 4;
+  say(&g, 3); // of them one is for it
+  struct hadron_tick t;
+  f = bus_peer_until(&p, HADRON_MSG_TICK, &t, sizeof t);
+  assert_int_equal(f.head.count, 1);
+  assert_int_equal(t.sequence, 11);
+  bus_peer_close(&p);
+  close_rig(&g);
+}
+
+static void a_decision_is_acknowledged_when_it_is_written_down(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p;
+  open_rig(&g, false, (struct hd_bus_options){0});
+  bus_peer_open(&p, g.url);
+  bus_peer_hello(&p, HELLO_EXTERNAL);
+  say(&g, 1);
+  bus_peer_until(&p, HADRON_MSG_TICK, NULL, 0);
+  struct hadron_decision d[2] = {decision(1), decision(2)}, out[HD_CHANNEL_DECISIONS];
+  uint8_t payload[8 + sizeof d];
+  const struct hadron_message_header header = hd_frame_header(HADRON_MSG_DECISION, sizeof *d);
+  memcpy(payload, &header, sizeof header);
+  memcpy(payload + sizeof header, d, sizeof d);
+  uint64_t number = 0;
+  bus_peer_send(&p, 1, HADRON_FRAME_DECIDE, 2, 1, payload, sizeof payload);
+  uint32_t count = 0;
+  while (!(count = hd_channel_take(g.channel, out, &number))) continue;
+  assert_int_equal(count, 2); // one cause, taken whole
+  assert_int_equal(out[1].key, 2);
+  assert_int_equal(out[0].arm, 5);
+  assert_int_equal(out[0].cause, 1);
+  struct hd_frame f = bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, p.next, NULL, 0); // a heartbeat: ten rounds of the bus at least
+  assert_int_equal(f.head.kind, HADRON_FRAME_HEARTBEAT);
+  assert_false(atomic_load(&p.came[1])); // no ACK so far
+  hd_channel_took(g.channel, number);
+  f = bus_peer_take(&p, 1);
+  assert_int_equal(f.head.kind, HADRON_FRAME_ACK);
+  assert_int_equal(f.head.sequence, 2);
+  assert_int_equal(f.head.count, 0);
+  // Once more, as after a lost answer: acknowledged, not taken.
+  f = bus_peer_decide(&p, 1, d, 2);
+  assert_int_equal(f.head.kind, HADRON_FRAME_ACK);
+  assert_int_equal(f.head.sequence, 2);
+  assert_int_equal(hd_ring_size(&g.channel->decisions), 0);
+  // A gap is told; an instrument outside the universe, another's arm and a cause of the future are refused.
+  f = bus_peer_decide(&p, 9, d, 1);
+  assert_int_equal(f.head.sequence, 2);
+  struct hadron_decision bad[3] = {decision(3), decision(4), decision(5)};
+  bad[0].instrument = 77;
+  bad[1].arm = 6;
+  bad[2].confidence = 2;
+  struct hadron_refusal refusals[3];
+  f = bus_peer_decide(&p, 3, bad, 3);
+  assert_int_equal(f.head.sequence, 5);
+  assert_int_equal(f.head.count, 3);
+  memcpy(refusals, f.payload, sizeof refusals);
+  assert_int_equal(refusals[0].code, HADRON_ERR_ARGUMENT);
+  assert_int_equal(refusals[1].code, HADRON_ERR_PERMISSION);
+  assert_int_equal(refusals[2].code, HADRON_ERR_ARGUMENT);
+  bus_peer_close(&p);
+  close_rig(&g);
+}
+
+struct asking {
+  struct rig *g;
+  uint8_t *bytes;
+  uint32_t size;
+  struct hd_channel_ask *answer;
+};
+
+static void *ask_main(void *argument) {
+  struct asking *a = argument;
+  a->answer = hd_channel_ask(a->g->channel, HADRON_ASK_LOAD, 3, a->bytes, a->size, 12345, INT64_C(20000000000));
+  return NULL;
+}
+
+static void asks_go_out_and_come_back_in_pieces(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p;
+  struct asking a = {.g = &g, .size = 300000, .bytes = malloc(300000)};
+  uint8_t *got = malloc(a.size);
+  pthread_t thread;
+  open_rig(&g, true, (struct hd_bus_options){0});
+  for (uint32_t i = 0; i < a.size; i++) a.bytes[i] = (uint8_t)(i * 7 + i / 251);
+  pthread_create(&thread, NULL, ask_main, &a); // before the worker is there: it waits for it
+  bus_peer_open(&p, hd_bus_worker_url(g.bus));
+  assert_int_equal(bus_peer_hello(&p, HELLO_WORKER).head.kind, HADRON_FRAME_WELCOME);
+  uint32_t have = 0;
+  struct hadron_ask ask = {0};
+  while (have < a.size) {
+    struct hd_frame f = bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, p.next, NULL, 0);
+    do {
+      struct hd_frame_messages m;
+      if (f.head.kind != HADRON_FRAME_DATA) continue;
+      assert_int_equal(hd_frame_messages(&f, &m, NULL), HADRON_OK);
+      p.next += m.count;
+      if (m.template_id != HADRON_MSG_ASK) continue;
+      uint32_t piece;
+      memcpy(&ask, m.blocks, sizeof ask);
+      memcpy(&piece, m.tail, sizeof piece);
+      assert_int_equal(piece + sizeof piece, m.tail_size);
+      assert_int_equal(ask.offset, have);
+      assert_int_equal(ask.total, a.size);
+      memcpy(got + have, m.tail + sizeof piece, piece);
+      have += piece;
+    } while (bus_peer_more(&p, &f));
+  }
+  assert_int_equal(ask.verb, HADRON_ASK_LOAD);
+  assert_int_equal(ask.instance, 3);
+  assert_memory_equal(got, a.bytes, a.size);
+  for (uint32_t at = 0; at < a.size;) { // back the same way, each piece twice
+    uint32_t piece = a.size - at < 100000 ? a.size - at : 100000;
+    uint8_t *payload = malloc(sizeof(struct hadron_answer) + piece);
+    const struct hadron_answer head = {ask.number, HADRON_OK, at, a.size, 0};
+    memcpy(payload, &head, sizeof head);
+    memcpy(payload + sizeof head, got + at, piece);
+    for (int twice = 0; twice < 2; twice++)
+      assert_int_equal(bus_peer_ask(&p, HADRON_FRAME_ANSWER, 0, ask.number, payload, (uint32_t)sizeof head + piece).head.kind, HADRON_FRAME_ACK);
+    free(payload);
+    at += piece;
+  }
+  pthread_join(thread, NULL);
+  assert_non_null(a.answer);
+  assert_int_equal(a.answer->code, HADRON_OK);
+  assert_int_equal(a.answer->answer_size, a.size);
+  assert_memory_equal(a.answer->answer, a.bytes, a.size);
+  hd_channel_let_go(a.answer);
+  bus_peer_close(&p);
+  close_rig(&g);
+  free(a.bytes);
+  free(got);
+}
+
+static void who_is_not_expected_is_refused(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p, q;
+  open_rig(&g, true, (struct hd_bus_options){0});
+  bus_peer_open(&p, hd_bus_worker_url(g.bus));
+  static const char *const wrong[] = {
+      HELLO_EXTERNAL, "{}", "[]", "{\"protocol\":2,\"name\":\"trend\"}", "{\"protocol\":1,\"name\":\"Trend!\"}",
+      "{\"protocol\":1,\"name\":\"trend\",\"worker\":\"0102\"}", "{\"protocol\":1,\"name\":\"trend\",\"worker\":\"0202030000000000000000000000000000000000000000000000000000000000\"}",
+      "{\"protocol\":1,\"name\":\"trend\",\"class\":\"god\"}", "{\"protocol\":1,\"name\":\"trend\",\"universe\":\"SYM1\"}", "\xff\xfe"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    struct hd_frame f = bus_peer_hello(&p, wrong[i]);
+    assert_int_equal(f.head.kind, HADRON_FRAME_REFUSED);
+    assert_non_null(memmem(f.payload, f.head.size, "\"code\":\"HADRON_ERR_", 19));
+  }
+  assert_int_equal(bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, 1, NULL, 0).head.kind, HADRON_FRAME_REFUSED);
+  assert_int_equal(bus_peer_hello(&p, HELLO_WORKER).head.kind, HADRON_FRAME_WELCOME);
+  assert_int_equal(bus_peer_hello(&p, HELLO_WORKER).head.kind, HADRON_FRAME_WELCOME); // asked again: the same session
+  // Its number said on another connection is no key to it.
+  bus_peer_open(&q, hd_bus_worker_url(g.bus));
+  q.session = p.session;
+  q.epoch = p.epoch;
+  assert_int_equal(bus_peer_ask(&q, HADRON_FRAME_NEXT, 0, 1, NULL, 0).head.kind, HADRON_FRAME_REFUSED);
+  struct hadron_decision d = decision(1);
+  assert_int_equal(bus_peer_decide(&q, 1, &d, 1).head.kind, HADRON_FRAME_REFUSED);
+  assert_int_equal(bus_peer_hello(&q, HELLO_WORKER).head.kind, HADRON_FRAME_REFUSED); // it is here already
+  assert_int_equal(bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, 1, NULL, 0).head.kind, HADRON_FRAME_DATA);
+  assert_int_equal(bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, 99, NULL, 0).head.kind, HADRON_FRAME_REFUSED); // never sent
+  bus_peer_close(&q);
+  bus_peer_close(&p);
+  close_rig(&g);
+}
+
+static void a_silent_one_is_refused_until_it_is_back(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p;
+  open_rig(&g, false, (struct hd_bus_options){.stale_after_ns = 60000000, .heartbeat_ns = 20000000});
+  bus_peer_open(&p, g.url);
+  bus_peer_hello(&p, HELLO_EXTERNAL);
+  wait_for(&g, HADRON_PLACED_JOINED);
+  wait_for(&g, HADRON_PLACED_SILENT);
+  struct hadron_decision d = decision(1);
+  struct hadron_refusal refusal;
+  struct hd_frame f = bus_peer_decide(&p, 1, &d, 1);
+  assert_int_equal(f.head.kind, HADRON_FRAME_ACK);
+  assert_int_equal(f.head.count, 1);
+  memcpy(&refusal, f.payload, sizeof refusal);
+  assert_int_equal(refusal.code, HADRON_ERR_STATE);
+  bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, 1, NULL, 0);
+  wait_for(&g, HADRON_PLACED_BACK);
+  f = bus_peer_ask(&p, HADRON_FRAME_BYE, 0, 0, NULL, 0);
+  assert_int_equal(f.head.kind, HADRON_FRAME_ACK);
+  wait_for(&g, HADRON_PLACED_LEFT);
+  bus_peer_close(&p);
+  close_rig(&g);
+}
+
+static void a_decision_on_old_ticks_is_refused(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p;
+  open_rig(&g, false, (struct hd_bus_options){0});
+  bus_peer_open(&p, g.url);
+  bus_peer_hello(&p, HELLO_EXTERNAL);
+  say(&g, 1);
+  bus_peer_until(&p, HADRON_MSG_TICK, NULL, 0);
+  struct hadron_tick old = {.sequence = ++g.ticks, .instrument = 1, .kind = HADRON_TICK_TRADE, .recv_ns = hd_clock_wall_ns() - 400000000, .value.trade.price = {5}};
+  hd_channel_tick(g.channel, &old); // the host has had it for 400 ms
+  hd_channel_ring(g.channel);
+  bus_peer_until(&p, HADRON_MSG_TICK, NULL, 0);
+  struct hadron_decision d = decision(1);
+  struct hadron_refusal refusal;
+  d.cause = 1;
+  struct hd_frame f = bus_peer_decide(&p, 1, &d, 1);
+  assert_int_equal(f.head.count, 1);
+  memcpy(&refusal, f.payload, sizeof refusal);
+  assert_int_equal(refusal.code, HADRON_ERR_STATE);
+  d.cause = 2; // the newest one, however old
+  uint64_t number;
+  struct hadron_decision out[64];
+  uint8_t payload[8 + sizeof d];
+  const struct hadron_message_header header = hd_frame_header(HADRON_MSG_DECISION, sizeof d);
+  memcpy(payload, &header, sizeof header);
+  memcpy(payload + sizeof header, &d, sizeof d);
+  bus_peer_send(&p, 1, HADRON_FRAME_DECIDE, 1, 2, payload, sizeof payload);
+  while (!hd_channel_take(g.channel, out, &number)) continue;
+  hd_channel_took(g.channel, number);
+  f = bus_peer_take(&p, 1);
+  assert_int_equal(f.head.count, 0);
+  assert_int_equal(f.head.sequence, 2);
+  bus_peer_close(&p);
+  close_rig(&g);
+}
+
+static void who_comes_back_goes_on_where_it_was(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p, q;
+  char hello[512];
+  struct hadron_tick t;
+  open_rig(&g, false, (struct hd_bus_options){0});
+  bus_peer_open(&p, g.url);
+  bus_peer_hello(&p, HELLO_EXTERNAL);
+  say(&g, 5);
+  bus_peer_until(&p, HADRON_MSG_TICK, &t, sizeof t);
+  assert_int_equal(t.sequence, 1);
+  uint64_t next = p.next - 5; // as if the packet with the five had been lost
+  say(&g, 5);
+  bus_peer_ask(&p, HADRON_FRAME_NEXT, 1, next, NULL, 0); // REWIND: the same again
+  snprintf(hello, sizeof hello, "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"class\":\"trade\",\"resume\":{\"session\":%u,\"epoch\":\"%llu\",\"next\":\"%llu\"}}", p.session,
+           (unsigned long long)p.epoch, (unsigned long long)next);
+  uint32_t session = p.session;
+  bus_peer_close(&p);
+  say(&g, 5);
+  bus_peer_open(&q, g.url);
+  assert_int_equal(bus_peer_hello(&q, hello).head.kind, HADRON_FRAME_WELCOME);
+  assert_int_equal(q.session, session);
+  assert_int_equal(q.next, next);
+  wait_for(&g, HADRON_PLACED_BACK);
+  uint64_t seen = 0;
+  while (seen < 15) {
+    struct hd_frame f = bus_peer_ask(&q, HADRON_FRAME_NEXT, 0, q.next, NULL, 0);
+    do {
+      struct hd_frame_messages m;
+      if (f.head.kind != HADRON_FRAME_DATA) continue;
+      assert_int_equal(hd_frame_messages(&f, &m, NULL), HADRON_OK);
+      for (uint32_t i = 0; i < m.count && m.template_id == HADRON_MSG_TICK; i++) {
+        memcpy(&t, m.blocks + i * sizeof t, sizeof t);
+        assert_int_equal(t.sequence, ++seen);
+      }
+      q.next = f.head.sequence + m.count;
+    } while (bus_peer_more(&q, &f));
+  }
+  bus_peer_close(&q);
+  close_rig(&g);
+}
+
+static void an_ended_host_lets_everybody_go(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p;
+  open_rig(&g, false, (struct hd_bus_options){0});
+  bus_peer_open(&p, g.url);
+  bus_peer_hello(&p, HELLO_EXTERNAL);
+  bus_peer_send(&p, 1, HADRON_FRAME_NEXT, 0, 1, NULL, 0);
+  bus_peer_take(&p, 1);
+  bus_peer_send(&p, 1, HADRON_FRAME_NEXT, 0, 4, NULL, 0); // waits
+  close_rig(&g);
+  bus_peer_close(&p);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(ticks_come_whole_and_in_order), cmocka_unit_test(a_late_one_gets_the_state_of_things_first),
+                                     cmocka_unit_test(a_decision_is_acknowledged_when_it_is_written_down), cmocka_unit_test(asks_go_out_and_come_back_in_pieces),
+                                     cmocka_unit_test(who_is_not_expected_is_refused), cmocka_unit_test(a_silent_one_is_refused_until_it_is_back),
+                                     cmocka_unit_test(a_decision_on_old_ticks_is_refused), cmocka_unit_test(who_comes_back_goes_on_where_it_was),
+                                     cmocka_unit_test(an_ended_host_lets_everybody_go)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
