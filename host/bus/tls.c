@@ -118,15 +118,16 @@ nng_tls_config *hd_tls_config(const struct hd_tls *t) { return t->config; }
 const struct hd_cert *hd_tls_own(const struct hd_tls *t) { return &t->own; }
 struct hd_cert_trust *hd_tls_trust(struct hd_tls *t) { return t->trust; }
 
-int32_t hd_tls_refresh(struct hd_tls *t, bool *changed, struct hd_fault *fault) {
+int32_t hd_tls_refresh(struct hd_tls *t, enum hd_tls_change *changed, struct hd_fault *fault) {
   struct hd_cert_seen now[FILES];
-  bool differs = false;
-  *changed = false;
+  enum hd_tls_change found = HD_TLS_SAME;
+  *changed = HD_TLS_SAME;
   for (int i = 0; i < FILES; i++) {
     now[i] = hd_cert_look(t->paths[i]);
-    differs |= !hd_cert_same(&now[i], &t->seen[i]);
+    if (hd_cert_same(&now[i], &t->seen[i])) continue;
+    if (i != CRL || !found) found = i == CRL ? HD_TLS_REVOKED : HD_TLS_RENEWED;
   }
-  if (!differs) return HADRON_OK;
+  if (!found) return HADRON_OK;
   memcpy(t->seen, now, sizeof now); // said once
   struct hd_tls *fresh, old;
   const struct hd_tls_files files = {t->paths[CERTIFICATE], t->paths[KEY], t->paths[CA], t->paths[CRL]};
@@ -134,6 +135,6 @@ int32_t hd_tls_refresh(struct hd_tls *t, bool *changed, struct hd_fault *fault) 
   if (code) return code;
   old = *t, *t = *fresh, *fresh = old;
   hd_tls_close(fresh);
-  *changed = true;
+  *changed = found;
   return HADRON_OK;
 }

@@ -1,7 +1,7 @@
 // TLS of a listener: its own certificate, and whom it lets in. A peer must show a certificate of an authority whose role is the listener's or
 // above (bus/cert.h), valid and not revoked, or the handshake ends; a session then proves by its HELLO which certificate it has. NNG 1.5 reads no
-// more of a configuration once it listens: after a change (ca.crt, ca.crl, a certificate that was renewed) the listener is opened anew, and
-// whoever is still let in comes back by itself.
+// more of a configuration once it listens: after a change the listener is opened anew, and whoever is still let in comes back by itself. Where every
+// peer has said a HELLO, a list of revocations needs no new listener: the sessions that it ends are ended one by one (bus/proof.h).
 //
 // bound  files of HD_CERT_FILE_MAX, lists of HD_CERT_CRL_MAX bytes; looking for changes: four stat calls
 // thread one at a time
@@ -29,6 +29,7 @@ nng_tls_config *hd_tls_config(const struct hd_tls *tls);
 const struct hd_cert *hd_tls_own(const struct hd_tls *tls);
 struct hd_cert_trust *hd_tls_trust(struct hd_tls *tls);
 // Did a file change? Then there is a new configuration. What cannot be read leaves the old one in force and is an error, said once per change.
-int32_t hd_tls_refresh(struct hd_tls *tls, bool *changed, struct hd_fault *fault);
+enum hd_tls_change { HD_TLS_SAME = 0, HD_TLS_REVOKED = 1, HD_TLS_RENEWED = 2 }; // REVOKED: only the list of revocations
+int32_t hd_tls_refresh(struct hd_tls *tls, enum hd_tls_change *changed, struct hd_fault *fault);
 
 #endif

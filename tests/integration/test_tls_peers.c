@@ -119,16 +119,16 @@ static void who_is_let_in(void **state) {
 static void changes(void **state) {
   struct echo e;
   struct hd_fault fault = {0};
-  bool changed;
+  enum hd_tls_change changed;
   (void)state;
   echo_open(&e, HD_CERT_READ);
   assert_true(answered(&e, "ours/eve"));
   assert_int_equal(hd_tls_refresh(e.tls, &changed, &fault), HADRON_OK);
-  assert_false(changed);
+  assert_int_equal(changed, HD_TLS_SAME);
   assert_int_equal(hd_cert_revoke(file("ours"), "eve", NULL, &fault), HADRON_OK);
   assert_true(answered(&e, "ours/eve")); // it listens with what it was given
   assert_int_equal(hd_tls_refresh(e.tls, &changed, &fault), HADRON_OK);
-  assert_true(changed);
+  assert_int_equal(changed, HD_TLS_REVOKED);
   assert_int_equal(nng_listener_close(e.listener), 0);
   echo_listen(&e);
   assert_false(answered(&e, "ours/eve"));
@@ -139,12 +139,17 @@ static void changes(void **state) {
   assert_int_equal(hd_tls_refresh(e.tls, &changed, &fault), HADRON_ERR_PARSE);
   assert_non_null(strstr(fault.text, "ca.crl"));
   assert_int_equal(hd_tls_refresh(e.tls, &changed, &fault), HADRON_OK);
-  assert_false(changed);
+  assert_int_equal(changed, HD_TLS_SAME);
   assert_int_equal(hd_cert_check(hd_tls_trust(e.tls), "x", HD_CERT_READ, NULL, NULL, NULL), HADRON_ERR_PERMISSION);
   assert_int_equal(hd_file_replace(file("ours/ca.crl"), list, strlen(list), 0644, NULL), HADRON_OK);
   assert_int_equal(hd_tls_refresh(e.tls, &changed, &fault), HADRON_OK);
-  assert_true(changed);
+  assert_int_equal(changed, HD_TLS_REVOKED);
   free(list);
+  // Its own certificate, renewed.
+  struct hd_cert_wish again = {.name = "host", .role = HD_CERT_READ, .days = 30, .hosts = {"127.0.0.1"}, .host_count = 1, .renew = true};
+  assert_int_equal(hd_cert_issue(file("ours"), &again, NULL, &fault), HADRON_OK);
+  assert_int_equal(hd_tls_refresh(e.tls, &changed, &fault), HADRON_OK);
+  assert_int_equal(changed, HD_TLS_RENEWED);
   echo_close(&e);
 }
 
