@@ -76,6 +76,7 @@ struct hd_shadow_room *hd_shadow_room_make(struct hd_pipeline *p, uint16_t venue
   const struct hd_gateway_listener listener = hd_desk_gateway_listener(&p->shadow);
   struct hd_shadow_room *room = calloc(1, sizeof *room);
   options.shadow = true;
+  options.takes_over = false;
   if (!room) return NULL;
   room->venue = venue;
   room->mirrored = calloc(p->options.arm_max + 1, sizeof *room->mirrored);

@@ -134,7 +134,8 @@ static int32_t on_order(struct hd_fold *f, const struct hadron_order *recorded, 
     if (f->intents[i].intent == order.intent) opportunity = f->intents[i].opportunity;
   uint32_t arms[HD_SHARES_MAX] = {order.arm};
   for (uint32_t i = 0; i < parts && i < HD_SHARES_MAX; i++) arms[i] = f->parts[i].arm;
-  if (!(order.flags & HADRON_ORDER_SHADOW)) hd_risk_fold_order(&f->p->risk, arms, parts ? parts : 1, order.instrument, now_ns);
+  bool found = order.intent == 0; // at a venue: risk never saw it
+  if (!(order.flags & HADRON_ORDER_SHADOW) && !found) hd_risk_fold_order(&f->p->risk, arms, parts ? parts : 1, order.instrument, now_ns);
   int32_t code = hd_gateway_fold_order(g, &order, opportunity, f->parts, parts, now_ns);
   if (code == HADRON_ERR_FULL)
     return hd_fault_set(fault, code, "recovery: order %.24s: expected room for it, found gateway.orders_max = %u open orders, or gateway.ids_max ids of a day; raise what is too low",

@@ -314,6 +314,7 @@ int32_t hd_gateway_external(struct hd_gateway *g, const struct hadron_venue_repo
   if (known == NULL) known = memory_add(g, NULL, r);
   known->busted = bust;
   int32_t err = record_execution(g, NULL, r, instrument, known, bust ? 3 : 2, now_ns);
+  if (!err && fill) hd_gateway_book_stray(g, r, now_ns);
   return err ? err : HADRON_ERR_NOT_FOUND;
 }
 

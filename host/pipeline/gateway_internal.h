@@ -172,6 +172,11 @@ int32_t hd_gateway_bust(struct hd_gateway *g, struct hd_order *o, const struct h
 bool hd_gateway_executed(const struct hd_gateway *g, const struct hadron_venue_report *r, struct hd_order **o);
 int32_t hd_gateway_external(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns);
 
+// ---- gateway_adopt.c
+bool hd_gateway_stray(const struct hd_gateway *g, const struct hadron_venue_report *r); // an open order of ours that nobody here knows
+struct hd_order *hd_gateway_take_over(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns); // NULL: alerted, and left alone
+void hd_gateway_book_stray(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns); // the execution that was recorded last
+
 void hd_gateway_fold_told(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns);
 
 // ---- gateway_share.c

@@ -290,6 +290,10 @@ int32_t hd_gateway_report(struct hd_gateway *g, const struct hadron_venue_report
     return HADRON_ERR_ARGUMENT;
   }
   struct hd_order *o = addressee(g, r);
+  if (o == NULL && hd_gateway_stray(g, r)) {
+    o = hd_gateway_take_over(g, r, now_ns);
+    if (o == NULL) return HADRON_ERR_NOT_FOUND;
+  }
   if (o == NULL || r->venue != o->request.venue) return hd_gateway_external(g, r, now_ns);
   hd_order_pin(o);
   if ((r->flags & 1) && r->change == HADRON_CHANGE_ACCEPT) o->listed = 1; // its fills alone do not say that it is open

@@ -273,6 +273,7 @@ static int32_t init_trading(struct hd_pipeline *p) {
   const struct hd_pipeline_options *o = &p->options;
   const struct hd_gateway_listener gateway = hd_desk_gateway_listener(&p->desk);
   int32_t code = hd_portfolio_init(&p->portfolio, &p->instruments, &p->marks, o->arm_max, o->cash);
+  p->options.gateway.takes_over = o->on_difference == HD_DIFFERENCE_ADOPT || o->on_difference == HD_DIFFERENCE_STOP;
   if (!code) code = hd_gateway_create(&o->gateway, &p->instruments, &p->marks, &p->sink, &p->port, &gateway, &p->gateway);
   if (!code) code = hd_risk_init(&p->risk, &p->instruments, &p->marks, &p->portfolio, p->gateway, o->arm_max, o->mode);
   if (code) return code;

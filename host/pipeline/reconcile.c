@@ -112,6 +112,7 @@ void hd_reconcile_mark(struct hd_pipeline *p, uint16_t venue, bool end, int64_t 
   if (!end) {
     for (uint32_t handle = 1; handle <= p->instruments.listing_count; handle++)
       if (p->instruments.listings[handle].venue == venue) r->claims[handle] = (struct hd_stated){0};
+    r->taken_over = hd_gateway_count(p->gateway)->taken_over;
     hd_gateway_list_begin(p->gateway, venue);
     r->reading[venue] = r->hold[venue] = true;
     return;
@@ -122,6 +123,9 @@ void hd_reconcile_mark(struct hd_pipeline *p, uint16_t venue, bool end, int64_t 
     r->lists++;
     hd_gateway_list_end(p->gateway, venue, now_ns);
     compare_all(p, venue, now_ns);
+    uint64_t taken = hd_gateway_count(p->gateway)->taken_over;
+    if (taken > r->taken_over && r->on_difference == HD_DIFFERENCE_STOP && !p->risk.killed) hd_pipeline_kill(p, "reconciliation: an order that nobody knew", 0, now_ns);
+    r->taken_over = taken;
   }
   if (p->listener.reconciled) p->listener.reconciled(p->listener.self, venue);
   r->hold[venue] = false;

@@ -33,7 +33,7 @@ struct hd_reconcile {
   bool *hold;                // [venue]: what waited for an order there goes on once its list was read
   _Atomic bool *blind;       // [venue]: see above; [io] says so; owned
   uint32_t on_difference;    // enum hd_difference
-  uint64_t differences, adopted, lists;
+  uint64_t differences, adopted, lists, taken_over; // taken_over: orders, when the last list had ended
 };
 
 int32_t hd_reconcile_init(struct hd_reconcile *r, uint32_t listing_max, uint32_t on_difference);

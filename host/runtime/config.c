@@ -77,7 +77,7 @@ const struct hd_config_key hd_config_keys[] = {
     {"registry.enabled", HD_KEY_BOOL, AT(registry), 0, 0, 0, "true", NULL, false, "`hadron run` keeps versions and deployments; backtest and replay only if a plugin is named with its version"},
     {"registry.url", HD_KEY_TEXT, AT(registry_url), sizeof((struct hd_config *)0)->registry_url, 0, 0, "", NULL, false, "database of versions and deployments: sqlite:PATH or postgresql://...; empty: sqlite, data_dir/registry.db"},
     {"registry.store", HD_KEY_TEXT, AT(registry_store), sizeof((struct hd_config *)0)->registry_store, 0, 0, "", NULL, false, "directory of the artifacts; empty: data_dir/artifacts"},
-    {"recovery.on_difference", HD_KEY_CHOICE, AT(on_difference), 0, 0, 0, "alarm", "adopt alarm stop", false, "a venue's position that the books do not explain: the house takes it over, a person is told, or trading stops until `hadron release`"},
+    {"recovery.on_difference", HD_KEY_CHOICE, AT(on_difference), 0, 0, 0, "alarm", "adopt alarm stop", false, "a venue's position or open order that is not explained here: the house takes it over, a person is told, or trading stops until `hadron release`"},
     {"registry.policy", HD_KEY_CHOICE, AT(registry_policy), 0, 0, 0, "warn", "off warn require", false, "plugins without a good signature: taken, taken with a warning, refused"},
     {"registry.drop", HD_KEY_TEXT, AT(registry_drop), sizeof((struct hd_config *)0)->registry_drop, 0, 0, "", NULL, false, "drop folder; empty: data_dir/plugins; none: there is none"},
     {"registry.keys", HD_KEY_TEXT, AT(registry_keys), sizeof((struct hd_config *)0)->registry_keys, 0, 0, "", NULL, false, "directory of trusted public keys; empty: data_dir/keys"},

@@ -234,8 +234,8 @@ struct hadron_venue_report {
   struct hadron_client_order_id client_order_id; // zero if the order is not ours
   char venue_order_id[HADRON_VENUE_ID_SIZE];     // NUL-padded
   char execution_id[HADRON_VENUE_ID_SIZE];       // FILL, BUST: the venue's unique id
-  struct hadron_price price;         // FILL: of this execution; REPLACED: the new limit; POSITION: average entry, 0 if not said
-  struct hadron_quantity quantity;   // FILL: of this execution; REPLACED: the new total; POSITION: what is held, signed
+  struct hadron_price price;         // FILL: of this execution; REPLACED: the new limit; ACCEPT in a list: the limit; POSITION: average entry; 0 if not said
+  struct hadron_quantity quantity;   // FILL: of this execution; REPLACED: the new total; ACCEPT in a list: the total, 0 if not said; POSITION: what is held, signed
   struct hadron_quantity cumulative; // filled so far, by the venue's count; -1 if it does not say
   struct hadron_money fee;           // FILL: > 0 is paid, < 0 is a rebate
   uint32_t listing;
