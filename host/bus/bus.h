@@ -13,6 +13,7 @@
 #define HD_BUS_BUS_H
 
 #include "base/fault.h"
+#include "bus/cert.h"
 #include "bus/channel.h"
 
 struct hd_bus;
@@ -79,6 +80,17 @@ struct hd_bus_figures { // of one seat, for status
   uint32_t pid;         // workers
   char peer[64];        // its address, or the worker's pid
 };
+
+// Who and what was not let in, since it started.
+struct hd_bus_refusals {
+  uint64_t certificate;              // TLS handshakes without a good one
+  uint64_t other;                    // connections that never became one: garbage, silence, too large a message
+  uint64_t turned_away;              // connections above the bound
+  uint64_t requests;                 // refused, HELLOs among them
+  uint64_t hellos[HD_CERT_REASONS];  // signed ones, by why they were refused
+  uint64_t hellos_good;
+};
+void hd_bus_refusals(struct hd_bus *bus, struct hd_bus_refusals *out); // [any]
 
 int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, struct hd_bus_seat **out, struct hd_fault *fault);
 void hd_bus_detach(struct hd_bus *bus, struct hd_bus_seat *seat); // what it was sent is forgotten; a peer that is there is told to go. NULL is fine

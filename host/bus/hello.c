@@ -62,6 +62,9 @@ static int32_t read_resume(const json_t *hello, struct hd_hello *out, struct hd_
       !number(json_object_get(resume, "next"), UINT64_MAX, &out->resume_next))
     return wrong(fault, "resume", "{\"session\", \"epoch\", \"next\"} as WELCOME gave them");
   out->resume = (uint32_t)session;
+  if (!session) return HADRON_OK;
+  snprintf(out->session_text, sizeof out->session_text, "%" PRIu64, session);
+  snprintf(out->epoch_text, sizeof out->epoch_text, "%" PRIu64, out->resume_epoch);
   return HADRON_OK;
 }
 
@@ -89,8 +92,9 @@ static int32_t read_fields(const json_t *hello, struct hd_hello *out, struct hd_
   if (!code) code = text(hello, "class", class, sizeof class, fault);
   if (!code) code = text(hello, "token", out->token, sizeof out->token, fault);
   if (!code) code = text(hello, "certificate", out->certificate, sizeof out->certificate, fault);
-  if (!code) code = bytes(hello, "nonce", out->nonce, sizeof out->nonce, &out->nonce_size, fault);
-  if (!code) code = bytes(hello, "signature", out->signature, sizeof out->signature, &out->signature_size, fault);
+  if (!code) code = text(hello, "nonce", out->nonce, sizeof out->nonce, fault);
+  if (!code) code = text(hello, "signature", out->signature, sizeof out->signature, fault);
+  if (!code) code = text(hello, "server", out->server, sizeof out->server, fault);
   if (!code) code = bytes(hello, "worker", out->worker, sizeof out->worker, &worker_size, fault);
   if (!code) code = read_resume(hello, out, fault);
   if (!code) code = read_universe(hello, out, fault);
@@ -136,14 +140,13 @@ char *hd_welcome_write(const struct hd_welcome *w) {
   return written;
 }
 
-char *hd_refused_write(const struct hd_fault *fault, const uint8_t *nonce, size_t nonce_size) {
-  char code[64], words[HD_FAULT_SIZE], hex[2 * 64 + 1] = "";
+char *hd_refused_write(const struct hd_fault *fault, const char *nonce) {
+  char code[64], words[HD_FAULT_SIZE];
   snprintf(code, sizeof code, "HADRON_ERR_%s", hadron_error_name(fault->code));
   hd_text_copy(words, sizeof words, fault->text);
   hd_text_printable(words);
-  if (nonce && nonce_size <= 64) hd_hex_format(hex, nonce, nonce_size);
   json_t *refused = json_pack("{s:s, s:s}", "code", code, "text", words);
-  if (refused && hex[0]) json_object_set_new(refused, "nonce", json_string(hex));
+  if (refused && nonce) json_object_set_new(refused, "nonce", json_string(nonce));
   char *written = refused ? json_dumps(refused, JSON_COMPACT) : NULL;
   json_decref(refused);
   return written;

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "base/fault.h"
+#include "hadron/hello.h"
 #include "hadron/wire.h"
 
 #define HD_HELLO_GLOBS 64
@@ -25,9 +26,9 @@ struct hd_hello {
   uint32_t universe_count;      // 0: all
   uint32_t resume;              // session to go on with; 0: none
   uint64_t resume_epoch, resume_next;
-  char certificate[HD_HELLO_PEM_SIZE]; // PEM; "": none
-  uint8_t nonce[32], signature[160];
-  uint32_t nonce_size, signature_size;
+  // A signed one (hadron/hello.h): PEM, hex, base64, and the host that it is meant for. "": none
+  char certificate[HD_HELLO_PEM_SIZE], nonce[65], signature[HADRON_HELLO_SIGNATURE_SIZE], server[256];
+  char session_text[24], epoch_text[24]; // of `resume`, as they were signed; "": none
 };
 
 // HADRON_ERR_PARSE, HADRON_ERR_ARGUMENT or HADRON_ERR_UNSUPPORTED (another protocol), with words for the peer.
@@ -42,7 +43,7 @@ struct hd_welcome {
 // A text from malloc; NULL: no memory.
 char *hd_welcome_write(const struct hd_welcome *w);
 // {"code":"HADRON_ERR_…","text":…}, with the nonce that is to be signed (NULL: none). A text from malloc.
-char *hd_refused_write(const struct hd_fault *fault, const uint8_t *nonce, size_t nonce_size);
+char *hd_refused_write(const struct hd_fault *fault, const char *nonce);
 
 const char *hd_bus_class_name(uint32_t rights);
 

@@ -25,12 +25,17 @@ static void answer(struct hd_bus *bus, struct hd_request *r, uint32_t session, e
   hd_request_answer(r, packet.bytes, packet.size);
 }
 
-static void refuse(struct hd_bus *bus, struct hd_request *r, const struct hd_fault *fault) {
+// nonce: NULL, or what is to be signed.
+static void say_no(struct hd_bus *bus, struct hd_request *r, const struct hd_fault *fault, const char *nonce) {
   static const char spare[] = "{\"code\":\"HADRON_ERR_MEMORY\",\"text\":\"the host could not say why\"}";
-  char *json = hd_refused_write(fault, NULL, 0);
-  bus->refused++;
+  char *json = hd_refused_write(fault, nonce);
   answer(bus, r, 0, HADRON_FRAME_REFUSED, 0, json ? json : spare, strlen(json ? json : spare));
   free(json);
+}
+
+static void refuse(struct hd_bus *bus, struct hd_request *r, const struct hd_fault *fault) {
+  bus->refused++;
+  say_no(bus, r, fault, NULL);
 }
 
 static bool same(const uint8_t a[32], const uint8_t b[32]) { // in a time that says nothing of where they differ
@@ -80,7 +85,14 @@ void hd_peer_end(struct hd_bus_peer *p, const char *words) {
   hd_bus_session_fini(&p->session);
   for (uint32_t i = 0; i < bus->peer_count; i++)
     if (bus->peers[i] == p) bus->peers[i] = bus->peers[--bus->peer_count];
+  free(p->cert);
   free(p);
+}
+
+void hd_peer_shut(struct hd_bus_peer *p, const char *words) {
+  nng_pipe pipe = {.id = p->pipe};
+  hd_peer_end(p, words);
+  if (pipe.id) nng_pipe_close(pipe);
 }
 
 static struct hd_bus_peer *peer_of(struct hd_bus *bus, const struct hd_request *r) {
@@ -90,6 +102,8 @@ static struct hd_bus_peer *peer_of(struct hd_bus *bus, const struct hd_request *
 }
 
 void hd_peer_gone(struct hd_bus *bus, uint32_t pipe) {
+  for (uint32_t i = 0; i < bus->socket_count; i++)
+    if (bus->sockets[i].proof) hd_proof_gone(bus->sockets[i].proof, pipe);
   for (uint32_t i = 0; i < bus->peer_count; i++) {
     struct hd_bus_peer *p = bus->peers[i];
     if (p->pipe != pipe) continue;
@@ -299,7 +313,32 @@ static struct hd_bus_peer *resumed(struct hd_bus *bus, const struct hd_hello *h,
   return NULL;
 }
 
-static int32_t identify(struct hd_bus *bus, const struct hd_request *r, const struct hd_hello *h, uint32_t *rights, uint8_t identity[32], struct hd_fault *fault) {
+// Does this HELLO have to be signed by the key of a certificate?
+static bool is_signed(const struct hd_request *r, const struct hd_hello *h) {
+  return r->socket->proof && !h->is_worker && !(h->token[0] && r->socket->listen.tokens);
+}
+
+// The first HELLO of a connection knows no nonce yet.
+static void ask_signature(struct hd_bus *bus, struct hd_request *r) {
+  char nonce[HD_CERT_NONCE_SIZE];
+  struct hd_fault fault;
+  if (hd_proof_nonce(r->socket->proof, r->pipe, nonce, &fault)) {
+    refuse(bus, r, &fault);
+    return;
+  }
+  hd_fault_set(&fault, HADRON_ERR_PERMISSION, "HELLO: this host wants it signed; say it again with certificate, nonce, server and signature (docs/remote.md)");
+  say_no(bus, r, &fault, nonce);
+}
+
+static int32_t prove(const struct hd_request *r, const struct hd_hello *h, struct hd_cert *cert, uint8_t identity[32], struct hd_fault *fault) {
+  const struct hd_cert_hello said = {h->certificate, h->signature, h->nonce, h->server, h->name, h->version, hd_bus_class_name(h->rights), h->session_text, h->epoch_text};
+  int32_t code = hd_proof_check(r->socket->proof, r->pipe, &said, cert, fault);
+  if (code) return hd_fault_prefix(fault, "HELLO: ");
+  hd_sha256(cert->fingerprint, strlen(cert->fingerprint), identity);
+  return HADRON_OK;
+}
+
+static int32_t identify(struct hd_bus *bus, const struct hd_request *r, const struct hd_hello *h, uint32_t *rights, uint8_t identity[32], struct hd_cert *cert, struct hd_fault *fault) {
   const char *proof = h->token;
   (void)bus;
   if (h->is_worker) {
@@ -311,12 +350,14 @@ static int32_t identify(struct hd_bus *bus, const struct hd_request *r, const st
   *rights = h->rights;
   if (h->rights > r->socket->listen.rights)
     return hd_fault_set(fault, HADRON_ERR_PERMISSION, "HELLO: class: this address is for class %s, found %s", hd_bus_class_name(r->socket->listen.rights), hd_bus_class_name(h->rights));
+  if (is_signed(r, h)) return prove(r, h, cert, identity, fault);
   hd_sha256(proof, strlen(proof), identity);
   return HADRON_OK;
 }
 
 static void on_hello(struct hd_bus *bus, struct hd_request *r, const struct hd_frame *frame) {
   static struct hd_hello h; // [bus] alone
+  static struct hd_cert cert;
   struct hd_fault fault = {0};
   uint8_t digest[32], identity[32];
   uint32_t rights = 0;
@@ -328,7 +369,12 @@ static void on_hello(struct hd_bus *bus, struct hd_request *r, const struct hd_f
   }
   struct hd_bus_seat *seat = NULL;
   int32_t code = hd_hello_read(frame->payload, frame->head.size, &h, &fault);
-  if (!code) code = identify(bus, r, &h, &rights, identity, &fault);
+  if (!code && is_signed(r, &h) && !h.signature[0]) {
+    ask_signature(bus, r);
+    return;
+  }
+  cert = (struct hd_cert){0};
+  if (!code) code = identify(bus, r, &h, &rights, identity, &cert, &fault);
   if (!code && (h.is_worker || rights == HD_BUS_TRADE) && !(seat = seat_for(bus, &h, &fault))) code = fault.code;
   if (!code && p) hd_peer_end(p, "it began anew on its connection");
   p = code ? NULL : resumed(bus, &h, seat, identity);
@@ -348,6 +394,8 @@ static void on_hello(struct hd_bus *bus, struct hd_request *r, const struct hd_f
     return;
   }
   bind(p, r, &h, digest);
+  if (cert.name[0] && !p->cert) p->cert = malloc(sizeof *p->cert);
+  if (cert.name[0] && p->cert) *p->cert = cert;
   change(p, back ? HADRON_PLACED_BACK : HADRON_PLACED_JOINED, "%s %s from %s%s", p->name, p->version, p->peer, back ? ", goes on where it was" : "");
   hd_log_info("BUS_JOINED", "%s %s (%s), class %s%s", p->name, p->version, p->peer, hd_bus_class_name(p->rights), back ? ", goes on where it was" : "");
   welcome(p, r);
@@ -437,6 +485,7 @@ static bool look(struct hd_bus_peer *p) {
 
 int64_t hd_peers_work(struct hd_bus *bus) {
   int64_t due_ns = bus->now_ns + 100000000;
+  hd_bus_renew(bus);
   for (uint32_t i = 0; i < bus->peer_count; i++) {
     struct hd_bus_peer *p = bus->peers[i];
     if (!look(p)) {

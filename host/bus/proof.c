@@ -7,6 +7,7 @@
 
 struct nonce {
   uint32_t connection; // 0: a free place
+  uint64_t number;     // when it was given
   char text[HD_CERT_NONCE_SIZE];
 };
 
@@ -14,6 +15,7 @@ struct hd_proof {
   struct hd_tls *tls;
   struct nonce *nonces; // owned; [connections]
   uint32_t connections;
+  uint64_t given;
   int64_t looked_ns;
   _Atomic uint64_t accepted, refused[HD_CERT_REASONS];
 };
@@ -55,10 +57,16 @@ void hd_proof_gone(struct hd_proof *p, uint32_t connection) {
 int32_t hd_proof_nonce(struct hd_proof *p, uint32_t connection, char nonce[HD_CERT_NONCE_SIZE], struct hd_fault *fault) {
   struct nonce *n = place_of(p, connection);
   if (!n) {
-    if (!(n = place_of(p, 0))) return hd_fault_set(fault, HADRON_ERR_FULL, "HELLO: %u connections have a nonce already, and there may be no more", p->connections);
+    if (!(n = place_of(p, 0))) {
+      n = p->nonces;
+      for (uint32_t i = 1; i < p->connections; i++)
+        if (p->nonces[i].number < n->number) n = &p->nonces[i];
+      n->connection = 0;
+    }
     int32_t code = hd_cert_nonce(n->text, fault);
     if (code) return code;
     n->connection = connection;
+    n->number = ++p->given;
   }
   memcpy(nonce, n->text, HD_CERT_NONCE_SIZE);
   return HADRON_OK;

@@ -52,8 +52,7 @@ static void *bus_main(void *argument) {
   return NULL;
 }
 
-// Has it done on [bus], and waits.
-static void ask(struct hd_bus *bus, void (*function)(void *argument), void *argument) {
+void hd_bus_ask(struct hd_bus *bus, void (*function)(void *argument), void *argument) {
   if (!bus->running || pthread_equal(pthread_self(), bus->thread)) {
     function(argument);
     return;
@@ -108,7 +107,7 @@ int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, str
     if (seat->given[i] > seat->given_last) seat->given_last = seat->given[i];
     who->channels[i]->far_bell = &bus->bell;
   }
-  ask(bus, attach_now, seat);
+  hd_bus_ask(bus, attach_now, seat);
   *out = seat;
   return HADRON_OK;
 }
@@ -128,7 +127,7 @@ static void detach_now(void *argument) {
 
 void hd_bus_detach(struct hd_bus *bus, struct hd_bus_seat *seat) {
   if (!seat) return;
-  ask(bus, detach_now, seat);
+  hd_bus_ask(bus, detach_now, seat);
   for (uint32_t i = 0; i < seat->stream.channel_count; i++) seat->stream.channels[i]->far_bell = NULL;
   seat_free(seat);
 }
@@ -152,7 +151,7 @@ static void figures_now(void *argument) {
 
 void hd_bus_figures(struct hd_bus *bus, struct hd_bus_seat *seat, struct hd_bus_figures *out) {
   struct figures_errand e = {seat, out};
-  ask(bus, figures_now, &e);
+  hd_bus_ask(bus, figures_now, &e);
 }
 
 // ---- life ------------------------------------------------------------------------------------------------------------------------------------
@@ -248,7 +247,7 @@ static void end_peers(void *argument) {
 void hd_bus_destroy(struct hd_bus *bus) {
   if (!bus) return;
   if (bus->running) {
-    ask(bus, end_peers, bus);
+    hd_bus_ask(bus, end_peers, bus);
     atomic_store_explicit(&bus->stop, true, memory_order_release);
     hd_bell_ring(&bus->bell);
     pthread_join(bus->thread, NULL);

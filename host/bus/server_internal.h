@@ -21,6 +21,7 @@ struct hd_bus_peer { // one session
   char name[HADRON_NAME_SIZE], version[HADRON_VERSION_SIZE], peer[64];
   uint8_t identity[32];         // SHA-256 of what it proved itself by
   uint8_t hello[32];            // of its HELLO, to know it again
+  struct hd_cert *cert;         // that it proved itself by; owned; NULL: by none
   uint32_t pid;
   int64_t heard_ns, gone_ns;    // monotonic
   uint32_t state;               // enum hadron_placed_change: JOINED, SILENT, BACK
@@ -78,7 +79,12 @@ struct hd_bus {
   uint32_t peer_count;
   int64_t now_ns, wall_ns;      // of this round
   uint64_t refused;             // requests
+  int64_t renewed_ns;           // monotonic; when hd_bus_renew looked last
+  uint64_t failed_certificate, failed_other; // connections that never became one
 };
+
+// server.c: has it done on [bus], and waits.
+void hd_bus_ask(struct hd_bus *bus, void (*function)(void *argument), void *argument);
 
 // peer.c [bus]
 void hd_peer_request(struct hd_bus *bus, struct hd_request *r);
@@ -86,6 +92,9 @@ void hd_peer_gone(struct hd_bus *bus, uint32_t pipe);
 // What is due: answers, silence, sessions that nobody comes back to. Returns when to look again.
 int64_t hd_peers_work(struct hd_bus *bus);
 void hd_peer_end(struct hd_bus_peer *peer, const char *words); // LEFT
+void hd_peer_shut(struct hd_bus_peer *peer, const char *words); // the same, and its connection with it
+// renew.c [bus]: once a second, what has changed about TLS: certificates that hold no longer, files, connections that never became one.
+void hd_bus_renew(struct hd_bus *bus);
 void hd_peer_figures(const struct hd_bus_peer *peer, struct hd_bus_figures *out); // added
 
 #endif

@@ -159,6 +159,22 @@ static int32_t open_requests(struct hd_socket *s, uint32_t requests, struct hd_f
   return HADRON_OK;
 }
 
+static bool is_tls(const char *url) { return strncmp(url, "tls", 3) == 0 || strncmp(url, "wss", 3) == 0; }
+
+static int32_t start(struct hd_socket *s, struct hd_fault *fault) {
+  const char *url = s->listen.url;
+  int error = nng_listener_create(&s->listener, s->socket, url);
+  if (error)
+    return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "bus: %s: expected an address like ipc:///path, tcp://127.0.0.1:7007 or ws://127.0.0.1:7008/bus, found one that NNG refuses: %s", url, nng_strerror(error));
+  nng_listener_set_size(s->listener, NNG_OPT_RECVMAXSZ, HD_SOCKET_MESSAGE_MAX);
+  if (strncmp(url, "ipc:", 4) == 0) nng_listener_set_int(s->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+  if (strncmp(url, "tcp:", 4) == 0 || strncmp(url, "tls+tcp:", 8) == 0) nng_listener_set_bool(s->listener, NNG_OPT_TCP_NODELAY, true);
+  if (s->proof && (error = nng_listener_set_ptr(s->listener, NNG_OPT_TLS_CONFIG, hd_proof_config(s->proof))))
+    return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "bus: %s: NNG takes no TLS here: %s", url, nng_strerror(error));
+  if ((error = nng_listener_start(s->listener, 0))) return hd_fault_set(fault, HADRON_ERR_IO, "bus: %s: cannot listen: %s; is another host there?", url, nng_strerror(error));
+  return HADRON_OK;
+}
+
 int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, const struct hd_bus_listen *listen, uint32_t requests, uint32_t pipes, struct hd_fault *fault) {
   memset(s, 0, sizeof *s);
   s->inbox = inbox;
@@ -166,22 +182,48 @@ int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, const struct
   s->pipes_max = pipes;
   int32_t code = hd_listen_check(listen, fault);
   if (code) return code;
+  if (listen->certificate && is_tls(listen->url)) {
+    const struct hd_tls_files files = {listen->certificate, listen->key, listen->ca, listen->crl};
+    if ((code = hd_proof_open(&files, HD_CERT_READ, pipes, &s->proof, fault))) return hd_fault_prefix(fault, "bus: %s: ", listen->url);
+  }
   int error = nng_rep0_open(&s->socket);
-  if (error) return hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: %s: %s", listen->url, nng_strerror(error));
+  if (error) {
+    hd_proof_close(s->proof);
+    s->proof = NULL;
+    return hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: %s: %s", listen->url, nng_strerror(error));
+  }
   s->open = true;
   nng_socket_set_size(s->socket, NNG_OPT_RECVMAXSZ, HD_SOCKET_MESSAGE_MAX);
   nng_pipe_notify(s->socket, NNG_PIPE_EV_ADD_PRE, on_pipe, s);
   nng_pipe_notify(s->socket, NNG_PIPE_EV_REM_POST, on_pipe, s);
   if ((code = open_requests(s, requests, fault))) return code;
-  if ((error = nng_listener_create(&s->listener, s->socket, listen->url)))
-    return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "bus: %s: expected an address like ipc:///path, tcp://127.0.0.1:7007 or ws://127.0.0.1:7008/bus, found one that NNG refuses: %s", listen->url, nng_strerror(error));
-  nng_listener_set_size(s->listener, NNG_OPT_RECVMAXSZ, HD_SOCKET_MESSAGE_MAX);
-  if (strncmp(listen->url, "ipc:", 4) == 0) nng_listener_set_int(s->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
-  if (strncmp(listen->url, "tcp:", 4) == 0) nng_listener_set_bool(s->listener, NNG_OPT_TCP_NODELAY, true);
   for (uint32_t i = 0; i < s->request_count; i++) receive(&s->requests[i]);
-  if ((error = nng_listener_start(s->listener, 0)))
-    return hd_fault_set(fault, HADRON_ERR_IO, "bus: %s: cannot listen: %s; is another host there?", listen->url, nng_strerror(error));
-  return HADRON_OK;
+  return start(s, fault);
+}
+
+int32_t hd_socket_reopen(struct hd_socket *s, struct hd_fault *fault) {
+  if (nng_listener_id(s->listener) > 0) nng_listener_close(s->listener);
+  s->listener = (nng_listener)NNG_LISTENER_INITIALIZER;
+  return start(s, fault);
+}
+
+static uint64_t stat_of(nng_stat *of, const char *name) {
+  for (nng_stat *row = nng_stat_child(of); row; row = nng_stat_next(row))
+    if (strcmp(nng_stat_name(row), name) == 0) return nng_stat_value(row);
+  return 0;
+}
+
+void hd_socket_failures(const struct hd_socket *s, struct hd_socket_failures *out) {
+  nng_stat *all;
+  *out = (struct hd_socket_failures){0};
+  if (nng_stats_get(&all)) return;
+  // Looked for by hand: nng_stat_find_listener gives the wrong one in 1.5.2.
+  for (nng_stat *row = nng_stat_child(all); row; row = nng_stat_next(row)) {
+    if (strcmp(nng_stat_name(row), "listener") != 0 || (int)stat_of(row, "id") != nng_listener_id(s->listener)) continue;
+    out->certificate = stat_of(row, "auth");
+    out->other = stat_of(row, "other") + stat_of(row, "timeout") + stat_of(row, "proto") + stat_of(row, "disconnect") + stat_of(row, "oom");
+  }
+  nng_stats_free(all);
 }
 
 void hd_socket_close(struct hd_socket *s) {
@@ -198,6 +240,8 @@ void hd_socket_close(struct hd_socket *s) {
   }
   free(s->requests);
   nng_close(s->socket);
+  hd_proof_close(s->proof);
+  s->proof = NULL;
   s->open = false;
 }
 

@@ -17,6 +17,7 @@
 #include "base/bell.h"
 #include "base/fault.h"
 #include "bus/bus.h"
+#include "bus/proof.h"
 #include "hadron/wire.h"
 
 #define HD_SOCKET_MESSAGE_MAX (HADRON_PACKET_MAX + 65536)
@@ -51,6 +52,9 @@ struct hd_socket {
   nng_listener listener;
   struct hd_request *requests; // owned
   uint32_t request_count, pipes_max;
+  struct hd_proof *proof;  // TLS: whom it lets in, and who they are; NULL: plain text
+  bool shut;               // it should listen and could not
+  uint64_t failed_certificate, failed_other; // connections that never became one and were told of
   bool open;
   _Atomic bool closing;
   _Atomic uint32_t pipes, turned_away;
@@ -67,6 +71,14 @@ struct hd_request *hd_inbox_take(struct hd_inbox *inbox, uint32_t gone[HD_SOCKET
 int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, const struct hd_bus_listen *listen, uint32_t requests, uint32_t pipes, struct hd_fault *fault);
 // No more connections and requests; waits for answers that are being sent. What waits for an answer gets none.
 void hd_socket_close(struct hd_socket *s);
+
+// Listens anew, with the TLS of today: every connection ends, and comes back by itself. HADRON_ERR_IO: it does not listen; to be tried again.
+int32_t hd_socket_reopen(struct hd_socket *s, struct hd_fault *fault);
+// Connections that never became one, as NNG counts them: without a good certificate, and for any other reason (garbage, silence).
+struct hd_socket_failures {
+  uint64_t certificate, other;
+};
+void hd_socket_failures(const struct hd_socket *s, struct hd_socket_failures *out); // [bus]
 
 // The one answer. No memory: none is sent, and the peer asks again.
 void hd_request_answer(struct hd_request *r, const void *packet, size_t size);

@@ -1,5 +1,5 @@
 // Promise: a connection is given a nonce that is its own and good for one answer; who answers is known by its certificate, or counted by why it was
-// refused; a certificate that was good is not, once it is revoked; a thousand connections that never answer take no more room than was said.
+// refused; a certificate that was good is not, once it is revoked; of a thousand connections that never answer the oldest are forgotten.
 #include "support/test.h"
 
 #include "base/clock.h"
@@ -83,12 +83,20 @@ static void bounded(void **state) {
   char nonce[HD_CERT_NONCE_SIZE];
   struct hd_fault fault = {0};
   (void)state;
-  for (uint32_t c = 1; c <= 1000; c++) assert_int_equal(hd_proof_nonce(proof, c, nonce, &fault), c <= CONNECTIONS ? HADRON_OK : HADRON_ERR_FULL);
+  char nonces[1001][HD_CERT_NONCE_SIZE];
+  for (uint32_t c = 1; c <= 1000; c++) assert_int_equal(hd_proof_nonce(proof, c, nonces[c], &fault), HADRON_OK);
+  for (uint32_t c = 1001 - CONNECTIONS; c <= 1000; c++) {
+    assert_int_equal(hd_proof_nonce(proof, c, nonce, &fault), HADRON_OK);
+    assert_string_equal(nonce, nonces[c]);
+  }
+  hd_proof_gone(proof, 995); // its place is the first to be taken
   hd_proof_gone(proof, 3);
-  hd_proof_gone(proof, 500);
   hd_proof_gone(proof, 0);
-  assert_int_equal(hd_proof_nonce(proof, 1000, nonce, &fault), HADRON_OK);
-  assert_int_equal(hd_proof_nonce(proof, 1001, nonce, &fault), HADRON_ERR_FULL);
+  assert_int_equal(hd_proof_nonce(proof, 2000, nonce, &fault), HADRON_OK);
+  assert_int_equal(hd_proof_nonce(proof, 1001 - CONNECTIONS, nonce, &fault), HADRON_OK);
+  assert_string_equal(nonce, nonces[1001 - CONNECTIONS]);
+  assert_int_equal(hd_proof_nonce(proof, 500, nonce, &fault), HADRON_OK);
+  assert_string_not_equal(nonce, nonces[500]);
   hd_proof_close(proof);
 }
 
