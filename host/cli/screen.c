@@ -191,8 +191,14 @@ static void draw_hosts(const struct pen *p, const json_t *registry) {
   fputs(p->end, p->to);
 }
 
+static void draw_follower(const struct pen *p, const char *name, const json_t *f) {
+  if (!json_is_object(f)) return;
+  const char *state = json_is_true(json_object_get(f, "parked")) ? "parked" : json_is_true(json_object_get(f, "connected")) ? "connected" : "waiting";
+  fprintf(p->to, "  %s %s, %s bytes behind", name, state, counted(count_of(f, "lag_bytes")));
+}
+
 static void draw_foot(const struct pen *p, const json_t *s) {
-  const json_t *lanes = json_object_get(s, "lanes"), *recorder = json_object_get(s, "recorder");
+  const json_t *lanes = json_object_get(s, "lanes");
   size_t i;
   json_t *v;
   fprintf(p->to, "venues");
@@ -200,8 +206,8 @@ static void draw_foot(const struct pen *p, const json_t *s) {
     fprintf(p->to, "  %s: %s%s%s", text_of(v, "name"), text_of(v, "state"), *text_of(v, "words") ? ", " : "", text_of(v, "words"));
   fprintf(p->to, "%slanes   fast %s  warm %s  cold %s  drop %s  conflated %s  lost %s", p->end, counted(count_of(lanes, "fast")), counted(count_of(lanes, "warm")),
           counted(count_of(lanes, "cold")), counted(count_of(lanes, "drop")), counted(count_of(lanes, "conflated")), counted(count_of(lanes, "lost")));
-  if (json_is_object(recorder))
-    fprintf(p->to, "  recorder %s, %s bytes behind", json_is_true(json_object_get(recorder, "parked")) ? "parked" : json_is_true(json_object_get(recorder, "connected")) ? "connected" : "waiting", counted(count_of(recorder, "lag_bytes")));
+  draw_follower(p, "recorder", json_object_get(s, "recorder"));
+  draw_follower(p, "bridge", json_object_get(s, "bridge"));
   fputs(p->end, p->to);
   draw_hosts(p, json_object_get(s, "registry"));
   if (count_of(s, "alerts")) fprintf(p->to, "%salerts %s%s  last: %s%s", p->red, counted(count_of(s, "alerts")), p->plain, text_of(s, "alert"), p->end);

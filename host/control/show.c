@@ -191,24 +191,36 @@ static json_t *instrument_rows(const struct hd_control *c, uint32_t most) {
   return rows;
 }
 
-struct lag_search { int64_t lag_bytes, lag_ms, connected, parked, rate, catch_up; };
+// What the services that follow the journal say of themselves, by metrics of the same names behind their own prefix.
+struct lag_search {
+  const char *prefix;
+  int64_t lag_bytes, lag_ms, connected, parked, rate, catch_up;
+};
 static void find_lag(void *user, const char *owner, const struct hadron_metric *metric, int64_t value) {
   static const struct { const char *name; size_t offset; } wanted[] = {
-      {"recorder_lag_bytes", offsetof(struct lag_search, lag_bytes)},       {"recorder_lag_ms", offsetof(struct lag_search, lag_ms)},
-      {"recorder_connected", offsetof(struct lag_search, connected)},       {"recorder_parked", offsetof(struct lag_search, parked)},
-      {"recorder_rows_per_second", offsetof(struct lag_search, rate)},      {"recorder_catch_up_rows_per_second", offsetof(struct lag_search, catch_up)},
+      {"lag_bytes", offsetof(struct lag_search, lag_bytes)},       {"lag_ms", offsetof(struct lag_search, lag_ms)},
+      {"connected", offsetof(struct lag_search, connected)},       {"parked", offsetof(struct lag_search, parked)},
+      {"rows_per_second", offsetof(struct lag_search, rate)},      {"catch_up_rows_per_second", offsetof(struct lag_search, catch_up)},
+      {"records_per_second", offsetof(struct lag_search, rate)},   {"catch_up_records_per_second", offsetof(struct lag_search, catch_up)},
   };
+  const struct lag_search *search = user;
+  size_t prefix = strlen(search->prefix);
   (void)owner;
   for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++)
-    if (strcmp(metric->name, wanted[i].name) == 0) memcpy((char *)user + wanted[i].offset, &value, sizeof value);
+    if (strncmp(metric->name, search->prefix, prefix) == 0 && strcmp(metric->name + prefix, wanted[i].name) == 0)
+      memcpy((char *)user + wanted[i].offset, &value, sizeof value);
 }
 
-static json_t *recorder_object(const struct hd_control *c) {
-  struct lag_search found = {.lag_bytes = -1};
+// units: "rows" or "records". Null without such a service.
+static json_t *follower_object(const struct hd_control *c, const char *prefix, const char *units) {
+  struct lag_search found = {.prefix = prefix, .lag_bytes = -1};
+  char rate[32], catch_up[48];
   hd_metrics_walk(c->options.session->metrics, find_lag, &found);
   if (found.lag_bytes < 0) return json_null();
+  snprintf(rate, sizeof rate, "%s_per_second", units);
+  snprintf(catch_up, sizeof catch_up, "catch_up_%s_per_second", units);
   return json_pack("{s:I, s:I, s:b, s:b, s:I, s:I}", "lag_bytes", (json_int_t)found.lag_bytes, "lag_ms", (json_int_t)found.lag_ms, "connected", found.connected > 0,
-                   "parked", found.parked > 0, "rows_per_second", (json_int_t)found.rate, "catch_up_rows_per_second", (json_int_t)found.catch_up);
+                   "parked", found.parked > 0, rate, (json_int_t)found.rate, catch_up, (json_int_t)found.catch_up);
 }
 
 static json_t *limit_object(const struct hd_limits *limits) {
@@ -299,7 +311,8 @@ json_t *hd_show_status(struct hd_control *c, const json_t *request, uint32_t uid
   json_object_set_new(status, "parts", part_rows(c));
   json_object_set_new(status, "lanes", lane_object(c));
   json_object_set_new(status, "latency", latency_rows(c));
-  json_object_set_new(status, "recorder", recorder_object(c));
+  json_object_set_new(status, "recorder", follower_object(c, "recorder_", "rows"));
+  json_object_set_new(status, "bridge", follower_object(c, "nats_out_", "records"));
   json_object_set_new(status, "journal", journal_object(c->options.session));
   json_object_set_new(status, "limits", limit_object(&c->view.limits));
   json_t *changes = hd_deploying_status(c);

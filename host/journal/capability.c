@@ -67,13 +67,36 @@ static int32_t reader_keep(struct hadron_instance *instance, uint64_t position) 
   return rc;
 }
 
+static int32_t reader_keep_note(struct hadron_instance *instance, uint64_t position, const char *note) {
+  struct hd_journal_reader *r = reader_lookup(instance);
+  if (!r) return HADRON_ERR_STATE;
+  struct hd_fault fault;
+  int32_t rc = hd_journal_keep_note(hd_journal_disk(r->journal), hd_journal_dir(r->journal), r->name, position, note, &fault);
+  if (rc == HADRON_OK)
+    r->kept = position ? position : 1;
+  else
+    hd_log_warn("JOURNAL_KEEP", "%s: %s", r->name, fault.text);
+  return rc;
+}
+
+static int32_t reader_kept(struct hadron_instance *instance, uint64_t *position, char note[HADRON_JOURNAL_NOTE_SIZE]) {
+  struct hd_journal_reader *r = reader_lookup(instance);
+  if (!r) return HADRON_ERR_STATE;
+  struct hd_fault fault;
+  int32_t rc = hd_journal_kept_note(hd_journal_disk(r->journal), hd_journal_dir(r->journal), r->name, position, note, &fault);
+  if (rc != HADRON_OK && rc != HADRON_ERR_NOT_FOUND) hd_log_warn("JOURNAL_KEPT", "%s: %s", r->name, fault.text);
+  return rc;
+}
+
 const struct hadron_journal *hd_journal_capability(struct hd_journal_reader *(*reader_of)(struct hadron_instance *instance)) {
   static const struct hadron_journal table = {.struct_size = sizeof table,
                                               .seek = reader_seek,
                                               .next = reader_next,
                                               .id = reader_id,
                                               .end = reader_end,
-                                              .keep = reader_keep};
+                                              .keep = reader_keep,
+                                              .keep_note = reader_keep_note,
+                                              .kept = reader_kept};
   HD_ASSERT(reader_of);
   reader_lookup = reader_of;
   return &table;

@@ -307,7 +307,9 @@ int32_t hd_journal_cursor_next(struct hd_journal_cursor *c, struct hadron_record
                                      .template_id = r->message.template_id,
                                      .block_length = r->message.block_length,
                                      .size = size - (uint32_t)sizeof *r,
-                                     .bytes = r + 1};
+                                     .bytes = r + 1,
+                                     .message = &r->message,
+                                     .sequence = r->sequence};
     if (at - c->released > RELEASE_STEP) cursor_release(c, at);
     return HADRON_OK;
   }

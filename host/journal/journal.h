@@ -113,6 +113,9 @@ uint64_t hd_journal_cut(const struct hd_journal *j);
 int32_t hd_journal_keep(const struct hd_disk *disk, const char *dir, const char *name, uint64_t position, struct hd_fault *fault);
 // HADRON_ERR_NOT_FOUND if that reader is not registered.
 int32_t hd_journal_kept(const struct hd_disk *disk, const char *dir, const char *name, uint64_t *position, struct hd_fault *fault);
+// The same with a line of the reader's own beside the place, of less than HADRON_JOURNAL_NOTE_SIZE bytes; "": none. note NULL: not wanted.
+int32_t hd_journal_keep_note(const struct hd_disk *disk, const char *dir, const char *name, uint64_t position, const char *note, struct hd_fault *fault);
+int32_t hd_journal_kept_note(const struct hd_disk *disk, const char *dir, const char *name, uint64_t *position, char *note, struct hd_fault *fault);
 
 // ---- Cursors: reading, in any process, while the writer goes on. One cursor belongs to one thread at a time. ----
 

@@ -6,18 +6,19 @@
 #include "base/text.h"
 #include "journal/writer.h"
 
-#define PLACE_SIZE 32 // "<position>\n"
+#define PLACE_SIZE (32 + HADRON_JOURNAL_NOTE_SIZE) // "<position>\n", and "<note>\n" where there is one
 #define FILE_NAME_SIZE 96
 
 // Written beside, flushed, renamed: the place is the old one or the new one.
-static int32_t place_write(const struct hd_disk *disk, int dir, const char *file, uint64_t position, struct hd_fault *fault) {
+static int32_t place_write(const struct hd_disk *disk, int dir, const char *file, uint64_t position, const char *note, struct hd_fault *fault) {
   char text[PLACE_SIZE];
-  int n = snprintf(text, sizeof text, "%" PRIu64 "\n", position);
+  int n = snprintf(text, sizeof text, "%" PRIu64 "\n%s%s", position, note, note[0] ? "\n" : "");
   int rc = hd_disk_replace(disk, dir, file, text, (size_t)n);
   return rc ? hd_disk_fault(fault, rc, "journal", "writing", file) : HADRON_OK;
 }
 
-static int32_t place_read(const struct hd_disk *disk, int dir, const char *name, uint64_t *position, struct hd_fault *fault) {
+// note: NULL, or HADRON_JOURNAL_NOTE_SIZE bytes.
+static int32_t place_read(const struct hd_disk *disk, int dir, const char *name, uint64_t *position, char *note, struct hd_fault *fault) {
   int file = hd_disk_open(disk, dir, name, HD_DISK_READ);
   if (file == -ENOENT) return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "journal: there is no %s", name);
   char text[PLACE_SIZE] = {0}, *end = text;
@@ -30,6 +31,7 @@ static int32_t place_read(const struct hd_disk *disk, int dir, const char *name,
   if (end == text || *end != '\n' || errno)
     return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s holds no position; remove it if its reader is gone", name);
   *position = value;
+  if (note) snprintf(note, HADRON_JOURNAL_NOTE_SIZE, "%.*s", (int)strcspn(end + 1, "\n"), end + 1);
   return HADRON_OK;
 }
 
@@ -43,23 +45,32 @@ static int32_t place_find(const struct hd_disk *disk, const char *dir, const cha
 }
 
 int32_t hd_journal_keep(const struct hd_disk *disk, const char *dir, const char *name, uint64_t position, struct hd_fault *fault) {
+  return hd_journal_keep_note(disk, dir, name, position, "", fault);
+}
+
+int32_t hd_journal_keep_note(const struct hd_disk *disk, const char *dir, const char *name, uint64_t position, const char *note, struct hd_fault *fault) {
   char file[FILE_NAME_SIZE];
   int handle = -1;
+  if (strlen(note) >= HADRON_JOURNAL_NOTE_SIZE || strpbrk(note, "\r\n")) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "journal: the note of reader \"%s\" is no line of less than %d bytes", name, HADRON_JOURNAL_NOTE_SIZE);
   disk = hd_disk_or_system(disk);
   int32_t rc = place_find(disk, dir, name, file, &handle, fault);
   if (rc != HADRON_OK) return rc;
-  rc = place_write(disk, handle, file, position, fault);
+  rc = place_write(disk, handle, file, position, note, fault);
   hd_disk_close(disk, handle);
   return rc;
 }
 
 int32_t hd_journal_kept(const struct hd_disk *disk, const char *dir, const char *name, uint64_t *position, struct hd_fault *fault) {
+  return hd_journal_kept_note(disk, dir, name, position, NULL, fault);
+}
+
+int32_t hd_journal_kept_note(const struct hd_disk *disk, const char *dir, const char *name, uint64_t *position, char *note, struct hd_fault *fault) {
   char file[FILE_NAME_SIZE];
   int handle = -1;
   disk = hd_disk_or_system(disk);
   int32_t rc = place_find(disk, dir, name, file, &handle, fault);
   if (rc != HADRON_OK) return rc;
-  rc = place_read(disk, handle, file, position, fault);
+  rc = place_read(disk, handle, file, position, note, fault);
   hd_disk_close(disk, handle);
   return rc;
 }
@@ -75,7 +86,7 @@ static int places_add(void *context, const char *name) {
   struct places *p = context;
   uint64_t position;
   if (strncmp(name, HD_JOURNAL_CURSOR_PREFIX, sizeof HD_JOURNAL_CURSOR_PREFIX - 1) != 0) return 0;
-  p->code = place_read(p->j->disk, p->j->dir, name, &position, p->fault);
+  p->code = place_read(p->j->disk, p->j->dir, name, &position, NULL, p->fault);
   if (p->code == HADRON_ERR_NOT_FOUND) p->code = HADRON_OK; // its reader has just gone
   else if (p->code != HADRON_OK) return 1;
   else if (position < p->lowest) p->lowest = position;

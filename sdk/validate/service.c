@@ -11,10 +11,16 @@
 struct reader {
   struct trial *trial;
   struct hadron_instance instance;
-  struct hadron_tick ticks[RECORDS];
+  struct {
+    struct hadron_message_header message;
+    struct hadron_tick tick;
+  } records[RECORDS];
   uint64_t next, reads;
   int64_t now_ns;
   bool kept_unread; // said that it stored what it had not read
+  bool kept;        // has said a place
+  uint64_t kept_position;
+  char note[HADRON_JOURNAL_NOTE_SIZE];
 };
 
 static struct reader *reader_of(struct hadron_instance *instance) { return instance->owner; }
@@ -28,8 +34,9 @@ static int32_t journal_seek(struct hadron_instance *instance, uint64_t position)
 static int32_t journal_next(struct hadron_instance *instance, struct hadron_record *record) {
   struct reader *r = reader_of(instance);
   if (r->next >= RECORDS) return HADRON_ERR_AGAIN;
-  *record = (struct hadron_record){.position = (r->next + 1) * 64, .next = (r->next + 2) * 64, .time_ns = r->ticks[r->next].event_ns, .template_id = HADRON_MSG_TICK,
-                                   .block_length = sizeof(struct hadron_tick), .size = sizeof(struct hadron_tick), .bytes = &r->ticks[r->next]};
+  *record = (struct hadron_record){.position = (r->next + 1) * 64, .next = (r->next + 2) * 64, .time_ns = r->records[r->next].tick.event_ns, .template_id = HADRON_MSG_TICK,
+                                   .block_length = sizeof(struct hadron_tick), .size = sizeof(struct hadron_tick), .bytes = &r->records[r->next].tick,
+                                   .message = &r->records[r->next].message, .sequence = r->next + 1};
   r->next++, r->reads++;
   return HADRON_OK;
 }
@@ -44,24 +51,40 @@ static uint64_t journal_end(struct hadron_instance *instance) {
   return 64 * (RECORDS + 1);
 }
 
-static int32_t journal_keep(struct hadron_instance *instance, uint64_t position) {
+static int32_t journal_keep_note(struct hadron_instance *instance, uint64_t position, const char *note) {
   struct reader *r = reader_of(instance);
+  if (strlen(note) >= sizeof r->note || strpbrk(note, "\r\n")) return HADRON_ERR_ARGUMENT;
   if (position > (r->next + 1) * 64) r->kept_unread = true;
+  r->kept = true;
+  r->kept_position = position;
+  snprintf(r->note, sizeof r->note, "%s", note);
+  return HADRON_OK;
+}
+
+static int32_t journal_keep(struct hadron_instance *instance, uint64_t position) { return journal_keep_note(instance, position, ""); }
+
+static int32_t journal_kept(struct hadron_instance *instance, uint64_t *position, char note[HADRON_JOURNAL_NOTE_SIZE]) {
+  const struct reader *r = reader_of(instance);
+  if (!r->kept) return HADRON_ERR_NOT_FOUND;
+  *position = r->kept_position;
+  memcpy(note, r->note, sizeof r->note);
   return HADRON_OK;
 }
 
 static int64_t host_now(void *owner) { return ((struct reader *)owner)->now_ns; }
 
-static const struct hadron_journal journal_table = {sizeof journal_table, 0, journal_seek, journal_next, journal_id, journal_end, journal_keep};
+static const struct hadron_journal journal_table = {sizeof journal_table, 0, journal_seek, journal_next, journal_id, journal_end, journal_keep, journal_keep_note, journal_kept};
 static const struct hd_capability everything[] = {{HADRON_CAP_JOURNAL, &journal_table}, {NULL, NULL}};
 
 static int32_t open_reader(struct reader *r, struct trial *t, struct hd_fault *fault) {
   memset(r, 0, sizeof *r);
   r->trial = t;
   r->now_ns = INT64_C(1704207600000000000);
-  for (int i = 0; i < RECORDS; i++)
-    r->ticks[i] = (struct hadron_tick){.event_ns = r->now_ns + i, .recv_ns = r->now_ns + i, .sequence = (uint64_t)i + 1, .instrument = 1, .venue = 1, .kind = HADRON_TICK_TRADE,
+  for (int i = 0; i < RECORDS; i++) {
+    r->records[i].message = (struct hadron_message_header){sizeof(struct hadron_tick), HADRON_MSG_TICK, HADRON_SCHEMA_ID, HADRON_SCHEMA_MAJOR * 256 + HADRON_SCHEMA_MINOR};
+    r->records[i].tick = (struct hadron_tick){.event_ns = r->now_ns + i, .recv_ns = r->now_ns + i, .sequence = (uint64_t)i + 1, .instrument = 1, .venue = 1, .kind = HADRON_TICK_TRADE,
                                        .value.trade = {.price = {HADRON_PRICE_SCALE}, .quantity = {HADRON_QUANTITY_SCALE}}};
+  }
   struct hd_instance_options o = {.plugin = t->plugin, .capabilities = everything, .owner = r, .now = host_now, .metrics = hd_metrics_create(256), .name = t->plugin->manifest.name,
                                   .seed = t->options->seed};
   int32_t err = hd_instance_init(&r->instance, &o, fault);

@@ -106,3 +106,24 @@ def read(directory):
                 yield template, {n: v.rstrip(b"\0").decode("latin-1") if n in ("name", "version", "from_version", "symbol", "currency") else v
                                  for n, v in zip(names.split(), values)}
             at += (size + 7) & ~7
+
+
+def messages(directory):
+    """(journal, sequence, position, position behind it, time_ns, message with its header) of every record, in order."""
+    segments = []
+    for name in (n for n in os.listdir(directory) if n.endswith(".hdj")):
+        with open(os.path.join(directory, name), "rb") as f:
+            data = f.read()
+        if data[:8] == b"HADRONJ1":
+            segments.append((struct.unpack_from("<Q", data, 40)[0], data))
+    for start, data in sorted(segments):
+        at, = struct.unpack_from("<I", data, 12)
+        while at + 32 <= len(data):
+            low, = struct.unpack_from("<I", data, at)
+            size, mark, behind = low & 0xFFFFFF, low >> 24, at + ((low & 0xFFFFFF) + 7 & ~7)
+            if low == 0 or mark == 0x53:
+                break
+            if mark == 0x52:
+                sequence, time_ns = struct.unpack_from("<Qq", data, at + 8)
+                yield data[16:32], sequence, start + at, start + behind, time_ns, data[at + 24:at + size]
+            at = behind

@@ -5,6 +5,7 @@
 #include "hadron/plugin.h"
 
 #define HADRON_CAP_JOURNAL "hadron.journal/1"
+#define HADRON_JOURNAL_NOTE_SIZE 128 // of a reader's note, with its NUL
 
 struct hadron_record {
   uint64_t position; // of this record: a cursor that reads it again
@@ -14,6 +15,8 @@ struct hadron_record {
   uint16_t block_length; // bytes of the root block; more than this reader knows if the writer was newer
   uint32_t size;     // bytes of the root block and what follows it
   const void *bytes; // borrowed(until the next read)
+  const struct hadron_message_header *message; // of the record; `bytes` follow it without a gap: the message as a whole is size + 8 bytes from here
+  uint64_t sequence; // of the record: +1 from one to the next, more where a crash has left a void
 };
 
 struct hadron_journal {
@@ -47,6 +50,20 @@ struct hadron_journal {
   // @err   HADRON_ERR_IO  the place could not be written; the old one holds
   // @since 1.0
   int32_t (*keep)(struct hadron_instance *instance, uint64_t position);
+
+  // As keep, with a line of the reader's own, both in one piece: what belongs to the place is never of another one. It is written at
+  // once and flushed, which takes a disk its time. A keep after it drops the note. [plugin & active]
+  // @own   note  borrowed(call), NUL-terminated, one line of less than HADRON_JOURNAL_NOTE_SIZE bytes
+  // @err   HADRON_ERR_ARGUMENT  the note is too long, or more than one line
+  // @err   HADRON_ERR_IO        it could not be written; the old place and note hold
+  // @since 1.0
+  int32_t (*keep_note)(struct hadron_instance *instance, uint64_t position, const char *note);
+
+  // The place that this reader has said last, in this run or an earlier one, and its note. [plugin & active]
+  // @own   position, note  filled on success; the note is empty where there is none
+  // @err   HADRON_ERR_NOT_FOUND  it has never said one
+  // @since 1.0
+  int32_t (*kept)(struct hadron_instance *instance, uint64_t *position, char note[HADRON_JOURNAL_NOTE_SIZE]);
 };
 
 #endif
