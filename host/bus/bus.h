@@ -38,6 +38,9 @@ struct hd_bus_listen {
 };
 #define HD_BUS_LISTENERS_MAX 8
 
+// Is this a transport, and one that may be used? HADRON_ERR_ARGUMENT: why not. [any]
+int32_t hd_listen_check(const struct hd_bus_listen *listen, struct hd_fault *fault);
+
 struct hd_bus_options {
   const struct hd_bus_listen *listeners; // [0 .. listener_count); texts are copied
   uint32_t listener_count;

@@ -87,7 +87,4 @@ void hd_request_drop(struct hd_request *r); // without an answer: its connection
 void hd_request_peer(const struct hd_request *r, char *to, size_t size);
 uint32_t hd_request_pid(const struct hd_request *r); // of a peer on this machine; 0: not known
 
-// Is this a transport, and one that may be used? HADRON_ERR_ARGUMENT: why not. [any]
-int32_t hd_listen_check(const struct hd_bus_listen *listen, struct hd_fault *fault);
-
 #endif

@@ -4,6 +4,7 @@
 #include "base/banned.h"
 #include "base/limits.h"
 #include "base/text.h"
+#include "bus/bus.h"
 #include "runtime/config_read.h"
 
 // ---- the table: every key that is one value ---------------------------------------------------------------------------------------
@@ -74,6 +75,13 @@ const struct hd_config_key hd_config_keys[] = {
     {"sample.duration", HD_KEY_DURATION, AT(sample_duration_ns), 0, 1000000000, INT64_MAX, "1d", NULL, false, "of the sample, from `start`"},
     {"sample.seed", HD_KEY_U64, AT(sample_seed), 0, 1, INT64_MAX, "1", NULL, false, "of the sample; the same seed, the same ticks"},
 
+    {"bus.heartbeat", HD_KEY_DURATION, AT(bus.heartbeat_ns), 0, 1000000, INT64_C(10000000000), "100ms", NULL, false, "sign of life of a stream that has nothing new"},
+    {"bus.stale_after", HD_KEY_DURATION, AT(bus.stale_after_ns), 0, 1000000, INT64_C(600000000000), "300ms", NULL, false, "a strategy elsewhere that was not heard for so long is silent, and a decision on ticks that have newer ones for so long is refused"},
+    {"bus.session_keep", HD_KEY_DURATION, AT(bus.session_keep_ns), 0, 0, INT64_C(86400000000000), "30s", NULL, false, "how long a session whose peer is gone can be gone on with"},
+    {"bus.window", HD_KEY_U32, AT(bus.window), 0, 1, 4, "2", NULL, false, "answers that a session may have on their way"},
+    {"bus.sessions_max", HD_KEY_U32, AT(bus.sessions_max), 0, 1, 256, "64", NULL, false, "sessions at once"},
+    {"bus.decisions_per_second", HD_KEY_U32, AT(bus.decisions_per_second), 0, 1, 1000000, "1000", NULL, false, "of one external strategy; more are refused"},
+
     {"registry.enabled", HD_KEY_BOOL, AT(registry), 0, 0, 0, "true", NULL, false, "`hadron run` keeps versions and deployments; backtest and replay only if a plugin is named with its version"},
     {"registry.url", HD_KEY_TEXT, AT(registry_url), sizeof((struct hd_config *)0)->registry_url, 0, 0, "", NULL, false, "database of versions and deployments: sqlite:PATH or postgresql://...; empty: sqlite, data_dir/registry.db"},
     {"registry.store", HD_KEY_TEXT, AT(registry_store), sizeof((struct hd_config *)0)->registry_store, 0, 0, "", NULL, false, "directory of the artifacts; empty: data_dir/artifacts"},
@@ -136,6 +144,27 @@ const struct hd_config_key hd_config_instrument_keys[] = {
 };
 const uint32_t hd_config_instrument_key_count = sizeof hd_config_instrument_keys / sizeof *hd_config_instrument_keys;
 
+#define LISTEN_AT(field) offsetof(struct hd_config_listen, field)
+#define LISTEN_FILE(field) LISTEN_AT(field), sizeof((struct hd_config_listen *)0)->field, 0, 0, "", NULL, false
+#define LISTEN_URL {"url", HD_KEY_TEXT, LISTEN_AT(url), sizeof((struct hd_config_listen *)0)->url, 0, 0, NULL, NULL, false, "`ipc:///path`, `tcp://127.0.0.1:7007`, `tls+tcp://host:7007`, `ws://127.0.0.1:7008/bus`, `wss://host:7008/bus`"}
+#define LISTEN_TLS                                                                                                                          \
+  {"certificate", HD_KEY_TEXT, LISTEN_FILE(certificate), "PEM file, of `hadron cert issue`"}, {"key", HD_KEY_TEXT, LISTEN_FILE(key), "PEM file, mode 0600"}, \
+      {"ca", HD_KEY_TEXT, LISTEN_FILE(ca), "PEM file: whose certificates are let in"}, {"crl", HD_KEY_TEXT, LISTEN_FILE(crl), "PEM file: which of them were revoked"},   \
+      {"insecure", HD_KEY_BOOL, LISTEN_AT(insecure), 0, 0, 0, "false", NULL, false, "plain text beyond this machine is meant"}
+const struct hd_config_key hd_config_session_keys[] = {
+    LISTEN_URL,
+    {"class", HD_KEY_CHOICE, LISTEN_AT(rights), 0, 0, 0, "trade", "read trade admin", false, "what peers may do at most"},
+    {"tokens", HD_KEY_TEXT, LISTEN_FILE(tokens), "file of `hadron token`: who may come; empty: by certificate, or on this machine anybody who reaches the address"},
+    LISTEN_TLS,
+};
+const uint32_t hd_config_session_key_count = sizeof hd_config_session_keys / sizeof *hd_config_session_keys;
+const struct hd_config_key hd_config_feed_keys[] = {
+    LISTEN_URL,
+    {"publish", HD_KEY_CHOICE, LISTEN_AT(publish), 0, 0, 0, "ticks", "ticks events", false, "ticks, or everything else that the journal tells"},
+    LISTEN_TLS,
+};
+const uint32_t hd_config_feed_key_count = sizeof hd_config_feed_keys / sizeof *hd_config_feed_keys;
+
 // ---- checks that need more than one value -----------------------------------------------------------------------------------------
 
 static bool is_power_of_two(uint32_t n) { return n != 0 && (n & (n - 1)) == 0; }
@@ -156,7 +185,24 @@ static void check_symbols(struct hd_config *c, struct hd_config_reader *r) {
     }
 }
 
+static void check_listeners(const struct hd_config_listen *rows, uint32_t count, const char *name, struct hd_config_reader *r) {
+  if (count > HD_BUS_LISTENERS_MAX) hd_config_wrong(r, name, "expected at most %d addresses, found %u", HD_BUS_LISTENERS_MAX, count);
+  for (uint32_t i = 0; i < count; i++) {
+    const struct hd_config_listen *l = &rows[i];
+    char path[64];
+    struct hd_fault fault;
+    const struct hd_bus_listen listen = {.url = l->url, .certificate = l->certificate[0] ? l->certificate : NULL, .key = l->key[0] ? l->key : NULL,
+                                         .ca = l->ca[0] ? l->ca : NULL, .insecure = l->insecure};
+    snprintf(path, sizeof path, "%s[%u]", name, i + 1);
+    if (hd_listen_check(&listen, &fault)) hd_config_wrong(r, path, "%s", fault.text);
+  }
+}
+
 void hd_config_check(struct hd_config *c, struct hd_config_reader *r) {
+  check_listeners(c->bus.sessions, c->bus.session_count, "bus.sessions", r);
+  check_listeners(c->bus.feeds, c->bus.feed_count, "bus.feeds", r);
+  if (c->bus.stale_after_ns < 2 * c->bus.heartbeat_ns) hd_config_wrong(r, "bus.stale_after", "expected at least twice bus.heartbeat, which is all that is heard of an idle peer");
+  if (c->bus.feed_count > 0 && !c->journal && c->mode != HADRON_MODE_BACKTEST) hd_config_wrong(r, "journal.enabled", "feeds are read from the journal: expected true, found false");
   if (c->mode == HADRON_MODE_BACKTEST && c->gateway.ids_max == 0) c->gateway.ids_max = 1 << 20; // a day of a backtest may be a busy one
   if (!is_power_of_two(c->lane_ticks)) hd_config_wrong(r, "engine.lane_ticks", "expected a power of two, found %u", c->lane_ticks);
   if (c->measure_every && !is_power_of_two(c->measure_every))

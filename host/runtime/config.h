@@ -50,6 +50,16 @@ struct hd_config_symbol {
   const char *venue, *symbol;
 };
 
+// An address of the bus.
+struct hd_config_listen {
+  char url[256];
+  uint32_t rights;                  // sessions: what peers may do at most: 1 read, 2 trade, 3 admin
+  uint32_t publish;                 // feeds: 1 ticks, 2 events
+  char tokens[512], certificate[512], key[512], ca[512], crl[512]; // files; "": none
+  bool insecure;
+  int line;
+};
+
 struct hd_config_instrument {
   struct hd_instrument definition;
   struct hd_config_symbol *symbols; // [0 .. symbol_count); none: its name, at every venue
@@ -118,6 +128,13 @@ struct hd_config {
   char registry_keys[512];          // directory of trusted public keys; "": data_dir/keys
   uint32_t registry_policy;         // enum hd_registry_policy
   bool registry;                    // false: versions are not kept
+  // bus
+  struct {
+    int64_t heartbeat_ns, stale_after_ns, session_keep_ns;
+    uint32_t window, sessions_max, decisions_per_second;
+    struct hd_config_listen *sessions, *feeds;
+    uint32_t session_count, feed_count;
+  } bus;
   // control
   char control[512];                // path of the control socket; "": data_dir/hadron.sock
   // source

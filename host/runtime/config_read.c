@@ -491,6 +491,36 @@ static void read_universe(struct hd_config_reader *r, const struct hd_value *roo
     hd_config_wrong(r, "universe.instruments", "expected at most universe.max = %u, found %u", c->universe_max, c->instrument_count);
 }
 
+// ---- the bus -----------------------------------------------------------------------------------------------------------------------
+
+static struct hd_config_listen *read_listeners(struct hd_config_reader *r, const struct hd_value *bus, const char *key, const struct hd_config_key *keys, uint32_t key_count,
+                                               uint32_t *count) {
+  char shown[64];
+  snprintf(shown, sizeof shown, "bus.%s", key);
+  const struct hd_value *list = table_of(r, bus, key, shown, HD_VALUE_LIST);
+  *count = list ? (uint32_t)hd_value_count(list) : 0;
+  struct hd_config_listen *rows = keep(r, (*count + 1) * sizeof *rows);
+  for (uint32_t i = 0; i < *count; i++) {
+    const struct hd_value *section = hd_value_item(list, i);
+    snprintf(shown, sizeof shown, "bus.%s[%u]", key, i + 1);
+    rows[i].line = section->line;
+    if (section->kind != HD_VALUE_MAP) {
+      wrong_at(r, section->line, "%s: expected a table like { url = \"tcp://127.0.0.1:7007\" }", shown);
+      continue;
+    }
+    read_keys(r, keys, key_count, section, (struct place){shown, section->line}, &rows[i]);
+    check_unknown(r, keys, key_count, NULL, "", section, shown);
+  }
+  return rows;
+}
+
+static void read_bus(struct hd_config_reader *r, const struct hd_value *root) {
+  const struct hd_value *bus = hd_value_get(root, "bus"); // read_all has told if it is no table
+  struct hd_config *c = r->config;
+  c->bus.sessions = read_listeners(r, bus, "sessions", hd_config_session_keys, hd_config_session_key_count, &c->bus.session_count);
+  c->bus.feeds = read_listeners(r, bus, "feeds", hd_config_feed_keys, hd_config_feed_key_count, &c->bus.feed_count);
+}
+
 // ---- the router's rules ------------------------------------------------------------------------------------------------------------
 
 static uint32_t rule_word(struct hd_config_reader *r, const struct hd_value *rule, const char *key, const char *choices, const char *initial, uint32_t index) {
@@ -544,7 +574,8 @@ static void read_rules(struct hd_config_reader *r, const struct hd_value *root) 
 static const char *const top_more[] = {"venues", "strategies", "services", "allocator", "shadow", "risk", NULL};
 static const struct { const char *name; const char *more[3]; } groups[] = {
     {"engine", {NULL}}, {"account", {NULL}}, {"universe", {"instruments", NULL}}, {"normalize", {NULL}}, {"router", {"rules", "correlated", NULL}},
-    {"gateway", {NULL}}, {"lua", {NULL}}, {"journal", {NULL}}, {"recovery", {NULL}}, {"sample", {NULL}}, {"registry", {NULL}}, {"report", {NULL}}};
+    {"gateway", {NULL}}, {"lua", {NULL}}, {"journal", {NULL}}, {"recovery", {NULL}}, {"sample", {NULL}}, {"registry", {NULL}}, {"report", {NULL}},
+    {"bus", {"sessions", "feeds", NULL}}};
 
 // A plugin of which there is one.
 static void read_single(struct hd_config_reader *r, const struct hd_value *root, const char *name, struct hd_config_plugin *plugin) {
@@ -568,6 +599,7 @@ static void read_all(struct hd_config_reader *r) {
                   table_of(r, root, groups[i].name, groups[i].name, HD_VALUE_MAP), groups[i].name);
   read_universe(r, root);
   read_rules(r, root);
+  read_bus(r, root);
   read_limits(r, table_of(r, root, "risk", "risk", HD_VALUE_MAP), "risk", 0, HD_SCOPE_ACCOUNT, &c->limits);
   c->venues = read_plugins(r, root, "venues", &c->venue_count);
   c->services = read_plugins(r, root, "services", &c->service_count);

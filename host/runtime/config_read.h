@@ -22,8 +22,8 @@ struct hd_config_key {
   const char *help;
 };
 
-extern const struct hd_config_key hd_config_keys[], hd_config_strategy_keys[], hd_config_plugin_keys[], hd_config_instrument_keys[];
-extern const uint32_t hd_config_key_count, hd_config_strategy_key_count, hd_config_plugin_key_count, hd_config_instrument_key_count;
+extern const struct hd_config_key hd_config_keys[], hd_config_strategy_keys[], hd_config_plugin_keys[], hd_config_instrument_keys[], hd_config_session_keys[], hd_config_feed_keys[];
+extern const uint32_t hd_config_key_count, hd_config_strategy_key_count, hd_config_plugin_key_count, hd_config_instrument_key_count, hd_config_session_key_count, hd_config_feed_key_count;
 
 struct hd_config_reader;
 // Notes an error at the line of a key.

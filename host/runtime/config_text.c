@@ -142,11 +142,21 @@ static void print_router(struct printer *p, const struct hd_config *c) {
     }
 }
 
+static void print_listeners(struct printer *p, const char *name, const struct hd_config_key *keys, uint32_t key_count, const struct hd_config_listen *rows, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    char path[64];
+    snprintf(path, sizeof path, "bus.%s[%u]", name, i + 1);
+    print_keys(p, keys, key_count, path, &rows[i]);
+  }
+}
+
 size_t hd_config_print(const struct hd_config *config, char *to, size_t size) {
   struct printer p = {config, to, size, 0};
   if (size) to[0] = 0;
   print_keys(&p, hd_config_keys, hd_config_key_count, "", config);
   print_router(&p, config);
+  print_listeners(&p, "sessions", hd_config_session_keys, hd_config_session_key_count, config->bus.sessions, config->bus.session_count);
+  print_listeners(&p, "feeds", hd_config_feed_keys, hd_config_feed_key_count, config->bus.feeds, config->bus.feed_count);
   print_limits(&p, "risk", &config->limits);
   print_plugins(&p, "venues", config->venues, config->venue_count);
   print_keys(&p, hd_config_plugin_keys, hd_config_plugin_key_count, "allocator", &config->allocator);

@@ -12,6 +12,7 @@
 #include "runtime/last_words.h"
 #include "runtime/recover.h"
 #include "runtime/session_deploy.h"
+#include "runtime/session_bus.h"
 #include "runtime/session_internal.h"
 #include "runtime/setting.h"
 #include "runtime/snapshot.h"
@@ -273,6 +274,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if ((code = write_session(s, false, fault))) return code;
   if ((code = hd_session_write_venues(s))) return unwritten(code, "the venues", fault);
   if (!s->options.is_virtual && (code = hd_session_watch(s, fault))) return code;
+  if ((code = hd_session_bus_open(s, fault))) return code;
   if ((code = hd_session_start_venues(s, fault))) return code;
   if ((code = hd_session_strategies(s, fault))) return code;
   if ((code = hd_session_subscribe(s, fault))) return code;
@@ -299,6 +301,7 @@ void hd_session_close(struct hd_session *s) {
   hd_session_figures(s);
   hd_session_host_end(s);
   hd_session_free_strategies(s);
+  hd_session_bus_close(s);
   hd_watchdog_destroy(s->watchdog);
   hd_last_words_close(s);
   for (uint32_t i = 0; i < s->venue_count; i++) {

@@ -22,6 +22,7 @@ struct hd_registry;         // registry/registry.h
 struct hd_session_deployed; // session_deploy.h
 struct hd_governor;
 struct hd_watchdog;
+struct hd_bus;              // bus/bus.h
 struct hd_session_guards;   // session_guard.c
 struct hd_host;             // registry/rollout.h
 
@@ -143,6 +144,7 @@ struct hd_session {
   bool recovering;                      // what is told now was written before
   struct hd_live *live;                 // while it runs live; borrowed
   struct hd_session_guards *guards;     // where the clock moves with the ticks; NULL: none; owned
+  struct hd_bus *bus;                   // session_bus.h; owned; NULL: nobody is elsewhere
   struct hd_watchdog *watchdog;         // NULL: the clock moves with the ticks
   char alert[256];                      // the last one
   _Atomic uint64_t alerts;

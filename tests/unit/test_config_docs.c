@@ -93,6 +93,12 @@ static void page(void) {
       "A list of tables. Also `symbols`, what venues call it (`symbols = { binance = \"BTCUSDT\" }`; without it: its name everywhere);\n"
       "and `risk`, limits of its own.\n\n");
   put_keys(hd_config_instrument_keys, hd_config_instrument_key_count, false);
+  put("\n## bus.sessions\n\n"
+      "A list of tables, one per address where strategies elsewhere and administrators are heard.\n\n");
+  put_keys(hd_config_session_keys, hd_config_session_key_count, false);
+  put("\n## bus.feeds\n\n"
+      "A list of tables, one per address where is published what the journal tells, for whoever only looks.\n\n");
+  put_keys(hd_config_feed_keys, hd_config_feed_key_count, false);
   put("\n## risk\n\n"
       "Limits in `risk` are the account's; those in a strategy's or an instrument's `risk` come on top. 0, or absent: no limit. All\n"
       "change while it runs: `hadron set risk.gross_max=500000`, `strategies.sma.risk.position_max=10` (for every version of it that runs).\n\n");

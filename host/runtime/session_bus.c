@@ -1,0 +1,60 @@
+#include "runtime/session_bus.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/banned.h"
+#include "base/text.h"
+
+static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
+
+static const char *there(const char *text) { return text[0] ? text : NULL; }
+
+// data_dir/bus, absolute: a worker has another working directory.
+static int32_t directory_of(const struct hd_config *c, char *to, size_t size, struct hd_fault *fault) {
+  char *whole = realpath(c->data_dir, NULL);
+  if (!whole) return hd_fault_set(fault, HADRON_ERR_IO, "bus: %s: %s", c->data_dir, strerror(errno));
+  int length = snprintf(to, size, "%s/bus", whole);
+  free(whole);
+  return length > 0 && (size_t)length < size ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_RANGE, "bus: data_dir is too long: %s", c->data_dir);
+}
+
+static int32_t make(struct hd_session *s, struct hd_fault *fault) {
+  const struct hd_config *c = s->config;
+  struct hd_bus_listen listeners[HD_BUS_LISTENERS_MAX];
+  char directory[1024], host[HADRON_NAME_SIZE] = "hadron";
+  int32_t code = directory_of(c, directory, sizeof directory, fault);
+  if (code) return code;
+  gethostname(host, sizeof host - 1);
+  for (uint32_t i = 0; i < c->bus.session_count; i++) {
+    const struct hd_config_listen *l = &c->bus.sessions[i];
+    listeners[i] = (struct hd_bus_listen){.url = l->url, .rights = l->rights, .tokens = there(l->tokens), .certificate = there(l->certificate), .key = there(l->key),
+                                          .ca = there(l->ca), .crl = there(l->crl), .insecure = l->insecure};
+  }
+  const struct hd_bus_options options = {.listeners = listeners, .listener_count = c->bus.session_count, .directory = directory, .host = host, .mode = c->mode,
+                                         .is_virtual = s->options.is_virtual, .heartbeat_ns = c->bus.heartbeat_ns, .stale_after_ns = c->bus.stale_after_ns,
+                                         .session_keep_ns = c->bus.session_keep_ns, .window = c->bus.window, .sessions_max = c->bus.sessions_max,
+                                         .decisions_per_second = c->bus.decisions_per_second};
+  return hd_bus_create(&options, &s->bus, fault);
+}
+
+int32_t hd_session_bus(struct hd_session *s, struct hd_bus **out, struct hd_fault *fault) {
+  pthread_mutex_lock(&making);
+  int32_t code = s->bus ? HADRON_OK : make(s, fault);
+  if (!code) *out = s->bus;
+  pthread_mutex_unlock(&making);
+  return code;
+}
+
+int32_t hd_session_bus_open(struct hd_session *s, struct hd_fault *fault) {
+  struct hd_bus *bus;
+  if (s->options.is_virtual || s->options.recorded || s->config->bus.session_count == 0) return HADRON_OK;
+  return hd_session_bus(s, &bus, fault);
+}
+
+void hd_session_bus_close(struct hd_session *s) {
+  hd_bus_destroy(s->bus);
+  s->bus = NULL;
+}
