@@ -100,7 +100,7 @@ def check_enable(threads, shards):
         assert host.ask("rollback", "turns")["changed"] and host.seats("turns") == [("1.0.0", "live")]
         host.ask("ab", "turns", "1.0.0=0.5", "1.1.0=0.5")
         assert sorted(host.seats("turns")) == [("1.0.0", "live"), ("1.1.0", "canary")]
-        host.ask("set", "strategies.turns.risk.position_max=3")
+        host.ask("set", "strategies.turns.risk.position_max=30")  # holds over the start
         host.ask("disable", "turns")
         assert host.seats("turns") == []
         host.ask("enable", "turns")
