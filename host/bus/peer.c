@@ -33,9 +33,18 @@ static void say_no(struct hd_bus *bus, struct hd_request *r, const struct hd_fau
   free(json);
 }
 
-static void refuse(struct hd_bus *bus, struct hd_request *r, const struct hd_fault *fault) {
-  bus->refused++;
-  say_no(bus, r, fault, NULL);
+// Logged once a minute for each address. Whoever is refused again and again loses its connection, which costs it more than it costs the host;
+// who can prove itself is heard from the same address all the same.
+#define REFUSED_A_MINUTE 60
+
+static void refuse(struct hd_bus *bus, struct hd_request *r, struct hd_fault *fault) {
+  char peer[64];
+  hd_request_peer(r, peer, sizeof peer);
+  hd_text_printable(fault->text);
+  uint32_t count = hd_refusals_add(&bus->refusals, peer, bus->now_ns);
+  if (count == 1) hd_log_warn("BUS_REFUSED", "%s: %s; more from there within a minute are only counted", peer, fault->text);
+  if (count > REFUSED_A_MINUTE) hd_request_hang_up(r);
+  else say_no(bus, r, fault, NULL);
 }
 
 static bool same(const uint8_t a[32], const uint8_t b[32]) { // in a time that says nothing of where they differ
@@ -338,9 +347,7 @@ static int32_t prove(const struct hd_request *r, const struct hd_hello *h, struc
   return HADRON_OK;
 }
 
-static int32_t identify(struct hd_bus *bus, const struct hd_request *r, const struct hd_hello *h, uint32_t *rights, uint8_t identity[32], struct hd_cert *cert, struct hd_fault *fault) {
-  const char *proof = h->token;
-  (void)bus;
+static int32_t identify(const struct hd_request *r, const struct hd_hello *h, uint32_t *rights, uint8_t identity[32], struct hd_cert *cert, struct hd_fault *fault) {
   if (h->is_worker) {
     hd_sha256(h->worker, sizeof h->worker, identity);
     *rights = HD_BUS_TRADE;
@@ -351,7 +358,12 @@ static int32_t identify(struct hd_bus *bus, const struct hd_request *r, const st
   if (h->rights > r->socket->listen.rights)
     return hd_fault_set(fault, HADRON_ERR_PERMISSION, "HELLO: class: this address is for class %s, found %s", hd_bus_class_name(r->socket->listen.rights), hd_bus_class_name(h->rights));
   if (is_signed(r, h)) return prove(r, h, cert, identity, fault);
-  hd_sha256(proof, strlen(proof), identity);
+  hd_sha256(h->token, strlen(h->token), identity);
+  if (!r->socket->tokens) return HADRON_OK;
+  uint32_t most = hd_rights_of_digest(r->socket->tokens, identity, h->name);
+  if (!most) return hd_fault_set(fault, HADRON_ERR_PERMISSION, "HELLO: token: expected one that may speak for %s, found %s", h->name, h->token[0] ? "another" : "none");
+  if (h->rights > most)
+    return hd_fault_set(fault, HADRON_ERR_PERMISSION, "HELLO: class: this token is for class %s, found %s", hd_bus_class_name(most), hd_bus_class_name(h->rights));
   return HADRON_OK;
 }
 
@@ -374,8 +386,10 @@ static void on_hello(struct hd_bus *bus, struct hd_request *r, const struct hd_f
     return;
   }
   cert = (struct hd_cert){0};
-  if (!code) code = identify(bus, r, &h, &rights, identity, &cert, &fault);
+  if (!code) code = identify(r, &h, &rights, identity, &cert, &fault);
   if (!code && (h.is_worker || rights == HD_BUS_TRADE) && !(seat = seat_for(bus, &h, &fault))) code = fault.code;
+  explicit_bzero(h.token, sizeof h.token);
+  explicit_bzero(h.worker, sizeof h.worker);
   if (!code && p) hd_peer_end(p, "it began anew on its connection");
   p = code ? NULL : resumed(bus, &h, seat, identity);
   bool back = p != NULL;
@@ -386,14 +400,11 @@ static void on_hello(struct hd_bus *bus, struct hd_request *r, const struct hd_f
   }
   if (!code && !p && !(p = begin(bus, &h, seat, rights, identity, &fault))) code = fault.code;
   if (code) {
-    char peer[64];
-    hd_request_peer(r, peer, sizeof peer);
-    hd_text_printable(fault.text);
-    hd_log_warn("BUS_REFUSED", "%s: %s", peer, fault.text);
     refuse(bus, r, &fault);
     return;
   }
   bind(p, r, &h, digest);
+  p->by_token = r->socket->tokens && !h.is_worker && !cert.name[0];
   if (cert.name[0] && !p->cert) p->cert = malloc(sizeof *p->cert);
   if (cert.name[0] && p->cert) *p->cert = cert;
   change(p, back ? HADRON_PLACED_BACK : HADRON_PLACED_JOINED, "%s %s from %s%s", p->name, p->version, p->peer, back ? ", goes on where it was" : "");

@@ -1,4 +1,4 @@
-// Once a second: what has changed about TLS since the listeners were opened.
+// Once a second: what has changed about tokens and TLS since the listeners were opened.
 #include "base/banned.h"
 #include "base/log.h"
 #include "bus/server_internal.h"
@@ -13,6 +13,17 @@ static void end_unproved(struct hd_bus *bus) {
     if (!p->cert || !p->socket->proof || hd_proof_holds(p->socket->proof, p->cert, bus->wall_ns, &fault)) continue;
     hd_log_warn("BUS_REVOKED", "%s (%s): %s", p->name, p->peer, fault.text);
     hd_peer_shut(p, "its certificate is no longer good");
+    i--;
+  }
+}
+
+// The same for a token that is no longer in the file, or allows less.
+static void end_unallowed(struct hd_bus *bus) {
+  for (uint32_t i = 0; i < bus->peer_count; i++) {
+    struct hd_bus_peer *p = bus->peers[i];
+    if (!p->by_token || !p->socket->tokens || hd_rights_of_digest(p->socket->tokens, p->identity, p->name) >= p->rights) continue;
+    hd_log_warn("BUS_REVOKED", "%s (%s): its token is no longer in the file, or allows less", p->name, p->peer);
+    hd_peer_shut(p, "its token is no longer good");
     i--;
   }
 }
@@ -44,6 +55,7 @@ void hd_bus_renew(struct hd_bus *bus) {
   bus->renewed_ns = bus->now_ns;
   for (uint32_t i = 0; i < bus->socket_count; i++) {
     struct hd_socket *s = &bus->sockets[i];
+    if (s->tokens && hd_rights_refresh(s->tokens, &fault)) hd_log_error("BUS_TOKENS", "%s: %s; what was read before stays in force", s->listen.url, fault.text);
     if (!s->proof) continue;
     count_failures(bus, s);
     if (hd_proof_refresh(s->proof, bus->now_ns, &changed, &fault)) hd_log_error("BUS_TLS", "%s: %s; what was read before stays in force", s->listen.url, fault.text);
@@ -51,6 +63,7 @@ void hd_bus_renew(struct hd_bus *bus) {
     if (changed == HD_TLS_RENEWED || s->shut) reopen(s);
   }
   end_unproved(bus);
+  end_unallowed(bus);
 }
 
 struct refusals_errand {
@@ -61,7 +74,7 @@ struct refusals_errand {
 static void refusals_now(void *argument) {
   const struct refusals_errand *e = argument;
   struct hd_proof_figures figures;
-  *e->out = (struct hd_bus_refusals){.certificate = e->bus->failed_certificate, .other = e->bus->failed_other, .requests = e->bus->refused};
+  *e->out = (struct hd_bus_refusals){.certificate = e->bus->failed_certificate, .other = e->bus->failed_other, .requests = e->bus->refusals.total};
   for (uint32_t i = 0; i < e->bus->socket_count; i++) {
     const struct hd_socket *s = &e->bus->sockets[i];
     e->out->turned_away += atomic_load(&s->turned_away);

@@ -28,6 +28,7 @@ struct hd_bus_peer { // one session
   int64_t allowance_ns;         // of decisions per second, as time
   int64_t allowed_ns;           // when it was counted last
   bool told;                    // a refusal of its decisions was logged
+  bool by_token;                // identity is the SHA-256 of one
 };
 
 struct hd_bus_seat {
@@ -78,7 +79,7 @@ struct hd_bus {
   struct hd_bus_peer *peers[HD_BUS_SESSIONS_MAX]; // [0 .. peer_count); owned
   uint32_t peer_count;
   int64_t now_ns, wall_ns;      // of this round
-  uint64_t refused;             // requests
+  struct hd_refusals refusals;  // of requests, HELLOs among them
   int64_t renewed_ns;           // monotonic; when hd_bus_renew looked last
   uint64_t failed_certificate, failed_other; // connections that never became one
 };

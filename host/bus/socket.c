@@ -98,6 +98,11 @@ void hd_request_drop(struct hd_request *r) {
   receive(r);
 }
 
+void hd_request_hang_up(struct hd_request *r) {
+  nng_pipe_close(nng_msg_get_pipe(r->message));
+  hd_request_drop(r);
+}
+
 void hd_request_answer(struct hd_request *r, const void *packet, size_t size) {
   nng_msg *answer;
   HD_ASSERT(r->message);
@@ -175,6 +180,13 @@ static int32_t start(struct hd_socket *s, struct hd_fault *fault) {
   return HADRON_OK;
 }
 
+static void close_rights(struct hd_socket *s) {
+  hd_rights_close(s->tokens);
+  hd_proof_close(s->proof);
+  s->tokens = NULL;
+  s->proof = NULL;
+}
+
 int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, const struct hd_bus_listen *listen, uint32_t requests, uint32_t pipes, struct hd_fault *fault) {
   memset(s, 0, sizeof *s);
   s->inbox = inbox;
@@ -182,14 +194,17 @@ int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, const struct
   s->pipes_max = pipes;
   int32_t code = hd_listen_check(listen, fault);
   if (code) return code;
+  if (listen->tokens && (code = hd_rights_open(listen->tokens, &s->tokens, fault))) return hd_fault_prefix(fault, "bus: %s: ", listen->url);
   if (listen->certificate && is_tls(listen->url)) {
     const struct hd_tls_files files = {listen->certificate, listen->key, listen->ca, listen->crl};
-    if ((code = hd_proof_open(&files, HD_CERT_READ, pipes, &s->proof, fault))) return hd_fault_prefix(fault, "bus: %s: ", listen->url);
+    if ((code = hd_proof_open(&files, HD_CERT_READ, pipes, &s->proof, fault))) {
+      close_rights(s);
+      return hd_fault_prefix(fault, "bus: %s: ", listen->url);
+    }
   }
   int error = nng_rep0_open(&s->socket);
   if (error) {
-    hd_proof_close(s->proof);
-    s->proof = NULL;
+    close_rights(s);
     return hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: %s: %s", listen->url, nng_strerror(error));
   }
   s->open = true;
@@ -240,8 +255,7 @@ void hd_socket_close(struct hd_socket *s) {
   }
   free(s->requests);
   nng_close(s->socket);
-  hd_proof_close(s->proof);
-  s->proof = NULL;
+  close_rights(s);
   s->open = false;
 }
 

@@ -18,6 +18,7 @@
 #include "base/fault.h"
 #include "bus/bus.h"
 #include "bus/proof.h"
+#include "bus/rights.h"
 #include "hadron/wire.h"
 
 #define HD_SOCKET_MESSAGE_MAX (HADRON_PACKET_MAX + 65536)
@@ -52,6 +53,7 @@ struct hd_socket {
   nng_listener listener;
   struct hd_request *requests; // owned
   uint32_t request_count, pipes_max;
+  struct hd_rights *tokens; // NULL: none are needed
   struct hd_proof *proof;  // TLS: whom it lets in, and who they are; NULL: plain text
   bool shut;               // it should listen and could not
   uint64_t failed_certificate, failed_other; // connections that never became one and were told of
@@ -83,6 +85,7 @@ void hd_socket_failures(const struct hd_socket *s, struct hd_socket_failures *ou
 // The one answer. No memory: none is sent, and the peer asks again.
 void hd_request_answer(struct hd_request *r, const void *packet, size_t size);
 void hd_request_drop(struct hd_request *r); // without an answer: its connection is gone
+void hd_request_hang_up(struct hd_request *r); // without an answer, and its connection is closed
 // "tcp 127.0.0.1:4711", "ipc pid 4711": whose request it is.
 void hd_request_peer(const struct hd_request *r, char *to, size_t size);
 uint32_t hd_request_pid(const struct hd_request *r); // of a peer on this machine; 0: not known

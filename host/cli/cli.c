@@ -56,6 +56,7 @@ const struct hd_command hd_commands[] = {
     {"registry revoke", "NAME|KEYID [--reason TEXT] [--json]", "trust a key nowhere, for ever", hd_registry_revoke_help, hd_registry_revoke_command},
     {"registry keys", "[--json]", "the keys that are trusted or revoked", hd_registry_keys_help, hd_registry_keys_command},
     {"registry hosts", "[--forget HOST] [--json]", "which hosts run what, and which of them differ", hd_registry_hosts_help, hd_registry_hosts_command},
+    {"token", "FILE [--class read|trade|admin] [--strategy NAME]... [--json]", "make a token for somebody who joins over the bus", hd_token_help, hd_token_command},
     {"cert ca", "DIR [--name NAME] [--days N] [--json]", "make the private authority of machines that trade together", hd_cert_ca_help, hd_cert_ca_command},
     {"cert issue", "DIR NAME [--role read|trade|admin] [--host HOST]... [--strategy NAME]... [--days N] [--renew] [--json]", "make a certificate and its key", hd_cert_issue_help, hd_cert_issue_command},
     {"cert revoke", "DIR NAME|SERIAL [--json]", "let no machine take a certificate any more", hd_cert_revoke_help, hd_cert_revoke_command},

@@ -12,7 +12,7 @@
   X(inspect) X(generate) X(convert) X(validate) X(doctor)                                                                         \
   X(registry_add) X(registry_list) X(registry_show) X(registry_verify) X(registry_retire) X(registry_gc) X(registry_export)        \
   X(registry_import) X(registry_keygen) X(registry_sign) X(registry_trust) X(registry_revoke) X(registry_keys) X(registry_hosts)  \
-  X(cert_ca) X(cert_issue) X(cert_revoke) X(cert_list) X(cert_show)
+  X(token) X(cert_ca) X(cert_issue) X(cert_revoke) X(cert_list) X(cert_show)
 
 #define HD_COMMAND_DECLARE(name)        \
   extern const char hd_##name##_help[]; \

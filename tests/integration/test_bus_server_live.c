@@ -2,9 +2,12 @@
 // the trading side has written it down; asks go out and come back in pieces; who is not expected, speaks for another's session, or has fallen silent
 // is refused; and a peer that comes back goes on where it was. How: the bus with real sockets, the shard and the trading side played by the test.
 #include <pthread.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "bus/bus.h"
+#include "bus/rights.h"
 #include "support/bus_peer.h"
 #include "support/directory.h"
 #include "support/test.h"
@@ -449,6 +452,46 @@ static void who_comes_back_goes_on_where_it_was(void **state) {
   close_rig(&g);
 }
 
+static void a_token_says_who_may_speak_for_whom(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p;
+  struct hd_fault fault;
+  char file[TEST_PATH_SIZE], tokens[TEST_PATH_SIZE], secret[2][HD_TOKEN_SIZE], lines[2][256], hello[512], url[64];
+  open_rig(&g, false, (struct hd_bus_options){0});
+  hd_bus_detach(g.bus, g.seat);
+  hd_bus_destroy(g.bus);
+  hd_token_make("trade", "trend", secret[0], lines[0], sizeof lines[0], &fault);
+  hd_token_make("trade", "pairs", secret[1], lines[1], sizeof lines[1], &fault);
+  snprintf(file, sizeof file, "%s%s", lines[0], lines[1]);
+  test_path(tokens, g.directory, "tokens");
+  test_file_write(tokens, file, strlen(file));
+  chmod(tokens, 0600);
+  snprintf(url, sizeof url, "tcp://127.0.0.1:%u", 20000 + (unsigned)getpid() % 20000);
+  const struct hd_bus_listen listen = {.url = url, .rights = HD_BUS_ADMIN, .tokens = tokens};
+  const struct hd_bus_options options = {.listeners = &listen, .listener_count = 1};
+  assert_int_equal(hd_bus_create(&options, &g.bus, &fault), HADRON_OK);
+  const struct hd_bus_expected who = {.name = "trend", .channels = &g.channel, .channel_count = 1, .arm = 5, .universe = g.universe, .universe_count = INSTRUMENTS,
+                                      .changed = on_changed, .self = &g};
+  assert_int_equal(hd_bus_attach(g.bus, &who, &g.seat, &fault), HADRON_OK);
+  bus_peer_open(&p, url);
+  assert_int_equal(bus_peer_hello(&p, HELLO_EXTERNAL).head.kind, HADRON_FRAME_REFUSED); // none
+  snprintf(hello, sizeof hello, "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"token\":\"%s\"}", secret[1]);
+  assert_int_equal(bus_peer_hello(&p, hello).head.kind, HADRON_FRAME_REFUSED); // another's
+  snprintf(hello, sizeof hello, "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"class\":\"admin\",\"token\":\"%s\"}", secret[0]);
+  assert_int_equal(bus_peer_hello(&p, hello).head.kind, HADRON_FRAME_REFUSED); // more than it says
+  snprintf(hello, sizeof hello, "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"token\":\"%s\"}", secret[0]);
+  assert_int_equal(bus_peer_hello(&p, hello).head.kind, HADRON_FRAME_WELCOME);
+  // The token goes: within a second or two its session goes too.
+  test_file_write(tokens, lines[1], strlen(lines[1]));
+  wait_for(&g, HADRON_PLACED_LEFT);
+  struct hd_bus_refusals refusals;
+  hd_bus_refusals(g.bus, &refusals);
+  assert_int_equal(refusals.requests, 3);
+  bus_peer_close(&p);
+  close_rig(&g);
+}
+
 static void an_ended_host_lets_everybody_go(void **state) {
   (void)state;
   struct rig g;
@@ -468,6 +511,6 @@ int main(void) {
                                      cmocka_unit_test(a_decision_is_acknowledged_when_it_is_written_down), cmocka_unit_test(asks_go_out_and_come_back_in_pieces),
                                      cmocka_unit_test(who_is_not_expected_is_refused), cmocka_unit_test(a_silent_one_is_refused_until_it_is_back),
                                      cmocka_unit_test(a_decision_on_old_ticks_is_refused), cmocka_unit_test(who_comes_back_goes_on_where_it_was),
-                                     cmocka_unit_test(an_ended_host_lets_everybody_go)};
+                                     cmocka_unit_test(a_token_says_who_may_speak_for_whom), cmocka_unit_test(an_ended_host_lets_everybody_go)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
