@@ -78,6 +78,7 @@ struct hd_deployment {
   double gate_accept;                // largest part of the decisions that may differ there, 0 to 1
   uint32_t gate_sessions;            // recorded sessions that a version replays before it may trade; 0: no gate
   uint32_t arm_count;
+  uint32_t placement;                // enum hd_placement (runtime/placed.h); 0: as the section says
   // What a section of the configuration says, for hosts that have none of its name; a section goes before these.
   char hosts[HD_DEPLOYMENT_LIST];    // that run it without a section: their ids, or globs of them; '\n' between; "": none
   char universe[HD_DEPLOYMENT_LIST]; // names or globs of instruments, '\n' between; "": all

@@ -14,7 +14,7 @@
 #define WARM_MAX_NS (INT64_C(7) * 24 * 3600 * 1000000000)
 #define VALUE_SIZE 512
 
-enum type { TYPE_TEXT = 1, TYPE_BOOL, TYPE_REAL, TYPE_COUNT32, TYPE_COUNT64, TYPE_MONEY, TYPE_DURATION, TYPE_CHOICE, TYPE_DIGEST, TYPE_OPTION, TYPE_LIST, TYPE_QUANTITY };
+enum type { TYPE_TEXT = 1, TYPE_BOOL, TYPE_REAL, TYPE_COUNT32, TYPE_COUNT64, TYPE_MONEY, TYPE_DURATION, TYPE_CHOICE, TYPE_DIGEST, TYPE_OPTION, TYPE_LIST, TYPE_QUANTITY, TYPE_CHOICE_OPTION };
 
 struct field {
   const char *path;
@@ -47,6 +47,7 @@ static const struct field fields[] = {
     {"governor.over", TYPE_COUNT32, AT(budget.over_max), 0, 0, "0", NULL},
     {"governor.action", TYPE_CHOICE, AT(budget.action), 0, 0, "warn", "warn fence disable"},
     // From here on: written only where they say something, so that deployments of sections are what they were.
+    {"placement", TYPE_CHOICE_OPTION, AT(placement), 0, 0, "", "inline thread process remote auto"},
     {"hosts", TYPE_LIST, AT(hosts), HD_DEPLOYMENT_LIST, 0, "", NULL},
     {"universe", TYPE_LIST, AT(universe), HD_DEPLOYMENT_LIST, 0, "", NULL},
     {"venue", TYPE_OPTION, AT(venue), HADRON_NAME_SIZE, 0, "", NULL},
@@ -54,7 +55,7 @@ static const struct field fields[] = {
     {"size", TYPE_QUANTITY, AT(size), 0, 0, "0", NULL},
 };
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
-#define SEAT_FIELDS 5 // the last ones
+#define SEAT_FIELDS 6 // the last ones
 
 #define ARM_AT(f) offsetof(struct hd_deployment_arm, f)
 static const struct field arm_fields[] = {
@@ -104,7 +105,7 @@ static const char *type_words(const struct field *f) {
   static const char *const words[] = {[TYPE_TEXT] = "a text", [TYPE_BOOL] = "true or false", [TYPE_REAL] = "a number", [TYPE_COUNT32] = "a whole number from 0 on",
                                       [TYPE_COUNT64] = "a whole number from 0 on", [TYPE_MONEY] = "an amount like \"5000\", not negative",
                                       [TYPE_DURATION] = "a duration like \"10m\" or \"250us\"", [TYPE_CHOICE] = "one of", [TYPE_DIGEST] = "a SHA-256 of 64 hex digits",
-                                      [TYPE_OPTION] = "a text", [TYPE_LIST] = "a list of texts", [TYPE_QUANTITY] = "a quantity like \"5\", not negative"};
+                                      [TYPE_OPTION] = "a text", [TYPE_LIST] = "a list of texts", [TYPE_CHOICE_OPTION] = "one of", [TYPE_QUANTITY] = "a quantity like \"5\", not negative"};
   return words[f->type];
 }
 
@@ -126,6 +127,7 @@ static bool value_parse(const struct field *f, const char *text, void *base) {
   case TYPE_BOOL: *(bool *)at = strcmp(text, "true") == 0; return *(bool *)at || strcmp(text, "false") == 0;
   case TYPE_REAL: return real_parse(text, at);
   case TYPE_CHOICE: *(uint32_t *)at = hd_choice_parse(f->choices, text); return *(uint32_t *)at != 0;
+  case TYPE_CHOICE_OPTION: *(uint32_t *)at = hd_choice_parse(f->choices, text); return *(uint32_t *)at != 0 || !*text;
   case TYPE_DIGEST: return digest_parse(text, at);
   default:
     if (!whole_parse(f, text, &whole) || (f->max && whole > f->max)) return false;
@@ -149,6 +151,7 @@ static void value_text(const struct field *f, const void *base, char *to, size_t
   case TYPE_QUANTITY: hd_decimal_format(to, size, whole, HADRON_QUANTITY_SCALE, 0); return;
   case TYPE_BOOL: hd_text_copy(to, size, *(const bool *)at ? "true" : "false"); return;
   case TYPE_REAL: number_text(to, size, *(const double *)at); return;
+  case TYPE_CHOICE_OPTION: *to = 0; if (*(const uint32_t *)at) hd_choice_format(to, size, f->choices, *(const uint32_t *)at); return;
   case TYPE_CHOICE: hd_choice_format(to, size, f->choices, *(const uint32_t *)at); return;
   case TYPE_DIGEST: hd_hex_format(to, at, 32); return;
   case TYPE_MONEY: hd_decimal_format(to, size, whole, HADRON_MONEY_SCALE, 0); return;
@@ -612,7 +615,7 @@ bool hd_deployment_here(const struct hd_deployment *d, const char *host) {
 bool hd_deployment_same_seat(const struct hd_deployment *a, const struct hd_deployment *b) {
   char x[VALUE_SIZE], y[VALUE_SIZE];
   struct differ k = {NULL, NULL, 0};
-  for (size_t i = FIELD_COUNT - SEAT_FIELDS + 1; i < FIELD_COUNT; i++) { // but for hosts
+  for (size_t i = FIELD_COUNT - SEAT_FIELDS + 2; i < FIELD_COUNT; i++) { // but for placement and hosts
     value_text(&fields[i], a, x, sizeof x);
     value_text(&fields[i], b, y, sizeof y);
     if (strcmp(x, y) != 0) return false;

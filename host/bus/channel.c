@@ -7,6 +7,7 @@
 #include "base/banned.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/log.h"
 #include "hadron/error.h"
 
 int32_t hd_channel_init(struct hd_channel *c, uint32_t arm, uint32_t shard) {
@@ -64,6 +65,7 @@ bool hd_channel_tick(struct hd_channel *c, const struct hadron_tick *tick) {
   }
   *slot = *tick;
   hd_ring_publish(&c->ticks);
+  atomic_store_explicit(&c->sent, tick->sequence, memory_order_relaxed);
   return true;
 }
 
@@ -79,21 +81,31 @@ void hd_channel_let_go(struct hd_channel_ask *ask) {
   free(ask);
 }
 
-struct hd_channel_ask *hd_channel_ask(struct hd_channel *c, uint32_t verb, uint32_t instance, const void *bytes, uint32_t size, int64_t now_ns, int64_t timeout_ns) {
+static struct hd_channel_ask *ask_send(struct hd_channel *c, uint32_t verb, uint32_t instance, const void *bytes, uint32_t size, int64_t now_ns, uint32_t state) {
   struct hd_channel_ask *ask = calloc(1, sizeof *ask);
   if (!ask || (size && !(ask->bytes = malloc(size)))) {
     free(ask);
     return NULL;
   }
   if (size) memcpy(ask->bytes, bytes, size);
-  *ask = (struct hd_channel_ask){.verb = verb, .instance = instance, .now_ns = now_ns, .bytes = ask->bytes, .size = size};
+  *ask = (struct hd_channel_ask){.verb = verb, .instance = instance, .now_ns = now_ns, .bytes = ask->bytes, .size = size, .state = state};
   const struct hd_channel_note note = {.kind = HADRON_MSG_ASK, .of.ask = ask};
-  if (!hd_channel_note(c, &note)) {
-    atomic_store(&ask->state, 1);
-    hd_channel_let_go(ask);
-    return NULL;
+  if (hd_channel_note(c, &note)) {
+    hd_channel_ring(c);
+    return ask;
   }
-  hd_channel_ring(c);
+  atomic_store(&ask->state, 1);
+  hd_channel_let_go(ask);
+  return NULL;
+}
+
+bool hd_channel_post(struct hd_channel *c, uint32_t verb, uint32_t instance, const void *bytes, uint32_t size, int64_t now_ns) {
+  return ask_send(c, verb, instance, bytes, size, now_ns, 2) != NULL;
+}
+
+struct hd_channel_ask *hd_channel_ask(struct hd_channel *c, uint32_t verb, uint32_t instance, const void *bytes, uint32_t size, int64_t now_ns, int64_t timeout_ns) {
+  struct hd_channel_ask *ask = ask_send(c, verb, instance, bytes, size, now_ns, 0);
+  if (!ask) return NULL;
   int64_t until = timeout_ns ? hd_clock_monotonic_ns() + timeout_ns : INT64_MAX;
   while (atomic_load(&ask->state) == 0) {
     int64_t left = until - hd_clock_monotonic_ns();
@@ -149,6 +161,7 @@ void hd_channel_answer(struct hd_channel *c, struct hd_channel_ask *ask, int32_t
     hd_bell_ring(&c->answered); // the ask may be gone by now
     return;
   }
+  if (code) hd_log_warn("PLACED", "arm %u: an ask of kind %u that nobody waits for: %s%s%.*s", c->arm, ask->verb, hadron_error_text(code), size ? ": " : "", (int)size, size ? (const char *)answer : "");
   free(ask->bytes);
   free(ask->answer);
   free(ask);

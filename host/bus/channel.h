@@ -69,6 +69,7 @@ struct hd_channel {
   // any
   _Atomic uint64_t lost;            // ticks, in all
   _Atomic uint64_t handled;         // ticks that the far end is through with: it hangs when this stands while ticks wait
+  _Atomic uint64_t sent;            // sequence of the last tick that went in
   _Atomic uint64_t decided;         // number of the last decision that [trade] has taken and written down
   _Atomic bool broken;              // given up: nothing more goes in
   _Atomic bool closed;              // the far end shall end
@@ -86,6 +87,8 @@ void hd_channel_ring(struct hd_channel *c);                                     
 // caller: hd_channel_let_go. bytes: copied.
 struct hd_channel_ask *hd_channel_ask(struct hd_channel *c, uint32_t verb, uint32_t instance, const void *bytes, uint32_t size, int64_t now_ns, int64_t timeout_ns);
 void hd_channel_let_go(struct hd_channel_ask *ask);
+// The same, and nobody waits: an answer that is no success is logged. False: no memory, no room, broken.
+bool hd_channel_post(struct hd_channel *c, uint32_t verb, uint32_t instance, const void *bytes, uint32_t size, int64_t now_ns);
 
 // [far] What is next, in order: a run of at most `max` ticks (returns how many), or one note (returns 0 and *note is not NULL), or nothing (0 and NULL).
 // borrowed(until released).

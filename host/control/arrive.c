@@ -35,7 +35,7 @@ static bool is_home(const struct hd_session *s, const struct hd_session_arm *sea
 static const struct hd_plugin *seated(const struct hd_session *s, const char *name, const uint8_t digest[32]) {
   for (uint32_t i = 0; i < s->arm_count; i++) {
     const struct hd_session_arm *seat = &s->arms[i];
-    if (seat->occupant && is_home(s, seat, name) && memcmp(seat->occupant->plugin->digest, digest, 32) == 0) return seat->occupant->plugin;
+    if (seat->occupant && is_home(s, seat, name) && memcmp(seat->occupant->plugin->digest, digest, 32) == 0) return seat->occupant->artifact;
   }
   return NULL;
 }

@@ -24,6 +24,7 @@ struct hd_arm {
   char name[HADRON_NAME_SIZE]; // the strategy's, as in the deployment
   uint32_t split_low, split_high; // trades the instruments whose share (hd_instrument_share) lies in [low, high); 0, 0: all
   uint32_t revision;        // of the deployment; 0: the first
+  uint32_t placement;       // of its occupant, for its record: 1 inline, 2 thread, 3 process, 4 remote; 0: inline
 };
 
 #define HD_WAITING_MAX 256

@@ -170,7 +170,12 @@ void hd_engine_volatile_above(struct hd_engine *e, double volatile_above);
 // somebody asks for them. HADRON_ERR_CORRUPT: the bytes make no sense, and some rows may have been read. [its thread]
 struct hd_image;
 void hd_engine_time(struct hd_engine *e, int64_t now_ns);
-int64_t hd_engine_timer_due_ns(const struct hd_engine *e);
+struct hd_engine_timer {
+  int64_t due_ns;                        // INT64_MAX: none
+  uint64_t id;
+  struct hd_engine_instance *instance;
+};
+struct hd_engine_timer hd_engine_timer_due(const struct hd_engine *e);
 void hd_engine_rows_save(const struct hd_engine *e, const uint32_t *instruments, uint32_t count, struct hd_image *m);
 int32_t hd_engine_rows_load(struct hd_engine *e, struct hd_image *m);
 // Are the fields that a strategy sets in their ranges? Fills in what follows from others (order type, time in force).

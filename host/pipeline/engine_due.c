@@ -62,11 +62,11 @@ bool hd_engine_due(const struct hd_engine *e, struct hd_due *due) {
 
 int64_t hd_engine_due_ns(const struct hd_engine *e) { return e->due_count == 0 ? INT64_MAX : e->due[0].due.due_ns; }
 
-int64_t hd_engine_timer_due_ns(const struct hd_engine *e) {
-  int64_t first = INT64_MAX;
+struct hd_engine_timer hd_engine_timer_due(const struct hd_engine *e) {
+  const struct hd_due_item *first = NULL;
   for (uint32_t i = 0; i < e->due_count; i++)
-    if (e->due[i].class == HD_DUE_TIMER && e->due[i].due.due_ns < first) first = e->due[i].due.due_ns;
-  return first;
+    if (e->due[i].class == HD_DUE_TIMER && (!first || item_before(&e->due[i], first))) first = &e->due[i];
+  return first ? (struct hd_engine_timer){first->due.due_ns, first->id, first->instance} : (struct hd_engine_timer){.due_ns = INT64_MAX};
 }
 
 // Fires what is at this place of the heap.

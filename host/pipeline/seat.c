@@ -39,7 +39,7 @@ static int32_t arm_record(struct hd_pipeline *p, uint32_t arm, int64_t now_ns) {
   d->revision = a->revision ? a->revision : 1;
   d->role = (uint8_t)a->role;
   d->waits = 0;
-  d->placement = 1;
+  d->placement = a->placement ? (uint8_t)a->placement : 1;
   d->weight = a->weight;
   d->split_low = a->split_low;
   d->split_high = a->split_high;

@@ -6,6 +6,7 @@
 #include "plugin/probe.h"
 #include "runtime/change_internal.h"
 #include "runtime/governor.h"
+#include "runtime/placed.h"
 
 // ---- what runs -------------------------------------------------------------------------------------------------------------------------
 
@@ -60,6 +61,7 @@ int32_t hd_session_deployment(const struct hd_session *s, const char *name, stru
     hd_text_copy(out->plugin, sizeof out->plugin, home->occupant->plugin->manifest.name);
     arm_of(home, &out->arms[out->arm_count++]);
     out->budget = home->occupant->budget;
+    out->placement = home->occupant->placement;
   }
   for (uint32_t i = 0; i < s->arm_count && out->arm_count < HD_DEPLOYMENT_ARMS_MAX; i++)
     if (&s->arms[i] != home && s->arms[i].home == home->id && s->arms[i].occupant) arm_of(&s->arms[i], &out->arms[out->arm_count++]);
@@ -75,8 +77,8 @@ static bool same_params(const struct hd_occupant *o, const struct hd_deployment_
   return true;
 }
 
-static bool same_version(const struct hd_occupant *o, const struct hd_deployment_arm *want) {
-  return o && memcmp(o->plugin->digest, want->digest, sizeof want->digest) == 0 && same_params(o, want);
+static bool same_version(const struct hd_occupant *o, const struct hd_deployment_arm *want, uint32_t placement) {
+  return o && o->placement == placement && memcmp(o->plugin->digest, want->digest, sizeof want->digest) == 0 && same_params(o, want);
 }
 
 // The home seat first, so that what is live stays live where two arms are of one version.
@@ -84,13 +86,13 @@ static void find_occupants(struct hd_change *c) {
   const struct hd_session *s = c->s;
   bool taken[HD_ARMS_MAX] = {false};
   for (uint32_t i = 0; i < c->want.arm_count; i++) {
-    if (i == 0 && same_version(c->home->occupant, &c->want.arms[0])) {
+    if (i == 0 && same_version(c->home->occupant, &c->want.arms[0], c->placements[0])) {
       c->found[0] = c->home;
       taken[c->home - s->arms] = true;
     }
     for (uint32_t k = 0; k < s->arm_count && !c->found[i]; k++) {
       struct hd_session_arm *seat = &s->arms[k];
-      if (seat->home != c->home->id || taken[k] || !same_version(seat->occupant, &c->want.arms[i])) continue;
+      if (seat->home != c->home->id || taken[k] || !same_version(seat->occupant, &c->want.arms[i], c->placements[i])) continue;
       c->found[i] = seat;
       taken[k] = true;
     }
@@ -173,7 +175,10 @@ int32_t hd_change_create(struct hd_session *s, const struct hd_deployment *want,
   c->last = calloc(shards, sizeof *c->last);
   c->from = calloc(shards, sizeof *c->from);
   home->changing = true;
-  for (uint32_t i = 0; i < c->want.arm_count; i++) c->plugins[i] = plugins[i];
+  for (uint32_t i = 0; i < c->want.arm_count; i++) {
+    c->plugins[i] = plugins[i];
+    c->placements[i] = hd_placement_of(s, s->options.recorded || want->placement ? want->placement : home->config->placement, plugins[i]);
+  }
   int32_t code = HADRON_OK;
   if (!c->layouts || !c->buffers || !c->faults || !c->codes || !c->handed || !c->last || !c->from)
     code = hd_fault_set(fault, HADRON_ERR_MEMORY, "a change of \"%s\": out of memory", want->name);
@@ -223,6 +228,7 @@ static int32_t make_occupant(const struct hd_change *c, struct hd_staged *g, uin
   g->occupant = hd_occupant_create(c->plugins[arm], &c->want.arms[arm], c->s->pipeline.options.shards);
   if (!g->occupant) return hd_fault_set(fault, HADRON_ERR_MEMORY, "a version of \"%s\": out of memory", c->want.name);
   g->occupant->budget = c->want.budget;
+  g->occupant->placement = c->placements[arm];
   return hd_occupant_fill(c->s, c->home, g->places, g->occupant, fault);
 }
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "runtime/change_internal.h"
 #include "runtime/session_deploy.h"
+#include "runtime/standin.h"
 
 // ---- who sits where afterwards ---------------------------------------------------------------------------------------------------------
 
@@ -342,6 +343,12 @@ static bool on_decide(void *self) {
   return c->committed = true;
 }
 
+// Whose bars run on in this seat; NULL: they are the host's engine's.
+static struct hd_standin *predecessor(const struct hd_change *c, const struct hd_placing *p, uint32_t i) {
+  const struct hd_occupant *before = p->before ? p->before : c->placings[0].before;
+  return before && before->placed ? before->placed->standins[i] : NULL;
+}
+
 static void on_finish(void *self, uint32_t shard, bool agreed) {
   struct hd_change *c = self;
   if (!agreed) return;
@@ -353,6 +360,7 @@ static void on_finish(void *self, uint32_t shard, bool agreed) {
     }
     for (uint32_t k = 0; k < c->leaving_count; k++) {
       hd_engine_leave(&c->left[k][i], &c->last_wishes);
+      hd_occupant_sits(c->leaving[k], 0);
       c->leaving[k]->instances[i].owner = &c->left[k][i];
     }
     for (uint32_t k = 0; k < c->placing_count; k++) {
@@ -361,6 +369,8 @@ static void on_finish(void *self, uint32_t shard, bool agreed) {
       if (!p->occupant || p->occupant == p->before) continue;
       p->occupant->instances[i].owner = &p->seat->seats[i];
       p->occupant->instances[i].arm = p->seat->id;
+      hd_occupant_sits(p->occupant, p->seat->id);
+      if (p->occupant->placed) hd_standin_joins(p->occupant->placed->standins[i], predecessor(c, p, i));
       p->seat->seats[i].fresh = k == 0;
     }
   }
@@ -382,6 +392,7 @@ static int32_t open_seat(struct hd_change *c, struct hd_placing *p) {
   row.id = p->seat->id;
   row.role = p->role;
   row.weight = p->weight;
+  row.placement = hd_occupant_recorded_placement(p->occupant);
   pipeline->risk.strategy[row.id] = pipeline->risk.strategy[c->home->id];
   // A seat of its own begins with the money that its share of the deployment stands for; shadows with all of it.
   const struct hadron_money cash = pipeline->portfolio.books[c->home->id].initial;
@@ -404,6 +415,8 @@ static int32_t write_wanted(struct hd_change *c, uint8_t stage, struct hd_fault 
   char *text = opens ? hd_deployment_text(&c->want) : NULL;
   c->want.arm_count = wanted_count;
   hd_text_copy(part.name, sizeof part.name, c->want.name);
+  const struct hd_occupant *live = c->placings[0].occupant;
+  part.placement = live ? (uint8_t)hd_occupant_recorded_placement(live) : 0;
   if (c->want.arm_count) {
     memcpy(part.digest, c->want.arms[0].digest, sizeof part.digest);
     hd_text_copy(part.version, sizeof part.version, c->want.arms[0].version);
@@ -454,6 +467,7 @@ static void settle_seat(struct hd_change *c, uint32_t at, struct hd_fault *fault
                                    .revision = c->want.revision, .heir = c->want.split == HD_SPLIT_INSTRUMENT ? HD_HEIR_SPLIT : p->seat == c->home ? 0 : c->home->id};
     const struct hd_plugin *plugin = p->occupant->plugin;
     split_of(c, at, &change.split_low, &change.split_high);
+    pipeline->arms[id].placement = hd_occupant_recorded_placement(p->occupant);
     memcpy(d->digest, plugin->digest, sizeof d->digest);
     memset(d->version, 0, sizeof d->version);
     hd_text_copy(d->version, sizeof d->version, plugin->manifest.version);

@@ -44,6 +44,7 @@ struct hd_change {
   struct hd_deployment want;            // nobody is wanted of one that is disabled
   uint32_t said_count;                  // its arms as they were said
   const struct hd_plugin *plugins[HD_DEPLOYMENT_ARMS_MAX];
+  uint32_t placements[HD_DEPLOYMENT_ARMS_MAX];          // where each shall run
   struct hd_session_arm *found[HD_DEPLOYMENT_ARMS_MAX]; // where a wanted occupant sits now; NULL: it is staged
   struct hd_staged staged[HD_DEPLOYMENT_ARMS_MAX];
   struct hd_occupant *regoverned[HD_DEPLOYMENT_ARMS_MAX]; // found, under another budget than before; NULL: as it was

@@ -28,6 +28,9 @@ const struct hd_config_key hd_config_keys[] = {
     {"engine.measure_every", HD_KEY_U32, AT(measure_every), 0, 0, 1 << 20, "64", NULL, false, "ticks per measured one; a power of two; 0: no latencies"},
     {"engine.volatility_decay", HD_KEY_REAL, AT(volatility_decay), 0, 0, 1, "0.94", NULL, false, "weight of the old variance in the EWMA"},
 
+    {"engine.placements", HD_KEY_CHOICE, AT(placements), 0, 0, 0, "inline", "inline as-configured", false, "backtest and replay: inline: all strategies run in the one thread; as-configured: where their sections say, in lock-step with it"},
+    {"engine.hang_after", HD_KEY_DURATION, AT(hang_after_ns), 0, 0, INT64_MAX, "5s", NULL, false, "a strategy in a thread of its own that is through with nothing for so long, while ticks wait, is fenced; 0s: never"},
+
     {"account.currency", HD_KEY_TEXT, AT(currency), sizeof((struct hd_config *)0)->currency, 0, 0, "USD", NULL, false, "of cash and P&L"},
     {"account.cash", HD_KEY_MONEY, AT(cash), 0, 0, INT64_MAX, "1000000", NULL, false, "at the start, shared out to the strategies"},
 
@@ -105,6 +108,8 @@ const struct hd_config_key hd_config_strategy_keys[] = {
     {"size", HD_KEY_QUANTITY, STRATEGY_AT(size), 0, 0, INT64_MAX, "0", NULL, false, "of decisions that leave the size to the allocator"},
     {"role", HD_KEY_CHOICE, STRATEGY_AT(role), 0, 0, 0, "live", "live canary shadow", false, "shadow: trades in a simulated market alone"},
     {"venue", HD_KEY_TEXT, STRATEGY_AT(venue), HADRON_NAME_SIZE, 0, 0, "", NULL, false, "where its orders go; empty: the instrument's own"},
+    {"placement", HD_KEY_CHOICE, STRATEGY_AT(placement), 0, 0, 0, "inline", "inline thread process remote auto", false, "where it runs live: on its shard, in a thread or a process of its own, on another machine; auto: process for a shared object without a good signature, thread for the rest"},
+    {"on_silent", HD_KEY_CHOICE, STRATEGY_AT(on_silent), 0, 0, 0, "hold", "hold cancel flatten", false, "one that runs elsewhere hangs, fails or is gone: its open orders stay, or are cancelled, or its position is closed too"},
     {"deployment.split", HD_KEY_CHOICE, STRATEGY_AT(split), 0, 0, 0, "capital", "capital instrument", false, "how versions that trade side by side share: each all instruments with its weight, or each its own"},
     {"deployment.arrival", HD_KEY_CHOICE, STRATEGY_AT(arrival), 0, 0, 0, "nothing", "nothing shadow canary live", false, "what a new version does when it arrives, by the drop folder or `hadron registry add`"},
     {"deployment.canary_weight", HD_KEY_REAL, STRATEGY_AT(canary_weight), 0, 0, 1, "0.1", NULL, false, "part of the capital that a version gets which arrives as a canary"},

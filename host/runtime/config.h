@@ -37,6 +37,8 @@ struct hd_config_strategy {
   uint32_t role;                    // 1 live, 2 canary, 3 shadow
   char venue[HADRON_NAME_SIZE];     // where its orders go; "": the instrument's own
   struct hd_limits risk;            // all zero: none of its own
+  uint32_t placement;               // enum hd_placement
+  uint32_t on_silent;               // enum hd_on_silent
   // What its deployment begins with; from then on the registry's revision rules.
   uint32_t split, arrival;          // enum hd_split, enum hd_arrival
   double canary_weight, gate_accept;
@@ -79,6 +81,8 @@ struct hd_config {
   uint32_t shards, lane_ticks, errors_max, measure_every;
   bool threads;                     // live: shard and trade threads; false: one thread, run to completion
   double volatility_decay;
+  uint32_t placements;              // on a virtual clock: 1 all run inline, 2 where they are configured, in lock-step
+  int64_t hang_after_ns;            // a thread that is through with nothing for so long hangs; 0: not looked at
   // account
   char currency[8];
   struct hadron_money cash;

@@ -405,6 +405,14 @@ static int32_t ask_start(struct hd_far *f, uint32_t i, int64_t now_ns, void **an
   return code ? code : give(f->seats[i].bars, f->seats[i].bar_count * sizeof *f->seats[i].bars, answer, answer_size, fault);
 }
 
+static int32_t give_rows(struct hd_far *f, uint32_t i, void **answer, uint32_t *answer_size, struct hd_fault *fault) {
+  struct hd_image m = {0};
+  hd_engine_rows_save(f->engine, f->seats[i].instruments, f->seats[i].instrument_count, &m);
+  int32_t code = m.bad ? hd_fault_set(fault, HADRON_ERR_MEMORY, "rows of instruments: out of memory") : give(m.bytes, m.size, answer, answer_size, fault);
+  hd_image_fini(&m);
+  return code;
+}
+
 static int32_t ask_rows(struct hd_far *f, uint32_t i, const void *bytes, uint32_t size, struct hd_fault *fault) {
   struct hd_image *m = &f->rows[i];
   hd_image_fini(m);
@@ -418,8 +426,14 @@ static int32_t ask_rows(struct hd_far *f, uint32_t i, const void *bytes, uint32_
 
 static int32_t ask_step(struct hd_far *f, uint32_t fires, int64_t now_ns, void **answer, uint32_t *answer_size, struct hd_fault *fault) {
   if (fires && f->sealed && !f->stopped) fire(f, now_ns);
-  int64_t due_ns = f->sealed && !f->stopped ? hd_engine_timer_due_ns(f->engine) : INT64_MAX;
-  return give(&due_ns, sizeof due_ns, answer, answer_size, fault);
+  struct hd_far_step next = {.due_ns = INT64_MAX};
+  if (f->sealed && !f->stopped) {
+    const struct hd_engine_timer timer = hd_engine_timer_due(f->engine);
+    next.due_ns = timer.due_ns;
+    next.id = timer.id;
+    if (timer.instance) next.instance = (uint32_t)(timer.instance - f->seats);
+  }
+  return give(&next, sizeof next, answer, answer_size, fault);
 }
 
 int32_t hd_far_ask(struct hd_far *f, uint32_t verb, uint32_t instance, const void *bytes, uint32_t size, int64_t now_ns, void **answer, uint32_t *answer_size) {
@@ -434,7 +448,7 @@ int32_t hd_far_ask(struct hd_far *f, uint32_t verb, uint32_t instance, const voi
     case HADRON_ASK_LOAD: code = ask_load(f, instance, bytes, size, &fault); break;
     case HADRON_ASK_SAVE: code = ask_save(f, instance, answer, answer_size, &fault); break;
     case HADRON_ASK_START: code = ask_start(f, instance, now_ns, answer, answer_size, &fault); break;
-    case HADRON_ASK_ROWS: code = ask_rows(f, instance, bytes, size, &fault); break;
+    case HADRON_ASK_ROWS: code = size ? ask_rows(f, instance, bytes, size, &fault) : give_rows(f, instance, answer, answer_size, &fault); break;
     case HADRON_ASK_STEP: code = ask_step(f, instance, now_ns, answer, answer_size, &fault); break;
     case HADRON_ASK_STOP: f->stopped = true, code = HADRON_OK; break;
     default: code = hd_fault_set(&fault, HADRON_ERR_UNSUPPORTED, "an ask of kind %u is not known here", verb);

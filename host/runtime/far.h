@@ -70,10 +70,16 @@ int64_t hd_far_due(const struct hd_far *f); // INT64_MAX: nothing
 //   LOAD    bytes: what SAVE gave (with its header)                                                         nothing
 //   SAVE                                                                                                   the state
 //   START                                                                                                  struct hadron_bar_request[]: what it asked for
-//   ROWS    bytes: hd_engine_rows_save of the host's engine                                                 nothing
-//   STEP    instance 1: fires the first thing due by now_ns, if there is one                                int64_t: when its next timer is due (bars apart); INT64_MAX: none
+//   ROWS    bytes: hd_engine_rows_save of the host's engine, or of the far one that sat there before         nothing
+//           no bytes                                                                                       those of this one
+//   STEP    instance 1: fires the first thing due by now_ns, if there is one                                struct hd_far_step
 //   STOP    nobody is called any more                                                                       nothing
 // Decisions that an ask leads to are told before it returns.
+struct hd_far_step {       // its next timer, bars apart
+  int64_t due_ns;          // INT64_MAX: none
+  uint64_t id;
+  uint32_t instance, pad;
+};
 int32_t hd_far_ask(struct hd_far *f, uint32_t verb, uint32_t instance, const void *bytes, uint32_t size, int64_t now_ns, void **answer, uint32_t *answer_size);
 
 struct hd_far_figures {

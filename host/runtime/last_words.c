@@ -79,7 +79,8 @@ static const struct hadron_instance *instance_of(const struct hd_session *s, str
   c->sequence = hd_engine_cause(seat->engine);
   size_t at = (size_t)(seat - arm->seats);
   hd_text_copy(c->strategy, sizeof c->strategy, arm->config->base.name);
-  return arm->occupant && seat >= arm->seats && at < arm->occupant->instance_count ? &arm->occupant->instances[at] : NULL;
+  return arm->occupant && seat >= arm->seats && at < arm->occupant->instance_count ? &arm->occupant->instances[at]
+         : arm->occupant && arm->occupant->placed ? arm->occupant->instances : NULL; // one of a far engine: the version is what counts
 }
 
 static void name_plugin(const struct hd_session *s, struct hd_crash *c) {

@@ -11,6 +11,7 @@
 #include "runtime/snapshot.h"
 #include "runtime/last_words.h"
 #include "runtime/live_journal.h"
+#include "runtime/placed.h"
 
 #define OFFERED 4096       // ticks that are remembered, a power of two: as long as their orders may take
 #define ADJUSTMENT_RING 64 // full: the io thread waits
@@ -353,6 +354,7 @@ static bool trade_once(struct hd_live *live) {
   }
   for (uint32_t s = 0; s < live->session->config->shards; s++)
     for (int i = 0; i < 16 && trade_decisions(live, &live->shards[s]); i++) any = true;
+  any |= hd_session_take_placed(live->session, hd_clock_wall_ns());
   hd_pipeline_timer(p, hd_clock_wall_ns());
   return any;
 }
@@ -491,6 +493,7 @@ static void io_alone(struct hd_live *live, int64_t now_ns) {
   struct hd_runner *r = &live->session->runner;
   if (now_ns > r->now_ns) hd_runner_advance(r, now_ns);
   hd_runner_settle(r);
+  while (hd_session_take_placed(live->session, r->now_ns)) hd_runner_settle(r);
 }
 
 void hd_live_turn(struct hd_live *live) {
@@ -531,6 +534,7 @@ static void on_prepare(uv_prepare_t *prepare) {
   if (live->threads) io_threads(live, now_ns);
   else io_alone(live, now_ns);
   hd_session_snapshot_due(live->session);
+  hd_session_look_placed(live->session);
   int64_t due = io_due(live), wait = due - hd_clock_wall_ns();
   if (due == INT64_MAX || wait > 100000000) wait = 100000000;
   uv_update_time(live->loop);
@@ -653,6 +657,7 @@ int32_t hd_live_open(struct hd_live *live, struct hd_session *session, uv_loop_t
     live->services[i].service = &session->services[i];
     code = start_thread(&live->services[i].thread, &live->services[i].running, service_main, &live->services[i], "hd-service", fault);
   }
+  atomic_store(&session->placed_wakes, live);
   return code;
 }
 
@@ -695,7 +700,7 @@ int32_t hd_live_service_go(struct hd_live *live, uint32_t index, struct hd_fault
 static void drain(struct hd_live *live) {
   struct hd_pipeline *p = &live->session->pipeline;
   p->listener.feedback = on_feedback_alone;
-  for (bool more = true; more;) {
+  for (bool more = true, drained = false; more;) {
     while ((more = trade_once(live))) continue;
     take_commands(live);
     pass_reports(live);
@@ -706,6 +711,10 @@ static void drain(struct hd_live *live) {
         more = true;
         while (trade_once(live)) continue;
       }
+    if (!more && !drained) {
+      hd_session_drain_placed(live->session, false);
+      more = drained = true;
+    }
   }
 }
 
@@ -729,6 +738,12 @@ void hd_live_close(struct hd_live *live) {
   atomic_store(&live->stop, true);
   uint32_t shards = live->shards ? live->session->config->shards : 0;
   if (shards) stop_threads(live);
+  if (!live->threads) {
+    hd_session_drain_placed(live->session, false);
+    hd_runner_settle(&live->session->runner);
+  }
+  atomic_store(&live->session->placed_wakes, NULL);
+  while (atomic_load(&live->session->placed_waking) > 0) sched_yield(); // somebody is about to ring this loop
   int64_t end_ns = hd_clock_wall_ns();
   hd_pipeline_look(&live->session->pipeline, end_ns);
   hd_pipeline_sample(&live->session->pipeline, end_ns);

@@ -2,7 +2,9 @@
 #include "base/banned.h"
 #include "base/text.h"
 #include "runtime/governor.h"
+#include "runtime/placed.h"
 #include "runtime/session_internal.h"
+#include "runtime/standin.h"
 
 int32_t hd_seats_make(struct hd_session *s, struct hd_session_arm *arm, const struct hd_plugin *plugin, struct hd_fault *fault) {
   bool universe = hd_plugin_scope(plugin) == HADRON_SCOPE_UNIVERSE;
@@ -22,7 +24,8 @@ int32_t hd_seats_make(struct hd_session *s, struct hd_session_arm *arm, const st
 struct hd_occupant *hd_occupant_create(const struct hd_plugin *plugin, const struct hd_deployment_arm *as, uint32_t shards) {
   struct hd_occupant *o = calloc(1, sizeof *o);
   if (!o) return NULL;
-  o->plugin = plugin;
+  o->plugin = o->artifact = plugin;
+  o->placement = HD_PLACEMENT_INLINE;
   o->param_count = as ? as->param_count : 0;
   o->latency = calloc(shards, sizeof *o->latency);
   o->params = calloc(o->param_count + 1, sizeof *o->params);
@@ -37,6 +40,7 @@ struct hd_occupant *hd_occupant_create(const struct hd_plugin *plugin, const str
 void hd_occupant_destroy(struct hd_occupant *o) {
   if (!o) return;
   for (uint32_t i = 0; i < o->instance_count; i++) hd_instance_fini(&o->instances[i]);
+  hd_placed_destroy(o->placed);
   hd_governor_destroy(o->governor);
   free(o->instances);
   free(o->params);
@@ -67,7 +71,7 @@ static int32_t fill_one(struct hd_session *s, const struct hd_session_arm *arm, 
   snprintf(owner, sizeof owner, "%s.shard%u", arm->config->base.name, shard);
   place->api = plugin->api;
   place->on_timer = plugin->timer ? plugin->timer->on_timer : NULL;
-  place->latency = &o->latency[shard];
+  place->latency = o->placed ? NULL : &o->latency[shard]; // its callbacks are measured where they are called
   const struct hd_instance_options options = {.plugin = plugin, .capabilities = hd_strategy_capabilities, .owner = place, .family = o,
                                               .now = hd_strategy_now, .metrics = s->metrics, .name = name, .metric_owner = owner,
                                               .seed = hd_random_mix(s->config->seed) ^ ((uint64_t)arm->id << 32 | first), .arm = arm->id};
@@ -85,7 +89,7 @@ int32_t hd_occupant_governor(struct hd_session *s, const struct hd_session_arm *
   const struct hd_governor_options options = {.plugin = o->plugin, .strategy = arm->config->base.name, .budget = *budget, .arm = arm->id,
                                               .shards = s->config->shards, .instances = arm->seat_count, .is_virtual = s->options.is_virtual,
                                               .metrics = s->metrics, .watchdog = s->watchdog, .self = s, .over = hd_session_over_budget};
-  return hd_budget_any(budget) ? hd_governor_create(&options, out, fault) : HADRON_OK;
+  return hd_budget_any(budget) && o->placement == HD_PLACEMENT_INLINE ? hd_governor_create(&options, out, fault) : HADRON_OK;
 }
 
 void hd_occupant_regovern(struct hd_occupant *o, struct hd_governor *governor, uint32_t index, uint32_t shard, struct hd_engine_instance *place) {
@@ -94,6 +98,23 @@ void hd_occupant_regovern(struct hd_occupant *o, struct hd_governor *governor, u
   place->self = o->instances[index].self;
   place->on_timer = plugin->timer ? plugin->timer->on_timer : NULL;
   if (governor) hd_governor_seat(governor, index, shard, place, &o->instances[index]);
+}
+
+// A version that runs elsewhere: its other side is made, and in the seat sit stand-ins.
+static int32_t place_elsewhere(struct hd_session *s, const struct hd_session_arm *arm, struct hd_occupant *o, const struct hd_param_value *params, uint32_t count, struct hd_fault *fault) {
+  const struct hd_config *c = s->config;
+  const struct hd_far_description d = {.name = arm->config->base.name, .plugin = o->artifact, .arm = arm->id, .seed = c->seed, .session = s->trace_seed, .volatility_decay = c->volatility_decay,
+                                       .errors_max = c->errors_max, .is_virtual = s->options.is_virtual, .lua_memory_max = c->lua_memory_max,
+                                       .lua_instructions_max = c->lua_instructions_max, .budget = &o->budget, .instruments = &s->pipeline.instruments, .universe = arm->instruments,
+                                       .universe_count = arm->instrument_count, .params = params, .param_count = count};
+  const struct hd_placed_options options = {.plugin = o->artifact, .name = arm->config->base.name, .placement = o->placement, .on_silent = arm->config->on_silent, .arm = arm->id,
+                                            .universe = arm->instruments, .universe_count = arm->instrument_count, .json = hd_far_describe(&d), .latency = &o->latency[0]};
+  int32_t code = hd_placed_make(s, &options, &o->placed, fault);
+  const struct hd_plugin *standin = code ? NULL : hd_standin_plugin(o->artifact);
+  if (code) return code;
+  if (!standin) return hd_fault_set(fault, HADRON_ERR_MEMORY, "a stand-in for %s: out of memory", arm->config->base.name);
+  o->plugin = standin;
+  return HADRON_OK;
 }
 
 int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm, struct hd_engine_instance *places, struct hd_occupant *o,
@@ -106,6 +127,7 @@ int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm,
     code = hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of %s: out of memory", arm->seat_count, base->name);
   if (!code) code = hd_occupant_governor(s, arm, o, &o->budget, &o->governor, fault);
   uint32_t count = code ? 0 : hd_occupant_params(base, o->params, o->param_count, params);
+  if (!code && o->placement != HD_PLACEMENT_INLINE) code = place_elsewhere(s, arm, o, params, count, fault);
   for (; !code && o->instance_count < arm->seat_count; o->instance_count++) // a half-built one is destroyed with the others
     code = fill_one(s, arm, &places[o->instance_count], o, &o->instances[o->instance_count], params, count, fault);
   free(params);
@@ -116,4 +138,10 @@ int32_t hd_occupant_start(struct hd_occupant *o, struct hd_fault *fault) {
   int32_t code = HADRON_OK;
   for (uint32_t i = 0; !code && i < o->instance_count; i++) code = hd_instance_start(&o->instances[i], fault);
   return code;
+}
+
+uint32_t hd_occupant_recorded_placement(const struct hd_occupant *o) { return o->placed && o->placed->lock_step && !o->placed->s->options.recorded ? HD_PLACEMENT_INLINE : o->placement; }
+
+void hd_occupant_sits(struct hd_occupant *o, uint32_t arm) {
+  if (o->placed) hd_placed_sits(o->placed, arm);
 }

@@ -1,4 +1,5 @@
 #include "runtime/recover.h"
+#include "runtime/placed.h"
 
 #include "base/assert.h"
 #include "base/banned.h"
@@ -238,7 +239,9 @@ static int32_t fold(struct hd_session *s, struct hd_fold *f, struct hd_recovered
   }
   struct folding of = {s, f};
   if (!code) code = walk(s, s->recover->snapshot.position, fold_one, &of, fault);
+  hd_session_drain_placed(s, true); // what they decide of it was decided then
   s->recovering = false;
+  hd_session_renew_placed(s);
   if (!code) code = hd_fold_adopt(f, time_of(s, f), &folded, fault);
   if (code) return code;
   for (uint32_t arm = 1; arm <= f->arm_count; arm++) out->stateless += f->stateless[arm];

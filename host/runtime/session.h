@@ -23,12 +23,16 @@ struct hd_session_deployed; // session_deploy.h
 struct hd_governor;
 struct hd_watchdog;
 struct hd_bus;              // bus/bus.h
+struct hd_placed;           // placed.h
 struct hd_session_guards;   // session_guard.c
 struct hd_host;             // registry/rollout.h
 
 // A loaded version with its instances, one per instrument of a seat or one for its whole universe. It moves from seat to seat.
 struct hd_occupant {
-  const struct hd_plugin *plugin;              // static
+  const struct hd_plugin *plugin;              // static; of one that runs elsewhere: the stand-in for it
+  const struct hd_plugin *artifact;            // the real one; static
+  uint32_t placement;                          // enum hd_placement; set before its instances are made
+  struct hd_placed *placed;                    // where it runs; NULL: inline; owned
   struct hadron_instance *instances;           // owned
   uint32_t instance_count;
   uint32_t param_count;                        // what a deployment has put on top of the configuration's
@@ -146,6 +150,12 @@ struct hd_session {
   struct hd_session_guards *guards;     // where the clock moves with the ticks; NULL: none; owned
   struct hd_bus *bus;                   // session_bus.h; owned; NULL: nobody is elsewhere
   struct hd_watchdog *watchdog;         // NULL: the clock moves with the ticks
+  _Atomic(struct hd_placed *) placed[HD_PLACED_MAX]; // versions that run elsewhere
+  _Atomic(struct hd_placed *) placed_in_trade, placed_in_io; // in whose hand one of them is
+  _Atomic uint32_t placed_count;        // places of the list that were ever taken
+  _Atomic uint32_t placed_waking;       // who is about to ring for one of them
+  _Atomic(struct hd_live *) placed_wakes; // whom they ring; NULL: nobody
+  int64_t placed_look_ns;               // [io]: monotonic, when they are looked after next
   char alert[256];                      // the last one
   _Atomic uint64_t alerts;
 };

@@ -71,13 +71,14 @@ static int32_t by_change(struct hd_session *s, const struct hd_session_arm *seat
   d->revision = runs->revision;
   d->split = runs->split;
   d->budget = runs->budget;
+  d->placement = runs->placement;
   d->warm_ns = row ? row->now.warm_ns : seat->config->warm_ns;
   d->arm_count = runs->arm_count;
   memcpy(d->arms, runs->arms, sizeof d->arms);
   if (!code) code = hd_deployment_demote(d, seat->occupant->plugin->manifest.version, warm ? warm->occupant->plugin->manifest.version : NULL, fault);
   for (uint32_t i = 0; i < d->arm_count; i++)
     for (uint32_t k = 0; k < s->arm_count; k++)
-      if (s->arms[k].home == seat->home && s->arms[k].occupant && memcmp(s->arms[k].occupant->plugin->digest, d->arms[i].digest, 32) == 0) plugins[i] = s->arms[k].occupant->plugin;
+      if (s->arms[k].home == seat->home && s->arms[k].occupant && memcmp(s->arms[k].occupant->plugin->digest, d->arms[i].digest, 32) == 0) plugins[i] = s->arms[k].occupant->artifact;
   if (!code) code = hd_change_create(s, d, plugins, &change, fault);
   if (!code) code = hd_change_stage(change, fault);
   if (!code) code = hd_change_commit(change, &changed, fault);

@@ -74,6 +74,9 @@ int32_t hd_occupant_start(struct hd_occupant *o, struct hd_fault *fault);
 int32_t hd_occupant_governor(struct hd_session *s, const struct hd_session_arm *arm, const struct hd_occupant *o, const struct hd_budget *budget, struct hd_governor **out,
                              struct hd_fault *fault);
 void hd_occupant_regovern(struct hd_occupant *o, struct hd_governor *governor, uint32_t index, uint32_t shard, struct hd_engine_instance *place);
+// Which placement the journal has for it: in lock-step it decides what it would have decided inline, in the same place.
+uint32_t hd_occupant_recorded_placement(const struct hd_occupant *o);
+void hd_occupant_sits(struct hd_occupant *o, uint32_t arm); // 0: nowhere. [shard, at a quiet point]
 void hd_occupant_destroy(struct hd_occupant *o); // NULL is fine
 
 // session_budget.c: what the governor and the watchdog tell.

@@ -42,9 +42,10 @@ int32_t hd_session_write_venues(struct hd_session *s) {
 
 static int32_t write_arm(struct hd_session *s, const struct hd_session_arm *arm) {
   const struct hd_session_deployed *row = hd_session_deployed(s, arm->config->base.name);
-  struct hadron_deployment part = part_of(s, HADRON_KIND_STRATEGY, arm->config->base.name, arm->occupant->plugin);
+  struct hadron_deployment part = part_of(s, HADRON_KIND_STRATEGY, arm->config->base.name, arm->occupant->artifact);
   part.number = arm->id;
   part.revision = arm->revision;
+  part.placement = (uint8_t)hd_occupant_recorded_placement(arm->occupant);
   char *text = row && row->now.revision ? hd_deployment_text(&row->now) : NULL;
   int32_t code = hd_session_write_part(s, &part, text);
   free(text);

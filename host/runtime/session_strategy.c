@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "runtime/placed.h"
 #include "runtime/session_deploy.h"
 #include "runtime/session_internal.h"
 
@@ -92,6 +93,7 @@ static int32_t open_arm(struct hd_session *s, struct hd_session_arm *arm, struct
   const struct hd_config_strategy *c = arm->config;
   struct hd_arm row = {.id = arm->id, .role = c->role, .weight = arm->weight, .venue = hd_session_order_venue(s, c->venue), .size = c->size};
   hd_text_copy(row.name, sizeof row.name, c->base.name);
+  row.placement = s->options.is_virtual && !s->options.recorded ? HD_PLACEMENT_INLINE : arm->occupant->placement; // in lock-step it is as if
   if (*c->venue && !row.venue)
     return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s:%d: strategy %s: venue: there is no venue \"%s\" in `venues`", s->config->path, c->base.line, row.name, c->venue);
   const struct hd_plugin *plugin = arm->occupant->plugin;
@@ -105,8 +107,17 @@ static int32_t open_arm(struct hd_session *s, struct hd_session_arm *arm, struct
   if (code) return hd_fault_set(fault, code, "%s: %s", row.name, hadron_error_text(code));
   code = hd_occupant_fill(s, arm, arm->seats, arm->occupant, fault);
   if (!code) code = hd_occupant_start(arm->occupant, fault);
+  if (!code) hd_occupant_sits(arm->occupant, arm->id);
   if (!code) hd_session_fence_crashed(s, arm);
   return code ? hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->base.line) : HADRON_OK;
+}
+
+// A deployment that says nothing goes by its section; a session from records by them.
+static uint32_t placement_at_start(const struct hd_session *s, const struct hd_session_arm *arm, const struct hd_deployment *as, const struct hd_plugin *plugin) {
+  const struct hd_session_recorded *r = s->options.recorded;
+  const char *text;
+  const struct hadron_deployment *part = r ? r->part(r->self, HADRON_KIND_STRATEGY, arm->config->base.name, &text) : NULL;
+  return hd_placement_of(s, r ? (part ? part->placement : 0u) : as && as->placement ? as->placement : arm->config->placement, plugin);
 }
 
 // Deployments that the configuration has no section for. One that is disabled has a seat too: its book goes on.
@@ -128,6 +139,7 @@ static int32_t own_arms(struct hd_session *s, struct hd_fault *fault) {
     arm->revision = row->now.revision;
     if (!(arm->occupant = hd_occupant_create(plugin, row->now.arms, s->config->shards))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "strategy %s: out of memory", row->now.name);
     arm->occupant->budget = row->now.budget;
+    arm->occupant->placement = placement_at_start(s, arm, &row->now, plugin);
     code = hd_session_universe(s, arm, fault);
   }
   return code;
@@ -156,6 +168,7 @@ int32_t hd_session_strategies(struct hd_session *s, struct hd_fault *fault) {
     if (!(arm->occupant = hd_occupant_create(plugin, as ? as->arms : NULL, s->config->shards)))
       return hd_fault_set(fault, HADRON_ERR_MEMORY, "strategy %s: out of memory", arm->config->base.name);
     arm->occupant->budget = as ? as->budget : arm->config->budget;
+    arm->occupant->placement = placement_at_start(s, arm, as, plugin);
     if ((code = hd_session_universe(s, arm, fault))) return code;
   }
   uint32_t sections = s->arm_count;

@@ -256,7 +256,7 @@ static bool next_state(struct hd_image *m, struct saved_state *st) {
 // An occupant like the one that sits there, not started yet: states are loaded before the start.
 static int32_t occupant_anew(struct hd_session *s, struct hd_session_arm *arm, struct hd_fault *fault) {
   const struct hd_occupant *old = arm->occupant;
-  struct hd_occupant *o = hd_occupant_create(old->plugin, NULL, s->config->shards);
+  struct hd_occupant *o = hd_occupant_create(old->artifact, NULL, s->config->shards);
   struct hd_deployment_param *params = calloc(old->param_count + 1, sizeof *params);
   if (!o || !params) {
     free(params);
@@ -265,7 +265,7 @@ static int32_t occupant_anew(struct hd_session *s, struct hd_session_arm *arm, s
   }
   memcpy(params, old->params, old->param_count * sizeof *params);
   free(o->params);
-  o->params = params, o->param_count = old->param_count, o->budget = old->budget;
+  o->params = params, o->param_count = old->param_count, o->budget = old->budget, o->placement = old->placement;
   for (uint32_t i = 0; i < arm->seat_count; i++) {
     struct hd_engine_wishes gone = {0};
     hd_engine_leave(&arm->seats[i], &gone); // what it asked for at its start is asked for again
@@ -273,7 +273,9 @@ static int32_t occupant_anew(struct hd_session *s, struct hd_session_arm *arm, s
   }
   hd_occupant_destroy(arm->occupant);
   arm->occupant = o;
-  return hd_occupant_fill(s, arm, arm->seats, o, fault);
+  int32_t code = hd_occupant_fill(s, arm, arm->seats, o, fault);
+  hd_occupant_sits(o, arm->id);
+  return code;
 }
 
 struct loading {

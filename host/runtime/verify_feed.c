@@ -248,6 +248,44 @@ static void feed_operator(struct hd_verify *v, const struct hd_verify_record *r)
   else if (strncmp(words, "set ", 4) == 0) set(v, words + 4);
 }
 
+// What a strategy elsewhere decided is in the journal alone: it goes in where the trading side took it, so many of its decisions at once.
+static void feed_placed_decision(struct hd_verify *v, const struct hd_verify_record *r) {
+  const struct hadron_decision *d = HD_VERIFY_BLOCK(r, struct hadron_decision);
+  struct hadron_decision *at = &v->taken[v->taken_count++];
+  *at = *d;
+  at->id = 0;
+  at->flags &= (uint8_t)~HADRON_ORDER_SHADOW;
+  if (v->taken_count < v->taken_wanted) return;
+  uint32_t count = v->taken_count;
+  v->taken_wanted = v->taken_count = 0;
+  now(v, v->taken_ns);
+  hd_pipeline_decisions(&v->session->pipeline, v->taken, count, v->taken_ns);
+}
+
+static bool is_taken(const struct hd_verify *v, const struct hd_verify_record *r) {
+  const struct hadron_decision *d = r->r.template_id == HADRON_MSG_DECISION ? HD_VERIFY_BLOCK(r, struct hadron_decision) : NULL;
+  return v->taken_wanted > 0 && d && d->arm == v->taken_arm;
+}
+
+// The arm's orders were cancelled because it was silent or is fenced; what closes its position is taken from it.
+static void feed_placed(struct hd_verify *v, const struct hd_verify_record *r) {
+  const struct hadron_placed *p = HD_VERIFY_BLOCK(r, struct hadron_placed);
+  struct hd_pipeline *pipeline = &v->session->pipeline;
+  if (!p || p->arm == 0 || p->arm > pipeline->arm_count) return;
+  bool silent = p->change == HADRON_PLACED_SILENT || p->change == HADRON_PLACED_FENCED;
+  if (p->change == HADRON_PLACED_TAKEN && p->count > 0 && p->count <= HD_TICK_DECISIONS_MAX) {
+    before(v, p->time_ns, false);
+    v->taken_wanted = (uint32_t)p->count;
+    v->taken_count = 0;
+    v->taken_arm = p->arm;
+    v->taken_ns = p->time_ns;
+  } else if (silent && p->action > 1) {
+    before(v, p->time_ns, false);
+    struct hd_gateway *gateway = pipeline->arms[p->arm].role == HD_ROLE_SHADOW ? pipeline->shadow.gateway : pipeline->gateway;
+    if (gateway) hd_gateway_cancel_all(gateway, p->arm, 0, p->time_ns);
+  }
+}
+
 // A budget of time is measured: who was fenced for it is in the journal alone.
 static void feed_alert(struct hd_verify *v, const struct hd_verify_record *r) {
   const struct hadron_alert *a = HD_VERIFY_BLOCK(r, struct hadron_alert);
@@ -304,6 +342,7 @@ static void change_open(struct hd_verify *v, const struct hd_verify_record *r, c
   if (!code) {
     hd_text_copy(want->name, sizeof want->name, d->name);
     want->revision = d->revision;
+    want->placement = d->placement;
   }
   for (uint32_t i = 0; !code && i < want->arm_count; i++)
     code = hd_verify_plugin(v, HADRON_KIND_STRATEGY, d->name, want->arms[i].version, want->arms[i].digest, &plugins[i]);
@@ -407,6 +446,10 @@ void hd_verify_feed(struct hd_verify *v, const struct hd_verify_record *r) {
     make_apart(v, r);
     return;
   }
+  if (is_taken(v, r)) {
+    feed_placed_decision(v, r);
+    return;
+  }
   if (hd_verify_is_output(v, r)) {
     make(v, r);
     return;
@@ -424,6 +467,7 @@ void hd_verify_feed(struct hd_verify *v, const struct hd_verify_record *r) {
   case HADRON_MSG_OPERATOR: feed_operator(v, r); break;
   case HADRON_MSG_DEPLOYMENT: feed_deployment(v, r); break;
   case HADRON_MSG_ALERT: feed_alert(v, r); break;
+  case HADRON_MSG_PLACED: feed_placed(v, r); break;
   case HADRON_MSG_RECOVERED: feed_recovered(v, r); break;
   default: break;
   }

@@ -68,6 +68,9 @@ struct hd_verify {
   bool timer_fired;
   struct hd_verify_queue *decided, *heard; // [shard]; owned
   struct hd_verify_change *changes;
+  struct hadron_decision taken[HD_TICK_DECISIONS_MAX]; // of a strategy that ran elsewhere, until all have come
+  uint32_t taken_count, taken_wanted, taken_arm; // wanted 0: none are on their way
+  int64_t taken_ns;
   struct hadron_tick ticks[HD_VERIFY_TICKS];
   int64_t start_ns, told_ns;
   uint64_t total;

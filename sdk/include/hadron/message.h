@@ -435,7 +435,8 @@ struct hadron_deployment {
   uint32_t features;       // venues: enum hadron_venue_feature bits; 0 else
   uint8_t kind;            // enum hadron_plugin_kind
   uint8_t stage;           // enum hadron_deployment_stage
-  uint8_t pad[2];
+  uint8_t placement;       // START, OPEN: of a strategy: 1 inline, 2 thread, 3 process, 4 remote; 0: inline
+  uint8_t pad;
   uint8_t digest[32];      // SHA-256 of the artifact; several: of the live one
   char name[HADRON_NAME_SIZE]; // of the section
   char version[HADRON_VERSION_SIZE];
@@ -511,6 +512,7 @@ enum hadron_placed_change {
   HADRON_PLACED_RESTART = 5,  // a worker is started again
   HADRON_PLACED_FENCED = 6,   // it hangs, or has failed too often: nothing more is expected of it
   HADRON_PLACED_LOST = 7,     // ticks that it did not get; `count`
+  HADRON_PLACED_TAKEN = 8,    // the trading side takes `count` of its decisions: the next ones of this arm
 };
 
 // What became of the other side of a strategy that does not run on its shard. In the journal.
@@ -521,7 +523,8 @@ struct hadron_placed {
   uint32_t arm;
   uint8_t change;          // enum hadron_placed_change
   uint8_t placement;       // 2 thread, 3 process, 4 remote
-  uint8_t pad[2];
+  uint8_t action;          // SILENT, FENCED: what becomes of its orders: 1 they stay, 2 cancelled, 3 its position is closed too; 0 else
+  uint8_t pad;
 };
 HADRON_SIZE(hadron_placed, 32);
 

@@ -1,0 +1,102 @@
+// Promise: where a strategy runs makes no difference to what it decides. In lock-step a backtest with every strategy in a thread of its own has
+// the digest of the inline run, record for record: with bars, timers, fills, universes, shadows, over one shard or several; and its journal comes
+// out again. Live, asynchronous, the books hold, everything that was decided is in the journal, and it comes out again too. Run under the
+// address and the thread sanitizer: placements call pthread_create() (placed_thread.c).
+#include "runtime/live.h"
+#include "runtime/placed.h"
+#include "runtime/verify.h"
+#include "support/recorded_run.h"
+
+#define PLACED(p) "strategies.cross.placement=" p, "strategies.maker.placement=" p, "strategies.sma.placement=" p, "strategies.two.placement=" p, "strategies.bars.placement=" p, "strategies.twin.placement=" p
+
+static const char backtest_text[] =
+    "return { mode = 'backtest', universe = { max = 16 }, risk = { position_max = '20', order_rate_max = 50 }, journal = { segment = '1MiB' },\n"
+    "  venues = { memory = { params = { count = 20000, instruments = 6, quotes = true } }, sim = { params = { entry_latency = '1ms', response_latency = '2ms', reject_rate = 0.05 } } },\n"
+    "  strategies = { cross = { plugin = 'zero_cross', params = { length = 2, band = 0, size = 5 } }, maker = { plugin = 'market_maker' },\n"
+    "    sma = { params = { fast = 2, slow = 3, size = 3 }, risk = { position_max = '6' } }, two = { plugin = 'pairs', params = { window = 10, sample = '1ms', entry = 0.5, leave = 0.1 } },\n"
+    "    bars = { plugin = 'sma', params = { fast = 2, slow = 3, on_bars = true, bar = '50ms', size = 1 } },\n"
+    "    twin = { plugin = 'sma', role = 'shadow', params = { fast = 2, slow = 5 } } } }\n";
+
+static const char live_text[] =
+    "return { mode = 'paper', universe = { max = 64 }, account = { cash = '10000000' }, risk = { position_max = '40' }, gateway = { unknown_after = '2ms', query_every = '1ms' },\n"
+    "  report = { equity_every = '50ms' },\n"
+    "  venues = { sim = { params = { flow = 'random', instruments = 12, rate = 2000, size = 100, entry_latency = '1ms', reject_rate = 0.02 } } },\n"
+    "  strategies = { cross = { plugin = 'zero_cross', params = { length = 2, band = 0, size = 5 } }, maker = { plugin = 'market_maker', universe = { 'SIM0*' } },\n"
+    "    sma = { params = { fast = 2, slow = 3, size = 3 } }, two = { plugin = 'pairs', universe = { 'SIM00', 'SIM01' } },\n"
+    "    bars = { plugin = 'sma', params = { fast = 2, slow = 3, on_bars = true, bar = '20ms', size = 1 } },\n"
+    "    twin = { plugin = 'sma', role = 'shadow', params = { fast = 2, slow = 5 } } } }\n";
+
+static void lock_step_is_inline(void **state) {
+  static struct session_run inline_run, placed_run;
+  static const char *const shards[] = {"engine.shards=1", "engine.shards=4"};
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    session_run_backtest(&inline_run, backtest_text, (const char *const[]){shards[i], NULL}, false);
+    session_run_backtest(&placed_run, backtest_text, (const char *const[]){shards[i], "engine.placements=as-configured", PLACED("thread"), NULL}, false);
+    for (int arm = 1; arm <= 6; arm++) {
+      if (inline_run.decisions[arm] < 10) fail_msg("arm %d decided %llu times: that shows nothing", arm, (unsigned long long)inline_run.decisions[arm]);
+      assert_int_equal(inline_run.decisions[arm], placed_run.decisions[arm]);
+      assert_int_equal(inline_run.decided[arm], placed_run.decided[arm]);
+    }
+    for (int t = 0; t < HD_TEMPLATE_COUNT; t++)
+      if (inline_run.counts[t] != placed_run.counts[t])
+        fail_msg("template %d: expected %llu records, found %llu", t, (unsigned long long)inline_run.counts[t], (unsigned long long)placed_run.counts[t]);
+    assert_string_equal(inline_run.digest, placed_run.digest);
+  }
+}
+
+// Without the switch a backtest runs them inline, whatever their sections say.
+static void a_backtest_is_inline(void **state) {
+  static struct session_run a, b;
+  (void)state;
+  session_run_backtest(&a, backtest_text, NULL, false);
+  session_run_backtest(&b, backtest_text, (const char *const[]){PLACED("thread"), NULL}, false);
+  assert_string_equal(a.digest, b.digest);
+}
+
+static struct hd_verify_result result;
+
+static void same(const struct session_run *run) {
+  struct hd_fault fault = {0};
+  char journal[TEST_PATH_SIZE];
+  test_path(journal, run->dir, "data/journal");
+  const struct hd_verify_options options = {.journal = journal};
+  if (hd_verify_run(&options, &result, &fault)) fail_msg("%s", fault.text);
+  if (result.first.kind)
+    fail_msg("kind %u at record %llu, template %u; found template %u", result.first.kind, (unsigned long long)result.first.sequence, result.first.expected.template_id, result.first.found.template_id);
+  assert_int_equal(result.behind, 0);
+}
+
+static void lock_step_comes_out_again(void **state) {
+  static struct session_run run;
+  (void)state;
+  recorded_run(&run, &(struct recorded_run){.text = backtest_text, .sets = (const char *const[]){"engine.placements=as-configured", PLACED("thread"), NULL}, .kills = 4, .cuts = 4});
+  same(&run);
+  assert_true(result.compared[HADRON_MSG_DECISION] > 100);
+  session_run_close(&run);
+}
+
+static void live(const char *threads, const char *shards) {
+  static struct session_run run;
+  recorded_run(&run, &(struct recorded_run){.text = live_text, .sets = (const char *const[]){threads, shards, PLACED("thread"), NULL}, .live = true, .ticks = 20000, .every = 0, .kills = 8, .cuts = 4});
+  same(&run);
+  assert_true(result.compared[HADRON_MSG_DECISION] > 100);
+  assert_true(result.compared[HADRON_MSG_ORDER] > 10);
+  session_run_close(&run);
+}
+
+static void live_on_one_thread(void **state) {
+  (void)state;
+  live("engine.threads=false", "engine.shards=2");
+}
+static void live_with_threads(void **state) {
+  (void)state;
+  live("engine.threads=true", "engine.shards=1");
+  live("engine.threads=true", "engine.shards=3");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(lock_step_is_inline), cmocka_unit_test(a_backtest_is_inline), cmocka_unit_test(lock_step_comes_out_again), cmocka_unit_test(live_on_one_thread),
+                                     cmocka_unit_test(live_with_threads)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
