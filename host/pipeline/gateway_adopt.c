@@ -18,6 +18,13 @@ bool hd_gateway_stray(const struct hd_gateway *g, const struct hadron_venue_repo
   return r->change == HADRON_CHANGE_ACCEPT && (r->flags & 1) && !(r->flags & HADRON_ORDER_SHADOW) && id_of_ours(&r->client_order_id) && instrument_of(g, r) != 0;
 }
 
+// Whoever decides the same once more after what it knew was lost means this order: there is no second one.
+void hd_gateway_note_stray(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns) {
+  if (!(r->flags & 1) || !id_of_ours(&r->client_order_id) || g->id_count >= g->options.ids_max) return;
+  hd_ids_day(g, now_ns);
+  hd_ids_add(g, &r->client_order_id);
+}
+
 static void stray_alert(struct hd_gateway *g, const struct hadron_venue_report *r, const char *then) {
   hd_gateway_alert(g, 3, HADRON_ERR_NOT_FOUND, instrument_of(g, r), r->venue, "the venue has order \"%.24s\" (its \"%.39s\") open, and the journal does not know it: %s", r->client_order_id.hex,
                    r->venue_order_id, then);
@@ -64,9 +71,11 @@ struct hd_order *hd_gateway_take_over(struct hd_gateway *g, const struct hadron_
   return o;
 }
 
-void hd_gateway_book_stray(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns) {
-  if (!g->options.takes_over || !(r->flags & 1) || !id_of_ours(&r->client_order_id) || r->side == 0 || instrument_of(g, r) == 0) return;
-  struct hadron_allocation a = {.execution = g->execution_id, .time_ns = now_ns, .price = r->price, .quantity = r->quantity, .fee = r->fee, .instrument = instrument_of(g, r), .side = r->side};
+void hd_gateway_book_stray(struct hd_gateway *g, const struct hadron_venue_report *r, const struct hd_execution_memory *m, int64_t now_ns) {
+  bool bust = r->change == HADRON_CHANGE_BUST; // of one that was booked so; it may be news
+  if (!g->options.takes_over || !(bust || (r->flags & 1)) || !id_of_ours(&r->client_order_id) || r->side == 0 || instrument_of(g, r) == 0) return;
+  struct hadron_allocation a = {.execution = g->execution_id, .time_ns = now_ns, .price = m->price, .quantity = m->quantity, .fee = m->fee, .instrument = instrument_of(g, r), .side = r->side,
+                                .flags = bust};
   if (g->listener.allocate(g->listener.self, &a)) return; // refused and told; the venue's position says it too
   if (hd_record(&g->sink, HADRON_MSG_ALLOCATION, &a, sizeof a, now_ns, HD_RECORD_RESERVED))
     hd_gateway_alert(g, 3, HADRON_ERR_IO, a.instrument, r->venue, "an allocation to the house was not recorded");

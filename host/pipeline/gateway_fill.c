@@ -311,10 +311,11 @@ int32_t hd_gateway_external(struct hd_gateway *g, const struct hadron_venue_repo
   hd_gateway_alert(g, fill || bust ? 3 : 2, HADRON_ERR_NOT_FOUND, instrument, r->venue, "%s for order \"%.24s\" (venue's \"%.39s\"), which is %s",
                    hd_order_change_name(r->change), r->client_order_id.hex, r->venue_order_id, ours ? "ours but no longer known" : "not ours");
   if (!(fill || bust) || (r->quantity.e8 <= 0 && known == NULL)) return HADRON_ERR_NOT_FOUND;
+  bool booked = fill || (known != NULL && known->order == 0); // taken back before it was told: nothing was
   if (known == NULL) known = memory_add(g, NULL, r);
   known->busted = bust;
   int32_t err = record_execution(g, NULL, r, instrument, known, bust ? 3 : 2, now_ns);
-  if (!err && fill) hd_gateway_book_stray(g, r, now_ns);
+  if (!err && booked) hd_gateway_book_stray(g, r, known, now_ns);
   return err ? err : HADRON_ERR_NOT_FOUND;
 }
 

@@ -292,8 +292,12 @@ int32_t hd_gateway_report(struct hd_gateway *g, const struct hadron_venue_report
   struct hd_order *o = addressee(g, r);
   if (o == NULL && hd_gateway_stray(g, r)) {
     o = hd_gateway_take_over(g, r, now_ns);
-    if (o == NULL) return HADRON_ERR_NOT_FOUND;
+    if (o == NULL) {
+      hd_gateway_note_stray(g, r, now_ns);
+      return HADRON_ERR_NOT_FOUND;
+    }
   }
+  if (o == NULL) hd_gateway_note_stray(g, r, now_ns);
   if (o == NULL || r->venue != o->request.venue) return hd_gateway_external(g, r, now_ns);
   hd_order_pin(o);
   if ((r->flags & 1) && r->change == HADRON_CHANGE_ACCEPT) o->listed = 1; // its fills alone do not say that it is open
@@ -326,6 +330,7 @@ void hd_gateway_fold_report(struct hd_gateway *g, const struct hadron_venue_repo
   bool host = r->change == HADRON_CHANGE_SEND_FAIL || r->change == HADRON_CHANGE_LOSE, news = false;
   if (!host && (r->change < HADRON_CHANGE_ACCEPT || r->change > HADRON_CHANGE_BUST)) return;
   struct hd_order *o = addressee(g, r);
+  if (o == NULL) hd_gateway_note_stray(g, r, now_ns);
   if (o == NULL || r->venue != o->request.venue) return;
   if (o->successor == HD_SUCCESSOR_IN_PLACE && speaks_of_life(r->change)) place_taken(g, o, now_ns);
   learn(o, r, &news);

@@ -12,7 +12,11 @@
 
 // Each has found something once: refused cancels, replaces told twice, counts before a bust, shares in parts of a lot, a kill that a power cut took,
 // a sync that failed, a stop that was never said to be held, a clock set forward, an execution taken back and not finished, shares that found no room on the disk.
+// Narrow worlds: they are older than the faults from HD_FAULT_WIDE on.
 static const uint64_t found_once[] = {14, 30, 84, 87, 109, 119, 252, 415, 506, 643, 663, 961, 1014, 1801, 2372, 4099, 5381, 6071, 2833};
+
+// And these in wide ones: an id that was listed and then used again, an execution of a lost order that was taken back.
+static const uint64_t found_wide[] = {60, 413, 457, 857, 1139};
 
 static void run(struct hd_simulate_options o, struct hd_simulate_result *out) {
   struct hd_fault fault = {0};
@@ -38,7 +42,11 @@ static void what_was_found_once(void **state) {
   static struct hd_simulate_result r;
   (void)state;
   for (size_t i = 0; i < sizeof found_once / sizeof *found_once; i++) {
-    run((struct hd_simulate_options){.first_seed = found_once[i], .seeds = 1}, &r);
+    run((struct hd_simulate_options){.first_seed = found_once[i], .seeds = 1, .faults = (UINT64_C(1) << HD_FAULT_WIDE) - 1}, &r);
+    assert_int_equal(r.failed, 0);
+  }
+  for (size_t i = 0; i < sizeof found_wide / sizeof *found_wide; i++) {
+    run((struct hd_simulate_options){.first_seed = found_wide[i], .seeds = 1}, &r);
     assert_int_equal(r.failed, 0);
   }
 }

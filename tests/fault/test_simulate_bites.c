@@ -159,6 +159,13 @@ static void skip_sync(void *user, struct hd_disk *disk) {
   wrap_sync(disk, sync_never);
 }
 
+// Leaves at the venue what the journal has lost.
+static void leave_strays(void *user, struct hd_session *s) {
+  (void)user;
+  s->pipeline.gateway->options.takes_over = false;
+  s->pipeline.reconcile.on_difference = HD_DIFFERENCE_ALARM;
+}
+
 #define BIT(name) (UINT64_C(1) << HD_FAULT_##name)
 
 static const struct bug {
@@ -177,6 +184,8 @@ static const struct bug {
     {"send more than risk has seen", {.opened = send_more}, 0},
     {"trade while killed", {.opened = session_known, .hear = hear_release}, BIT(KILL_SWITCH)},
     {"ignore a bust", {.hear = hear_no_bust}, 0},
+    {"leave lost orders at the venue", {.opened = leave_strays}, BIT(POWER_CUT_LOOSE) | BIT(CRASH)},
+    {"follow the machine's clock", {.follows_clock = true}, BIT(CLOCK_SET) | BIT(REQUEST_LOST) | BIT(ANSWER_LOST)},
     {"ignore an overfill", {.opened = session_known, .hear = hear_no_overfill}, 0},
 };
 

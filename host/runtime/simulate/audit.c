@@ -15,6 +15,7 @@ struct order_row {
 
 struct audit {
   struct hd_world *w;
+  uint64_t external; // the last execution, if it has no order here
   uint64_t sequence, last_event, last_execution, last_allocation;
   struct order_row orders[HD_WORLD_ORDERS];
   uint8_t filled[HD_WORLD_EXECUTIONS], busted[HD_WORLD_EXECUTIONS];
@@ -90,7 +91,8 @@ static void see_execution(struct audit *a, const struct hadron_execution *e) {
   uint64_t number = e->execution_id[0] == 'X' ? strtoull(e->execution_id + 1, NULL, 10) : 0;
   ascends(a->w, "execution", &a->last_execution, e->id);
   shared_out(a);
-  if (e->flags & 2) return; // not ours
+  a->external = e->flags & 2 ? e->id : 0;
+  if (a->external) return; // not ours, or found at the venue
   if (number == 0 || number > a->w->execution_count) {
     hd_world_finding(a->w, "journal: execution %.39s was never made", e->execution_id);
     return;
@@ -103,7 +105,7 @@ static void see_execution(struct audit *a, const struct hadron_execution *e) {
 
 static void see_allocation(struct audit *a, const struct hadron_allocation *x) {
   ascends(a->w, "allocation", &a->last_allocation, x->id);
-  if (x->execution == 0) return; // crossed inside the house
+  if (x->execution == 0 || x->execution == a->external) return; // crossed inside the house; the house's altogether
   if (x->execution != a->last_execution) hd_world_finding(a->w, "journal: allocation %llu is not of the execution before it", (unsigned long long)x->id);
   a->missing_e8 -= x->quantity.e8;
 }
@@ -122,7 +124,7 @@ static void judge(struct audit *a, bool over) {
   struct hd_world *w = a->w;
   for (uint32_t i = 0; i < w->order_count; i++) {
     struct hd_truth_order *t = &w->orders[i];
-    if (a->orders[i].recorded || t->sent == 0 || t->reported_lost) continue;
+    if (a->orders[i].recorded || t->sent == 0 || t->reported_lost || t->memory != w->memory) continue;
     t->reported_lost = 1;
     w->lost++;
     hd_world_finding(w, "lost: order %.24s was sent%s, and the journal does not have it", t->request.client_order_id.hex, t->acknowledged ? " and acknowledged" : "");
@@ -131,6 +133,8 @@ static void judge(struct audit *a, bool over) {
   shared_out(a);
   if (was_full(w)) return;
   for (uint32_t i = 0; i < w->execution_count; i++) {
+    // Of a memory that was lost: by order, by list or by position, the books have the sum.
+    if (w->executions[i].time_ns <= w->lost_ns || w->orders[w->executions[i].order].memory != w->memory) continue;
     bool never = w->executions[i].busted && !a->filled[i] && !a->busted[i]; // taken back before it was told
     if (!never && (a->filled[i] != 1 || a->busted[i] != w->executions[i].busted))
       hd_world_finding(w, "journal: execution X%u was booked %u times and taken back %u times, by the venue it was taken back %u times", i + 1, a->filled[i], a->busted[i],

@@ -155,7 +155,9 @@ static void enter(struct hd_world *w, struct hd_truth_order *o) {
 static void submitted(struct hd_world *w, struct hd_truth_order *o, const struct hadron_order *order) {
   o->arrived++;
   if (o->arrived > 1) { // the same id once more
-    bool lawful = w->setting.resend && o->request.quantity.e8 == order->quantity.e8 && o->request.limit.nanos == order->limit.nanos && o->request.side == order->side;
+    bool forgotten = o->memory != w->memory; // who sends it has lost the first one: the venue has it, and says so
+    bool same = o->request.quantity.e8 == order->quantity.e8 && o->request.limit.nanos == order->limit.nanos && o->request.side == order->side;
+    bool lawful = forgotten || (w->setting.resend && same);
     if (!lawful) {
       w->duplicates++;
       hd_world_finding(w, "duplicate: client order id %.24s arrived %u times%s", o->request.client_order_id.hex, o->arrived, w->setting.resend ? ", as another order" : "");
@@ -242,9 +244,17 @@ int64_t hd_exchange_position(const struct hd_world *w, uint32_t instrument) {
   return position;
 }
 
+// In a list, with its terms: whoever hears of it may have lost them.
+static void say_open(struct hd_world *w, const struct hd_truth_order *o) {
+  struct hadron_venue_report r = word(w, o, HADRON_CHANGE_ACCEPT);
+  r.flags = 1;
+  if (w->memory > 0) r.price = o->request.limit, r.quantity = o->request.quantity;
+  hd_venue_tell(w, &r, HD_TELL_LISTED);
+}
+
 static void reconciled(struct hd_world *w, int64_t since_ns) {
   for (uint32_t i = 0; i < w->order_count; i++)
-    if (is_open(&w->orders[i])) say(w, &w->orders[i], HADRON_CHANGE_ACCEPT, HD_TELL_LISTED, 0, "");
+    if (is_open(&w->orders[i])) say_open(w, &w->orders[i]);
   for (uint32_t i = 0; i < w->execution_count; i++) {
     if (w->executions[i].time_ns < since_ns) continue;
     say_execution(w, i, HADRON_CHANGE_FILL, HD_TELL_LISTED, -1);

@@ -79,6 +79,7 @@ static void configure(struct hd_config *c, const struct hd_world *w) {
   c->limits.order_quantity_max.e8 = s->quantity_max_e8;
   c->limits.position_max.e8 = s->position_max_e8;
   c->journal_fsync = s->fsync;
+  c->on_difference = w->chance[HD_FAULT_POWER_CUT_LOOSE] > 0 ? HD_DIFFERENCE_ADOPT : HD_DIFFERENCE_ALARM;
   c->journal_segment = s->segment_bytes;
 }
 
@@ -88,6 +89,7 @@ struct life {
   struct hd_world *w;
   struct hd_session *s;
   int64_t rested_ns; // since when it is at rest; 0: it is not
+  bool follows_clock; // a bug: it believes the machine's clock while it runs
 };
 
 static void observe(void *observer, uint16_t template_id, const void *block, const void *tail, uint32_t tail_size) {
@@ -147,6 +149,14 @@ static bool over(struct life *l) {
   return w->now_ns - l->rested_ns >= QUIET;
 }
 
+// Somebody sets the machine's clock, there and back. The host has read it once.
+static void set_clock(struct life *l) {
+  struct hd_world *w = l->w;
+  w->machine_offset_ns = hd_world_between(&w->luck, -7200, 7200) * HD_SECOND;
+  hd_world_trace(w, "the machine's clock is set %lld s off", (long long)(w->machine_offset_ns / HD_SECOND));
+  if (l->follows_clock) w->clock_offset_ns = w->machine_offset_ns;
+}
+
 static void step(struct life *l) {
   struct hd_world *w = l->w;
   struct hd_runner *r = &l->s->runner;
@@ -154,7 +164,14 @@ static void step(struct life *l) {
   if (hd_world_strikes(w, HD_FAULT_CLOCK_FORWARD)) {
     hd_world_trace(w, "the clock steps an hour forward");
     w->clock_offset_ns += 3600 * HD_SECOND;
+    w->machine_offset_ns += 3600 * HD_SECOND;
     r->now_ns += 3600 * HD_SECOND; // as on a wall clock: what was due meanwhile is due once
+  }
+  if (hd_world_strikes(w, HD_FAULT_CLOCK_SET)) set_clock(l);
+  if (hd_world_strikes(w, HD_FAULT_CLOCK_VENUE)) {
+    w->venue_offset_ns = hd_world_between(&w->luck, -3600, 3600) * HD_SECOND;
+    w->venue_offset_until_ns = w->now_ns + hd_world_between(&w->luck, 100, 4000) * HD_MS;
+    hd_world_trace(w, "the venue's clock is %lld s off", (long long)(w->venue_offset_ns / HD_SECOND));
   }
   int64_t now_ns = w->now_ns + w->clock_offset_ns, due = hd_runner_due(r);
   if (now_ns < r->now_ns) now_ns = r->now_ns;
@@ -181,8 +198,8 @@ static void plan_point(const struct hd_world *w) {
 static _Noreturn void live(struct hd_life_setup *setup, struct hd_world *w) {
   static struct hd_session session;
   struct hd_fault fault = {0};
-  struct life l = {w, &session, 0};
   const struct hd_life_hooks *hooks = setup->hooks;
+  struct life l = {w, &session, 0, hooks && hooks->follows_clock};
   if (setup->words >= 0) dup2(setup->words, STDERR_FILENO);
   hd_log_level(w->verbose ? HADRON_LOG_INFO : HADRON_LOG_ERROR + 1);
   allocator = setup->allocator;
@@ -229,6 +246,13 @@ static void plan(struct hd_world *w) {
   }
 }
 
+// Nothing was promised for what is not synced: from here on another host goes on with the account, from whatever the disk has.
+static void forget(struct hd_world *w) {
+  w->memory++;
+  w->lost_ns = w->now_ns;
+  w->killed = false; // whoever had stopped it will see that it is no longer stopped
+}
+
 // The world goes on without the host: what was under way to it is lost, what it had sent may arrive. It comes back after a while, perhaps
 // with another idea of the time.
 static void bury(struct hd_life_setup *setup, struct hd_world *w) {
@@ -239,15 +263,17 @@ static void bury(struct hd_life_setup *setup, struct hd_world *w) {
   for (uint32_t i = 0; i < w->setting.instruments; i++) w->instruments[i].handle = 0;
   hd_sim_disk_restart(setup->disk);
   hd_audit(w, setup->disk, JOURNAL, false);
-  if (w->setting.fsync && hd_world_strikes(w, HD_FAULT_POWER_CUT)) {
+  if (hd_world_strikes(w, w->setting.fsync ? HD_FAULT_POWER_CUT : HD_FAULT_POWER_CUT_LOOSE)) {
     hd_sim_disk_power_cut(setup->disk);
     w->power_was_cut = true;
+    if (!w->setting.fsync) forget(w);
   }
   hd_venue_run(w, w->now_ns + hd_world_between(&w->life, 1, 8000) * HD_MS);
   if (hd_world_strikes(w, HD_FAULT_CLOCK_STEP)) {
-    w->clock_offset_ns += (hd_random_below(&w->life, 2) ? 3600 : -3600) * HD_SECOND;
-    hd_world_trace(w, "the clock is %lld s off", (long long)(w->clock_offset_ns / HD_SECOND));
+    w->machine_offset_ns += (hd_random_below(&w->life, 2) ? 3600 : -3600) * HD_SECOND;
+    hd_world_trace(w, "the clock is %lld s off", (long long)(w->machine_offset_ns / HD_SECOND));
   }
+  w->clock_offset_ns = w->machine_offset_ns;
 }
 
 enum hd_life_end hd_life(struct hd_life_setup *setup, struct hd_world *w) {

@@ -12,6 +12,7 @@ struct hd_life_hooks {
   void (*disk)(void *user, struct hd_disk *disk);          // before it is open
   void (*opened)(void *user, struct hd_session *session);  // the session is open, nothing has happened yet
   hd_venue_hear *hear;                                     // what the venue says
+  bool follows_clock;                                      // the host takes over what the machine's clock is set to while it runs
 };
 
 struct hd_life_setup {

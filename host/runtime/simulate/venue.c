@@ -31,12 +31,15 @@ static bool ends(uint8_t change) {
          change == HADRON_CHANGE_SEND_FAIL || change == HADRON_CHANGE_REPLACE_REJECT;
 }
 
+static int64_t venue_clock(const struct hd_world *w) { return !w->calm && w->now_ns < w->venue_offset_until_ns ? w->venue_offset_ns : 0; }
+
 static void pass(const struct hadron_venue_report *report) { here.api->report(here.host->instance, report); }
 
 static void hand_over(struct hd_world *w, const struct hadron_venue_report *report) {
   struct hadron_venue_report r = *report;
   struct hd_truth_order *o = hd_world_order(w, &r.client_order_id);
   r.listing = w->instruments[r.listing].handle;
+  r.venue_ns += venue_clock(w);
   if (o && speaks_of_life(r.change)) o->acknowledged = 1;
   if (o && ends(r.change)) o->denied = 1;
   w->reports++;
@@ -113,7 +116,7 @@ static void deliver(struct hd_world *w, const struct hadron_tick *tick) {
 void hd_venue_tick(struct hd_world *w, struct hd_world_instrument *i, struct hadron_tick *tick) {
   if (!connected(w) || hd_world_strikes(w, HD_FAULT_FEED_GAP)) return;
   struct hadron_tick t = *tick;
-  t.event_ns += w->clock_offset_ns; // the venue's clock and the host's agree; it is the world that does not know the time
+  t.event_ns += w->clock_offset_ns + venue_clock(w); // the venue's clock and the host's agree; it is the world that does not know the time
   t.recv_ns = t.event_ns;
   t.instrument = i->handle;
   struct hadron_tick whole = t;
@@ -224,7 +227,7 @@ static struct hd_truth_order *sent_order(struct hd_world *w, const struct hadron
   struct hd_truth_order *o = hd_world_order(w, &order->client_order_id);
   if (!o && w->order_count < HD_WORLD_ORDERS) {
     o = &w->orders[w->order_count++];
-    *o = (struct hd_truth_order){.request = *order, .sent_ns = w->now_ns};
+    *o = (struct hd_truth_order){.request = *order, .sent_ns = w->now_ns, .memory = w->memory};
     while (o->instrument + 1 < w->setting.instruments && w->instruments[o->instrument].handle != order->listing) o->instrument++;
   }
   return o;
@@ -238,7 +241,7 @@ static void judge(struct hd_world *w, const struct hadron_order *order) {
     hd_world_finding(w, "risk: order %.24s: quantity %lld e-8 was sent, the limit is %lld e-8", order->client_order_id.hex, (long long)order->quantity.e8, (long long)s->quantity_max_e8);
   for (uint32_t i = 0; i < w->order_count; i++) {
     const struct hadron_order *other = &w->orders[i].request;
-    if (other->intent != order->intent || memcmp(&other->client_order_id, &order->client_order_id, sizeof order->client_order_id) == 0) continue;
+    if (w->orders[i].memory != w->memory || other->intent != order->intent || memcmp(&other->client_order_id, &order->client_order_id, sizeof order->client_order_id) == 0) continue;
     w->duplicates++;
     hd_world_finding(w, "duplicate: intent %llu became order %.24s and order %.24s", (unsigned long long)order->intent, other->client_order_id.hex, order->client_order_id.hex);
   }

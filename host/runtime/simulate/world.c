@@ -20,9 +20,9 @@ static const uint32_t ranges[HD_FAULT_COUNT][2] = {HD_WORLD_FAULTS(FAULT_RANGE)}
 static bool one_in(struct hd_random *r, uint64_t n) { return hd_random_below(r, n) == 0; }
 
 // A third of the faults are on, each somewhere between rare and often, evenly by its logarithm.
-static void draw_faults(struct hd_world *w, struct hd_random *r) {
+static void draw_faults(struct hd_world *w, struct hd_random *r, uint32_t from, uint32_t to) {
   uint64_t part = 1 + hd_random_below(r, 6); // some worlds have few kinds, some have most
-  for (uint32_t f = 0; f < HD_FAULT_COUNT; f++) {
+  for (uint32_t f = from; f < to; f++) {
     uint64_t low = ranges[f][0], high = low;
     bool on = hd_random_below(r, 8) < part;
     for (uint64_t steps = hd_random_below(r, 9); steps > 0 && high < ranges[f][1]; steps--) high = high * 5 / 3;
@@ -69,17 +69,19 @@ static void draw_instruments(struct hd_world *w, struct hd_random *r) {
   }
 }
 
-void hd_world_make(struct hd_world *w, uint64_t seed) {
-  struct hd_random draw;
+void hd_world_make(struct hd_world *w, uint64_t seed, bool is_wide) {
+  struct hd_random draw, wide;
   memset(w, 0, sizeof *w);
   w->seed = seed;
   hd_random_init(&draw, hd_random_mix(seed));
+  hd_random_init(&wide, hd_random_mix(seed ^ UINT64_C(0x65646977)));
   hd_random_init(&w->market, seed * 4 + 1);
   hd_random_init(&w->luck, seed * 4 + 2);
   hd_random_init(&w->life, seed * 4 + 3);
   w->now_ns = HD_WORLD_EPOCH;
   draw_setting(&w->setting, &draw);
-  draw_faults(w, &draw);
+  draw_faults(w, &draw, 0, HD_FAULT_WIDE);
+  if (is_wide) draw_faults(w, &wide, HD_FAULT_WIDE, HD_FAULT_COUNT);
   draw_instruments(w, &draw);
   w->ends_ns = w->now_ns + w->setting.horizon_ns;
   w->state = HADRON_VENUE_DOWN;

@@ -69,7 +69,11 @@
   X(DISK_WRITE, "disk_write", 1000, 50000, "a write, create or rename fails with EIO")                                            \
   X(DISK_FULL, "disk_full", 1000, 50000, "there is no space; it comes back later")                                                \
   X(DISK_SLOW, "disk_slow", 1000, 30000, "a sync takes seconds")                                                                  \
-  X(SYNC_FAILED, "sync_failed", 500, 10000, "a sync fails; what it should have kept is lost with the power")
+  X(SYNC_FAILED, "sync_failed", 500, 10000, "a sync fails; what it should have kept is lost with the power")                          \
+  X(POWER_CUT_LOOSE, "power_cut_loose", 100000, 700000, "the same with journal.fsync off: records that orders have left by are lost too")  \
+  X(CLOCK_SET, "clock_set", 100, 2000, "the machine's clock is set, either way, while the host runs: it counts on by itself until it starts again") \
+  X(CLOCK_VENUE, "clock_venue", 100, 2000, "the venue's clock is up to an hour off for some seconds, either way")
+#define HD_FAULT_WIDE HD_FAULT_POWER_CUT_LOOSE // from here on faults of wide worlds alone: seeds that were kept before are narrow ones
 
 enum hd_world_fault {
 #define HD_WORLD_FAULT_ENUM(name, text, low, high, what) HD_FAULT_##name,
@@ -100,6 +104,7 @@ struct hd_truth_order {
   uint8_t state;                // enum hd_truth_state
   uint8_t acknowledged;         // 1: the host has heard an ACCEPT, FILL, REPLACED... of it
   uint8_t denied;               // 1: the host has heard a word that ends it: REJECT, CANCELED, ABSENT, ...
+  uint8_t memory;               // which of the host's memories sent it (hd_world.memory)
   uint8_t overfilled, reported_lost;
 };
 
@@ -162,7 +167,9 @@ struct hd_world {
   uint32_t chance[HD_FAULT_COUNT];        // parts per million
   uint64_t struck[HD_FAULT_COUNT];
   struct hd_random market, luck, life;    // streams
-  int64_t now_ns, clock_offset_ns, ends_ns;
+  int64_t now_ns, clock_offset_ns, ends_ns; // clock_offset_ns: of the host's clock, in its present life
+  int64_t machine_offset_ns;              // of the machine's, which the next life believes
+  int64_t venue_offset_ns, venue_offset_until_ns; // of the venue's
   bool calm;                              // faults have stopped
   bool still;                             // the market has stopped
   bool verbose;
@@ -196,6 +203,8 @@ struct hd_world {
   // Of the journal, as it was after the last life.
   uint64_t records[HD_WORLD_RECORDS], record_count;
   bool power_was_cut;                     // since then
+  uint8_t memory;                         // +1 when the host has lost what it had promised: before and after are two hosts of one account
+  int64_t lost_ns;                        // when that was last
   bool outside;                           // the auditor is at work: nothing strikes it
 
   uint32_t lost, duplicates;
@@ -205,8 +214,8 @@ struct hd_world {
   uint64_t trace_count;
 };
 
-// Makes the world of a seed in `w`, which is shared memory.
-void hd_world_make(struct hd_world *w, uint64_t seed);
+// Makes the world of a seed in `w`, which is shared memory. wide: with what worlds have had since HD_FAULT_WIDE.
+void hd_world_make(struct hd_world *w, uint64_t seed, bool wide);
 
 // This fault is in the world, and as often as it ever is.
 void hd_world_often(struct hd_world *w, enum hd_world_fault fault);
