@@ -43,7 +43,7 @@ static void count_failures(struct hd_bus *bus, struct hd_socket *s) {
   hd_socket_failures(s, &now);
   uint64_t certificate = now.certificate - s->failed_certificate, other = now.other - s->failed_other;
   if (now.certificate < s->failed_certificate || now.other < s->failed_other || certificate + other == 0) return;
-  hd_log_warn("BUS_TLS_REFUSED", "%s: %llu connections without a good certificate, %llu that broke off or said nothing of use", s->listen.url, (unsigned long long)certificate, (unsigned long long)other);
+  hd_log_warn("BUS_TLS_REFUSED", "%s: connections that never became one: %llu for want of a good certificate, %llu broke off or said nothing of use", s->listen.url, (unsigned long long)certificate, (unsigned long long)other);
   s->failed_certificate = now.certificate, s->failed_other = now.other;
   bus->failed_certificate += certificate, bus->failed_other += other;
 }

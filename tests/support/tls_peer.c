@@ -6,6 +6,7 @@
 #include <mbedtls/net_sockets.h>
 #include <mbedtls/ssl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -67,6 +68,7 @@ struct test_peer *test_peer_open(uint16_t port, const struct test_peer_files *fi
   mbedtls_pk_init(&p->key);
   p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   if (p->fd < 0 || connect(p->fd, (struct sockaddr *)&to, sizeof to) != 0) fail_msg("connecting to port %u: %s", port, strerror(errno));
+  setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
   p->tls = files != NULL;
   int error = files ? start_tls(p, files) : 0;
   if (handshake) *handshake = error;
@@ -154,6 +156,14 @@ uint64_t test_resident_bytes(void) {
   if (!f || fscanf(f, "%llu %llu", &size, &resident) != 2) fail_msg("cannot read /proc/self/statm");
   fclose(f);
   return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+bool test_port_listens(uint16_t port) {
+  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  bool listens = fd >= 0 && connect(fd, (struct sockaddr *)&to, sizeof to) == 0;
+  close(fd);
+  return listens;
 }
 
 uint16_t test_port_free(void) {

@@ -37,6 +37,7 @@ int64_t test_peer_answer(struct test_peer *p, uint32_t *id, void *to, size_t roo
 
 // Resident memory of this process, bytes.
 uint64_t test_resident_bytes(void);
+bool test_port_listens(uint16_t port); // does anybody?
 // A port of 127.0.0.1 that nobody listens on.
 uint16_t test_port_free(void);
 
