@@ -58,6 +58,11 @@ int32_t hd_bus_create(const struct hd_bus_options *options, struct hd_bus **out,
 // Tells everybody to go and ends the thread. Every seat has been detached. NULL is fine.
 void hd_bus_destroy(struct hd_bus *bus);
 uint64_t hd_bus_epoch(const struct hd_bus *bus);
+// Publishes what the journal tells (feed.h); epoch, heartbeat and bell are the bus's. Its sessions can ask for repair from then on. [io]
+struct hd_feed_options;
+struct hd_feed;
+int32_t hd_bus_publish(struct hd_bus *bus, const struct hd_feed_options *options, struct hd_fault *fault);
+const struct hd_feed *hd_bus_feed(const struct hd_bus *bus); // NULL: it publishes nothing [io]
 
 // One who may come: a worker with its token, or an external strategy by its name and version. Strings and arrays are copied.
 struct hd_bus_expected {

@@ -37,7 +37,7 @@ static void say_no(struct hd_bus *bus, struct hd_request *r, const struct hd_fau
 // who can prove itself is heard from the same address all the same.
 #define REFUSED_A_MINUTE 60
 
-static void refuse(struct hd_bus *bus, struct hd_request *r, struct hd_fault *fault) {
+void hd_bus_refuse(struct hd_bus *bus, struct hd_request *r, struct hd_fault *fault) {
   char peer[64];
   hd_request_peer(r, peer, sizeof peer);
   hd_text_printable(fault->text);
@@ -83,6 +83,7 @@ void hd_peer_figures(const struct hd_bus_peer *p, struct hd_bus_figures *out) {
 void hd_peer_end(struct hd_bus_peer *p, const char *words) {
   struct hd_bus *bus = p->bus;
   hd_bus_session_drop(&p->session, drop_ticket);
+  hd_questions_drop(p);
   if (p->seat) {
     change(p, HADRON_PLACED_LEFT, "%s %s: %s", p->name, p->peer, words);
     hd_peer_figures(p, &p->seat->figures);
@@ -119,6 +120,7 @@ void hd_peer_gone(struct hd_bus *bus, uint32_t pipe) {
     p->pipe = 0;
     p->gone_ns = bus->now_ns;
     hd_bus_session_drop(&p->session, drop_ticket); // their answers would go nowhere
+    hd_questions_drop(p);
   }
 }
 
@@ -332,7 +334,7 @@ static void ask_signature(struct hd_bus *bus, struct hd_request *r) {
   char nonce[HD_CERT_NONCE_SIZE];
   struct hd_fault fault;
   if (hd_proof_nonce(r->socket->proof, r->pipe, nonce, &fault)) {
-    refuse(bus, r, &fault);
+    hd_bus_refuse(bus, r, &fault);
     return;
   }
   hd_fault_set(&fault, HADRON_ERR_PERMISSION, "HELLO: this host wants it signed; say it again with certificate, nonce, server and signature (docs/remote.md)");
@@ -400,7 +402,7 @@ static void on_hello(struct hd_bus *bus, struct hd_request *r, const struct hd_f
   }
   if (!code && !p && !(p = begin(bus, &h, seat, rights, identity, &fault))) code = fault.code;
   if (code) {
-    refuse(bus, r, &fault);
+    hd_bus_refuse(bus, r, &fault);
     return;
   }
   bind(p, r, &h, digest);
@@ -424,7 +426,7 @@ static void on_answer(struct hd_bus_peer *p, struct hd_request *r, const struct 
   }
   struct hd_fault fault;
   hd_fault_set(&fault, code, "ANSWER: piece at %u of ask %" PRIu64 ": %s", head.offset, head.number, hadron_error_text(code));
-  refuse(p->bus, r, &fault);
+  hd_bus_refuse(p->bus, r, &fault);
 }
 
 static void on_bye(struct hd_bus_peer *p, struct hd_request *r) {
@@ -447,9 +449,11 @@ static void on_session(struct hd_bus_peer *p, struct hd_request *r, const struct
   case HADRON_FRAME_DECIDE: hd_bus_session_request(&p->session, (uint64_t)(uintptr_t)r, frame, bus->now_ns, bus->wall_ns); return;
   case HADRON_FRAME_ANSWER: on_answer(p, r, frame); return;
   case HADRON_FRAME_BYE: on_bye(p, r); return;
+  case HADRON_FRAME_REPAIR:
+  case HADRON_FRAME_SNAPSHOT: hd_question_ask(p, r, frame); return;
   default:
     hd_fault_set(&fault, HADRON_ERR_UNSUPPORTED, "kind %u is no request that this host answers", frame->head.kind);
-    refuse(bus, r, &fault);
+    hd_bus_refuse(bus, r, &fault);
   }
 }
 
@@ -468,7 +472,7 @@ void hd_peer_request(struct hd_bus *bus, struct hd_request *r) {
   if (!code && !p) code = hd_fault_set(&fault, HADRON_ERR_STATE, "there is no session on this connection; say HELLO first");
   if (!code && (frame.head.stream != p->session.number || frame.head.epoch != bus->epoch))
     code = hd_fault_set(&fault, HADRON_ERR_PERMISSION, "session %u of another connection or another life of this host; say HELLO again", frame.head.stream);
-  if (code) refuse(bus, r, &fault);
+  if (code) hd_bus_refuse(bus, r, &fault);
   else on_session(p, r, &frame);
 }
 
@@ -495,6 +499,7 @@ static bool look(struct hd_bus_peer *p) {
 }
 
 int64_t hd_peers_work(struct hd_bus *bus) {
+  if (bus->question_count) hd_questions_work(bus);
   int64_t due_ns = bus->now_ns + 100000000;
   hd_bus_renew(bus);
   for (uint32_t i = 0; i < bus->peer_count; i++) {

@@ -244,6 +244,33 @@ static void end_peers(void *argument) {
   while (bus->peer_count) hd_peer_end(bus->peers[0], "the host stops");
 }
 
+struct publish_errand {
+  struct hd_bus *bus;
+  struct hd_feed *feed;
+};
+
+static void publish_now(void *argument) {
+  const struct publish_errand *e = argument;
+  e->bus->feed = e->feed;
+}
+
+int32_t hd_bus_publish(struct hd_bus *bus, const struct hd_feed_options *options, struct hd_fault *fault) {
+  struct hd_feed_options o = *options;
+  struct hd_feed *feed;
+  HD_ASSERT(!bus->feed);
+  o.epoch = bus->epoch;
+  o.heartbeat_ns = bus->options.heartbeat_ns;
+  o.answered = &bus->bell;
+  if (!(bus->packet = malloc(HADRON_PACKET_MAX))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: no memory for the feed's answers");
+  int32_t code = hd_feed_create(&o, &feed, fault);
+  if (code) return code;
+  struct publish_errand e = {bus, feed};
+  hd_bus_ask(bus, publish_now, &e);
+  return HADRON_OK;
+}
+
+const struct hd_feed *hd_bus_feed(const struct hd_bus *bus) { return bus->feed; }
+
 void hd_bus_destroy(struct hd_bus *bus) {
   if (!bus) return;
   if (bus->running) {
@@ -256,6 +283,8 @@ void hd_bus_destroy(struct hd_bus *bus) {
   HD_ASSERT(!bus->seats);
   while (bus->peer_count) hd_peer_end(bus->peers[0], "the host stops"); // who came in between
   for (uint32_t i = 0; i < bus->socket_count; i++) hd_socket_close(&bus->sockets[i]);
+  hd_feed_destroy(bus->feed);
+  free(bus->packet);
   free(bus->sockets);
   hd_inbox_fini(&bus->inbox);
   pthread_cond_destroy(&bus->done);

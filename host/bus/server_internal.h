@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "bus/feed.h"
 #include "bus/hello.h"
 #include "bus/session.h"
 #include "bus/socket.h"
@@ -50,6 +51,13 @@ struct hd_bus_seat {
   struct hd_bus_figures figures; // of sessions that have ended, and what is no session's
 };
 
+struct hd_bus_question { // a REPAIR or SNAPSHOT that the feed is at
+  uint64_t number;
+  struct hd_request *request;
+  struct hd_bus_peer *peer;
+  struct hadron_repair what;
+};
+
 struct hd_bus_errand {
   void (*function)(void *argument);
   void *argument;
@@ -78,6 +86,11 @@ struct hd_bus {
   struct hd_bus_seat *seats;
   struct hd_bus_peer *peers[HD_BUS_SESSIONS_MAX]; // [0 .. peer_count); owned
   uint32_t peer_count;
+  struct hd_feed *feed;         // owned; NULL: nothing is published
+  struct hd_bus_question questions[HD_FEED_JOBS]; // [0 .. question_count)
+  uint32_t question_count;
+  uint64_t question_number;
+  uint8_t *packet;              // HADRON_PACKET_MAX bytes, for the feed's answers; owned
   int64_t now_ns, wall_ns;      // of this round
   struct hd_refusals refusals;  // of requests, HELLOs among them
   int64_t renewed_ns;           // monotonic; when hd_bus_renew looked last
@@ -94,6 +107,11 @@ void hd_peer_gone(struct hd_bus *bus, uint32_t pipe);
 int64_t hd_peers_work(struct hd_bus *bus);
 void hd_peer_end(struct hd_bus_peer *peer, const char *words); // LEFT
 void hd_peer_shut(struct hd_bus_peer *peer, const char *words); // the same, and its connection with it
+// question.c [bus]
+void hd_question_ask(struct hd_bus_peer *peer, struct hd_request *r, const struct hd_frame *frame);
+void hd_questions_work(struct hd_bus *bus); // gives the answers that are ready
+void hd_questions_drop(struct hd_bus_peer *peer); // it is not there any more
+void hd_bus_refuse(struct hd_bus *bus, struct hd_request *r, struct hd_fault *fault); // peer.c: answers, counts, logs once
 // renew.c [bus]: once a second, what has changed about TLS: certificates that hold no longer, files, connections that never became one.
 void hd_bus_renew(struct hd_bus *bus);
 void hd_peer_figures(const struct hd_bus_peer *peer, struct hd_bus_figures *out); // added

@@ -271,6 +271,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if (recovers && (code = hd_recover_instruments(s, fault))) return code;
   if ((code = hd_session_host_begin(s, fault))) return code;
   if ((code = hd_session_venues(s, fault))) return code;
+  if (s->journal) s->bus_from = hd_journal_end(s->journal);
   if ((code = write_session(s, false, fault))) return code;
   if ((code = hd_session_write_venues(s))) return unwritten(code, "the venues", fault);
   if (!s->options.is_virtual && (code = hd_session_watch(s, fault))) return code;
@@ -286,6 +287,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if ((code = hd_session_guard(s, fault))) return code;
   if ((code = hd_session_host_reports(s, fault))) return code;
   code = s->options.services ? hd_session_start_services(s, fault) : HADRON_OK;
+  if (!code) code = hd_session_feed_open(s, fault);
   s->open = !code;
   return code;
 }

@@ -148,6 +148,7 @@ struct hd_session {
   bool recovering;                      // what is told now was written before
   struct hd_live *live;                 // while it runs live; borrowed
   struct hd_session_guards *guards;     // where the clock moves with the ticks; NULL: none; owned
+  uint64_t bus_from;                    // position in the journal at which this start began
   struct hd_bus *bus;                   // session_bus.h; owned; NULL: nobody is elsewhere
   struct hd_watchdog *watchdog;         // NULL: the clock moves with the ticks
   _Atomic(struct hd_placed *) placed[HD_PLACED_MAX]; // versions that run elsewhere

@@ -7,6 +7,7 @@
 
 #include "base/banned.h"
 #include "base/text.h"
+#include "bus/feed.h"
 
 static pthread_mutex_t making = PTHREAD_MUTEX_INITIALIZER;
 
@@ -50,8 +51,53 @@ int32_t hd_session_bus(struct hd_session *s, struct hd_bus **out, struct hd_faul
 
 int32_t hd_session_bus_open(struct hd_session *s, struct hd_fault *fault) {
   struct hd_bus *bus;
-  if (s->options.is_virtual || s->options.recorded || s->config->bus.session_count == 0) return HADRON_OK;
+  if (s->options.is_virtual || s->options.recorded || s->config->bus.session_count + s->config->bus.feed_count == 0) return HADRON_OK;
   return hd_session_bus(s, &bus, fault);
+}
+
+// ---- the journal, as the feed reads it [feed] -------------------------------------------------------------------------------------------------
+
+static int32_t feed_open(void *self, void **cursor) {
+  const struct hd_session *s = self;
+  struct hd_journal_cursor *opened;
+  int32_t code = hd_journal_cursor_open_on(hd_journal_disk(s->journal), hd_journal_dir(s->journal), &opened, NULL);
+  if (!code) *cursor = opened;
+  return code;
+}
+
+static void feed_close(void *self, void *cursor) {
+  (void)self;
+  hd_journal_cursor_close(cursor);
+}
+
+static int32_t feed_seek(void *self, void *cursor, uint64_t position) {
+  (void)self;
+  return hd_journal_cursor_seek(cursor, position, NULL);
+}
+
+static int32_t feed_next(void *self, void *cursor, struct hadron_record *record) {
+  (void)self;
+  return hd_journal_cursor_next(cursor, record, NULL);
+}
+
+// Rows are made before the first record that names them, and their shard does not change.
+static uint32_t feed_shard(void *self, uint32_t instrument) {
+  const struct hd_session *s = self;
+  return instrument <= s->config->universe_max ? s->pipeline.instruments.rows[instrument].shard : 0;
+}
+
+int32_t hd_session_feed_open(struct hd_session *s, struct hd_fault *fault) {
+  const struct hd_config *c = s->config;
+  struct hd_bus_listen listeners[HD_BUS_LISTENERS_MAX];
+  if (!s->bus || !s->journal || c->bus.feed_count == 0) return HADRON_OK;
+  for (uint32_t i = 0; i < c->bus.feed_count; i++) {
+    const struct hd_config_listen *l = &c->bus.feeds[i];
+    listeners[i] = (struct hd_bus_listen){.url = l->url, .rights = l->publish == 2 ? HD_BUS_ADMIN : HD_BUS_READ, .certificate = there(l->certificate), .key = there(l->key),
+                                          .ca = there(l->ca), .crl = there(l->crl), .insecure = l->insecure};
+  }
+  const struct hd_feed_options options = {.journal = {s, feed_open, feed_close, feed_seek, feed_next, feed_shard}, .listeners = listeners,
+                                          .listener_count = c->bus.feed_count, .from = s->bus_from, .shards = c->shards};
+  return hd_bus_publish(s->bus, &options, fault);
 }
 
 void hd_session_bus_close(struct hd_session *s) {

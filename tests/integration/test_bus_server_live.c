@@ -3,7 +3,6 @@
 // is refused; and a peer that comes back goes on where it was. How: the bus with real sockets, the shard and the trading side played by the test.
 #include <pthread.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "bus/bus.h"
@@ -457,7 +456,7 @@ static void a_token_says_who_may_speak_for_whom(void **state) {
   struct rig g;
   struct bus_peer p;
   struct hd_fault fault;
-  char file[TEST_PATH_SIZE], tokens[TEST_PATH_SIZE], secret[2][HD_TOKEN_SIZE], lines[2][256], hello[512], url[64];
+  char file[TEST_PATH_SIZE], tokens[TEST_PATH_SIZE], secret[2][HD_TOKEN_SIZE], lines[2][256], hello[512], url[TEST_PATH_SIZE + 32];
   open_rig(&g, false, (struct hd_bus_options){0});
   hd_bus_detach(g.bus, g.seat);
   hd_bus_destroy(g.bus);
@@ -467,7 +466,7 @@ static void a_token_says_who_may_speak_for_whom(void **state) {
   test_path(tokens, g.directory, "tokens");
   test_file_write(tokens, file, strlen(file));
   chmod(tokens, 0600);
-  snprintf(url, sizeof url, "tcp://127.0.0.1:%u", 20000 + (unsigned)getpid() % 20000);
+  snprintf(url, sizeof url, "ipc://%s/tokens.ipc", g.directory);
   const struct hd_bus_listen listen = {.url = url, .rights = HD_BUS_ADMIN, .tokens = tokens};
   const struct hd_bus_options options = {.listeners = &listen, .listener_count = 1};
   assert_int_equal(hd_bus_create(&options, &g.bus, &fault), HADRON_OK);
