@@ -20,6 +20,7 @@
 #define HEADER_NEXT "Hadron-Next"         // position of the record behind it
 #define HEADER_TIME "Hadron-Time"         // when it was appended, ns since the Unix epoch
 #define HEADER_SESSION "Hadron-Session"   // the session's trace seed, 32 hex digits; "-": nobody has said it
+#define HEADER_BEFORE "Hadron-Before"     // ticks: sequence in the stream of the tick before it; 0: none, or not known
 
 // The instrument of a record, or 0; has: whether records of this kind name one at all.
 uint32_t subject_instrument(uint16_t template_id, const void *block, uint32_t size, bool *has);

@@ -329,7 +329,8 @@ static int32_t record_send(struct bridge *b, struct hadron_record *r, const uint
   }
   subject_write(subject, b->stream_options.prefix, r->template_id, token);
   const struct stream_message m = {.subject = subject, .journal = journal, .bytes = r->message, .size = r->size + (uint32_t)sizeof *r->message, .position = r->position,
-                                   .next = r->next, .sequence = r->sequence, .time_ns = r->time_ns, .session = b->names.session};
+                                   .next = r->next, .sequence = r->sequence, .time_ns = r->time_ns, .session = b->names.session,
+                                   .tick = r->template_id == HADRON_MSG_TICK};
   uint64_t slot = b->stream.sent % WINDOW_MAX;
   int32_t rc = stream_send(&b->stream, &m);
   if (rc != HADRON_OK) return rc;

@@ -89,12 +89,24 @@ static int32_t stream_look(struct stream *s, struct stream_last *last) {
   return HADRON_OK;
 }
 
+// Each tick names the one before it, so that a reader of ticks alone sees what the stream's limits have taken from him.
+static void tick_look(struct stream *s) {
+  char subject[PREFIX_SIZE + 8];
+  natsMsg *m = NULL;
+  jsErrCode error = 0;
+  snprintf(subject, sizeof subject, "%s.tick.*", s->options->prefix);
+  if (js_GetLastMsg(&m, s->link->js, s->options->name, subject, NULL, &error) != NATS_OK) return;
+  s->tick = natsMsg_GetSequence(m);
+  natsMsg_Destroy(m);
+}
+
 int32_t stream_open(struct stream *s, struct link *link, const struct stream_options *options, struct stream_last *last) {
   char all[256];
   *s = (struct stream){.link = link, .options = options};
   int32_t rc = stream_look(s, last);
   if (rc != HADRON_OK) return rc;
   s->base = last->sequence;
+  if (s->base) tick_look(s);
   natsStatus status = natsInbox_Create(&s->inbox);
   if (status == NATS_OK) {
     snprintf(all, sizeof all, "%s.*", s->inbox);
@@ -131,6 +143,7 @@ int32_t stream_send(struct stream *s, const struct stream_message *m) {
   if (status == NATS_OK) status = number_set(out, HEADER_NEXT, m->next);
   if (status == NATS_OK) status = number_set(out, HEADER_TIME, (uint64_t)m->time_ns);
   if (status == NATS_OK) status = natsMsgHeader_Set(out, HEADER_SESSION, m->session);
+  if (status == NATS_OK && m->tick) status = number_set(out, HEADER_BEFORE, s->tick);
   if (status == NATS_OK) status = natsConnection_PublishMsg(s->link->connection, out);
   natsMsg_Destroy(out);
   if (status == NATS_MAX_PAYLOAD) {
@@ -140,6 +153,7 @@ int32_t stream_send(struct stream *s, const struct stream_message *m) {
   }
   if (status != NATS_OK) return link_fail(s->link, "publishing", status, 0);
   s->sent++;
+  if (m->tick) s->tick = s->base + s->sent;
   return HADRON_OK;
 }
 

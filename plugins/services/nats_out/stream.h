@@ -35,6 +35,7 @@ struct stream_message {
   uint64_t position, next, sequence;
   int64_t time_ns;
   const char *session;
+  bool tick;
 };
 
 struct stream {
@@ -44,6 +45,7 @@ struct stream {
   natsInbox *inbox;
   uint64_t sent, done; // messages of this connection: handed over; stored, all before it too
   uint64_t base;       // the stream's sequence before the first of them
+  uint64_t tick;       // its sequence of the last tick, these among them; 0: not known
 };
 
 // The connected link's stream: made, if the options say so, and looked at.
