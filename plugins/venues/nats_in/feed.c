@@ -7,10 +7,12 @@
 #include <string.h>
 
 #define MS_NS INT64_C(1000000)
+#define NO_PLACE UINT64_MAX
 #define BATCH 1024             // messages in one request to the server
 #define ACK_EVERY 256          // messages, or when no more wait
 #define EXPIRES_MS 3000        // of a request; a server that says nothing for that long and GRACE_MS is dead
 #define GRACE_MS 2000
+#define ACK_AFTER_MS 100       // a host with threads has a tick a little after its venue's next poll
 #define SLICE_MS 200           // between two looks at whether we shall stop
 #define BACKOFF_MAX_MS 10000
 
@@ -40,6 +42,8 @@ const struct entry *feed_take(struct feed *f) {
 }
 
 void feed_taken(struct feed *f) { atomic_fetch_add_explicit(&f->tail, 1, memory_order_release); }
+
+void feed_settle(struct feed *f) { atomic_store_explicit(&f->settled, atomic_load_explicit(&f->tail, memory_order_relaxed), memory_order_release); }
 
 static void status_push(struct feed *f, uint32_t state, const char *words) {
   struct entry *e = ring_room(f);
@@ -214,68 +218,92 @@ static int32_t tick_take(struct feed *f, natsMsg *m, uint64_t sequence) {
   return HADRON_OK;
 }
 
-// ---- Acknowledgements: of a whole batch, once poll has taken its last entry.
+// ---- Acknowledgements: of a whole batch, once the host has its last entry.
 
 static void acks_mark(struct feed *f) {
   if (f->unmarked == 0 || f->mark_count == MARKS_MAX) return;
   uint32_t at = (f->mark_first + f->mark_count++) % MARKS_MAX;
   f->marks[at].head = atomic_load(&f->head);
+  f->marks[at].since_ns = link_clock_ns(&f->link);
   memcpy(f->marks[at].reply, f->reply, sizeof f->reply);
   f->unmarked = 0;
 }
 
-static natsStatus acks_send(struct feed *f) {
+// all: we stop, and the host is done with what it has taken.
+static natsStatus acks_send(struct feed *f, bool all) {
   const char *reply = NULL;
-  uint32_t tail = atomic_load(&f->tail);
-  for (; f->mark_count > 0 && (int32_t)(tail - f->marks[f->mark_first].head) >= 0; f->mark_count--) {
+  uint32_t settled = atomic_load(&f->settled);
+  int64_t old_ns = link_clock_ns(&f->link) - (all ? 0 : ACK_AFTER_MS * MS_NS);
+  while (f->mark_count > 0 && (int32_t)(settled - f->marks[f->mark_first].head) >= 0 && f->marks[f->mark_first].since_ns <= old_ns) {
     reply = f->marks[f->mark_first].reply; // those before it are acknowledged with it
     f->mark_first = (f->mark_first + 1) % MARKS_MAX;
+    f->mark_count--;
   }
+  if (f->mark_count > 0 && (int32_t)(settled - f->marks[f->mark_first].head) < 0) f->ring_bell(f->self); // a poll settles it
   return reply ? natsConnection_PublishString(f->link.connection, reply, "+ACK") : NATS_OK;
 }
 
 // ---- The consumer.
 
-static int32_t wrong(struct feed *f, const char *expected, const char *found, const char *way) {
-  snprintf(f->link.error, sizeof f->link.error, "consumer %s of stream %s on %.60s: expected %s, found %.100s; %s", f->consumer, f->options->stream, f->link.server, expected, found, way);
+// One of the two consumers, if it is there. *place: what the host has had of the stream; NO_PLACE: it has not begun.
+static int32_t consumer_look(struct feed *f, char which, const char *filter, bool *there, uint64_t *place) {
+  char name[80];
+  jsConsumerInfo *info = NULL;
+  jsErrCode error = 0;
+  snprintf(name, sizeof name, "%s_%c", f->durable, which);
+  natsStatus s = js_GetConsumerInfo(&info, f->link.js, f->options->stream, name, NULL, &error);
+  *there = s == NATS_OK;
+  if (s == NATS_NOT_FOUND || error == JSConsumerNotFoundErr) return HADRON_OK;
+  if (s != NATS_OK) return link_fail(&f->link, "asking for the consumer", s, error);
+  const jsConsumerConfig *c = info->Config;
+  *place = info->AckFloor.Stream ? info->AckFloor.Stream : c->OptStartSeq ? c->OptStartSeq - 1 : NO_PLACE; // the floor is 0 before the first acknowledgement
+  bool ours = c->FilterSubject && strcmp(c->FilterSubject, filter) == 0 && !c->DeliverSubject;
+  jsConsumerInfo_Destroy(info);
+  if (ours) return HADRON_OK;
+  snprintf(f->link.error, sizeof f->link.error, "consumer %s of stream %s on %.60s: expected one that is pulled, with the filter %s, found another; choose another durable name, or delete it",
+           name, f->options->stream, f->link.server, filter);
   return HADRON_ERR_CONFIG;
 }
 
-static int32_t consumer_make(struct feed *f, const char *filter) {
+static int32_t consumer_make(struct feed *f, const char *filter, uint64_t place) {
   jsConsumerConfig c;
   jsErrCode error = 0;
   jsConsumerConfig_Init(&c);
   c.Durable = f->consumer;
   c.FilterSubject = filter;
-  c.DeliverPolicy = strcmp(f->options->start, "all") == 0 ? js_DeliverAll : strcmp(f->options->start, "last") == 0 ? js_DeliverLastPerSubject : js_DeliverNew;
+  c.DeliverPolicy = place == NO_PLACE ? js_DeliverLastPerSubject : js_DeliverByStartSequence;
+  c.OptStartSeq = place == NO_PLACE ? 0 : place + 1;
   c.AckPolicy = js_AckAll;
   c.MaxAckPending = 4 * (int64_t)RING_MAX;
   natsStatus s = js_AddConsumer(NULL, f->link.js, f->options->stream, &c, NULL, &error);
   return s == NATS_OK ? HADRON_OK : link_fail(&f->link, "making the consumer", s, error);
 }
 
-static int32_t consumer_bind(struct feed *f) {
-  char filter[PREFIX_SIZE + 16];
-  jsConsumerInfo *info = NULL;
+// stream_end: where a consumer begins that is to have only what is new.
+static int32_t consumer_bind(struct feed *f, uint64_t stream_end) {
+  char filter[PREFIX_SIZE + 16], old[80];
+  bool a, b;
+  uint64_t of_a = NO_PLACE, of_b = NO_PLACE;
   jsErrCode error = 0;
-  int32_t rc = HADRON_OK;
   snprintf(filter, sizeof filter, "%s.tick.*", f->options->prefix);
-  natsStatus s = js_GetConsumerInfo(&info, f->link.js, f->options->stream, f->consumer, NULL, &error);
-  if (s == NATS_NOT_FOUND || error == JSConsumerNotFoundErr) return consumer_make(f, filter);
-  if (s != NATS_OK) return link_fail(&f->link, "asking for the consumer", s, error);
-  const jsConsumerConfig *c = info->Config;
-  if (!c->FilterSubject || strcmp(c->FilterSubject, filter) != 0)
-    rc = wrong(f, "the filter of this prefix", c->FilterSubject ? c->FilterSubject : "none", "choose another durable name, or delete the consumer");
-  else if (c->AckPolicy != js_AckAll || c->DeliverSubject)
-    rc = wrong(f, "one that is pulled and acknowledges all before", "another kind", "choose another durable name, or delete the consumer");
-  else if (f->last == 0)
-    f->last = info->AckFloor.Stream; // of an earlier life
-  jsConsumerInfo_Destroy(info);
-  return rc;
+  int32_t rc = consumer_look(f, 'a', filter, &a, &of_a);
+  if (rc == HADRON_OK) rc = consumer_look(f, 'b', filter, &b, &of_b);
+  if (rc != HADRON_OK) return rc;
+  const char *start = f->options->start;
+  bool use_b = b && (!a || of_a == NO_PLACE || (of_b != NO_PLACE && of_b > of_a)); // of two the younger was never read from: it is not ahead
+  uint64_t place = use_b ? of_b : of_a;
+  if (!a && !b && strcmp(start, "last") != 0) place = strcmp(start, "all") == 0 ? 0 : stream_end;
+  if (place != NO_PLACE && place > f->last) f->last = place;
+  snprintf(f->consumer, sizeof f->consumer, "%s_%c", f->durable, use_b ? 'a' : 'b');
+  snprintf(old, sizeof old, "%s_%c", f->durable, use_b ? 'b' : 'a');
+  natsStatus s = a && b ? js_DeleteConsumer(f->link.js, f->options->stream, f->consumer, NULL, &error) : NATS_OK;
+  if (s == NATS_OK) rc = consumer_make(f, filter, place);
+  if (s == NATS_OK && rc == HADRON_OK && (a || b)) s = js_DeleteConsumer(f->link.js, f->options->stream, old, NULL, &error);
+  return s == NATS_OK ? rc : link_fail(&f->link, "deleting the consumer of the connection before", s, error);
 }
 
 // Is it still the stream that we have read from?
-static int32_t stream_look(struct feed *f) {
+static int32_t stream_look(struct feed *f, uint64_t *end) {
   jsStreamInfo *info = NULL;
   jsErrCode error = 0;
   natsStatus s = js_GetStreamInfo(&info, f->link.js, f->options->stream, NULL, &error);
@@ -286,18 +314,21 @@ static int32_t stream_look(struct feed *f) {
   if (s != NATS_OK) return link_fail(&f->link, "asking for the stream", s, error);
   bool anew = f->created_ns && (info->Created != f->created_ns || info->State.LastSeq < f->last);
   f->created_ns = info->Created;
+  *end = info->State.LastSeq;
   jsStreamInfo_Destroy(info);
   if (!anew) return HADRON_OK;
   f->offset += f->last;
   f->last = 0;
+  *end = 0; // all of it is new
   gap(f, "the stream was made anew");
   return HADRON_OK;
 }
 
 static int32_t feed_open(struct feed *f) {
+  uint64_t end = 0;
   int32_t rc = link_open(&f->link, f->client, INT64_MAX);
-  if (rc == HADRON_OK) rc = stream_look(f);
-  if (rc == HADRON_OK) rc = consumer_bind(f);
+  if (rc == HADRON_OK) rc = stream_look(f, &end);
+  if (rc == HADRON_OK) rc = consumer_bind(f, end);
   if (rc == HADRON_OK) rc = list_all(f);
   if (rc != HADRON_OK) return rc;
   natsStatus s = natsInbox_Create(&f->inbox);
@@ -355,7 +386,7 @@ static int32_t feed_listen(struct feed *f) {
     uint64_t queued = 0;
     natsMsg *m = NULL;
     natsStatus s = request(f);
-    if (s == NATS_OK) s = acks_send(f);
+    if (s == NATS_OK) s = acks_send(f, false);
     if (s == NATS_OK) s = natsSubscription_NextMsg(&m, f->messages, f->mark_count ? 10 : SLICE_MS);
     if (s == NATS_OK) {
       int32_t rc = message_take(f, m);
@@ -402,7 +433,7 @@ static void *feed_main(void *argument) {
       snprintf(words, sizeof words, "consumer %s of stream %s on %.60s", f->consumer, f->options->stream, f->link.server);
       status_push(f, HADRON_VENUE_READY, words);
       rc = feed_listen(f);
-      if (rc == HADRON_OK) acks_send(f); // we stop
+      if (rc == HADRON_OK) acks_send(f, true); // we stop
     }
     if (rc != HADRON_OK && !atomic_load(&f->stop)) lose(f, rc);
     feed_close(f);

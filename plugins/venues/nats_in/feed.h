@@ -1,9 +1,11 @@
 // The venue's own thread: it speaks to the NATS server, and leaves what it hears in a bounded ring that the venue's poll empties.
 // Nothing of the host is touched from here but the bell.
 //
-// Messages come through a durable consumer of the stream: what was not acknowledged comes again, after a restart too; what comes
-// again within one life is known by its sequence in the stream and dropped. Acknowledged is what poll has taken off the ring. When the
-// ring is full the thread waits, and the server keeps the rest. [its own thread, but for feed_start, feed_stop and feed_take]
+// Messages come through a durable consumer of the stream, whose acknowledgements are the place that outlives us: what poll took off the
+// ring at one time is acknowledged after a later poll, when the host has it. A server would send what was not acknowledged anew only
+// after its own patience, behind younger ones; so each connection makes a new consumer that begins at the place, and only then takes the old
+// one away: NAME_a and NAME_b by turns, of which there is always at least one. When the ring is full the thread waits, and the server
+// keeps the rest. [its own thread, but for feed_start, feed_stop, feed_take, feed_taken and feed_settle]
 #ifndef NATS_IN_FEED_H
 #define NATS_IN_FEED_H
 
@@ -55,7 +57,7 @@ struct feed {
   void (*ring_bell)(void *self);      // [its own thread]
   void (*tell)(void *self, uint32_t level, const char *id, const char *text);
   void *self;
-  char client[80], consumer[64];
+  char client[80], durable[64], consumer[80]; // durable: the name that the two share
   struct link link;
   natsSubscription *messages;
   natsInbox *inbox;
@@ -70,6 +72,7 @@ struct feed {
   uint64_t tick;          // its number of the last tick
   struct {
     uint32_t head;        // of the ring behind the batch
+    int64_t since_ns;
     char reply[256];
   } marks[MARKS_MAX];
   uint32_t mark_first, mark_count, unmarked;
@@ -81,6 +84,7 @@ struct feed {
   bool running;
   _Atomic bool stop;
   _Atomic uint32_t head, tail; // of the ring; head: written by the thread
+  _Atomic uint32_t settled;    // behind the last entry that the host has
   struct entry *ring;
 };
 
@@ -93,5 +97,8 @@ void feed_stop(struct feed *f); // waits for the thread: at most for the request
 // The oldest entry of the ring, or NULL; feed_taken gives it back. [io]
 const struct entry *feed_take(struct feed *f);
 void feed_taken(struct feed *f);
+
+// The host has what was taken so far. [io]
+void feed_settle(struct feed *f);
 
 #endif

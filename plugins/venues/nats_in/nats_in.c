@@ -117,9 +117,9 @@ static int32_t inlet_changed(void *self) {
   struct inlet *v = self;
   const struct feed_options *o = &v->options;
   char words[LINK_ERROR_SIZE];
-  snprintf(v->feed.consumer, sizeof v->feed.consumer, "%s", o->durable[0] ? o->durable : v->name);
+  snprintf(v->feed.durable, sizeof v->feed.durable, "%s", o->durable[0] ? o->durable : v->name);
   if (link_check(&o->link, words) != HADRON_OK) return refuse(v, words);
-  if (!o->stream[0] || strpbrk(o->stream, " .*>/\\\t") || strpbrk(v->feed.consumer, " .*>/\\\t"))
+  if (!o->stream[0] || strpbrk(o->stream, " .*>/\\\t") || strpbrk(v->feed.durable, " .*>/\\\t"))
     return refuse(v, "stream, durable: expected names without blanks, '.', '*', '>' and slashes; correct them");
   if (!subject_prefix_valid(o->prefix)) return refuse(v, "prefix: expected tokens joined by '.', without '*', '>', blanks and a '$' in front; correct it");
   if (strcmp(o->start, "new") != 0 && strcmp(o->start, "last") != 0 && strcmp(o->start, "all") != 0) return refuse(v, "start: expected new, last or all; correct it");
@@ -213,6 +213,7 @@ static int32_t inlet_start(void *self) {
 
 static void inlet_stop(void *self) {
   struct inlet *v = self;
+  feed_settle(&v->feed);
   feed_stop(&v->feed);
   v->count = 0;
 }
@@ -221,6 +222,7 @@ static int64_t inlet_poll(void *self, int64_t now_ns) {
   struct inlet *v = self;
   const struct feed_counts *c = &v->feed.counts;
   const struct entry *e = NULL;
+  feed_settle(&v->feed); // what the poll before has taken
   for (int i = 0; i < POLL_MAX && (e = feed_take(&v->feed)); i++) {
     entry_handle(v, e, now_ns);
     feed_taken(&v->feed);
