@@ -1,7 +1,6 @@
 // The peers' sessions: who may come, what each request is answered, who has fallen silent.
 #include <fnmatch.h>
 #include <inttypes.h>
-#include <math.h>
 #include <string.h>
 #include <sys/random.h>
 
@@ -12,6 +11,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "bus/server_internal.h"
+#include "pipeline/engine.h"
 
 // ---- answers -------------------------------------------------------------------------------------------------------------------------------
 
@@ -136,26 +136,14 @@ static void port_answer(void *self, uint64_t ticket, const void *packet, uint32_
   hd_request_answer((struct hd_request *)(uintptr_t)ticket, packet, size);
 }
 
+// All decisions go back by the first channel: that is where the trading side takes them.
 static uint64_t port_settled(void *self, uint64_t handled) {
   const struct hd_bus_peer *p = self;
   const struct hd_bus_seat *seat = p->seat;
-  uint64_t settled = seat ? seat->base + handled : handled;
-  for (uint32_t i = 0; seat && i < seat->stream.channel_count; i++) {
-    uint64_t decided = atomic_load_explicit(&seat->stream.channels[i]->decided, memory_order_acquire);
-    if (seat->given[i] > decided && decided < settled) settled = decided;
-  }
-  return !seat ? settled : settled > seat->base ? settled - seat->base : 0;
-}
-
-static bool decision_valid(const struct hadron_decision *d) {
-  if (d->kind == HADRON_DECISION_INVALID || d->kind > HADRON_DECISION_WORK) return false;
-  if (d->kind != HADRON_DECISION_TARGET && d->side != HADRON_SIDE_BUY && d->side != HADRON_SIDE_SELL) return false;
-  if (d->kind != HADRON_DECISION_TARGET && d->quantity.e8 < 0) return false;
-  if (d->kind == HADRON_DECISION_WORK ? d->slot < 1 || d->slot > HD_SLOTS_MAX : d->slot != 0) return false;
-  if (d->order_type > HADRON_ORDER_STOP_LIMIT || d->time_in_force > HADRON_TIF_GTD) return false;
-  if (d->flags & ~(HADRON_ORDER_POST_ONLY | HADRON_ORDER_REDUCE_ONLY)) return false;
-  if (d->limit.nanos < 0 || d->stop.nanos < 0) return false;
-  return isfinite(d->mean_return) && d->uncertainty >= 0 && isfinite(d->uncertainty) && d->confidence >= 0 && d->confidence <= 1;
+  if (!seat) return handled;
+  uint64_t decided = atomic_load_explicit(&seat->stream.channels[0]->decided, memory_order_acquire);
+  if (decided >= seat->given) return handled;
+  return decided > seat->base ? decided - seat->base : 0;
 }
 
 // As many decisions a second as may be, and as many at once.
@@ -176,45 +164,42 @@ static int32_t check(struct hd_bus_peer *p, const struct hadron_decision *d, boo
   if (d->arm && d->arm != p->seat->arm) return HADRON_ERR_PERMISSION;
   if (p->state == HADRON_PLACED_SILENT) return HADRON_ERR_STATE;
   const struct hd_stream_row *row = hd_stream_row(s, d->instrument);
-  if (!row || row->left_out || !decision_valid(d) || d->cause > s->last) return HADRON_ERR_ARGUMENT;
-  if (atomic_load(&s->channels[row->channel]->broken) || atomic_load(&s->channels[row->channel]->closed) || stale) return HADRON_ERR_STATE;
+  struct hadron_decision complete = *d;
+  if (!row || row->left_out || !hd_decision_complete(&complete) || d->cause > s->last) return HADRON_ERR_ARGUMENT;
+  if (atomic_load(&s->channels[0]->broken) || atomic_load(&s->channels[0]->closed) || stale) return HADRON_ERR_STATE;
   return p->seat->is_worker || allowed(p) ? HADRON_OK : HADRON_ERR_FULL;
 }
 
-static bool has_room(const struct hd_stream *s, uint32_t count) {
-  for (uint32_t i = 0; i < s->channel_count; i++)
-    if (hd_ring_capacity(&s->channels[i]->decisions) - hd_ring_size(&s->channels[i]->decisions) < count) return false;
-  return true;
+static void tell_refused(struct hd_bus_peer *p, const struct hadron_decision *d, uint64_t number, int32_t code, bool stale) {
+  if (p->told) return;
+  p->told = true;
+  hd_log_warn("BUS_REFUSED", "%s (%s): decision %" PRIu64 " for instrument %u was refused: %s%s; others are counted", p->name, p->peer, number, d->instrument,
+              hadron_error_text(code), stale && code == HADRON_ERR_STATE ? " (newer ticks have been there for too long)" : "");
 }
 
 static int32_t port_decide(void *self, const struct hadron_decision *decisions, uint32_t count, uint64_t number, int32_t *codes) {
   struct hd_bus_peer *p = self;
   struct hd_bus_seat *seat = p->seat;
-  uint32_t last[HD_SHARDS_MAX]; // [channel]: the last decision for it, + 1
+  uint32_t last = count;
   if (!seat) {
     for (uint32_t i = 0; i < count; i++) codes[i] = HADRON_ERR_PERMISSION;
     return HADRON_OK;
   }
-  if (!has_room(&seat->stream, count)) return HADRON_ERR_AGAIN;
+  struct hd_channel *c = seat->stream.channels[0];
+  if (hd_ring_capacity(&c->decisions) - hd_ring_size(&c->decisions) < count) return HADRON_ERR_AGAIN;
   bool stale = !seat->lock_step && !p->bus->options.is_virtual && hd_stream_stale(&seat->stream, decisions[0].cause, p->bus->wall_ns, p->bus->options.stale_after_ns);
-  memset(last, 0, sizeof last);
   for (uint32_t i = 0; i < count; i++) {
     codes[i] = check(p, &decisions[i], stale);
-    if (!codes[i]) last[hd_stream_row(&seat->stream, decisions[i].instrument)->channel] = i + 1;
-    else if (!p->told) {
-      p->told = true;
-      hd_log_warn("BUS_REFUSED", "%s (%s): decision %" PRIu64 " for instrument %u was refused: %s%s; others are counted", p->name, p->peer, number + i,
-                  decisions[i].instrument, hadron_error_text(codes[i]), stale && codes[i] == HADRON_ERR_STATE ? " (newer ticks have been there for too long)" : "");
-    }
+    if (codes[i]) tell_refused(p, &decisions[i], number + i, codes[i], stale);
+    else last = i;
   }
   for (uint32_t i = 0; i < count; i++) {
     if (codes[i]) continue;
-    uint32_t channel = hd_stream_row(&seat->stream, decisions[i].instrument)->channel;
     struct hadron_decision d = decisions[i];
     d.arm = seat->arm;
     if (!d.cause) d.cause = seat->stream.last;
-    seat->given_last = seat->given[channel] = seat->base + number + i;
-    bool taken = hd_channel_decide(seat->stream.channels[channel], &d, seat->given[channel], last[channel] == i + 1);
+    seat->given = seat->base + number + i;
+    bool taken = hd_channel_decide(c, &d, seat->given, i == last);
     HD_ASSERT(taken);
   }
   return HADRON_OK;
@@ -306,7 +291,7 @@ static struct hd_bus_peer *begin(struct hd_bus *bus, const struct hd_hello *h, s
   if (!seat) return p;
   seat->peer = p;
   seat->joined = true;
-  seat->base = seat->given_last;
+  seat->base = seat->given;
   hd_stream_begin(&seat->stream);
   choose_universe(&seat->stream, h);
   return p;
@@ -517,7 +502,11 @@ int64_t hd_peers_work(struct hd_bus *bus) {
     if (p->state != HADRON_PLACED_SILENT && p->heard_ns + bus->options.stale_after_ns + 1 < due_ns) due_ns = p->heard_ns + bus->options.stale_after_ns + 1;
   }
   // A worker that has not come yet gets everything from the beginning; an external strategy gets the state of things when it comes.
-  for (struct hd_bus_seat *s = bus->seats; s; s = s->next)
-    if (!s->peer && (!s->is_worker || s->joined)) hd_stream_skip(&s->stream, HADRON_ERR_CLOSED);
+  // In lock-step everything waits for who comes.
+  for (struct hd_bus_seat *s = bus->seats; s; s = s->next) {
+    if (s->peer) continue;
+    if (s->joined || (!s->is_worker && !s->lock_step)) hd_stream_skip(&s->stream, HADRON_ERR_CLOSED);
+    else hd_stream_early(&s->stream);
+  }
   return due_ns;
 }

@@ -73,7 +73,6 @@ static void seat_free(struct hd_bus_seat *seat) {
   if (!seat) return;
   hd_stream_fini(&seat->stream);
   free(seat->params);
-  free(seat->given);
   free(seat);
 }
 
@@ -87,8 +86,7 @@ int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, str
   HD_ASSERT(who->channel_count >= 1 && who->channel_count <= HD_SHARDS_MAX);
   struct hd_bus_seat *seat = calloc(1, sizeof *seat);
   const struct hd_stream_options options = {who->channels, who->channel_count, who->universe, who->universe_count, who->token != NULL, who->lock_step};
-  if (!seat || hd_stream_init(&seat->stream, &options) || !(seat->given = calloc(who->channel_count, sizeof *seat->given)) ||
-      (who->params && !(seat->params = strdup(who->params)))) {
+  if (!seat || hd_stream_init(&seat->stream, &options) || (who->params && !(seat->params = strdup(who->params)))) {
     seat_free(seat);
     return hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: %s: no memory for its seat", who->name);
   }
@@ -102,11 +100,8 @@ int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, str
   seat->arm = who->arm;
   seat->changed = who->changed;
   seat->self = who->self;
-  for (uint32_t i = 0; i < who->channel_count; i++) {
-    seat->given[i] = atomic_load(&who->channels[i]->decided);
-    if (seat->given[i] > seat->given_last) seat->given_last = seat->given[i];
-    who->channels[i]->far_bell = &bus->bell;
-  }
+  seat->given = atomic_load(&who->channels[0]->decided);
+  for (uint32_t i = 0; i < who->channel_count; i++) who->channels[i]->far_bell = &bus->bell;
   hd_bus_ask(bus, attach_now, seat);
   *out = seat;
   return HADRON_OK;

@@ -46,8 +46,7 @@ struct hd_bus_seat {
   struct hd_stream stream;
   struct hd_bus_peer *peer;     // NULL: nobody
   uint64_t base;                // number in the channels of the session's decision 0
-  uint64_t given_last;          // number in the channels of the last decision
-  uint64_t *given;              // [channel]: of the last one in each; owned
+  uint64_t given;               // number in the channels of the last decision
   struct hd_bus_figures figures; // of sessions that have ended, and what is no session's
 };
 

@@ -74,7 +74,7 @@ const struct hd_stream_row *hd_stream_row(const struct hd_stream *s, uint32_t in
 
 static struct hd_stream_row *row_for(struct hd_stream *s, uint32_t instrument) { return (struct hd_stream_row *)hd_stream_row(s, instrument); }
 
-static void fold_tick(struct hd_stream *s, const struct hadron_tick *t, uint32_t channel) {
+static void fold_tick(struct hd_stream *s, const struct hadron_tick *t) {
   struct hd_stream_row *row = row_for(s, t->instrument);
   if (!row) return;
   struct hadron_mark *m = &row->mark;
@@ -88,7 +88,6 @@ static void fold_tick(struct hd_stream *s, const struct hadron_tick *t, uint32_t
   m->event_ns = t->event_ns;
   m->recv_ns = t->recv_ns;
   m->sequence = t->sequence;
-  row->channel = channel;
   row->marked = true;
 }
 
@@ -108,7 +107,7 @@ static void fold_instrument(struct hd_stream *s, const struct hadron_instrument_
   s->row_of[d->instrument] = (uint16_t)++s->row_count;
 }
 
-static void fold_note(struct hd_stream *s, const struct hd_channel_note *n, uint32_t channel) {
+static void fold_note(struct hd_stream *s, const struct hd_channel_note *n) {
   struct hd_stream_row *row = NULL;
   switch (n->kind) {
   case HADRON_MSG_POSITION:
@@ -117,13 +116,11 @@ static void fold_note(struct hd_stream *s, const struct hd_channel_note *n, uint
     if (!(row = row_for(s, n->view.instrument))) return;
     row->position = n->view;
     row->placed = true;
-    row->channel = channel;
     return;
   case HADRON_MSG_MARK:
     if (!(row = row_for(s, n->of.mark.instrument))) return;
     row->mark = n->of.mark;
     row->marked = true;
-    row->channel = channel;
     return;
   case HADRON_MSG_INSTRUMENT: fold_instrument(s, &n->of.instrument); return;
   case HADRON_MSG_LOST: s->lost += n->of.lost.count; return;
@@ -207,7 +204,7 @@ static bool ticks(struct filling *f, uint32_t channel, const struct hadron_tick 
   hd_frame_more(f->packet, n * (uint32_t)sizeof *run);
   if (n) hd_frame_end(f->packet, (uint16_t)n);
   else hd_frame_drop(f->packet);
-  for (uint32_t i = 0; i < count; i++) fold_tick(s, &run[i], channel);
+  for (uint32_t i = 0; i < count; i++) fold_tick(s, &run[i]);
   s->last = run[count - 1].sequence;
   s->times[s->time_count % HD_STREAM_TIMES].sequence = s->last;
   s->times[s->time_count++ % HD_STREAM_TIMES].recv_ns = run[count - 1].recv_ns;
@@ -280,7 +277,7 @@ static bool note(struct filling *f, uint32_t channel, const struct hd_channel_no
   case HADRON_MSG_ASK: take_ask(s, channel, n->of.ask, HADRON_OK); break;
   default: HD_ASSERT(false);
   }
-  fold_note(s, n, channel);
+  fold_note(s, n);
   hd_channel_release_note(s->channels[channel]);
   return true;
 }
@@ -321,15 +318,26 @@ void hd_stream_skip(struct hd_stream *s, int32_t code) {
     const struct hd_channel_note *n = NULL;
     uint32_t count;
     while ((count = hd_channel_next(c, RUN_MAX, &run, &n)) || n) {
-      for (uint32_t k = 0; k < count; k++) fold_tick(s, &run[k], i);
+      for (uint32_t k = 0; k < count; k++) fold_tick(s, &run[k]);
       if (count) hd_channel_release_ticks(c, count);
       if (!n) continue;
       if (n->kind == HADRON_MSG_ASK) take_ask(s, i, n->of.ask, for_peer(s, n->of.ask->verb) ? code : HADRON_OK);
-      fold_note(s, n, i);
+      fold_note(s, n);
       hd_channel_release_note(c);
     }
   }
   s->giving = s->given = 0;
+}
+
+void hd_stream_early(struct hd_stream *s) {
+  for (uint32_t i = 0; i < s->channel_count; i++) {
+    const struct hadron_tick *run;
+    const struct hd_channel_note *n;
+    while (hd_channel_next(s->channels[i], 1, &run, &n) == 0 && n && n->kind == HADRON_MSG_ASK && !for_peer(s, n->of.ask->verb)) {
+      take_ask(s, i, n->of.ask, HADRON_OK);
+      hd_channel_release_note(s->channels[i]);
+    }
+  }
 }
 
 bool hd_stream_look(const struct hd_stream *s) {

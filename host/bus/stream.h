@@ -30,7 +30,6 @@ struct hd_stream_row { // an instrument
   struct hadron_instrument_definition definition;
   struct hadron_mark mark;
   struct hadron_position position;
-  uint32_t channel;    // where its ticks come from, as far as is known
   bool marked, placed; // mark, position are known
   bool left_out;       // its peer does not want it
 };
@@ -70,6 +69,8 @@ uint32_t hd_stream_fill(struct hd_stream *s, struct hd_packet *packet, uint32_t 
 bool hd_stream_look(const struct hd_stream *s); // is there something to fill in?
 // Nobody is there: what waits is only remembered. Asks are answered with `code`.
 void hd_stream_skip(struct hd_stream *s, int32_t code);
+// Nobody has come yet, and everything waits for who will: asks that are not for an external strategy are answered all the same.
+void hd_stream_early(struct hd_stream *s);
 // Nobody has looked for so long that a channel will be given up.
 bool hd_stream_crowded(const struct hd_stream *s);
 // A piece of an answer. HADRON_ERR_ARGUMENT, HADRON_ERR_NOT_FOUND (no such ask: it was answered, or never made), HADRON_ERR_STATE (an
