@@ -18,6 +18,7 @@ enum hd_crash_point {
   HD_CRASH_ROLLOUT_REPORTED,   // with several hosts: the others know that it is staged here
   HD_CRASH_ROLLOUT_DECIDED,    // the registry says that all have agreed; nothing has changed here
   HD_CRASH_ORDER_RECORDED,     // an order is in the journal, nobody knows of it
+  HD_CRASH_ORDER_FLUSHED,      // the orders of a round are on the disk, none of them has left
   HD_CRASH_ORDER_SUBMITTED,    // the venue was called, the journal does not say so
   HD_CRASH_EVENT_RECORDED,     // a change of an order is in the journal, the order is as it was
   HD_CRASH_REPORT_RECORDED,    // a venue's words are, and nobody has heard them

@@ -68,7 +68,7 @@ static void take(void *argument) {
   if (p->shadow.gateway) copy_orders(v, p->shadow.gateway);
   v->shadow_orders = p->shadow.gateway ? *hd_gateway_count(p->shadow.gateway) : (struct hd_gateway_counts){0};
   if (!c->options.live || !c->options.live->threads) return;
-  v->tick_to_order = c->options.live->tick_to_order;
+  v->tick_to_order = p->holds ? p->latency[HD_STAGE_TICK_TO_ORDER] : c->options.live->tick_to_order;
   memcpy(v->trading, &p->latency[HD_STAGE_MERGE], sizeof v->trading);
 }
 

@@ -10,8 +10,15 @@ static int64_t until(uint64_t *last, uint64_t at) {
   return ns;
 }
 
+static uint64_t first_of(const struct hd_stamps *at, uint64_t otherwise) { return at->offered ? at->offered : at->called ? at->called : at->taken ? at->taken : otherwise; }
+
+uint64_t hd_cost_total(const struct hd_stamps *at, uint64_t done) {
+  uint64_t first = first_of(at, done);
+  return done > first ? (uint64_t)hd_cycles_to_ns(done - first) : 0;
+}
+
 void hd_cost_fill(const struct hd_stamps *at, uint64_t begun, uint64_t done, const struct hadron_order *order, int64_t now_ns, struct hadron_cost *out) {
-  uint64_t last = at->offered, first = at->offered ? at->offered : at->called ? at->called : at->taken ? at->taken : begun;
+  uint64_t last = at->offered, first = first_of(at, begun);
   *out = (struct hadron_cost){.trace = order->trace, .cause = order->cause, .intent = order->intent, .time_ns = now_ns, .client_order_id = order->client_order_id,
                               .instrument = order->instrument, .arm = order->arm, .venue = order->venue};
   out->normalize_ns = until(&last, at->routed);

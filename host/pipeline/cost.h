@@ -19,6 +19,7 @@ struct hd_stamps {
   uint64_t queued;  // recorded, and waits for the disk
 };
 
+uint64_t hd_cost_total(const struct hd_stamps *at, uint64_t done); // ns
 // begun, done: around the venue's submit.
 void hd_cost_fill(const struct hd_stamps *at, uint64_t begun, uint64_t done, const struct hadron_order *order, int64_t now_ns, struct hadron_cost *out);
 

@@ -185,7 +185,7 @@ static void on_execution(struct hd_fold *f, const struct hadron_execution *recor
   if (!g || e.quantity.e8 <= 0) return;
   share_out(f, now_ns);
   e.venue = venue_now(f, e.venue);
-  hd_gateway_fold_execution(g, &e, now_ns);
+  f->nothing = hd_gateway_fold_execution(g, &e, now_ns) ? 0 : e.id;
   f->execution = e;
   f->executed = e.client_order_id;
   f->executed_open = !(e.flags & 2);
@@ -204,6 +204,7 @@ static void on_allocation(struct hd_fold *f, const struct hadron_allocation *rec
   struct hadron_allocation a = *recorded;
   bool shadow = a.flags & HADRON_ORDER_SHADOW;
   const struct hd_gateway *g = gateway_of(f, a.flags);
+  if (a.execution && a.execution == f->nothing) return; // what it takes back was never booked here
   if (g && !hd_gateway_fold_knows(g, a.execution)) return; // the disk had no room for the execution: the venue's list has it
   f->told += a.execution != 0;
   if (!instrument_known(f, a.instrument) || !allocation_booked(&a, p->options.arm_max)) return;

@@ -60,6 +60,7 @@ struct hd_fold {
   struct hadron_client_order_id executed;   // the last execution's order, until its order event came
   bool executed_open, executed_bust, executed_shadow;
   uint32_t told;                            // allocations of it
+  uint64_t nothing;                         // an execution whose allocations are not booked: it takes back what is in no record; 0: none
   // Of an image: reads what the strategies knew, once it is known whose is what; NULL: nothing of that kind is at its beginning.
   int32_t (*states)(void *user, struct hd_image *m);
   void *states_user;

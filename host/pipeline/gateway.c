@@ -74,6 +74,7 @@ int32_t hd_gateway_create(const struct hd_gateway_options *options, const struct
 void hd_gateway_destroy(struct hd_gateway *g) {
   if (g == NULL) return;
   free(g->orders);
+  free(g->held);
   free(g->instrument_head);
   free(g->instrument_tail);
   free(g->instrument_unknown);

@@ -61,7 +61,7 @@ struct hd_order {
   uint8_t swept;                    // 1: cancel_all has it on its way
   uint8_t listed;                   // 1: the venue's list that is being read has it
   uint8_t asks;                     // how often it was asked for in vain
-  uint8_t pad[1];
+  uint8_t waits;                    // 1: recorded, and waits for the others of its round (hd_gateway_hold)
   uint32_t pins;                    // calls under way that look at it: its slot is not given away
   uint32_t heap_at;                 // place in the heap of due times; 0: none
   uint32_t next, previous;          // list of open orders, or of closed ones, by index
@@ -162,6 +162,15 @@ bool hd_gateway_seen(const struct hd_gateway *g, const struct hadron_client_orde
 // Speaks to the venues through another port from now on: the runtime puts rings between threads. [control, before ticks flow]
 void hd_gateway_port(struct hd_gateway *g, const struct hd_venue_port *port);
 
+// Orders that are recorded do not leave by themselves from here on: hd_gateway_send lets all go that wait, in their order, when they are on the
+// disk together. Cancels do not wait; one that meets an order that has not left takes it back. [control, before ticks flow]
+// @err HADRON_ERR_MEMORY
+int32_t hd_gateway_hold(struct hd_gateway *g);
+bool hd_gateway_promised(const struct hd_gateway *g);               // was an order, or the trigger of a stop, recorded since the last time?
+const struct hd_order *hd_gateway_held(const struct hd_gateway *g); // the first that waits and was not taken back; NULL: none
+// flushed: what the flush said; an error: nothing leaves, their submits have failed by it. What they set off may wait again.
+void hd_gateway_send(struct hd_gateway *g, int32_t flushed, int64_t now_ns);
+
 // Tells the listener of every order that is sent, with the stamps of what set it off. borrowed(until destroy). [control, before ticks flow]
 void hd_gateway_measure(struct hd_gateway *g, const struct hd_stamps *stamps);
 
@@ -223,7 +232,8 @@ int32_t hd_gateway_fold_order(struct hd_gateway *g, const struct hadron_order *o
                               int64_t now_ns);
 void hd_gateway_fold_event(struct hd_gateway *g, const struct hadron_order_event *event);
 void hd_gateway_fold_report(struct hd_gateway *g, const struct hadron_venue_report *report, int64_t now_ns);
-void hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_execution *execution, int64_t now_ns);
+// False: it takes back what is in no record; its allocations are not booked either.
+bool hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_execution *execution, int64_t now_ns);
 // Was there an execution of that number, or a later one?
 bool hd_gateway_fold_knows(const struct hd_gateway *g, uint64_t execution);
 // The allocations of the last execution that were not recorded, when `told` of them were. Returns how many.

@@ -362,7 +362,7 @@ static void fold_fill(struct hd_gateway *g, struct hd_order *o, struct hd_execut
   share_parts(g, o, m);
 }
 
-void hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_execution *e, int64_t now_ns) {
+bool hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_execution *e, int64_t now_ns) {
   struct hadron_venue_report r = {.client_order_id = e->client_order_id, .price = e->price, .quantity = e->quantity, .fee = e->fee, .venue = e->venue};
   memcpy(r.execution_id, e->execution_id, sizeof r.execution_id);
   bool bust = e->flags & 1, external = e->flags & 2;
@@ -371,6 +371,7 @@ void hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_executi
   if (e->id > g->execution_id) g->execution_id = e->id;
   g->counts.executions++;
   g->counts.external += external;
+  if (bust && m != NULL && m->busted) return false; // its report has found no execution: that had no room in the journal, and nothing of it was made anew
   if (m == NULL || !bust) {
     bool guessed = bust && o != NULL;
     m = memory_add(g, o, &r);
@@ -380,6 +381,7 @@ void hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_executi
   if (bust && o != NULL && m->quantity.e8 <= o->filled.e8) fold_back(g, o, m);
   m->busted = bust;
   if (o != NULL) hd_table_gap(g, o, now_ns);
+  return true;
 }
 
 bool hd_gateway_fold_knows(const struct hd_gateway *g, uint64_t execution) { return execution <= g->execution_id; }

@@ -46,7 +46,7 @@ static bool sane(const struct hd_gateway *g, const struct hd_order *o) {
 static void place(struct hd_gateway *g, struct hd_order *o, const struct hd_order *saved) {
   struct hd_order links = *o;
   *o = *saved;
-  o->list = links.list, o->heap_at = 0, o->pins = 0;
+  o->list = links.list, o->heap_at = 0, o->pins = 0, o->waits = 0;
   o->next = links.next, o->previous = links.previous;
   o->next_of_instrument = links.next_of_instrument, o->previous_of_instrument = links.previous_of_instrument;
   o->state = HADRON_STATE_INITIALIZED, o->gap = 0, o->held = HD_HOLD_NONE;

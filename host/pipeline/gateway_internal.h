@@ -1,6 +1,6 @@
 // What the gateway's files share; nobody else includes it. gateway.c makes it and takes intents; gateway_table.c keeps orders, lists,
 // due times and used ids; gateway_id.c hashes ids; gateway_send.c records and speaks to venues; gateway_report.c hears them;
-// gateway_fill.c books executions; gateway_share.c shares them out; gateway_timer.c does what is due; gateway_fold.c makes it all anew from
+// gateway_hold.c lets orders leave together; gateway_fill.c books executions; gateway_share.c shares them out; gateway_timer.c does what is due; gateway_fold.c makes it all anew from
 // what was recorded.
 #ifndef HD_PIPELINE_GATEWAY_INTERNAL_H
 #define HD_PIPELINE_GATEWAY_INTERNAL_H
@@ -33,6 +33,11 @@ struct hd_part {
   uint32_t arm;
   struct hadron_quantity quantity;
   struct hadron_money fee;
+};
+
+struct hd_held { // an order that waits for the flush of its round
+  uint32_t slot;  // pinned
+  struct hd_stamps at;
 };
 
 struct hd_due_cell { // an order in the heap, with its time: comparing touches no order
@@ -85,6 +90,9 @@ struct hd_gateway {
   uint64_t part_next, part_size;
   struct hd_index by_execution;                   // keys of `executions`: place in the ring + 1
   uint64_t event_id, execution_id;
+  struct hd_held *held;                           // ring, orders_max; NULL: orders leave at once
+  uint64_t held_first, held_next;                 // running numbers
+  bool promised;                                  // an order, or the trigger of one, was recorded since the last flush
   const struct hd_stamps *stamps;                 // of the event in hand; borrowed; NULL: nobody measures
   uint8_t mark;                                   // flag that executions and allocations carry: 0, or SHADOW
   struct hd_gateway_counts counts;
@@ -141,7 +149,8 @@ static inline bool hd_order_unsent(const struct hd_order *o) { return o->held ==
 int32_t hd_order_change(struct hd_gateway *g, struct hd_order *o, enum hadron_order_change change, const struct hd_cause *cause, bool must,
                         int64_t now_ns);
 enum hadron_order_state hd_order_where(const struct hd_order *o, enum hadron_order_change change);
-int32_t hd_order_submit(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);  // of a queued one
+int32_t hd_order_submit(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);  // of a queued one: now, or with the others of its round
+int32_t hd_order_depart(struct hd_gateway *g, struct hd_order *o, const struct hd_stamps *at, int32_t flushed, int64_t now_ns);
 int32_t hd_order_queue(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);   // records ORDER and QUEUE
 int32_t hd_order_cancel(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);  // whatever state it is in
 int32_t hd_order_cancel_for(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);   // to make room for `replaced_by`
@@ -164,6 +173,9 @@ void hd_order_terms(const struct hd_gateway *g, struct hd_order *o, struct hadro
 
 // ---- gateway_timer.c
 void hd_order_expiry(const struct hd_gateway *g, struct hd_order *o, int64_t now_ns); // sets expire_at_ns
+
+// ---- gateway_hold.c
+void hd_order_hold(struct hd_gateway *g, struct hd_order *o);
 
 // ---- gateway_fill.c
 int32_t hd_gateway_fill(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns);

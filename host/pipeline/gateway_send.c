@@ -172,6 +172,7 @@ int32_t hd_order_queue(struct hd_gateway *g, struct hd_order *o, int64_t now_ns)
   hd_crash_here(HD_CRASH_ORDER_RECORDED);
   struct hd_cause cause = hd_cause_text("");
   hd_ids_add(g, &o->request.client_order_id); // from here on the journal has it
+  g->promised = g->held != NULL;
   return hd_order_change(g, o, HADRON_CHANGE_QUEUE, &cause, false, now_ns);
 }
 
@@ -182,14 +183,21 @@ void hd_order_was_sent(struct hd_gateway *g, struct hd_order *o, int64_t now_ns)
 }
 
 int32_t hd_order_submit(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  static const struct hd_stamps none;
   HD_ASSERT(o->state == HADRON_STATE_PENDING_SUBMIT && o->held != HD_HOLD_WAITING);
+  if (!g->held) return hd_order_depart(g, o, g->stamps ? g->stamps : &none, HADRON_OK, now_ns);
+  hd_order_hold(g, o);
+  return HADRON_OK;
+}
+
+int32_t hd_order_depart(struct hd_gateway *g, struct hd_order *o, const struct hd_stamps *stamps, int32_t flushed, int64_t now_ns) {
   struct hadron_order out;
   hd_order_sent_as(o, &out);
   hd_order_was_sent(g, o, now_ns); // before the call: the answer may come inside it
   bool in_place = o->successor == HD_SUCCESSOR_IN_PLACE;
-  const struct hd_stamps at = g->stamps ? *g->stamps : (struct hd_stamps){0};
+  const struct hd_stamps at = *stamps; // the venue may answer inside the call
   uint64_t begun = g->stamps ? hd_cycles() : 0;
-  int32_t err = in_place ? g->port.replace(g->port.self, &out) : g->port.submit(g->port.self, &out);
+  int32_t err = flushed ? flushed : in_place ? g->port.replace(g->port.self, &out) : g->port.submit(g->port.self, &out);
   uint64_t done = begun ? hd_cycles() : 0;
   hd_crash_here(HD_CRASH_ORDER_SUBMITTED);
   struct hd_cause cause = hd_cause_text(err ? hadron_error_name(err) : "");
@@ -276,8 +284,17 @@ static int32_t cancel_send(struct hd_gateway *g, struct hd_order *o, int64_t now
   return HADRON_OK;
 }
 
+// It has not left, so it is taken back; what it was to replace goes as well.
+static int32_t cancel_waiting(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  struct hd_order *old = o->successor == HD_SUCCESSOR_IN_PLACE ? hd_table_find(g, &o->request.replaces) : NULL;
+  int32_t err = cancel_here(g, o, "withdrawn before it was sent", now_ns);
+  return err || old == NULL || hd_order_final(old->state) ? err : hd_order_cancel(g, old, now_ns);
+}
+
 int32_t hd_order_cancel(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
   if (hd_order_final(o->state)) return HADRON_ERR_STATE;
+  bool taken_back = o->waits && o->sent_ns == 0; // not one that is to go a second time: the venue may have it
+  if (taken_back) return cancel_waiting(g, o, now_ns);
   bool unsent = o->state == HADRON_STATE_INITIALIZED || (o->state == HADRON_STATE_PENDING_SUBMIT && o->sent_ns == 0 && !o->held);
   if (unsent) return cancel_here(g, o, "withdrawn before it was sent", now_ns);
   if (o->held == HD_HOLD_WAITING || o->held == HD_HOLD_TRIGGERED) return cancel_here(g, o, "withdrawn; the host held it", now_ns);
@@ -288,7 +305,7 @@ int32_t hd_order_cancel(struct hd_gateway *g, struct hd_order *o, int64_t now_ns
   }
   struct hd_order *successor = hd_id_zero(&o->replaced_by) ? NULL : hd_table_find(g, &o->replaced_by);
   if (successor != NULL && successor->successor == HD_SUCCESSOR_IN_PLACE) successor->cancel_wanted = 1;
-  if (successor != NULL && successor->state == HADRON_STATE_INITIALIZED) {
+  if (successor != NULL && (successor->state == HADRON_STATE_INITIALIZED || (successor->waits && successor->sent_ns == 0))) {
     int32_t err = cancel_here(g, successor, "withdrawn before it was sent", now_ns);
     if (err) return err;
   }

@@ -66,6 +66,10 @@ static void send_triggered(struct hd_gateway *g, struct hd_order *o, int64_t now
 }
 
 static void ask(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  if (o->waits) { // nobody has it yet
+    retry_at(g, o, hd_time_after(now_ns, g->options.query_every_ns));
+    return;
+  }
   if (o->held == HD_HOLD_TRIGGERED) {
     send_triggered(g, o, now_ns);
     return;
@@ -91,7 +95,7 @@ void hd_gateway_list_begin(struct hd_gateway *g, uint16_t venue) {
 void hd_gateway_list_end(struct hd_gateway *g, uint16_t venue, int64_t now_ns) {
   for (uint32_t at = g->head[HD_LIST_OPEN]; at; at = g->orders[at].next) {
     struct hd_order *o = &g->orders[at];
-    if (o->request.venue != venue || o->listed || hd_order_unsent(o) || o->state == HADRON_STATE_INITIALIZED) continue;
+    if (o->request.venue != venue || o->listed || hd_order_unsent(o) || o->state == HADRON_STATE_INITIALIZED || o->waits) continue;
     o->asks = 0;
     o->ask_ns = now_ns;
     hd_table_due(g, o);
@@ -154,6 +158,7 @@ __attribute__((noinline)) void hd_gateway_mark(struct hd_gateway *g, uint32_t in
       hd_order_unpin(o);
       return;
     }
+    g->promised = g->held != NULL;
     if (o->held == HD_HOLD_TRIGGERED && o->state == HADRON_STATE_PENDING_SUBMIT) send_triggered(g, o, now_ns);
     hd_order_after(g, o, now_ns);
     hd_order_unpin(o);

@@ -77,6 +77,7 @@ static void stamp_stop(struct hd_pipeline *p) {
 static void on_sent(void *self, const struct hadron_order *order, const struct hd_stamps *at, uint64_t begun, uint64_t done, int64_t now_ns) {
   struct hd_pipeline *p = ((struct hd_desk *)self)->pipeline;
   struct hadron_cost cost;
+  if (p->holds) hd_histogram_record(&p->latency[HD_STAGE_TICK_TO_ORDER], hd_cost_total(at, done)); // who decides does not wait for it
   hd_cost_fill(at, begun, done, order, now_ns, &cost);
   (void)hd_record(&p->sink, HADRON_MSG_COST, &cost, sizeof cost, now_ns, 0); // no room: the order is what counts
 }
@@ -218,7 +219,7 @@ static void on_intent(void *self, const struct hadron_intent *intent, const stru
   start = stage_end(p, HD_STAGE_RISK, start);
   int32_t code = hd_gateway_intent(desk->gateway, intent, shares, share_count, &verdict, strategy, p->now_ns);
   stage_end(p, HD_STAGE_GATEWAY, start);
-  if (intent->kind == HADRON_INTENT_NEW && !verdict.reason && !code && !p->listener.decided) stage_end(p, HD_STAGE_TICK_TO_ORDER, p->started);
+  if (intent->kind == HADRON_INTENT_NEW && !verdict.reason && !code && !p->listener.decided && !p->holds) stage_end(p, HD_STAGE_TICK_TO_ORDER, p->started);
 }
 
 static void on_fault(void *self, struct hd_engine_instance *instance, int32_t code, bool fenced) {
@@ -740,6 +741,19 @@ void hd_pipeline_adjust(struct hd_pipeline *p, const struct hadron_adjustment *a
   int32_t code = hd_portfolio_adjust(&p->portfolio, adjustment);
   if (code) alert(p, 3, code, 0, adjustment->instrument, 0, "a corporate action could not be booked");
   for (uint32_t arm = 1; arm <= p->arm_count; arm++) feedback_send(p, 0, arm, adjustment->instrument, NULL, 0);
+}
+
+int32_t hd_pipeline_hold(struct hd_pipeline *p) {
+  int32_t code = hd_gateway_hold(p->gateway);
+  p->holds = code == HADRON_OK;
+  return code;
+}
+
+int32_t hd_pipeline_flush(struct hd_pipeline *p) { return p->sink.sync ? p->sink.sync(p->sink.self) : HADRON_OK; }
+
+void hd_pipeline_send(struct hd_pipeline *p, int32_t flushed, int64_t now_ns) {
+  p->now_ns = now_ns;
+  hd_gateway_send(p->gateway, flushed, now_ns);
 }
 
 static void operator_record(struct hd_pipeline *p, const char *text, uint32_t uid, int64_t now_ns) {

@@ -114,6 +114,7 @@ struct hd_pipeline {
   struct hd_marks marks;            // what the trading side knows
   struct hd_marks board;            // with threads: what the shards write; no cells: they write `marks`
   bool clocked;                     // the clock is not that of the events: what is done by it is written down
+  bool holds;                       // orders wait for the flush of their round: hd_pipeline_flush, hd_pipeline_send
   bool looks;                       // the trading side looks at the board and writes down what it sees
   struct hd_normalize normalize;
   struct hd_router router;
@@ -241,6 +242,13 @@ void hd_pipeline_heard(struct hd_pipeline *p, const struct hd_feedback *feedback
 
 // [trade] Decisions of one cause.
 void hd_pipeline_decisions(struct hd_pipeline *p, const struct hadron_decision *decisions, uint32_t count, int64_t now_ns);
+// Orders of the arms that trade leave together from here on. While nothing runs. HADRON_ERR_MEMORY.
+int32_t hd_pipeline_hold(struct hd_pipeline *p);
+// [trade] Is there something to flush?
+static inline bool hd_pipeline_holding(const struct hd_pipeline *p) { return p->holds && hd_gateway_promised(p->gateway); }
+// [trade] Waits for the disk once for all of them; then they go, with what the flush said. At the end of a round, between two events.
+int32_t hd_pipeline_flush(struct hd_pipeline *p);
+void hd_pipeline_send(struct hd_pipeline *p, int32_t flushed, int64_t now_ns);
 // [trade] What a venue says. Flag SHADOW: about an order of a shadow arm.
 void hd_pipeline_report(struct hd_pipeline *p, const struct hadron_venue_report *report, int64_t now_ns);
 // [trade] Time-outs, expiry, samples; and when it wants to be called (0: at once; INT64_MAX: not by time).

@@ -18,6 +18,10 @@ struct hd_record_sink {
   // @err HADRON_ERR_IO, HADRON_ERR_FULL: not written; the caller must not let the effect leave the host. [any one thread at a time]
   int32_t (*write)(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail,
                    uint32_t tail_size, int64_t now_ns, uint32_t flags);
+  // Waits until the orders that were written are on the disk; NULL: there is nothing to wait for. Only where the gateway holds orders
+  // (hd_gateway_hold); elsewhere `write` waits. [trade]
+  // @err HADRON_ERR_IO: nobody knows whether they are; they must not leave the host
+  int32_t (*sync)(void *self);
 };
 
 // Was it written by the desk of the shadows? A byte of the message has a bit that says so: SHADOW is the same bit in all flags, and ids of

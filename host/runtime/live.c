@@ -305,7 +305,7 @@ static void trade_batch(struct hd_live *live, const struct hadron_decision *batc
   uint64_t orders = counts->orders;
   live->session->pipeline.trading = measured(&live->trade_at, live->measure_every);
   hd_pipeline_decisions(&live->session->pipeline, batch, count, hd_clock_wall_ns());
-  if (counts->orders == orders) return;
+  if (counts->orders == orders || live->session->pipeline.holds) return;
   int64_t took = hd_clock_wall_ns() - batch[0].time_ns;
   hd_histogram_record(&live->tick_to_order, took > 0 ? (uint64_t)took : 0);
 }
@@ -335,6 +335,14 @@ static void take_call(struct hd_live *live) {
   atomic_store(&call->done, true);
 }
 
+// All orders of this round: one flush, then they go.
+static void send_held(struct hd_pipeline *p) {
+  while (hd_pipeline_holding(p)) {
+    int32_t flushed = hd_pipeline_flush(p);
+    hd_pipeline_send(p, flushed, hd_clock_wall_ns());
+  }
+}
+
 static bool trade_once(struct hd_live *live) {
   struct hd_pipeline *p = &live->session->pipeline;
   const struct hadron_venue_report *report;
@@ -356,6 +364,7 @@ static bool trade_once(struct hd_live *live) {
     for (int i = 0; i < 16 && trade_decisions(live, &live->shards[s]); i++) any = true;
   any |= hd_session_take_placed(live->session, hd_clock_wall_ns());
   hd_pipeline_timer(p, hd_clock_wall_ns());
+  send_held(p);
   return any;
 }
 
@@ -366,6 +375,7 @@ static void *trade_main(void *argument) {
   while (!atomic_load_explicit(&live->trade_stop, memory_order_acquire)) {
     if (trade_once(live)) continue;
     hd_pipeline_stops(p, hd_clock_wall_ns()); // shards do not touch the gateway
+    send_held(p);
     int64_t wait = hd_pipeline_next(p) - hd_clock_wall_ns();
     hd_bell_wait(&live->trade_bell, wait < IDLE_NS ? wait : IDLE_NS);
   }

@@ -180,7 +180,7 @@ static struct hd_venue *venue_due(struct hd_runner *r, int64_t t_ns) {
 }
 
 int64_t hd_runner_due(const struct hd_runner *r) {
-  if (__builtin_expect(atomic_load_explicit(&r->io.woken, memory_order_relaxed), 0)) return r->now_ns;
+  if (__builtin_expect(atomic_load_explicit(&r->io.woken, memory_order_relaxed) | hd_pipeline_holding(r->pipeline), 0)) return r->now_ns;
   int64_t first = hd_pipeline_due(r->pipeline);
   int64_t trade = hd_pipeline_next(r->pipeline);
   if (trade < first) first = trade;
@@ -202,6 +202,15 @@ static bool settle_reports(struct hd_runner *r) {
   return any;
 }
 
+// One flush for all orders of the round: of what the venue that was polled last has said.
+static void settle_held(struct hd_runner *r) {
+  while (hd_pipeline_holding(r->pipeline)) {
+    int32_t flushed = hd_pipeline_flush(r->pipeline);
+    hd_pipeline_send(r->pipeline, flushed, r->now_ns);
+    hd_pipeline_settle(r->pipeline, r->now_ns);
+  }
+}
+
 // Ticks that a venue queued while it was polled.
 static void settle_queue(struct hd_runner *r, struct hd_venue *v) {
   while (v->queue_at < v->queue_count) {
@@ -220,6 +229,7 @@ __attribute__((noinline)) void hd_runner_settle(struct hd_runner *r) {
   for (;;) {
     bool reports = settle_reports(r);
     hd_pipeline_settle(r->pipeline, r->now_ns);
+    if (__builtin_expect(r->pipeline->holds, 0)) settle_held(r);
     if (__builtin_expect(atomic_load_explicit(&r->io.woken, memory_order_relaxed), 0)) hd_io_take(r);
     struct hd_venue *v = venue_due(r, r->now_ns);
     if (v) {

@@ -21,7 +21,9 @@
 // ---- the record sink: journal, digest, counts ------------------------------------------------------------------------------------
 
 // What has to survive a power cut before its effect leaves the host: an order, the trigger of a stop that the host has held, an operator's command.
+// A shadow's order goes to a market that is in the host.
 static bool is_promise(uint16_t template_id, const void *block) {
+  if (hd_record_shadow(template_id, block)) return false;
   if (template_id == HADRON_MSG_ORDER_EVENT) return ((const struct hadron_order_event *)block)->change == HADRON_CHANGE_TRIGGER;
   return template_id == HADRON_MSG_ORDER || template_id == HADRON_MSG_OPERATOR;
 }
@@ -51,7 +53,10 @@ __attribute__((noinline)) static int32_t journal_write(struct hd_session *s, uin
   int32_t code = hd_journal_append(s->journal, kind, block, block_size, tail, tail_size, now_ns, &position);
   if (template_id == HADRON_MSG_SWAP && s->snapshots) atomic_store(&s->snapshots->wanted, true); // the state that was handed over is in no record
   if (!code && s->settings) hd_settings_see(s->settings, template_id, position, block, block_size, tail, tail_size);
-  if (!code && s->config->journal_fsync && is_promise(template_id, block)) code = hd_journal_sync(s->journal, position);
+  if (!code && s->config->journal_fsync && is_promise(template_id, block)) {
+    if (s->pipeline.holds && template_id != HADRON_MSG_OPERATOR) s->promised = position; // it does not leave before sink_sync
+    else code = hd_journal_sync(s->journal, position);
+  }
   return code ? code : count(s, template_id, block, block_size, tail, tail_size);
 }
 
@@ -61,6 +66,13 @@ static int32_t sink_write(void *self, uint16_t template_id, const void *block, u
   if (__builtin_expect(s->recovering, 0)) return HADRON_OK;
   return s->journal ? journal_write(s, template_id, block, block_size, tail, tail_size, now_ns, flags)
                     : count(s, template_id, block, block_size, tail, tail_size);
+}
+
+static int32_t sink_sync(void *self) {
+  struct hd_session *s = self;
+  int32_t code = s->promised ? hd_journal_sync(s->journal, s->promised) : HADRON_OK;
+  s->promised = 0;
+  return code;
 }
 
 // ---- what the pipeline tells -----------------------------------------------------------------------------------------------------
@@ -177,6 +189,12 @@ static int32_t open_journal(struct hd_session *s, struct hd_fault *fault) {
   return hd_journal_open(dir, &options, &s->journal, fault);
 }
 
+// One flush for all orders of a round; a recorded session as it was.
+static bool session_holds(const struct hd_session *s) {
+  if (s->options.recorded) return s->options.recorded->session.flags & 8;
+  return s->journal && s->config->journal_fsync && (s->options.group || !s->options.is_virtual);
+}
+
 static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
   const struct hd_config *c = s->config;
   s->arm_max = c->strategy_count ? c->strategy_count : 1;
@@ -191,12 +209,13 @@ static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
       .engine = {.errors_max = c->errors_max, .volatile_above = c->lanes.volatile_above, .volatility_decay = c->volatility_decay,
                  .measure_every = c->measure_every}};
   const struct hd_session_recorded *recorded = s->options.recorded;
-  const struct hd_record_sink sink = recorded ? (struct hd_record_sink){recorded->self, recorded->write} : (struct hd_record_sink){s, sink_write};
+  const struct hd_record_sink sink = recorded ? (struct hd_record_sink){recorded->self, recorded->write, NULL} : (struct hd_record_sink){s, sink_write, sink_sync};
   const struct hd_venue_port port = {&s->runner, hd_runner_port.submit, hd_runner_port.cancel, hd_runner_port.replace,
                                      hd_runner_port.query, hd_runner_port.features, hd_runner_port.state};
   const struct hd_pipeline_listener listener = {.self = s, .alert = on_alert, .fault = on_fault, .first = on_first, .reconciled = on_reconciled};
   int32_t code = hd_pipeline_init(&s->pipeline, &o, &sink, &port, &listener, fault);
   s->pipeline.clocked = !s->options.is_virtual;
+  if (!code && session_holds(s)) code = hd_pipeline_hold(&s->pipeline);
   if (!code && s->pipeline.clocked && !recorded && c->measure_every) hd_pipeline_cost(&s->pipeline);
   if (!code) code = hd_router_rules(&s->pipeline.router, &c->lanes);
   return code;
@@ -218,7 +237,7 @@ static int32_t write_session(struct hd_session *s, bool end, struct hd_fault *fa
   if (s->options.recorded) return end ? HADRON_OK : settings_begin(s, fault);
   uint8_t form = s->options.is_virtual ? 4 : s->config->threads ? 2 : 0;
   struct hadron_session record = {.session = {{0}}, .time_ns = s->runner.now_ns, .seed = s->config->seed, .shards = s->config->shards,
-                                  .mode = (uint8_t)s->config->mode, .flags = end ? 1 : form};
+                                  .mode = (uint8_t)s->config->mode, .flags = end ? 1 : form | (s->pipeline.holds ? 8 : 0)};
   memcpy(record.session.bytes, &s->trace_seed, sizeof s->trace_seed);
   size_t size = end ? 0 : hd_config_print(s->config, NULL, 0);
   uint32_t *tail = calloc(1, sizeof *tail + size + 1);

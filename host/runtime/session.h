@@ -101,6 +101,7 @@ struct hd_session_options {
   bool is_virtual;     // the clock moves with the ticks
   int64_t now_ns;      // what a virtual clock says while it opens; 0: it begins with the first event
   bool recover;        // on a virtual clock too: the journal's earlier runs are gone on with; on the wall clock always
+  bool group;          // on a virtual clock too: orders of one round share a flush (journal.fsync); on the wall clock always
   bool versions;       // seats may be opened while it runs: room is kept for them
   struct hd_registry *registry; // what versions there are; borrowed; NULL: plugins are files and no more
   const struct hd_session_recorded *recorded; // NULL: a session of its own; borrowed
@@ -135,6 +136,7 @@ struct hd_session {
   struct hd_session_service *services;
   uint32_t service_count;
   struct hd_journal *journal;           // NULL: none
+  uint64_t promised;                    // position of the last order that waits for a flush; 0: none [trade]
   struct hd_metrics *metrics;
   struct hd_digest digest;              // of the arms that trade
   struct hd_digest shadow_digest;       // of the shadows

@@ -422,6 +422,14 @@ static bool is_made(struct hd_verify *v, const struct hd_verify_record *r) {
   return hd_verify_over(v) || !e || e->sequence > r->sequence;
 }
 
+// The round has ended: what waited for its flush went out.
+static void feed_sent(struct hd_verify *v, const struct hd_verify_record *r) {
+  struct hd_pipeline *p = &v->session->pipeline;
+  const struct hadron_order_event *e = p->holds && r->r.template_id == HADRON_MSG_ORDER_EVENT ? HD_VERIFY_BLOCK(r, struct hadron_order_event) : NULL;
+  const struct hd_order *first = e && (e->change == HADRON_CHANGE_SEND || e->change == HADRON_CHANGE_SEND_FAIL) ? hd_gateway_held(p->gateway) : NULL;
+  if (first && memcmp(&first->request.client_order_id, &e->client_order_id, sizeof e->client_order_id) == 0) hd_pipeline_send(p, HADRON_OK, e->time_ns);
+}
+
 // The journal has it and the run does not yet: what waits is tried, in the order in which a runner would come to it.
 static void make(struct hd_verify *v, const struct hd_verify_record *r) {
   struct hd_pipeline *p = &v->session->pipeline;
@@ -430,6 +438,7 @@ static void make(struct hd_verify *v, const struct hd_verify_record *r) {
   if (!is_made(v, r) && r->r.template_id == HADRON_MSG_SWAP) feed_swap(v, r);
   if (!v->threads)
     while (!is_made(v, r) && hd_pipeline_feedback(p, 0)) continue;
+  if (!is_made(v, r)) feed_sent(v, r);
   // The sample at the end of a run is of no period: the clock stood still before it.
   const struct hadron_equity *sample = is_made(v, r) ? NULL : expected_sample(v);
   bool last = sample && sample->time_ns != p->next_equity_ns;

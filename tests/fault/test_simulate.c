@@ -11,9 +11,10 @@
 #endif
 
 // Each has found something once: refused cancels, replaces told twice, counts before a bust, shares in parts of a lot, a kill that a power cut took,
-// a sync that failed, a stop that was never said to be held, a clock set forward, an execution taken back and not finished, shares that found no room on the disk.
+// a sync that failed, a stop that was never said to be held, a clock set forward, an execution taken back and not finished, shares that found no room on the disk, an order that
+// goes a second time and waits for the flush of its round, its cancel meanwhile, the taking back of an execution that found no room on the disk.
 // Narrow worlds: they are older than the faults from HD_FAULT_WIDE on.
-static const uint64_t found_once[] = {14, 30, 84, 87, 109, 119, 252, 415, 506, 643, 663, 961, 1014, 1801, 2372, 4099, 5381, 6071, 2833};
+static const uint64_t found_once[] = {14, 30, 84, 87, 109, 119, 252, 415, 506, 643, 663, 961, 1014, 1801, 2372, 4099, 5381, 6071, 2833, 3, 8870, 3410};
 
 // And these in wide ones: an id that was listed and then used again, an execution of a lost order that was taken back.
 static const uint64_t found_wide[] = {60, 413, 457, 857, 1139};

@@ -3,7 +3,7 @@
 backtest's journal and one of a host that was started twice, on one thread and with threads, come out the same (exit 0); with another version in
 its place it names the first other decision (exit 7); --with shows what that version would have done; `hadron explain` tells the chain of every
 kind of order, filled, denied and replaced, in lines of at most a hundred columns; the numbers of each check that it worked out are those that the
-journal has where one failed; what an order that was sent cost adds up, stage by stage, and a backtest writes nothing of that. How: the real program on the demo's configuration; nothing is compared with wall times."""
+journal has where one failed; what an order that was sent cost adds up, stage by stage, and a backtest writes nothing of that. Where orders wait for the disk together the same holds. How: the real program on the demo's configuration; nothing is compared with wall times."""
 import json
 import os
 import subprocess
@@ -133,6 +133,12 @@ def main():
         record(data, "--set", "engine.threads=true", "--set", "engine.shards=3")  # the same journal goes on
         assert verify(data)["sessions"] == 2
         costs(data, threads=True)
+        for threads in ("false", "true"):  # orders of a round share a flush, and leave after it
+            flushed = os.path.join(directory, "flushed-" + threads)
+            record(flushed, "--set", "journal.fsync=true", "--set", f"engine.threads={threads}", "--set", "risk.order_rate_max=1000")
+            verify(flushed)
+            rows = records(flushed, "cost")
+            assert rows and all(row["flush_ns"] > 0 for row in rows), rows[:3]
         backtest = os.path.join(directory, "backtest")
         hadron("backtest", os.path.join(SOURCE, "configs", "backtest_equity.lua"), "--journal", "--set", f"data_dir={backtest}", "--set", "sample.duration=2h", "--set", "sample.instruments=4")
         result = json.loads(hadron("replay", backtest, "--verify", "--json"))

@@ -110,7 +110,7 @@ void rig_open(struct rig *rig, const struct hd_gateway_options *options) {
   assert_true(rig->marks.cells && rig->records && rig->sent && rig->position);
   memset(rig->marks.cells, 0, 5 * sizeof *rig->marks.cells);
   struct hd_gateway_options usual = rig_options();
-  struct hd_record_sink sink = {rig, write_record};
+  struct hd_record_sink sink = {rig, write_record, NULL};
   struct hd_venue_port port = {rig, port_submit, port_cancel, port_replace, port_query, port_features, port_state};
   struct hd_gateway_listener listener = {rig, heard_event, heard_execution, heard_allocation, heard_alert, NULL};
   assert_int_equal(hd_gateway_create(options ? options : &usual, &rig->instruments, &rig->marks, &sink, &port, &listener, &rig->g), HADRON_OK);

@@ -68,7 +68,7 @@ static struct desk *desk_open(int64_t equity_every_ns) {
   const struct hd_pipeline_options options = {
       .mode = HADRON_MODE_BACKTEST, .shards = 1, .lane_ticks = 64, .instruments_max = 4, .arm_max = 4, .cash = d->config.cash, .engine = {.volatility_decay = 0.94},
       .gateway = {.orders_max = 64, .unknown_after_ns = DAY * 30, .query_every_ns = DAY, .day_end_ns = -1}, .equity_every_ns = equity_every_ns};
-  const struct hd_record_sink sink = {d, sink_write};
+  const struct hd_record_sink sink = {d, sink_write, NULL};
   const struct hd_venue_port port = {d, port_submit, port_other, port_other, port_other, port_features, port_state};
   const struct hd_pipeline_listener listener = {.self = d, .alert = on_alert, .fault = on_fault};
   assert_int_equal(hd_pipeline_init(p, &options, &sink, &port, &listener, &fault), 0);

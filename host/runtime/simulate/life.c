@@ -208,7 +208,7 @@ static _Noreturn void live(struct hd_life_setup *setup, struct hd_world *w) {
   plan_point(w);
   struct hd_disk disk = {setup->disk, &hd_sim_disk_api};
   if (hooks && hooks->disk) hooks->disk(hooks->user, &disk);
-  const struct hd_session_options options = {.journal = true, .is_virtual = true, .now_ns = setup->config.start_ns, .recover = true, .observer = w, .observe = observe, .builtin = builtin, .disk = &disk};
+  const struct hd_session_options options = {.journal = true, .is_virtual = true, .now_ns = setup->config.start_ns, .recover = true, .group = true, .observer = w, .observe = observe, .builtin = builtin, .disk = &disk};
   int32_t code = hd_session_open(&session, &setup->config, &options, &fault);
   if (code) {
     hd_world_trace(w, "the host does not start: %.120s", fault.text);

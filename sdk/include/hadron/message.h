@@ -560,7 +560,7 @@ struct hadron_session {
   uint64_t seed;
   uint32_t shards;
   uint8_t mode;            // enum hadron_mode
-  uint8_t flags;           // 1: end of the session; 2: with threads; 4: on a virtual clock
+  uint8_t flags;           // 1: end of the session; 2: with threads; 4: on a virtual clock; 8: orders of a round left together
   uint8_t pad[2];
 };
 HADRON_SIZE(hadron_session, 40);
