@@ -204,9 +204,15 @@ static bool ticks(struct filling *f, uint32_t channel, const struct hadron_tick 
   hd_frame_more(f->packet, n * (uint32_t)sizeof *run);
   if (n) hd_frame_end(f->packet, (uint16_t)n);
   else hd_frame_drop(f->packet);
-  for (uint32_t i = 0; i < count; i++) fold_tick(s, &run[i]);
-  s->last = run[count - 1].sequence;
-  s->times[s->time_count % HD_STREAM_TIMES].sequence = s->last;
+  uint64_t low = run[0].sequence, high = low; // lanes: a tick may come behind one of a higher sequence
+  for (uint32_t i = 0; i < count; i++) {
+    fold_tick(s, &run[i]);
+    if (run[i].sequence < low) low = run[i].sequence;
+    if (run[i].sequence > high) high = run[i].sequence;
+  }
+  if (high > s->last) s->last = high;
+  s->times[s->time_count % HD_STREAM_TIMES].low = low;
+  s->times[s->time_count % HD_STREAM_TIMES].high = high;
   s->times[s->time_count++ % HD_STREAM_TIMES].recv_ns = run[count - 1].recv_ns;
   s->ticks += n;
   f->number += n;
@@ -353,10 +359,10 @@ bool hd_stream_crowded(const struct hd_stream *s) {
 }
 
 bool hd_stream_stale(struct hd_stream *s, uint64_t cause, int64_t wall_ns, int64_t after_ns) {
-  if (cause == 0) cause = s->last;
-  uint64_t from = s->time_count > HD_STREAM_TIMES ? s->time_count - HD_STREAM_TIMES : 0;
-  for (uint64_t i = from; i < s->time_count; i++) // oldest first: the first newer one decides
-    if (s->times[i % HD_STREAM_TIMES].sequence > cause) return wall_ns - s->times[i % HD_STREAM_TIMES].recv_ns > after_ns;
+  uint64_t oldest = s->time_count > HD_STREAM_TIMES ? s->time_count - HD_STREAM_TIMES : 0, at = s->time_count;
+  while (cause && at > oldest && (cause < s->times[(at - 1) % HD_STREAM_TIMES].low || cause > s->times[(at - 1) % HD_STREAM_TIMES].high)) at--;
+  if (at == oldest && s->time_count > oldest && cause) return wall_ns - s->times[at % HD_STREAM_TIMES].recv_ns > after_ns; // older than all that is known
+  if (at < s->time_count) return wall_ns - s->times[at % HD_STREAM_TIMES].recv_ns > after_ns; // the batch behind the one that it answers to
   for (uint32_t i = 0; i < s->channel_count; i++) {
     const struct hd_ring *ring = &s->channels[i]->ticks; // not hd_ring_peek: the channel reads runs, and leaves its copy of the head behind
     const struct hadron_tick *waits = (const void *)(ring->slots + (hd_ring_tail(ring) & ring->mask) * sizeof *waits);

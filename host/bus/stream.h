@@ -54,9 +54,9 @@ struct hd_stream {
   struct hd_stream_ask asks[HD_STREAM_ASKS];
   uint64_t ask_number;
   uint32_t giving, given;       // the ask that is being given out, + 1, and how much of it was
-  struct { uint64_t sequence; int64_t recv_ns; } times[HD_STREAM_TIMES]; // of the last tick of each batch
+  struct { uint64_t low, high; int64_t recv_ns; } times[HD_STREAM_TIMES]; // sequences in each batch, and when its last tick was received
   uint64_t time_count;
-  uint64_t last;                // sequence of the last tick that was given out
+  uint64_t last;                // the highest sequence that was given out
   uint64_t ticks, lost;         // given out; lost by the channels
 };
 

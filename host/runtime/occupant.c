@@ -103,6 +103,11 @@ void hd_occupant_regovern(struct hd_occupant *o, struct hd_governor *governor, u
 // A version that runs elsewhere: its other side is made, and in the seat sit stand-ins.
 static int32_t place_elsewhere(struct hd_session *s, const struct hd_session_arm *arm, struct hd_occupant *o, const struct hd_param_value *params, uint32_t count, struct hd_fault *fault) {
   const struct hd_config *c = s->config;
+  if (arm->config->external) { // it makes itself; the stand-in is its plugin
+    const struct hd_placed_options external = {.name = arm->config->base.name, .placement = HD_PLACEMENT_REMOTE, .on_silent = arm->config->on_silent, .arm = arm->id,
+                                               .universe = arm->instruments, .universe_count = arm->instrument_count, .latency = &o->latency[0]};
+    return hd_placed_make(s, &external, &o->placed, fault);
+  }
   const struct hd_far_description d = {.name = arm->config->base.name, .plugin = o->artifact, .arm = arm->id, .seed = c->seed, .session = s->trace_seed, .volatility_decay = c->volatility_decay,
                                        .errors_max = c->errors_max, .is_virtual = s->options.is_virtual, .lua_memory_max = c->lua_memory_max,
                                        .lua_instructions_max = c->lua_instructions_max, .budget = &o->budget, .instruments = &s->pipeline.instruments, .universe = arm->instruments,
@@ -126,7 +131,7 @@ int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm,
   if (!params || !o->instances)
     code = hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of %s: out of memory", arm->seat_count, base->name);
   if (!code) code = hd_occupant_governor(s, arm, o, &o->budget, &o->governor, fault);
-  uint32_t count = code ? 0 : hd_occupant_params(base, o->params, o->param_count, params);
+  uint32_t count = code || arm->config->external ? 0 : hd_occupant_params(base, o->params, o->param_count, params); // an external one is told them
   if (!code && o->placement != HD_PLACEMENT_INLINE) code = place_elsewhere(s, arm, o, params, count, fault);
   for (; !code && o->instance_count < arm->seat_count; o->instance_count++) // a half-built one is destroyed with the others
     code = fill_one(s, arm, &places[o->instance_count], o, &o->instances[o->instance_count], params, count, fault);

@@ -23,7 +23,7 @@
 static const struct hd_placement_api *const placements[] = {
     [HD_PLACEMENT_THREAD] = &hd_placement_thread,
     [HD_PLACEMENT_PROCESS] = NULL,
-    [HD_PLACEMENT_REMOTE] = NULL,
+    [HD_PLACEMENT_REMOTE] = &hd_placement_remote,
 };
 #define PLACEMENTS (sizeof placements / sizeof *placements)
 

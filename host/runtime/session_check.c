@@ -79,7 +79,7 @@ uint32_t hd_session_check(const struct hd_config *config, struct hd_registry *re
   for (uint32_t i = 0; i < config->venue_count; i++)
     if (config->venues[i].enabled) check_plugin(&k, &config->venues[i], HADRON_KIND_VENUE);
   for (uint32_t i = 0; i < config->strategy_count; i++)
-    if (config->strategies[i].base.enabled) check_plugin(&k, &config->strategies[i].base, HADRON_KIND_STRATEGY);
+    if (config->strategies[i].base.enabled && !config->strategies[i].external) check_plugin(&k, &config->strategies[i].base, HADRON_KIND_STRATEGY);
   for (uint32_t i = 0; i < config->service_count; i++)
     if (config->services[i].enabled) check_plugin(&k, &config->services[i], HADRON_KIND_SERVICE);
   check_plugin(&k, &config->allocator, HADRON_KIND_ALLOCATOR);

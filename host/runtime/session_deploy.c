@@ -15,6 +15,7 @@
 #include "registry/deployment_store.h"
 #include "runtime/change.h"
 #include "runtime/session_internal.h"
+#include "runtime/standin.h"
 
 #define WHO "config"
 
@@ -383,6 +384,10 @@ int32_t hd_session_strategy(struct hd_session *s, const struct hd_config_strateg
   char file[HD_PLUGIN_PATH_SIZE];
   struct hd_session_deployed *row = NULL;
   *as = NULL;
+  if (c->external) { // no plugin, and so no deployment: its versions are sections
+    *plugin = hd_standin_external(c->base.name, c->version[0] ? c->version : "0.0.0");
+    return *plugin ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "%s:%d: %s: out of memory", s->config->path, c->base.line, c->base.name);
+  }
   if (s->options.recorded) return recorded_strategy(s, c, plugin, as, fault);
   if (!from.registry || !s->options.versions) return hd_session_load(s, &c->base, HADRON_KIND_STRATEGY, plugin, fault);
   int32_t code = hd_session_load_plugin(&from, &c->base, HADRON_KIND_STRATEGY, file, plugin, fault);
