@@ -59,6 +59,7 @@ static void param_initial(struct test_service *s, const struct hadron_param *p) 
   int64_t value = 0;
   switch (p->type) {
   case HADRON_PARAM_TEXT: test_service_text(s, p->name, p->initial); return;
+  case HADRON_PARAM_BOOL: value = strcmp(p->initial, "true") == 0; break;
   case HADRON_PARAM_DURATION: assert_int_equal(hd_duration_parse(p->initial, &value), HADRON_OK); break;
   default: assert_int_equal(hd_decimal_read(p->initial, 1, &value), HADRON_OK); break;
   }

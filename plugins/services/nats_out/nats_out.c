@@ -84,6 +84,7 @@ struct bridge {
   int64_t away_ns;        // since when nothing was stored because of failures; 0: all is well
   bool alerted, parked, damaged, stopped, started;
   uint64_t stuck;         // parked: it goes on when the place has come behind this
+  uint64_t trouble;       // behind the record that the last failure was about; 0: it was about none
   char told[LINK_ERROR_SIZE]; // said last, not to say it every time
   int32_t told_code;
 };
@@ -262,8 +263,10 @@ static void lose_tell(struct bridge *b, int32_t rc, int64_t now_ns) {
 // The server, or the stream, failed: let go, and try again later. The same words are said once.
 static void bridge_lose(struct bridge *b, int32_t rc, int64_t now_ns) {
   bool parks = link_parks(rc);
-  if (parks && (!b->parked || b->stuck <= b->place)) b->stuck = b->place + 1; // behind the first record that is not stored
+  uint64_t stuck = b->trouble ? b->trouble : b->place + 1;
+  if (parks && (!b->parked || b->stuck <= b->place || (b->trouble && stuck < b->stuck))) b->stuck = stuck;
   if (parks) b->parked = true;
+  b->trouble = 0;
   if (b->connected) b->shrink = parks ? SHRINK_MAX : b->shrink < SHRINK_MAX ? b->shrink + 1 : b->shrink;
   cell_set(b, CELL_PARKED, b->parked);
   cell_add(b, CELL_RECONNECTS, 1);
@@ -333,7 +336,9 @@ static int32_t record_send(struct bridge *b, struct hadron_record *r, const uint
                                    .tick = r->template_id == HADRON_MSG_TICK};
   uint64_t slot = b->stream.sent % WINDOW_MAX;
   int32_t rc = stream_send(&b->stream, &m);
+  b->trouble = r->next;
   if (rc != HADRON_OK) return rc;
+  b->trouble = 0;
   b->sent[slot] = (struct sent){r->next, r->time_ns, m.size};
   b->bytes += m.size;
   return HADRON_OK;
@@ -384,6 +389,7 @@ static int32_t bridge_work(struct bridge *b, int64_t most_ms) {
     int64_t wait_ms = b->link_options.request_ns / MS_NS;
     int32_t rc = stream_acks(&b->stream, wait_ms < most_ms ? wait_ms : most_ms);
     window_drain(b); // also what came before a failure
+    if (rc != HADRON_OK && under_way(b) > 0) b->trouble = b->sent[b->done % WINDOW_MAX].next;
     if (rc != HADRON_OK) return rc;
   }
   if (filled == HADRON_OK || under_way(b) > 0) return HADRON_OK;

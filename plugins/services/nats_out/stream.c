@@ -139,6 +139,7 @@ int32_t stream_send(struct stream *s, const struct stream_message *m) {
   natsStatus status = natsMsg_Create(&out, m->subject, reply, m->bytes, (int)m->size);
   if (status == NATS_OK) status = natsMsgHeader_Set(out, "Nats-Msg-Id", id);
   if (status == NATS_OK) status = number_set(out, "Nats-Expected-Last-Sequence", s->base + s->sent);
+  if (status == NATS_OK && s->before[0]) status = natsMsgHeader_Set(out, "Nats-Expected-Last-Msg-Id", s->before);
   if (status == NATS_OK) status = number_set(out, HEADER_SEQUENCE, m->sequence);
   if (status == NATS_OK) status = number_set(out, HEADER_NEXT, m->next);
   if (status == NATS_OK) status = number_set(out, HEADER_TIME, (uint64_t)m->time_ns);
@@ -153,6 +154,7 @@ int32_t stream_send(struct stream *s, const struct stream_message *m) {
   }
   if (status != NATS_OK) return link_fail(s->link, "publishing", status, 0);
   s->sent++;
+  memcpy(s->before, id, sizeof s->before);
   if (m->tick) s->tick = s->base + s->sent;
   return HADRON_OK;
 }

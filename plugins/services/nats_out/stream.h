@@ -1,7 +1,10 @@
 // A JetStream stream, as its only writer sees it. Each message says which sequence the stream must have come to before it
-// (Nats-Expected-Last-Sequence): one that is refused, or lost, is never overtaken by a later one, and what a dead connection still
-// brings is refused where it would be a double. So exactly-once and the order hold however old a message is; the stream's window for
-// duplicates (Nats-Msg-Id) is the second lock, not the first. Several messages are under way at once. [plugin]
+// (Nats-Expected-Last-Sequence) and by which message (Nats-Expected-Last-Msg-Id): one that is refused, or lost, is never overtaken by a
+// later one, and what a dead connection still brings is refused where it would be a double. So exactly-once and the order hold however old
+// a message is; the stream's window for duplicates (Nats-Msg-Id) is the second lock, not the first. The id alone would not do: a server
+// that was started anew knows it only for the window, so the first message of a connection goes by the sequence alone, after its stream's
+// last message was looked at. The sequence alone would not do: behind a stranger's message the next but one would fit. Several messages
+// are under way at once. [plugin]
 #ifndef NATS_OUT_STREAM_H
 #define NATS_OUT_STREAM_H
 
@@ -45,6 +48,7 @@ struct stream {
   natsInbox *inbox;
   uint64_t sent, done; // messages of this connection: handed over; stored, all before it too
   uint64_t base;       // the stream's sequence before the first of them
+  char before[MESSAGE_ID_SIZE]; // id of the last message of this connection; empty: none yet
   uint64_t tick;       // its sequence of the last tick, these among them; 0: not known
 };
 
