@@ -5,45 +5,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NO_INSTRUMENT UINT16_MAX
-#define AT(type) ((uint16_t)offsetof(struct type, instrument))
-
-// By template id. The instrument of a tick_reject or a venue_report is the venue's own handle: it says nothing outside the host.
-static const struct { const char *name; uint16_t instrument; } kinds[] = {
-    [HADRON_MSG_TICK] = {"tick", AT(hadron_tick)},
-    [HADRON_MSG_BAR] = {"bar", AT(hadron_bar)},
-    [HADRON_MSG_DECISION] = {"decision", AT(hadron_decision)},
-    [HADRON_MSG_OPPORTUNITY] = {"opportunity", AT(hadron_opportunity)},
-    [HADRON_MSG_INTENT] = {"intent", AT(hadron_intent)},
-    [HADRON_MSG_ORDER] = {"order", AT(hadron_order)},
-    [HADRON_MSG_ORDER_EVENT] = {"order_event", AT(hadron_order_event)},
-    [HADRON_MSG_EXECUTION] = {"execution", AT(hadron_execution)},
-    [HADRON_MSG_ALLOCATION] = {"allocation", AT(hadron_allocation)},
-    [HADRON_MSG_TICK_REJECT] = {"tick_reject", NO_INSTRUMENT},
-    [HADRON_MSG_INSTRUMENT] = {"instrument", AT(hadron_instrument_definition)},
-    [HADRON_MSG_ARM] = {"arm", NO_INSTRUMENT},
-    [HADRON_MSG_SESSION] = {"session", NO_INSTRUMENT},
-    [HADRON_MSG_OPERATOR] = {"operator", NO_INSTRUMENT},
-    [HADRON_MSG_TIMER] = {"timer", AT(hadron_timer_fired)},
-    [HADRON_MSG_VENUE_STATUS] = {"venue_status", NO_INSTRUMENT},
-    [HADRON_MSG_ALERT] = {"alert", AT(hadron_alert)},
-    [HADRON_MSG_ADJUSTMENT] = {"adjustment", AT(hadron_adjustment)},
-    [HADRON_MSG_EQUITY] = {"equity", NO_INSTRUMENT},
-    [HADRON_MSG_VENUE_REPORT] = {"venue_report", NO_INSTRUMENT},
-    [HADRON_MSG_SWAP] = {"swap", NO_INSTRUMENT},
-    [HADRON_MSG_RECOVERED] = {"recovered", NO_INSTRUMENT},
-    [HADRON_MSG_SHARE] = {"share", AT(hadron_order_share)},
-    [HADRON_MSG_DEPLOYMENT] = {"deployment", NO_INSTRUMENT},
-    [HADRON_MSG_HEARD] = {"heard", NO_INSTRUMENT},
-    [HADRON_MSG_MARK] = {"mark", AT(hadron_mark)},
-};
-#define KINDS (sizeof kinds / sizeof *kinds)
+static const struct subject_kind *kind_of(uint16_t template_id) {
+  return template_id < subject_kind_count && subject_kinds[template_id].name ? &subject_kinds[template_id] : NULL;
+}
 
 uint32_t subject_instrument(uint16_t template_id, const void *block, uint32_t size, bool *has) {
+  const struct subject_kind *kind = kind_of(template_id);
   uint32_t instrument = 0;
-  *has = template_id < KINDS && kinds[template_id].name && kinds[template_id].instrument != NO_INSTRUMENT;
-  if (*has && kinds[template_id].instrument + sizeof instrument <= size)
-    memcpy(&instrument, (const uint8_t *)block + kinds[template_id].instrument, sizeof instrument);
+  *has = kind && kind->instrument != SUBJECT_NO_INSTRUMENT;
+  if (*has && kind->instrument + sizeof instrument <= size) memcpy(&instrument, (const uint8_t *)block + kind->instrument, sizeof instrument);
   return instrument;
 }
 
@@ -93,8 +63,8 @@ bool subject_name(char to[HADRON_SYMBOL_SIZE], const char *token) {
 void subject_write(char to[SUBJECT_SIZE], const char *prefix, uint16_t template_id, const char *token) {
   char newer[16];
   snprintf(newer, sizeof newer, "message_%u", template_id); // of a schema that this plugin does not know
-  const char *kind = template_id < KINDS && kinds[template_id].name ? kinds[template_id].name : newer;
-  snprintf(to, SUBJECT_SIZE, "%s.%s%s%s", prefix, kind, token ? "." : "", token ? token : "");
+  const struct subject_kind *kind = kind_of(template_id);
+  snprintf(to, SUBJECT_SIZE, "%s.%s%s%s", prefix, kind ? kind->name : newer, token ? "." : "", token ? token : "");
 }
 
 bool subject_prefix_valid(const char *prefix) {

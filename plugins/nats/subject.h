@@ -22,6 +22,16 @@
 #define HEADER_SESSION "Hadron-Session"   // the session's trace seed, 32 hex digits; "-": nobody has said it
 #define HEADER_BEFORE "Hadron-Before"     // ticks: sequence in the stream of the tick before it; 0: none, or not known
 
+// By template id; made from the schema. The instrument of a tick_reject or a venue_report is the venue's own handle, under another name: it
+// says nothing outside the host.
+struct subject_kind {
+  const char *name;    // NULL: no such message
+  uint16_t instrument; // its offset in the root block
+};
+#define SUBJECT_NO_INSTRUMENT UINT16_MAX
+extern const struct subject_kind subject_kinds[];
+extern const uint32_t subject_kind_count;
+
 // The instrument of a record, or 0; has: whether records of this kind name one at all.
 uint32_t subject_instrument(uint16_t template_id, const void *block, uint32_t size, bool *has);
 

@@ -3,6 +3,7 @@
 #include "support/test.h"
 
 #include "../../plugins/nats/subject.c"
+#include "plugins/nats_out_subject_kinds.c"
 #include "journal/fields.h"
 
 static void kinds_of_the_schema(void **state) {
