@@ -108,7 +108,7 @@ static void print_json(const struct simulate *s, const struct hd_simulate_result
     const char *name;
     uint64_t value;
   } counts[] = {{"seeds", r->seeds}, {"failed", r->failed}, {"lost", r->lost}, {"duplicates", r->duplicates}, {"lives", r->lives}, {"events", r->events},
-                {"ticks", r->ticks}, {"orders", r->orders}, {"executions", r->executions}, {"requests", r->requests}, {"reports", r->reports}};
+                {"ticks", r->ticks}, {"orders", r->orders}, {"executions", r->executions}, {"requests", r->requests}, {"reports", r->reports}, {"rows", r->rows}};
   json_t *o = json_object(), *faults = json_object(), *failures = json_array();
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) json_object_set_new(o, counts[i].name, json_integer((json_int_t)counts[i].value));
   for (uint32_t f = 0; f < HD_FAULT_COUNT; f++) json_object_set_new(faults, hd_world_fault_names[f], json_integer((json_int_t)r->faults[f]));

@@ -1,5 +1,7 @@
 // Promise: the torturer bites. A bug of each class is put between the host and its world, by wrapping one of its tables and never in the host,
 // and some seed among a bounded number finds it; the same seeds without the bug find nothing.
+#include <sqlite3.h>
+
 #include "pipeline/gateway_internal.h"
 #include "runtime/simulate/simulate.h"
 #include "support/test.h"
@@ -166,6 +168,15 @@ static void leave_strays(void *user, struct hd_session *s) {
   s->pipeline.reconcile.on_difference = HD_DIFFERENCE_ALARM;
 }
 
+// Does not know any more how far the database has come.
+static void forget_place(void *user, struct hd_session *s) {
+  sqlite3 *db;
+  (void)user;
+  if (s->service_count == 0 || sqlite3_open(s->config->services[0].params[0].text + sizeof "sqlite:" - 1, &db) != SQLITE_OK) return;
+  sqlite3_exec(db, "UPDATE recorder_cursor SET position = 0, records = 0", NULL, NULL, NULL);
+  sqlite3_close(db);
+}
+
 #define BIT(name) (UINT64_C(1) << HD_FAULT_##name)
 
 static const struct bug {
@@ -185,6 +196,7 @@ static const struct bug {
     {"trade while killed", {.opened = session_known, .hear = hear_release}, BIT(KILL_SWITCH)},
     {"ignore a bust", {.hear = hear_no_bust}, 0},
     {"leave lost orders at the venue", {.opened = leave_strays}, BIT(POWER_CUT_LOOSE) | BIT(CRASH)},
+    {"forget how far the database has come", {.opened = forget_place}, BIT(COMMIT_LOST) | BIT(CRASH)},
     {"follow the machine's clock", {.follows_clock = true}, BIT(CLOCK_SET) | BIT(REQUEST_LOST) | BIT(ANSWER_LOST)},
     {"ignore an overfill", {.opened = session_known, .hear = hear_no_overfill}, 0},
 };

@@ -34,6 +34,7 @@ static const char config_text[] =
     "  gateway = { orders_max = 2048, ids_max = 8192 },\n"
     "  normalize = { grid = true },\n"
     "  registry = { enabled = false },\n"
+    "  services = { recorder = { params = { url = 'sqlite:' } } },\n"
     "  report = { equity_every = '10s' },\n"
     "}\n";
 
@@ -54,20 +55,27 @@ int32_t hd_life_setup_open(struct hd_life_setup *setup, const char *plugin_path,
   hd_text_copy(setup->config.path, sizeof setup->config.path, "simulate");
   hd_text_copy(setup->config.plugin_path, sizeof setup->config.plugin_path, plugin_path);
   int32_t code = hd_session_plugin_path(&setup->config, setup->config.allocator.plugin, file, sizeof file, fault);
-  return code ? code : hd_plugin_open(file, NULL, &setup->allocator, fault);
+  if (!code) code = hd_plugin_open(file, NULL, &setup->allocator, fault);
+  if (!code) code = hd_session_plugin_path(&setup->config, "recorder", file, sizeof file, fault);
+  if (!code) code = hd_plugin_open(file, NULL, &setup->recorder, fault);
+  return code ? code : hd_sim_database_open(&setup->database, fault);
 }
 
-void hd_life_setup_close(struct hd_life_setup *setup) { hd_config_fini(&setup->config); }
+void hd_life_setup_close(struct hd_life_setup *setup) {
+  hd_sim_database_close(&setup->database);
+  hd_config_fini(&setup->config);
+}
 
-static const struct hd_plugin *allocator; // [child]
+static const struct hd_plugin *allocator, *recorder; // [child]
 
 static const struct hd_plugin *builtin(const char *name) {
   if (strcmp(name, "hostile") == 0) return &hd_venue_plugin;
   if (strcmp(name, "restless") == 0) return &hd_restless_plugin;
+  if (strcmp(name, "recorder") == 0) return recorder;
   return strcmp(name, "net") == 0 ? allocator : NULL;
 }
 
-static void configure(struct hd_config *c, const struct hd_world *w) {
+static void configure(struct hd_config *c, const struct hd_world *w, const char *url) {
   const struct hd_world_setting *s = &w->setting;
   c->seed = w->seed % 1000003 + 1;
   c->start_ns = w->now_ns + w->clock_offset_ns;
@@ -81,6 +89,8 @@ static void configure(struct hd_config *c, const struct hd_world *w) {
   c->journal_fsync = s->fsync;
   c->on_difference = w->chance[HD_FAULT_POWER_CUT_LOOSE] > 0 ? HD_DIFFERENCE_ADOPT : HD_DIFFERENCE_ALARM;
   c->journal_segment = s->segment_bytes;
+  c->service_count = s->database;
+  c->services[0].params[0].text = url;
 }
 
 // ---- in the child --------------------------------------------------------------------------------------------------------------------
@@ -157,6 +167,26 @@ static void set_clock(struct life *l) {
   if (l->follows_clock) w->clock_offset_ns = w->machine_offset_ns;
 }
 
+// The recorder has a thread of its own: while its database is slow nobody waits for it.
+static void record(struct life *l) {
+  struct hd_world *w = l->w;
+  if (!w->setting.database || w->now_ns < w->database_ns) return;
+  w->database_ns = w->now_ns + 100 * HD_MS;
+  if (hd_world_strikes(w, HD_FAULT_DATABASE_SLOW)) w->database_ns = w->now_ns + hd_world_between(&w->luck, 500, 20000) * HD_MS;
+  hd_session_services(l->s, l->s->runner.now_ns, false);
+}
+
+// All that is in the journal reaches the database once that is well again, however long it has to be asked.
+static void record_rest(struct life *l) {
+  int64_t now_ns = l->s->runner.now_ns;
+  for (int i = 0; i < 400 && l->s->service_count; i++) {
+    hd_session_services(l->s, now_ns, false);
+    int64_t next_ns = l->s->services[0].next_ns;
+    if (next_ns == INT64_MAX) return;
+    now_ns = next_ns > now_ns ? next_ns : now_ns + HD_MS;
+  }
+}
+
 static void step(struct life *l) {
   struct hd_world *w = l->w;
   struct hd_runner *r = &l->s->runner;
@@ -184,6 +214,7 @@ static void step(struct life *l) {
     _exit(STOPPED);
   }
   operate(l);
+  record(l);
   hd_world_event(w);
 }
 
@@ -204,11 +235,14 @@ static _Noreturn void live(struct hd_life_setup *setup, struct hd_world *w) {
   hd_log_level(w->verbose ? HADRON_LOG_INFO : HADRON_LOG_ERROR + 1);
   allocator = setup->allocator;
   hd_venue_live(w, hooks ? hooks->hear : NULL, hooks ? hooks->user : NULL);
-  configure(&setup->config, w);
+  recorder = setup->recorder;
+  configure(&setup->config, w, setup->database.url);
+  if (w->setting.database) hd_sim_database_live(w);
   plan_point(w);
   struct hd_disk disk = {setup->disk, &hd_sim_disk_api};
   if (hooks && hooks->disk) hooks->disk(hooks->user, &disk);
-  const struct hd_session_options options = {.journal = true, .is_virtual = true, .now_ns = setup->config.start_ns, .recover = true, .group = true, .observer = w, .observe = observe, .builtin = builtin, .disk = &disk};
+  const struct hd_session_options options = {.journal = true, .services = w->setting.database, .is_virtual = true, .now_ns = setup->config.start_ns, .recover = true, .group = true,
+                                             .observer = w, .observe = observe, .builtin = builtin, .disk = &disk};
   int32_t code = hd_session_open(&session, &setup->config, &options, &fault);
   if (code) {
     hd_world_trace(w, "the host does not start: %.120s", fault.text);
@@ -223,6 +257,7 @@ static _Noreturn void live(struct hd_life_setup *setup, struct hd_world *w) {
     step(&l);
   }
   hd_life_judge(w, &session);
+  record_rest(&l);
   hd_session_close(&session);
   _exit(0);
 }
@@ -290,6 +325,7 @@ enum hd_life_end hd_life(struct hd_life_setup *setup, struct hd_world *w) {
   if (ended && WEXITSTATUS(status) == 0) {
     hd_sim_disk_restart(setup->disk);
     hd_audit(w, setup->disk, JOURNAL, true);
+    if (w->setting.database) hd_sim_database_audit(&setup->database, w, setup->disk, JOURNAL);
     return HD_LIFE_AT_REST;
   }
   if (killed) hd_world_trace(w, "the host dies: at %s", hd_crash_points[w->crash_point]);

@@ -4,7 +4,7 @@
 #define HD_RUNTIME_SIMULATE_LIFE_H
 
 #include "runtime/session.h"
-#include "runtime/simulate/disk.h"
+#include "runtime/simulate/database.h"
 
 // What a test puts between the host and its world, to see that the torturer notices. All of them are called in the child.
 struct hd_life_hooks {
@@ -17,7 +17,8 @@ struct hd_life_hooks {
 
 struct hd_life_setup {
   struct hd_config config;           // of all lives; each world sets what differs
-  const struct hd_plugin *allocator; // loaded once, before any life
+  const struct hd_plugin *allocator, *recorder; // loaded once, before any life
+  struct hd_sim_database database;   // of the worlds that have one
   const struct hd_life_hooks *hooks; // NULL: none
   struct hd_sim_disk *disk;          // of the worlds of this process
   int words;                         // where what a life prints goes; -1: standard error

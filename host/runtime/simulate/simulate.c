@@ -37,6 +37,7 @@ struct hd_world *hd_world_create(void) { return shared(sizeof(struct hd_world));
 bool hd_simulate_seed(struct hd_life_setup *setup, struct hd_world *w, const struct hd_simulate_options *options, uint64_t seed) {
   hd_world_make(w, seed, !options->faults || options->faults >> HD_FAULT_WIDE != 0);
   hd_sim_disk_clear(setup->disk, w);
+  hd_sim_database_clear(&setup->database);
   w->verbose = options->verbose;
   for (uint32_t f = 0; f < HD_FAULT_COUNT; f++) {
     if (options->faults && !(options->faults >> f & 1)) w->chance[f] = 0;
@@ -63,6 +64,7 @@ static void add(struct hd_simulate_result *sum, const struct hd_world *w) {
   sum->executions += w->execution_count;
   sum->requests += w->requests;
   sum->reports += w->reports;
+  sum->rows += w->rows;
   for (uint32_t f = 0; f < HD_FAULT_COUNT; f++) sum->faults[f] += w->struck[f];
   sum->digest += hd_random_mix(w->digest ^ w->seed); // in whatever order
   if (w->finding_count == 0 || sum->failure_count == HD_SIMULATE_FAILED_MAX) return;
@@ -87,8 +89,9 @@ static void work(struct hd_life_setup *setup, const struct hd_simulate_options *
     bool good = hd_simulate_seed(setup, w, o, o->first_seed + i);
     add(&job->result, w);
     atomic_fetch_add(&job->done, 1);
-    if (!good && atomic_fetch_add(&board->failed, 1) + 1 >= o->failures_max && o->failures_max) return;
+    if (!good && atomic_fetch_add(&board->failed, 1) + 1 >= o->failures_max && o->failures_max) break;
   }
+  hd_sim_database_clear(&setup->database);
 }
 
 static void tell(const struct hd_simulate_options *o, struct board *board, uint32_t jobs) {

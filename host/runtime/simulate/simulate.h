@@ -29,7 +29,7 @@ struct hd_simulate_failure {
 
 struct hd_simulate_result {
   uint64_t seeds, failed, lost, duplicates;
-  uint64_t lives, events, ticks, orders, executions, requests, reports;
+  uint64_t lives, events, ticks, orders, executions, requests, reports, rows;
   uint64_t faults[HD_FAULT_COUNT];
   uint64_t digest;          // of all seeds, whatever process ran them
   int64_t elapsed_ns;

@@ -54,6 +54,12 @@ static void draw_setting(struct hd_world_setting *s, struct hd_random *r) {
   s->lists_ends = one_in(r, 2);
 }
 
+// A database beside a journal of which the power has taken something has rows that no record stands for any more: not asked here.
+static void draw_database(struct hd_world *w, struct hd_random *r) {
+  w->setting.database = one_in(r, 8); // they cost the most
+  if (w->setting.database) w->chance[HD_FAULT_POWER_CUT] = w->chance[HD_FAULT_POWER_CUT_LOOSE] = 0;
+}
+
 // Grids on which every product of price and quantity is a whole number of micros.
 static void draw_instruments(struct hd_world *w, struct hd_random *r) {
   static const char *const names[HD_WORLD_INSTRUMENTS] = {"ASH", "BAY", "ELM", "FIR"};
@@ -81,14 +87,23 @@ void hd_world_make(struct hd_world *w, uint64_t seed, bool is_wide) {
   w->now_ns = HD_WORLD_EPOCH;
   draw_setting(&w->setting, &draw);
   draw_faults(w, &draw, 0, HD_FAULT_WIDE);
-  if (is_wide) draw_faults(w, &wide, HD_FAULT_WIDE, HD_FAULT_COUNT);
+  if (is_wide) {
+    draw_faults(w, &wide, HD_FAULT_WIDE, HD_FAULT_COUNT);
+    draw_database(w, &wide);
+  }
   draw_instruments(w, &draw);
   w->ends_ns = w->now_ns + w->setting.horizon_ns;
   w->state = HADRON_VENUE_DOWN;
   w->state_ns = INT64_MAX;
 }
 
-void hd_world_often(struct hd_world *w, enum hd_world_fault fault) { w->chance[fault] = ranges[fault][1]; }
+void hd_world_often(struct hd_world *w, enum hd_world_fault fault) {
+  w->chance[fault] = ranges[fault][1];
+  if (fault == HD_FAULT_POWER_CUT || fault == HD_FAULT_POWER_CUT_LOOSE) w->setting.database = false;
+  if (fault < HD_FAULT_DATABASE_AWAY || fault > HD_FAULT_COMMIT_LOST) return;
+  w->setting.database = true;
+  w->chance[HD_FAULT_POWER_CUT] = w->chance[HD_FAULT_POWER_CUT_LOOSE] = 0;
+}
 
 bool hd_world_strikes(struct hd_world *w, enum hd_world_fault fault) {
   if (w->calm || w->outside || w->chance[fault] == 0 || hd_random_below(&w->luck, 1000000) >= w->chance[fault]) return false;

@@ -72,7 +72,11 @@
   X(SYNC_FAILED, "sync_failed", 500, 10000, "a sync fails; what it should have kept is lost with the power")                          \
   X(POWER_CUT_LOOSE, "power_cut_loose", 100000, 700000, "the same with journal.fsync off: records that orders have left by are lost too")  \
   X(CLOCK_SET, "clock_set", 100, 2000, "the machine's clock is set, either way, while the host runs: it counts on by itself until it starts again") \
-  X(CLOCK_VENUE, "clock_venue", 100, 2000, "the venue's clock is up to an hour off for some seconds, either way")
+  X(CLOCK_VENUE, "clock_venue", 100, 2000, "the venue's clock is up to an hour off for some seconds, either way")                   \
+  X(DATABASE_AWAY, "database_away", 1000, 50000, "the recorder's database answers nothing for up to fifteen seconds")                \
+  X(DATABASE_SLOW, "database_slow", 1000, 50000, "it takes up to twenty seconds; the recorder waits, trading does not")              \
+  X(DATABASE_FULL, "database_full", 1000, 50000, "a write of it finds no room")                                                     \
+  X(COMMIT_LOST, "commit_lost", 10000, 300000, "it has carried out a COMMIT, and the answer is an error")
 #define HD_FAULT_WIDE HD_FAULT_POWER_CUT_LOOSE // from here on faults of wide worlds alone: seeds that were kept before are narrow ones
 
 enum hd_world_fault {
@@ -158,6 +162,7 @@ struct hd_world_setting {
   bool resend, fsync, counts;   // counts: the venue's reports carry cumulative quantities
   bool naive;                   // the venue does not look for client order ids that it has had
   bool lists_ends;              // a session that is opened is told of orders that have ended as well, not of open ones alone
+  bool database;                // a recorder writes into one
   bool ends_killed;             // at the end everything is cancelled; else orders are left open
 };
 
@@ -202,6 +207,8 @@ struct hd_world {
 
   // Of the journal, as it was after the last life.
   uint64_t records[HD_WORLD_RECORDS], record_count;
+  int64_t database_away_ns, database_ns;  // until when; when the recorder does its next step
+  uint64_t rows;                          // of the database, that were held against the journal
   bool power_was_cut;                     // since then
   uint8_t memory;                         // +1 when the host has lost what it had promised: before and after are two hosts of one account
   int64_t lost_ns;                        // when that was last

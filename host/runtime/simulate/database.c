@@ -1,0 +1,203 @@
+#include "runtime/simulate/database.h"
+
+#include <errno.h>
+#include <sqlite3.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/banned.h"
+#include "journal/journal.h"
+
+// ---- the place -----------------------------------------------------------------------------------------------------------------------
+
+int32_t hd_sim_database_open(struct hd_sim_database *d, struct hd_fault *fault) {
+  static const char *const places[] = {"/dev/shm/hadron-simulate-XXXXXX", "/tmp/hadron-simulate-XXXXXX"};
+  for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+    snprintf(d->dir, sizeof d->dir, "%s", places[i]);
+    if (mkdtemp(d->dir)) return HADRON_OK;
+  }
+  d->dir[0] = 0;
+  return hd_fault_set(fault, HADRON_ERR_IO, "simulate: no directory for databases in /dev/shm or /tmp: %s", strerror(errno));
+}
+
+static void remove_files(const struct hd_sim_database *d) {
+  static const char *const suffixes[] = {"", "-wal", "-shm", "-journal"};
+  char path[160];
+  for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes && d->url[0]; i++) {
+    snprintf(path, sizeof path, "%s%s", d->url + sizeof "sqlite:" - 1, suffixes[i]);
+    unlink(path);
+  }
+}
+
+void hd_sim_database_clear(struct hd_sim_database *d) {
+  snprintf(d->url, sizeof d->url, "sqlite:%s/%ld.db", d->dir, (long)getpid());
+  remove_files(d);
+}
+
+void hd_sim_database_close(struct hd_sim_database *d) {
+  remove_files(d);
+  if (d->dir[0]) rmdir(d->dir);
+  *d = (struct hd_sim_database){0};
+}
+
+// ---- the file system that SQLite sees ----------------------------------------------------------------------------------------------------
+
+static struct hd_world *world; // [child]
+static sqlite3_vfs *below, above;
+
+struct file {
+  sqlite3_file base; // first
+  sqlite3_file *real;
+};
+
+static sqlite3_file *real_of(sqlite3_file *f) { return ((struct file *)f)->real; }
+
+static bool away(void) {
+  struct hd_world *w = world;
+  if (w->calm) return false;
+  if (w->now_ns < w->database_away_ns) return true;
+  if (!hd_world_strikes(w, HD_FAULT_DATABASE_AWAY)) return false;
+  w->database_away_ns = w->now_ns + hd_world_between(&w->luck, 200, 15000) * HD_MS;
+  hd_world_trace(w, "database: away");
+  return true;
+}
+
+static int file_close(sqlite3_file *f) { return real_of(f)->pMethods->xClose(real_of(f)); }
+
+static int file_read(sqlite3_file *f, void *to, int size, sqlite3_int64 at) {
+  return away() ? SQLITE_IOERR_READ : real_of(f)->pMethods->xRead(real_of(f), to, size, at);
+}
+
+static int file_write(sqlite3_file *f, const void *from, int size, sqlite3_int64 at) {
+  hd_world_call(world);
+  if (away()) return SQLITE_IOERR_WRITE;
+  if (hd_world_strikes(world, HD_FAULT_DATABASE_FULL)) return SQLITE_FULL;
+  return real_of(f)->pMethods->xWrite(real_of(f), from, size, at);
+}
+
+static int file_truncate(sqlite3_file *f, sqlite3_int64 size) { return real_of(f)->pMethods->xTruncate(real_of(f), size); }
+
+// What was written stays, whatever the answer is.
+static int file_sync(sqlite3_file *f, int flags) {
+  int code = real_of(f)->pMethods->xSync(real_of(f), flags);
+  hd_world_call(world);
+  if (away()) return SQLITE_IOERR_FSYNC;
+  if (!hd_world_strikes(world, HD_FAULT_COMMIT_LOST)) return code;
+  hd_world_trace(world, "database: the answer to a COMMIT is lost");
+  return SQLITE_IOERR_FSYNC;
+}
+
+static int file_size(sqlite3_file *f, sqlite3_int64 *size) { return real_of(f)->pMethods->xFileSize(real_of(f), size); }
+static int file_lock(sqlite3_file *f, int level) { return away() ? SQLITE_IOERR_LOCK : real_of(f)->pMethods->xLock(real_of(f), level); }
+static int file_unlock(sqlite3_file *f, int level) { return real_of(f)->pMethods->xUnlock(real_of(f), level); }
+static int file_reserved(sqlite3_file *f, int *out) { return real_of(f)->pMethods->xCheckReservedLock(real_of(f), out); }
+static int file_control(sqlite3_file *f, int op, void *argument) { return real_of(f)->pMethods->xFileControl(real_of(f), op, argument); }
+static int file_sector(sqlite3_file *f) { return real_of(f)->pMethods->xSectorSize(real_of(f)); }
+static int file_device(sqlite3_file *f) { return real_of(f)->pMethods->xDeviceCharacteristics(real_of(f)); }
+static int shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **out) { return real_of(f)->pMethods->xShmMap(real_of(f), page, size, extend, out); }
+static int shm_lock(sqlite3_file *f, int offset, int n, int flags) { return real_of(f)->pMethods->xShmLock(real_of(f), offset, n, flags); }
+static void shm_barrier(sqlite3_file *f) { real_of(f)->pMethods->xShmBarrier(real_of(f)); }
+static int shm_unmap(sqlite3_file *f, int remove) { return real_of(f)->pMethods->xShmUnmap(real_of(f), remove); }
+
+static const sqlite3_io_methods methods = {2, file_close, file_read, file_write, file_truncate, file_sync, file_size, file_lock, file_unlock, file_reserved,
+                                           file_control, file_sector, file_device, shm_map, shm_lock, shm_barrier, shm_unmap, NULL, NULL};
+
+// A file that cannot be opened is a mistake of whoever named it; one that is away can be, and nothing more.
+static int vfs_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *f, int flags, int *out_flags) {
+  struct file *file = (struct file *)f;
+  (void)vfs;
+  file->real = (sqlite3_file *)(file + 1);
+  int code = below->xOpen(below, name, file->real, flags, out_flags);
+  file->base.pMethods = code == SQLITE_OK ? &methods : NULL;
+  return code;
+}
+
+void hd_sim_database_live(struct hd_world *w) {
+  world = w;
+  sqlite3_initialize();
+  below = sqlite3_vfs_find(NULL);
+  above = *below;
+  above.zName = "hostile";
+  above.szOsFile = (int)sizeof(struct file) + below->szOsFile;
+  above.xOpen = vfs_open;
+  above.pNext = NULL;
+  sqlite3_vfs_register(&above, 1);
+}
+
+// ---- what is in it -------------------------------------------------------------------------------------------------------------------------
+
+static const struct {
+  uint16_t template_id;
+  const char *table;
+} recorded[] = {{HADRON_MSG_TICK, "hadron_ticks"}, {HADRON_MSG_DECISION, "hadron_strategy_decisions"}, {HADRON_MSG_INTENT, "hadron_order_intents"},
+                {HADRON_MSG_ORDER_EVENT, "order_events"}, {HADRON_MSG_EXECUTION, "hadron_order_executions"}, {HADRON_MSG_ALLOCATION, "hadron_allocations"},
+                {HADRON_MSG_EQUITY, "hadron_equity"}, {HADRON_MSG_SESSION, "hadron_sessions"}};
+#define TABLES (sizeof recorded / sizeof *recorded)
+
+struct positions {
+  uint64_t *of[TABLES]; // of the journal's records; owned
+  uint32_t count[TABLES], room[TABLES];
+};
+
+static void take(struct positions *p, const struct hadron_record *r) {
+  for (size_t t = 0; t < TABLES; t++) {
+    if (recorded[t].template_id != r->template_id) continue;
+    if (p->count[t] == p->room[t]) {
+      p->room[t] = p->room[t] ? 2 * p->room[t] : 256;
+      uint64_t *grown = realloc(p->of[t], p->room[t] * sizeof *grown);
+      if (!grown) return;
+      p->of[t] = grown;
+    }
+    p->of[t][p->count[t]++] = r->position;
+  }
+}
+
+static void read_journal(struct positions *p, struct hd_sim_disk *disk, const char *dir) {
+  const struct hd_disk on = {disk, &hd_sim_disk_api};
+  struct hd_journal_cursor *cursor;
+  struct hadron_record record;
+  struct hd_fault fault;
+  if (hd_journal_cursor_open_on(&on, dir, &cursor, &fault)) return; // the audit of the journal says it
+  while (hd_journal_cursor_next(cursor, &record, &fault) == HADRON_OK) take(p, &record);
+  hd_journal_cursor_close(cursor);
+}
+
+// The key is the position in the journal: one row for each record, and none for anything else.
+static void compare(struct hd_world *w, sqlite3 *db, const struct positions *p, size_t t) {
+  char sql[128];
+  sqlite3_stmt *rows;
+  uint32_t at = 0;
+  snprintf(sql, sizeof sql, "SELECT position FROM %s ORDER BY position", recorded[t].table);
+  if (sqlite3_prepare_v2(db, sql, -1, &rows, NULL) != SQLITE_OK) {
+    hd_world_finding(w, "database: %s: %.200s", recorded[t].table, sqlite3_errmsg(db));
+    return;
+  }
+  int step;
+  for (; (step = sqlite3_step(rows)) == SQLITE_ROW; at++) {
+    uint64_t position = (uint64_t)sqlite3_column_int64(rows, 0), wanted = at < p->count[t] ? p->of[t][at] : 0;
+    if (position == wanted) continue;
+    hd_world_finding(w, "database: %s: row %u is of the record at %llu, the journal's is at %llu", recorded[t].table, at + 1, (unsigned long long)position, (unsigned long long)wanted);
+    break;
+  }
+  if (step == SQLITE_DONE && at != p->count[t]) hd_world_finding(w, "database: %s: %u rows, %u records of the journal", recorded[t].table, at, p->count[t]);
+  if (step != SQLITE_DONE && step != SQLITE_ROW) hd_world_finding(w, "database: %s: %.200s", recorded[t].table, sqlite3_errmsg(db));
+  sqlite3_finalize(rows);
+}
+
+void hd_sim_database_audit(const struct hd_sim_database *d, struct hd_world *w, struct hd_sim_disk *disk, const char *dir) {
+  struct positions p = {0};
+  sqlite3 *db = NULL;
+  w->outside = true;
+  read_journal(&p, disk, dir);
+  w->outside = false;
+  if (sqlite3_open_v2(d->url + sizeof "sqlite:" - 1, &db, SQLITE_OPEN_READWRITE, NULL) != SQLITE_OK) hd_world_finding(w, "database: %.200s", sqlite3_errmsg(db));
+  else
+    for (size_t t = 0; t < TABLES; t++) compare(w, db, &p, t);
+  sqlite3_close(db);
+  for (size_t t = 0; t < TABLES; t++) {
+    w->rows += p.count[t];
+    free(p.of[t]);
+  }
+}
