@@ -346,6 +346,7 @@ static void journal_set_back(void **state) {
 static void stream_is_full(void **state) {
   (void)state;
   need_server();
+  uint64_t first = 0, last = 0;
   struct test_nats_client c;
   jsStreamInfo *info = NULL;
   test_nats_start(&server);
@@ -360,9 +361,12 @@ static void stream_is_full(void **state) {
   info->Config->MaxBytes = -1;
   assert_int_equal(js_UpdateStream(NULL, c.js, info->Config, NULL, NULL), NATS_OK);
   jsStreamInfo_Destroy(info);
+  catch_up(&scene);
+  assert_true(test_nats_state(&c, STREAM, &first, &last));
+  assert_in_range(first, 1, 40); // nats-server 2.9 counts less when it refuses than when it deletes: at the brink its oldest go
+  test_nats_equal(&c, STREAM, dir, first, first - 1);
   test_nats_disconnect(&c);
-  scene_end(&scene);
-  assert_true(scene.service.errors >= 1);
+  scene_close(&scene);
 }
 
 static void no_stream(void **state) {

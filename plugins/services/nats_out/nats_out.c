@@ -264,7 +264,7 @@ static void lose_tell(struct bridge *b, int32_t rc, int64_t now_ns) {
 static void bridge_lose(struct bridge *b, int32_t rc, int64_t now_ns) {
   bool parks = link_parks(rc);
   uint64_t stuck = b->trouble ? b->trouble : b->place + 1;
-  if (parks && (!b->parked || b->stuck <= b->place || (b->trouble && stuck < b->stuck))) b->stuck = stuck;
+  if (parks && (!b->parked || b->stuck <= b->place)) b->stuck = stuck;
   if (parks) b->parked = true;
   b->trouble = 0;
   if (b->connected) b->shrink = parks ? SHRINK_MAX : b->shrink < SHRINK_MAX ? b->shrink + 1 : b->shrink;
@@ -389,7 +389,7 @@ static int32_t bridge_work(struct bridge *b, int64_t most_ms) {
     int64_t wait_ms = b->link_options.request_ns / MS_NS;
     int32_t rc = stream_acks(&b->stream, wait_ms < most_ms ? wait_ms : most_ms);
     window_drain(b); // also what came before a failure
-    if (rc != HADRON_OK && under_way(b) > 0) b->trouble = b->sent[b->done % WINDOW_MAX].next;
+    if (rc != HADRON_OK && under_way(b) > 0) b->trouble = b->sent[(b->stream.sent - 1) % WINDOW_MAX].next; // one more that fits a full stream mends nothing
     if (rc != HADRON_OK) return rc;
   }
   if (filled == HADRON_OK || under_way(b) > 0) return HADRON_OK;
