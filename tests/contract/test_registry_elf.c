@@ -105,7 +105,7 @@ static void denied_imports(void **state) {
 // Every plugin of the house would be registered.
 static void house(void **state) {
   (void)state;
-  static const char *const names[] = {"sma", "trend", "market_maker", "pairs", "zero_cross", "net", "sim", "replay", "recorder"};
+  static const char *const names[] = {"sma", "trend", "market_maker", "pairs", "zero_cross", "net", "sim", "replay", "recorder", "nats_out", "nats_in"};
   const char *directory = getenv("HADRON_PLUGIN_DIR");
   assert_non_null(directory);
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) {

@@ -306,13 +306,14 @@ static void caught_up(struct bridge *b) {
 
 // ---- Publishing.
 
-// Once, where a record names an instrument that was defined before the place: all definitions that the journal still has.
+// Once, where a record names an instrument that was defined before the place: all definitions that the journal still has, those of later
+// sessions too, for an instrument keeps its number as long as its journal lasts.
 static int32_t names_search(struct bridge *b, struct hadron_record *r) {
   uint64_t back = r->position;
   struct hadron_record old;
   b->searched = true;
   int32_t rc = b->journal->seek(b->host->instance, 0);
-  while (rc == HADRON_OK && (rc = b->journal->next(b->host->instance, &old)) == HADRON_OK && old.position < back)
+  while (rc == HADRON_OK && (rc = b->journal->next(b->host->instance, &old)) == HADRON_OK)
     if (old.template_id == HADRON_MSG_INSTRUMENT) names_see(&b->names, &old);
   rc = b->journal->seek(b->host->instance, back);
   return rc == HADRON_OK ? b->journal->next(b->host->instance, r) : rc;
