@@ -60,6 +60,8 @@ static void check_names(struct check *k) {
     k->section = &c->strategies[i].base;
     if (k->section->enabled && *c->strategies[i].venue && !has_venue(c, c->strategies[i].venue))
       wrong_at(k, NULL, "%s: venue: there is no venue \"%s\" in `venues`", k->section->name, c->strategies[i].venue);
+    if (k->section->enabled && c->strategies[i].external && c->bus.session_count == 0)
+      wrong_at(k, NULL, "%s: external = true: expected an address in bus.sessions where it can register, found none", k->section->name);
   }
   for (uint32_t i = 0; i < c->instrument_count; i++) {
     const struct hd_config_plugin here = {.line = c->instruments[i].line};
