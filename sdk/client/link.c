@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -80,10 +81,22 @@ void hc_bell_wait(struct hc_bell *b, int64_t until_ns) {
 
 // ---- places
 
-static int32_t file_read(const char *path, char **out) {
+// A key that others may read is no secret.
+static int32_t secret_check(const char *path, FILE *f) {
+  struct stat is = {0};
+  if (fstat(fileno(f), &is) == 0 && S_ISREG(is.st_mode) && !(is.st_mode & 077) && (is.st_uid == geteuid() || is.st_uid == 0)) return HADRON_OK;
+  return hc_fail(HADRON_ERR_PERMISSION, "%s: found a key that others may read, or that is another user's (mode %04o); expected mode 0600: chmod 600 it, or issue another one", path, is.st_mode & 07777u);
+}
+
+static int32_t file_read(const char *path, bool secret, char **out) {
   if (!path) return HADRON_OK;
   FILE *f = fopen(path, "re");
   if (!f) return hc_fail(HADRON_ERR_IO, "%s: cannot be opened: %s; expected a PEM file that this user can read", path, strerror(errno));
+  int32_t code = secret ? secret_check(path, f) : HADRON_OK;
+  if (code) {
+    fclose(f);
+    return code;
+  }
   char *text = calloc(1, FILE_MAX + 1);
   size_t size = text ? fread(text, 1, FILE_MAX, f) : 0;
   bool whole = feof(f) && !ferror(f) && size > 0;
@@ -107,9 +120,9 @@ int32_t hc_place_init(struct hc_place *p, const struct hadron_client_options *o,
     return hc_fail(HADRON_ERR_ARGUMENT, "%s: no file of trusted authorities; expected the option `ca` (hadron cert ca makes one)", url);
   if (!o->certificate != !o->key)
     return hc_fail(HADRON_ERR_ARGUMENT, "%s: a certificate and its key come together; found one of them", url);
-  int32_t code = file_read(o->ca, &p->ca);
-  if (code == HADRON_OK) code = file_read(o->certificate, &p->certificate);
-  if (code == HADRON_OK) code = file_read(o->key, &p->key);
+  int32_t code = file_read(o->ca, false, &p->ca);
+  if (code == HADRON_OK) code = file_read(o->certificate, false, &p->certificate);
+  if (code == HADRON_OK) code = file_read(o->key, true, &p->key);
   p->url = strdup(url);
   p->server_name = o->server_name ? strdup(o->server_name) : NULL;
   if (code == HADRON_OK && (!p->url || (o->server_name && !p->server_name))) code = hc_fail(HADRON_ERR_MEMORY, "out of memory");

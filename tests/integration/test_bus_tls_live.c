@@ -8,11 +8,13 @@
 
 #include <mbedtls/ssl.h>
 #include <sched.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "bus/bus.h"
 #include "bus/frame.h"
+#include "hadron/client.h"
 #include "support/cert_party.h"
 #include "support/hello_sign.h"
 #include "support/tls_peer.h"
@@ -458,6 +460,79 @@ static void renewed_meanwhile(void **state) {
   close_rig(&g);
 }
 
+// ---- the client library, as its users have it
+
+// What comes until one of this kind does.
+static struct hadron_event until(struct hadron_client *c, uint32_t kind, uint64_t *ticks) {
+  struct hadron_event e;
+  int64_t start = hd_clock_monotonic_ns();
+  for (;;) {
+    int32_t code = hadron_client_poll(c, 100, &e);
+    if (!code && e.kind == HADRON_EVENT_LOST) fail_msg("it has lost something");
+    for (uint32_t i = 0; !code && e.kind == HADRON_EVENT_TICKS && i < e.count; i++) {
+      struct hadron_tick t;
+      memcpy(&t, (const char *)e.data + (size_t)i * e.stride, sizeof t);
+      assert_int_equal(t.sequence, ++*ticks); // each once, in order
+    }
+    if (e.kind == kind) return e;
+    if (e.kind == HADRON_EVENT_CLOSED) fail_msg("closed: %s", e.text);
+    if (hd_clock_monotonic_ns() - start > INT64_C(20000000000)) fail_msg("no event of kind %u", kind);
+  }
+}
+
+static void client_library(void **state) {
+  struct rig g;
+  struct hadron_client *c;
+  struct hd_fault fault = {0};
+  struct hadron_event e;
+  struct hadron_decision d = {.kind = HADRON_DECISION_TARGET, .instrument = 2, .confidence = 1, .quantity = {100000000}}, out[HD_CHANNEL_DECISIONS];
+  char certificate[TEST_PARTY_PATH], key[TEST_PARTY_PATH], eve_certificate[TEST_PARTY_PATH], eve_key[TEST_PARTY_PATH];
+  uint64_t number, ticks = 0;
+  (void)state;
+  open_rig(&g);
+  snprintf(certificate, sizeof certificate, "%s/ours/alpha.crt", party.dir);
+  snprintf(key, sizeof key, "%s/ours/alpha.key", party.dir);
+  snprintf(eve_certificate, sizeof eve_certificate, "%s/ours/eve.crt", party.dir);
+  snprintf(eve_key, sizeof eve_key, "%s/ours/eve.key", party.dir);
+  struct hadron_client_options o = {.struct_size = sizeof o, .url = g.url, .name = "alpha", .version = "1.0.0", .ca = g.ca, .certificate = certificate, .key = key};
+  assert_int_equal(chmod(key, 0640), 0);
+  assert_int_equal(hadron_client_open(&o, &c), HADRON_ERR_PERMISSION);
+  assert_non_null(strstr(hadron_client_words(), "mode 0640"));
+  assert_int_equal(chmod(key, 0600), 0);
+  // In alpha's name, by another's key: closed, with the reason.
+  struct hadron_client_options thief = o;
+  thief.certificate = eve_certificate, thief.key = eve_key;
+  uint64_t refused = refusals(&g).hellos[HD_CERT_REASON_NAME];
+  assert_int_equal(hadron_client_open(&thief, &c), HADRON_OK);
+  for (int64_t start = hd_clock_monotonic_ns(); refusals(&g).hellos[HD_CERT_REASON_NAME] == refused; hadron_client_poll(c, 20, &e))
+    if (hd_clock_monotonic_ns() - start > INT64_C(20000000000)) fail_msg("it was not refused");
+  hadron_client_close(c);
+  assert_int_equal(hadron_client_open(&o, &c), HADRON_OK);
+  e = until(c, HADRON_EVENT_JOINED, &ticks);
+  assert_int_equal(e.flags & HADRON_EVENT_RESUMED, 0);
+  say(&g, 1000);
+  while (ticks < 1000) until(c, HADRON_EVENT_TICKS, &ticks);
+  assert_int_equal(hadron_client_decide(c, &d, 1, &number), HADRON_OK);
+  while (!hd_channel_take(g.channel, out, &number)) hadron_client_poll(c, 1, &e);
+  assert_int_equal(out[0].cause, 1000);
+  hd_channel_took(g.channel, number);
+  // The host's certificate is renewed: every connection ends, the session does not.
+  struct hd_cert_wish wish = {.name = "host", .role = HD_CERT_READ, .days = 60, .hosts = {"127.0.0.1"}, .host_count = 1, .renew = true};
+  assert_int_equal(hd_cert_issue(test_party_file(&party, "ours"), &wish, NULL, &fault), HADRON_OK);
+  until(c, HADRON_EVENT_AWAY, &ticks);
+  say(&g, 500);
+  e = until(c, HADRON_EVENT_JOINED, &ticks);
+  assert_int_equal(e.flags & HADRON_EVENT_RESUMED, HADRON_EVENT_RESUMED);
+  while (ticks < 1500) until(c, HADRON_EVENT_TICKS, &ticks);
+  struct hadron_client_figures figures;
+  hadron_client_figures(c, &figures);
+  assert_int_equal(figures.lost, 0);
+  assert_int_equal(figures.acknowledged, 1);
+  assert_int_equal(figures.resumed, 1);
+  hadron_client_close(c);
+  close_rig(&g);
+}
+
 static int setup(void **state) {
   (void)state;
   test_party_make(&party);
@@ -472,6 +547,6 @@ static int teardown(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(handshakes), cmocka_unit_test(hellos), cmocka_unit_test(said_again), cmocka_unit_test(random_frames), cmocka_unit_test(half_open),
-                                     cmocka_unit_test(revoked_meanwhile), cmocka_unit_test(renewed_meanwhile)};
+                                     cmocka_unit_test(revoked_meanwhile), cmocka_unit_test(renewed_meanwhile), cmocka_unit_test(client_library)};
   return cmocka_run_group_tests(tests, setup, teardown);
 }
