@@ -103,7 +103,9 @@ void hd_bus_refusals(struct hd_bus *bus, struct hd_bus_refusals *out); // [any]
 int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, struct hd_bus_seat **out, struct hd_fault *fault);
 void hd_bus_detach(struct hd_bus *bus, struct hd_bus_seat *seat); // what it was sent is forgotten; a peer that is there is told to go. NULL is fine
 void hd_bus_figures(struct hd_bus *bus, struct hd_bus_seat *seat, struct hd_bus_figures *out); // [any]
-// Where a worker on this machine finds it: "ipc:///…". static
+// Where all workers of this machine may come: "ipc:///…". static
 const char *hd_bus_worker_url(const struct hd_bus *bus);
+// Where the worker of this seat finds the bus: an address of its own, "ipc:///…"; "": it has none. static(until detached)
+const char *hd_bus_seat_url(const struct hd_bus_seat *seat);
 
 #endif

@@ -70,7 +70,8 @@ bool hd_channel_tick(struct hd_channel *c, const struct hadron_tick *tick) {
 }
 
 void hd_channel_ring(struct hd_channel *c) {
-  if (c->far_bell) hd_bell_ring(c->far_bell);
+  struct hd_bell *bell = atomic_load_explicit(&c->far_bell, memory_order_acquire); // a worker that is started again has none for a moment
+  if (bell) hd_bell_ring(bell);
 }
 
 void hd_channel_let_go(struct hd_channel_ask *ask) {

@@ -58,7 +58,7 @@ struct hd_channel_decision {
 
 struct hd_channel {
   struct hd_ring ticks, notes, decisions;
-  struct hd_bell *far_bell;         // of who reads ticks and notes; borrowed; NULL: nobody yet
+  _Atomic(struct hd_bell *) far_bell; // of who reads ticks and notes; borrowed; NULL: nobody yet
   void (*wake)(void *self);         // tells who reads decisions; NULL: it looks by itself
   void *wake_self;
   uint32_t arm, shard;

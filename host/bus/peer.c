@@ -136,11 +136,12 @@ static void port_answer(void *self, uint64_t ticket, const void *packet, uint32_
   hd_request_answer((struct hd_request *)(uintptr_t)ticket, packet, size);
 }
 
-// All decisions go back by the first channel: that is where the trading side takes them.
+// All decisions go back by the first channel: that is where the trading side takes them. A worker ends with this host, and a shard in lock-step takes
+// nothing before it has its answer: for those the channel is as good as the journal.
 static uint64_t port_settled(void *self, uint64_t handled) {
   const struct hd_bus_peer *p = self;
   const struct hd_bus_seat *seat = p->seat;
-  if (!seat) return handled;
+  if (!seat || seat->is_worker || seat->lock_step) return handled;
   uint64_t decided = atomic_load_explicit(&seat->stream.channels[0]->decided, memory_order_acquire);
   if (decided >= seat->given) return handled;
   return decided > seat->base ? decided - seat->base : 0;

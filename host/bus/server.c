@@ -82,6 +82,14 @@ static void attach_now(void *argument) {
   seat->bus->seats = seat;
 }
 
+static int32_t open_door(struct hd_bus *bus, struct hd_bus_seat *seat, struct hd_fault *fault) {
+  static _Atomic uint32_t count;
+  const char *slash = strrchr(bus->worker_url, '/');
+  if (!slash) return HADRON_OK; // this bus has no workers
+  snprintf(seat->url, sizeof seat->url, "%.*s/w%u.ipc", (int)(slash - bus->worker_url), bus->worker_url, atomic_fetch_add(&count, 1) % 1000000);
+  return hd_socket_also(&bus->sockets[bus->listener_count - 1], seat->url, &seat->listener, fault);
+}
+
 int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, struct hd_bus_seat **out, struct hd_fault *fault) {
   HD_ASSERT(who->channel_count >= 1 && who->channel_count <= HD_SHARDS_MAX);
   struct hd_bus_seat *seat = calloc(1, sizeof *seat);
@@ -101,6 +109,11 @@ int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, str
   seat->changed = who->changed;
   seat->self = who->self;
   seat->given = atomic_load(&who->channels[0]->decided);
+  int32_t code = who->token ? open_door(bus, seat, fault) : HADRON_OK;
+  if (code) {
+    seat_free(seat);
+    return code;
+  }
   for (uint32_t i = 0; i < who->channel_count; i++) who->channels[i]->far_bell = &bus->bell;
   hd_bus_ask(bus, attach_now, seat);
   *out = seat;
@@ -123,6 +136,7 @@ static void detach_now(void *argument) {
 void hd_bus_detach(struct hd_bus *bus, struct hd_bus_seat *seat) {
   if (!seat) return;
   hd_bus_ask(bus, detach_now, seat);
+  if (nng_listener_id(seat->listener) > 0) hd_socket_shut_one(seat->listener);
   for (uint32_t i = 0; i < seat->stream.channel_count; i++) seat->stream.channels[i]->far_bell = NULL;
   seat_free(seat);
 }
@@ -289,4 +303,5 @@ void hd_bus_destroy(struct hd_bus *bus) {
 }
 
 const char *hd_bus_worker_url(const struct hd_bus *bus) { return bus->worker_url; }
+const char *hd_bus_seat_url(const struct hd_bus_seat *seat) { return seat->url; }
 uint64_t hd_bus_epoch(const struct hd_bus *bus) { return bus->epoch; }

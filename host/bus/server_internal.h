@@ -39,6 +39,8 @@ struct hd_bus_seat {
   char *params;                 // owned
   uint8_t token[32];
   bool is_worker, lock_step;
+  char url[160];                // of its worker
+  nng_listener listener;        // for it alone; id 0: none
   bool joined;                  // somebody was there once
   uint32_t arm;
   void (*changed)(void *self, uint32_t change, const char *words);

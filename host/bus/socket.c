@@ -216,6 +216,19 @@ int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, const struct
   return start(s, fault);
 }
 
+int32_t hd_socket_also(struct hd_socket *s, const char *url, nng_listener *out, struct hd_fault *fault) {
+  nng_listener l;
+  int error = nng_listener_create(&l, s->socket, url);
+  if (!error) error = nng_listener_set_size(l, NNG_OPT_RECVMAXSZ, HD_SOCKET_MESSAGE_MAX);
+  if (!error) error = nng_listener_set_int(l, NNG_OPT_IPC_PERMISSIONS, 0600);
+  if (!error) error = nng_listener_start(l, 0);
+  if (error) return hd_fault_set(fault, HADRON_ERR_IO, "bus: %s: cannot listen: %s", url, nng_strerror(error));
+  *out = l;
+  return HADRON_OK;
+}
+
+void hd_socket_shut_one(nng_listener listener) { nng_listener_close(listener); }
+
 int32_t hd_socket_reopen(struct hd_socket *s, struct hd_fault *fault) {
   if (nng_listener_id(s->listener) > 0) nng_listener_close(s->listener);
   s->listener = (nng_listener)NNG_LISTENER_INITIALIZER;

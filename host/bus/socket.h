@@ -74,6 +74,11 @@ int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, const struct
 // No more connections and requests; waits for answers that are being sent. What waits for an answer gets none.
 void hd_socket_close(struct hd_socket *s);
 
+// One more address of the same socket, on this machine: NNG 1.5.2 lets a listener die with a peer that goes in the middle of its greeting, and
+// whoever shares it could come no more. owned by the caller: hd_socket_shut_one, which ends its connections.
+int32_t hd_socket_also(struct hd_socket *s, const char *url, nng_listener *out, struct hd_fault *fault);
+void hd_socket_shut_one(nng_listener listener);
+
 // Listens anew, with the TLS of today: every connection ends, and comes back by itself. HADRON_ERR_IO: it does not listen; to be tried again.
 int32_t hd_socket_reopen(struct hd_socket *s, struct hd_fault *fault);
 // Connections that never became one, as NNG counts them: without a good certificate, and for any other reason (garbage, silence). No more than a

@@ -23,5 +23,8 @@ HD_COMMANDS(HD_COMMAND_DECLARE)
 // The child of a probe (plugin/probe.h): no command of the table, and its `run` does not come back.
 bool hd_cli_is_rehearsal(int argc, char **argv);
 _Noreturn void hd_cli_rehearse(void);
+// `hadron worker --child`: a host's worker (runtime/worker.h); what it exits with.
+bool hd_cli_is_worker_child(int argc, char **argv);
+int hd_cli_worker_child(void);
 
 #endif

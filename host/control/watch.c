@@ -7,8 +7,10 @@
 #include "base/text.h"
 #include "control/deploy.h"
 #include "runtime/guard.h"
+#include "runtime/placed.h"
 
 #define LOOK_NS INT64_C(1000000000)
+#define RESTARTS_MAX 2 // of a worker whose predecessor is still warm
 
 // What a seat's occupant had shown when it took its role: guards count from there.
 struct hd_watched {
@@ -140,18 +142,27 @@ static void judge(struct hd_control *c, struct hd_watch *w, const struct hd_guar
   if (v.action != HD_GUARD_ALERT) demote(c, seat, warm, &v);
 }
 
-// Without any guard: a version of which an instance failed until it was fenced, and that has something to go back to.
+// Its worker process has ended more than once, or was given up: one that was put in its place just now is gone back from, before the others feel it.
+static uint32_t failed_apart(const struct hd_occupant *o) {
+  const struct hd_placed *p = o->placed;
+  if (p == NULL || p->placement != HD_PLACEMENT_PROCESS) return 0;
+  return atomic_load(&p->counts.restarts) >= RESTARTS_MAX || atomic_load(&p->state) == HADRON_PLACED_FENCED ? o->instance_count : 0;
+}
+
+// Without any guard: a version of which an instance failed until it was fenced, or whose process does not stay up, and that has something to go back to.
 static void look_at_fenced(struct hd_control *c) {
   const struct hd_session *s = c->options.session;
   for (uint32_t i = 0; i < s->arm_count; i++) {
     const struct hd_session_arm *seat = &s->arms[i];
-    uint32_t fenced = seat->occupant ? atomic_load(&seat->occupant->fenced) : 0;
+    uint32_t apart = seat->occupant ? failed_apart(seat->occupant) : 0;
+    uint32_t fenced = seat->occupant ? atomic_load(&seat->occupant->fenced) + apart : 0;
     const struct hd_session_arm *warm = fenced && seat->role == HD_ROLE_LIVE ? warm_of(s, seat) : NULL;
     if (!fenced || c->deploying->fenced_tried == seat->occupant || (seat->role != HD_ROLE_CANARY && !warm)) continue;
     const struct hd_session_deployed *row = hd_session_deployed(s, seat->config->base.name);
     if (!row || row->fixed || !row->now.revision || hd_task_find(c->deploying, row->now.name)) continue;
     struct hd_guard_verdict v = {.action = warm ? HD_GUARD_ROLLBACK : HD_GUARD_DEMOTE};
-    snprintf(v.why, sizeof v.why, "%u of %u instances failed and were fenced", fenced, seat->occupant->instance_count);
+    if (apart) snprintf(v.why, sizeof v.why, "its worker ended %llu times and more: %.100s", (unsigned long long)atomic_load(&seat->occupant->placed->counts.restarts), seat->occupant->placed->words);
+    else snprintf(v.why, sizeof v.why, "%u of %u instances failed and were fenced", fenced, seat->occupant->instance_count);
     hd_log_error("GUARD", "%s@%s: %s", row->now.name, seat->occupant->plugin->manifest.version, v.why);
     c->deploying->fenced_tried = seat->occupant; // once: what cannot be done is not tried every second
     demote(c, seat, warm, &v);

@@ -2,10 +2,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <limits.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/pidfd.h>
@@ -16,48 +14,22 @@
 #include "base/banned.h"
 #include "base/clock.h"
 #include "base/text.h"
+#include "plugin/child.h"
 #include "plugin/probe_wire.h"
 
-// Descriptors are given to the child from numbers above those that it will know them by.
-#define FD_ABOVE 16
-
-static char program[PATH_MAX];
-
-void hd_probe_program(const char *path) { hd_text_copy(program, sizeof program, path); }
+void hd_probe_program(const char *path) { hd_child_program(path); }
 
 struct probe {
   const struct hd_probe_request *request;
   const char *name;       // the file's, for messages
   int64_t timeout_ns;
-  int artifact, wire, report_fd, output, nothing; // descriptors; -1: not open
+  int wire, report_fd, output, nothing; // descriptors; -1: not open
   struct hd_probe_report *report;
   pid_t pid;
 };
 
 static int32_t io_fault(const struct probe *p, const char *what, int error, struct hd_fault *fault) {
   return hd_fault_set(fault, error == ENOMEM ? HADRON_ERR_MEMORY : HADRON_ERR_IO, "probe of %s: %s: %s", p->name, what, strerror(error));
-}
-
-// ---- the program
-
-static bool runnable(char to[PATH_MAX], const char *folder, const char *rest) {
-  int n = snprintf(to, PATH_MAX, "%s/%s", folder, rest);
-  return n > 0 && n < PATH_MAX && access(to, X_OK) == 0;
-}
-
-static int32_t find_program(const struct probe *p, char to[PATH_MAX], struct hd_fault *fault) {
-  const char *told = program[0] ? program : getenv("HADRON_PROGRAM");
-  if (told != NULL && told[0]) return hd_text_copy(to, PATH_MAX, told) ? HADRON_OK : io_fault(p, "the program's path", ENAMETOOLONG, fault);
-  char folder[PATH_MAX / 2];
-  ssize_t n = readlink("/proc/self/exe", folder, sizeof folder - 1);
-  if (n > 0) {
-    folder[n] = 0;
-    char *slash = strrchr(folder, '/');
-    if (slash != NULL) *slash = 0;
-    if (runnable(to, folder, "hadron") || runnable(to, folder, "../hadron")) return HADRON_OK;
-  }
-  return hd_fault_set(fault, HADRON_ERR_DEPENDENCY, "probe of %s: expected the program hadron in %s or the folder above, found none; name it in the environment's HADRON_PROGRAM", p->name,
-                      n > 0 ? folder : "the folder of this program");
 }
 
 // ---- the request
@@ -156,71 +128,12 @@ static int32_t make_report(struct probe *p, struct hd_fault *fault) {
 
 // ---- the child
 
-static int move_up(int *fd) {
-  int above = fcntl(*fd, F_DUPFD_CLOEXEC, FD_ABOVE);
-  if (above < 0) return errno;
-  close(*fd);
-  *fd = above;
-  return 0;
-}
-
-static int set_files(struct probe *p, posix_spawn_file_actions_t *files) {
-  const struct {
-    int from, to;
-  } rows[] = {{p->nothing, STDIN_FILENO},          {p->output, STDOUT_FILENO},       {p->output, STDERR_FILENO},
-              {p->artifact, HD_PROBE_FD_ARTIFACT}, {p->wire, HD_PROBE_FD_REQUEST}, {p->report_fd, HD_PROBE_FD_REPORT}};
-  int error = 0;
-  for (size_t i = 0; i < sizeof rows / sizeof *rows && !error; i++) error = posix_spawn_file_actions_adddup2(files, rows[i].from, rows[i].to);
-  return error ? error : posix_spawn_file_actions_addclosefrom_np(files, HD_PROBE_FD_END);
-}
-
-// A group of its own, no signal blocked or handled, whatever the calling thread has.
-static int set_attributes(posix_spawnattr_t *a) {
-  sigset_t none, all;
-  sigemptyset(&none);
-  sigfillset(&all);
-  int error = posix_spawnattr_setflags(a, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-  if (!error) error = posix_spawnattr_setpgroup(a, 0);
-  if (!error) error = posix_spawnattr_setsigmask(a, &none);
-  return error ? error : posix_spawnattr_setsigdefault(a, &all);
-}
-
-// What the child gets of the environment: where the libraries are, and what a sanitizer was told.
-static void pick_environment(char **to, size_t room) {
-  static const char *const names[] = {"LD_LIBRARY_PATH=", "ASAN_OPTIONS=", "UBSAN_OPTIONS=", "TSAN_OPTIONS=", "LSAN_OPTIONS="};
-  size_t used = 0;
-  for (char **e = environ; *e != NULL; e++)
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-      if (strncmp(*e, names[i], strlen(names[i])) == 0 && used + 1 < room) to[used++] = *e;
-  to[used] = NULL;
-}
-
 static int32_t start_child(struct probe *p, struct hd_fault *fault) {
-  char path[PATH_MAX];
-  int32_t err = find_program(p, path, fault);
-  if (err) return err;
-  char *arguments[] = {(char[]){"hadron"}, (char[]){HD_PROBE_WORD}, NULL}, *environment[8];
-  pick_environment(environment, sizeof environment / sizeof *environment);
-  posix_spawn_file_actions_t files;
-  posix_spawnattr_t attributes;
-  int *const fds[] = {&p->wire, &p->report_fd, &p->output, &p->nothing};
-  int error = 0;
-  p->artifact = fcntl(p->request->fd, F_DUPFD_CLOEXEC, FD_ABOVE);
-  if (p->artifact < 0) return io_fault(p, "the artifact's descriptor", errno, fault);
-  for (size_t i = 0; i < sizeof fds / sizeof *fds && !error; i++) error = move_up(fds[i]);
-  if (error) return io_fault(p, "descriptors for the child", error, fault);
-  if (posix_spawn_file_actions_init(&files) != 0) return io_fault(p, "starting the child", ENOMEM, fault);
-  if (posix_spawnattr_init(&attributes) != 0) {
-    posix_spawn_file_actions_destroy(&files);
-    return io_fault(p, "starting the child", ENOMEM, fault);
-  }
-  error = set_files(p, &files);
-  if (!error) error = set_attributes(&attributes);
-  if (!error) error = posix_spawn(&p->pid, path, &files, &attributes, arguments, environment);
-  posix_spawnattr_destroy(&attributes);
-  posix_spawn_file_actions_destroy(&files);
-  if (error) return hd_fault_set(fault, HADRON_ERR_IO, "probe of %s: running %s: %s", p->name, path, strerror(error));
-  return HADRON_OK;
+  static const char *const words[] = {HD_PROBE_WORD, NULL};
+  char name[300];
+  snprintf(name, sizeof name, "probe of %.255s", p->name);
+  const struct hd_child child = {.name = name, .words = words, .fds = {p->nothing, p->output, p->output, p->request->fd, p->wire, p->report_fd}, .fd_count = HD_PROBE_FD_END};
+  return hd_child_start(&child, &p->pid, fault);
 }
 
 // Waits for the child and ends what is left of its group. late: its time was up.
@@ -350,7 +263,7 @@ static void take_result(const struct probe *p, int64_t wall_ns, struct hd_probe_
 }
 
 static void close_all(struct probe *p) {
-  const int fds[] = {p->artifact, p->wire, p->report_fd, p->output, p->nothing};
+  const int fds[] = {p->wire, p->report_fd, p->output, p->nothing};
   for (size_t i = 0; i < sizeof fds / sizeof *fds; i++)
     if (fds[i] >= 0) close(fds[i]);
   if (p->report != NULL) munmap(p->report, sizeof *p->report);
@@ -358,7 +271,7 @@ static void close_all(struct probe *p) {
 
 int32_t hd_probe(const struct hd_probe_request *request, struct hd_probe_result *out, struct hd_fault *fault) {
   HD_ASSERT(request->path != NULL && (request->param_count == 0 || request->params != NULL));
-  struct probe p = {.request = request, .artifact = -1, .wire = -1, .report_fd = -1, .output = -1, .nothing = -1};
+  struct probe p = {.request = request, .wire = -1, .report_fd = -1, .output = -1, .nothing = -1};
   const char *slash = strrchr(request->path, '/');
   p.name = slash ? slash + 1 : request->path;
   p.timeout_ns = request->timeout_ns > 0 ? request->timeout_ns : HD_PROBE_TIMEOUT_NS;

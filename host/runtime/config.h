@@ -84,7 +84,9 @@ struct hd_config {
   bool threads;                     // live: shard and trade threads; false: one thread, run to completion
   double volatility_decay;
   uint32_t placements;              // on a virtual clock: 1 all run inline, 2 where they are configured, in lock-step
-  int64_t hang_after_ns;            // a thread that is through with nothing for so long hangs; 0: not looked at
+  int64_t hang_after_ns;            // a thread that is through with nothing, a worker that is not heard for so long hangs; 0: not looked at
+  uint32_t worker_restarts;         // within 30 s; one more end is the last
+  uint64_t worker_memory_max;       // bytes of address space of a worker
   // account
   char currency[8];
   struct hadron_money cash;

@@ -4,12 +4,15 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
+#include "base/calling.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "pipeline/engine.h"
 #include "pipeline/image.h"
 #include "plugin/state.h"
+#include "runtime/crash.h"
 #include "runtime/governor.h"
+#include "runtime/last_words.h"
 #include "runtime/strategy.h"
 
 struct hd_far {
@@ -465,4 +468,13 @@ void hd_far_read(const struct hd_far *f, struct hd_far_figures *out) {
   const struct hd_engine_counts *c = hd_engine_count(f->engine);
   *out = (struct hd_far_figures){.ticks = f->ticks, .calls = c->calls, .decisions = c->decisions, .refused = c->refused, .faults = c->faults, .lost = f->lost, .instances = f->count};
   for (uint32_t i = 0; i < f->count; i++) out->fenced += f->seats[i].fenced == 1;
+}
+
+void hd_far_crash(const struct hd_far *f, struct hd_crash *crash) {
+  const struct hd_engine_instance *seat = (const void *)(hd_calling & ~(uintptr_t)HD_CALLING_MASK);
+  const char *callback = hd_last_words_callback((unsigned)(hd_calling & HD_CALLING_MASK));
+  if (!hd_calling || !callback || seat < f->seats || seat >= f->seats + f->count) return;
+  hd_text_copy(crash->callback, sizeof crash->callback, callback);
+  hd_text_copy(crash->instance, sizeof crash->instance, f->instances[seat - f->seats].name);
+  crash->sequence = hd_engine_cause(f->engine);
 }

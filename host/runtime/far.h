@@ -88,4 +88,8 @@ struct hd_far_figures {
 };
 void hd_far_read(const struct hd_far *f, struct hd_far_figures *out);
 
+// Whose callback the calling thread is in, for last words: fills instance, callback and sequence, if it is one of these. [far, in a signal too]
+struct hd_crash;
+void hd_far_crash(const struct hd_far *f, struct hd_crash *crash);
+
 #endif

@@ -22,7 +22,7 @@
 // Who fills one in puts it here.
 static const struct hd_placement_api *const placements[] = {
     [HD_PLACEMENT_THREAD] = &hd_placement_thread,
-    [HD_PLACEMENT_PROCESS] = NULL,
+    [HD_PLACEMENT_PROCESS] = &hd_placement_process,
     [HD_PLACEMENT_REMOTE] = &hd_placement_remote,
 };
 #define PLACEMENTS (sizeof placements / sizeof *placements)

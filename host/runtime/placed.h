@@ -47,7 +47,7 @@ struct hd_placement_api {
   // For status: who is there ("pid 4711", an address); "": nothing to say. NULL: the same. [io]
   void (*words)(struct hd_placed *p, char *to, size_t size);
 };
-extern const struct hd_placement_api hd_placement_thread, hd_placement_remote;
+extern const struct hd_placement_api hd_placement_thread, hd_placement_process, hd_placement_remote;
 
 // What was made of it, for status and metrics. Written by several threads.
 struct hd_placed_counts {

@@ -16,6 +16,7 @@
 #include "runtime/session_internal.h"
 #include "runtime/setting.h"
 #include "runtime/snapshot.h"
+#include "runtime/supervise.h"
 #include "runtime/watchdog.h"
 
 // ---- the record sink: journal, digest, counts ------------------------------------------------------------------------------------
@@ -322,6 +323,8 @@ void hd_session_close(struct hd_session *s) {
   hd_session_figures(s);
   hd_session_host_end(s);
   hd_session_free_strategies(s);
+  hd_workers_destroy(s->workers);
+  s->workers = NULL;
   hd_session_bus_close(s);
   hd_watchdog_destroy(s->watchdog);
   hd_last_words_close(s);

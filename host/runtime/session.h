@@ -24,6 +24,7 @@ struct hd_governor;
 struct hd_watchdog;
 struct hd_bus;              // bus/bus.h
 struct hd_placed;           // placed.h
+struct hd_workers;          // supervise.h
 struct hd_session_guards;   // session_guard.c
 struct hd_host;             // registry/rollout.h
 
@@ -153,6 +154,7 @@ struct hd_session {
   uint64_t bus_from;                    // position in the journal at which this start began
   struct hd_bus *bus;                   // session_bus.h; owned; NULL: nobody is elsewhere
   struct hd_watchdog *watchdog;         // NULL: the clock moves with the ticks
+  struct hd_workers *workers;           // placed_process.c; owned; NULL: none yet
   _Atomic(struct hd_placed *) placed[HD_PLACED_MAX]; // versions that run elsewhere
   _Atomic(struct hd_placed *) placed_in_trade, placed_in_io; // in whose hand one of them is
   _Atomic uint32_t placed_count;        // places of the list that were ever taken

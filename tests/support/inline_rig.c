@@ -40,7 +40,8 @@ static const struct hd_plugin *open_plugin(const char *plugin) {
   const struct hd_plugin *opened;
   struct hd_fault fault = {0};
   char path[1024];
-  snprintf(path, sizeof path, "%s/%s", getenv("HADRON_PLUGIN_DIR") ? getenv("HADRON_PLUGIN_DIR") : "plugins", plugin);
+  if (plugin[0] == '/') snprintf(path, sizeof path, "%s", plugin);
+  else snprintf(path, sizeof path, "%s/%s", getenv("HADRON_PLUGIN_DIR") ? getenv("HADRON_PLUGIN_DIR") : "plugins", plugin);
   int32_t code = strncmp(plugin, "--", 2) == 0 ? strategy_host_load(plugin, &opened, &fault) : hd_plugin_open(path, &hd_lua_language, &opened, &fault);
   if (code) fail_msg("%s", fault.text);
   return opened;

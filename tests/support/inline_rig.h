@@ -37,7 +37,7 @@ struct inline_rig {
   struct decision_list decisions;
 };
 
-// plugin: "sma.so" or "pairs.so" of HADRON_PLUGIN_DIR, or the text of a script (it begins with "--"). params: pairs, ended by NULL.
+// plugin: "sma.so" or "pairs.so" of HADRON_PLUGIN_DIR, a path that begins with "/", or the text of a script (it begins with "--"). params: pairs, ended by NULL.
 void inline_rig_open(struct inline_rig *rig, const char *plugin, uint32_t instruments, const char *const *params);
 void inline_rig_start(struct inline_rig *rig);
 void inline_rig_close(struct inline_rig *rig);

@@ -1,0 +1,131 @@
+"""Promise: a host trades on whatever a strategy in a worker process does to itself: it crashes, aborts, ends, overflows its stack, takes all memory or
+hangs - the others' decisions and orders go on coming, the worker is started again within its limits and then fenced, with an alert that says how it
+ended; the books are right at the end. A worker that is killed a hundred times under load decides nothing twice and leaves the books right. A host
+that is killed leaves no worker behind.
+
+How: the built program on the simulated venue, one strategy inline and one in a worker, side by side. Waiting is asking again, at most WAIT_S
+seconds. The time from tick to order with and without the trouble is printed, and never asserted."""
+
+import json
+import os
+import signal
+import sys
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
+from host import PLUGINS, Host, until
+
+CONFIG = """return {
+  mode = "paper", account = { cash = 1000000 }, registry = { enabled = false }, engine = { threads = %s, worker_restarts = %d, hang_after = "1s" },
+  venues = { sim = { plugin = "sim", params = { flow = "random", instruments = 3, rate = 300, seed = 7, entry_latency = "5ms" } } },
+  strategies = { good = { plugin = "sma", params = { fast = 2, slow = 4, size = 10 } }, away = { %s, placement = "process" } },
+}
+"""
+MISBEHAVE = 'plugin = "%s", params = { order = "tick:%%s", at = 100 }' % os.path.join(PLUGINS, "misbehave.so")
+SMA = 'plugin = "sma", params = { fast = 2, slow = 4, size = 10 }'
+SANITIZED = bool(os.environ.get("HADRON_SANITIZE"))
+
+
+def children(pid):
+    """Workers of a host, by /proc."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z" and b"--child" in words:
+            found.append(int(name))
+    return found
+
+
+def turnover(host, name):
+    return host.strategies(name)[0]["turnover"]
+
+
+def trades(host, name):
+    before = turnover(host, name)
+    until(f"{name} trades", lambda: turnover(host, name) > before)
+
+
+def end(host):
+    summary = json.loads(host.stop())
+    assert summary["identity"], summary
+    return next((row for row in summary["latency"] if row["stage"] == "tick_to_order"), None)
+
+
+def decides_once(host):
+    """Of one arm, instrument and tick there is one decision at most."""
+    seen, count = set(), 0
+    done = host.command("journal", "dump", "data/journal", "--kind", "decision", "--json")
+    assert done.returncode == 0, done.stderr
+    for line in done.stdout.splitlines():
+        row = json.loads(line)
+        fields = row.get("fields", row)
+        key = (fields["arm"], fields["instrument"], fields["cause"])
+        assert key not in seen, row
+        seen.add(key)
+        count += 1
+    return count
+
+
+def whatever_it_does(threads):
+    figures = {}
+    with Host({"host.lua": CONFIG % (threads, 5, SMA)}) as host:
+        host.start("--json", "--quiet")
+        for _ in range(5):
+            trades(host, "good")
+        figures["quiet"] = end(host)
+    for how in ["exit", "hang"] if SANITIZED else ["null", "abort", "stack", "memory", "exit", "hang"]:
+        with Host({"host.lua": CONFIG % (threads, 2, MISBEHAVE % how)}) as host:
+            host.start("--json", "--quiet")
+            trades(host, "good")
+            until(f"{how}: it is given up", lambda: "ALERT strategy away (process): is fenced" in host.text("err"))
+            assert "is fenced: it has ended 3 times within 30 s" in host.text("err")
+            assert host.text("err").count("is started again") >= 1
+            for _ in range(3):
+                trades(host, "good")
+            assert children(host.process.pid) == []
+            figures[how] = end(host)
+    for how, row in figures.items():
+        print(f"threads {threads}: {how}: tick to order {row}")
+
+
+def killed_a_hundred_times():
+    with Host({"host.lua": CONFIG % ("true", 1000, SMA)}) as host:
+        host.start("--json", "--quiet")
+        ended = set()
+        times = 20 if SANITIZED else 100
+        while len(ended) < times:
+            pid = until("a worker", lambda: [p for p in children(host.process.pid) if p not in ended])[0]
+            if len(ended) % 10 == 0:
+                trades(host, "away")
+            os.kill(pid, signal.SIGKILL)
+            ended.add(pid)
+        trades(host, "away")
+        trades(host, "good")
+        assert "is fenced" not in host.text("err")
+        end(host)
+        print(f"{times} workers killed; {decides_once(host)} decisions, each of its own tick")
+        verified = host.command("journal", "verify", "data/journal")
+        assert verified.returncode == 0, verified.stdout + verified.stderr
+
+
+def no_orphan():
+    with Host({"host.lua": CONFIG % ("false", 5, SMA)}) as host:
+        host.start("--json", "--quiet")
+        workers = until("a worker", lambda: children(host.process.pid))
+        trades(host, "away")
+        host.kill()
+        for pid in workers:
+            until(f"worker {pid} is gone", lambda: not os.path.exists(f"/proc/{pid}") or "Z" in open(f"/proc/{pid}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()[0])
+
+
+whatever_it_does("false")
+whatever_it_does("true")
+killed_a_hundred_times()
+no_orphan()

@@ -1,0 +1,195 @@
+// Promise: a strategy in a worker process decides what it decides inline, bit for bit, with shared objects and scripts, over one instrument or many; and
+// whatever it does to itself - crashes, aborts, exits, overflows its stack, eats its memory, hangs, floods, reaches for what is not its own - ends that process
+// alone: the host hears how, starts it again up to five times within 30 s, then gives it up; nothing is left of any of them.
+#include "support/worker_rig.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "support/plugin.h"
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#else
+#define SANITIZED false
+#endif
+
+static struct worker_rig rig;
+
+static void nothing_is_left(void) {
+  errno = 0;
+  assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+  assert_int_equal(errno, ECHILD);
+}
+
+static void same(const char *plugin, uint32_t instruments, const char *const *params) {
+  struct walk walk;
+  struct hadron_tick tick;
+  struct hd_channel_note note;
+  struct hd_random random = test_random();
+  char words[300] = "";
+  worker_rig_open(&rig, plugin, instruments, params, NULL);
+  inline_rig_start(&rig.in);
+  if (worker_rig_make(&rig, words, sizeof words)) fail_msg("%s", words);
+  walk_init(&walk, hd_random_next(&random), instruments);
+  for (int i = 0; i < 20000; i++) {
+    bool is_tick = walk_next(&walk, &tick, &note);
+    if (is_tick) inline_rig_tick(&rig.in, &tick);
+    else inline_rig_note(&rig.in, &note);
+    assert_true(is_tick ? hd_channel_tick(&rig.channel, &tick) : hd_channel_note(&rig.channel, &note));
+    if (hd_random_next(&random) % 100 == 0) hd_channel_ring(&rig.channel);
+    if (i % 1000 == 999) worker_rig_wait_handled(&rig); // the rings of the channel are not what is tested here
+  }
+  worker_rig_wait_handled(&rig);
+  assert_true(rig.in.decisions.count > 20);
+  decision_list_same(&rig.in.decisions, &rig.decisions);
+  assert_int_equal(rig.ended, 0);
+  worker_rig_close(&rig);
+  nothing_is_left();
+}
+
+static void a_shared_object(void **state) {
+  (void)state;
+  same("sma.so", 5, (const char *const[]){"fast", "5", "slow", "20", NULL});
+}
+static void a_universe(void **state) {
+  (void)state;
+  same("pairs.so", 2, (const char *const[]){"window", "20", "sample", "1s", "entry", "1.0", "leave", "0.2", NULL});
+}
+static void a_script(void **state) {
+  (void)state;
+  same("-- hadron: strategy everything 1.0.0\n-- description: bars, timers, chance\n-- requires: hadron.strategy/1 hadron.timer/1 hadron.features/1\n"
+       "return hadron.strategy {\n"
+       "  triggers = { 'trade', 'quote' },\n  bars = { { kind = 'time', interval = '5s' } },\n"
+       "  on_start = function(self) self.n = 0 end,\n"
+       "  on_tick = function(self, tick, market)\n"
+       "    self.n = self.n + 1\n    if self.n % 11 == 0 then self:after(hadron.duration('3s'), self.n) end\n"
+       "    if math.random() < 0.05 then self:target(market.position + hadron.quantity('1'), { mean = market.volatility }) end\n  end,\n"
+       "  on_bar = function(self, bar, market) if bar.close > bar.open then self:buy(hadron.quantity('2')) end end,\n"
+       "  on_timer = function(self, id, due, market) self:sell(hadron.quantity('1')) end,\n"
+       "  on_execution = function(self, a, market) self:target(0) end,\n"
+       "  on_order = function(self, e, market) if market.position > 0 then self:target(hadron.quantity('1')) end end,\n}\n",
+       4, NULL);
+}
+
+// ---- what it does to itself
+
+static void feed(uint32_t from, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    struct hadron_tick t = {.event_ns = INT64_C(1704205800000000000) + i, .recv_ns = INT64_C(1704205800000000000) + i, .sequence = from + i, .instrument = 1, .venue = 1, .kind = HADRON_TICK_TRADE,
+                            .value.trade = {.price.nanos = INT64_C(100000000000), .quantity.e8 = 100000000}};
+    hd_channel_tick(&rig.channel, &t);
+  }
+  hd_channel_ring(&rig.channel);
+}
+
+static const struct {
+  const char *order;
+  const char *words; // part of how it ended
+  bool sanitized;    // a sanitizer lets it come to that
+} ends[] = {
+    {"tick:segv", "signal 11", false},      {"tick:null", "on_tick ended in SIGSEGV", false}, {"tick:bus", "signal 7", false}, {"tick:fpe", "signal 8", false}, {"tick:ill", "signal 4", false},
+    {"tick:abort", "the world is not", false}, {"tick:stack", "on_tick ended in SIGSEGV", false}, {"tick:exit", "exit code 0", true}, {"tick:memory", "signal 6", false}, {"tick:hang", "it hangs", true},
+    {"start:segv", "start ended in SIGSEGV", false}, {"params:null", "create ended in SIGSEGV", false}, {"start:exit", "exit code 0", true}, {"params:hang", "it hangs", true},
+};
+
+static void whatever_it_does(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
+    if (SANITIZED && !ends[i].sanitized) continue;
+    bool in_tick = strncmp(ends[i].order, "tick", 4) == 0;
+    const struct hd_worker_options with = {.memory_max = UINT64_C(512) << 20, .hang_ns = strstr(ends[i].order, "hang") == NULL ? 60000000000 : SANITIZED ? 2000000000 : 400000000};
+    char words[300] = "", path[TEST_PATH_SIZE];
+    snprintf(path, sizeof path, "%s", test_plugin_path("misbehave"));
+    worker_rig_open(&rig, path, 1, (const char *const[]){"order", in_tick ? ends[i].order : "", NULL}, &with);
+    if (!in_tick) { // inline it must not
+      char *at = strstr(rig.json, "\"order\",\"text\":\"\""), *old = rig.json;
+      assert_non_null(at);
+      size_t room = strlen(old) + 64;
+      rig.json = malloc(room);
+      snprintf(rig.json, room, "%.*s\"order\",\"text\":\"%s\"%s", (int)(at - old), old, ends[i].order, at + strlen("\"order\",\"text\":\"\""));
+      free(old);
+    }
+    int32_t code = worker_rig_make(&rig, words, sizeof words);
+    if (in_tick && code) fail_msg("%s: %s", ends[i].order, words);
+    feed(1, 40);
+    uint32_t next = worker_rig_wait_ended(&rig, 1);
+    print_message("%s: %s\n", ends[i].order, rig.words);
+    if (!strstr(rig.words, ends[i].words)) fail_msg("%s: expected \"%s\", found \"%s\"", ends[i].order, ends[i].words, rig.words);
+    assert_int_equal(next, HD_WORKER_WAITS);
+    worker_rig_close(&rig);
+    nothing_is_left();
+  }
+}
+
+// Nobody makes it again: what ends at its start ends each time.
+static void given_up(void **state) {
+  (void)state;
+  const struct hd_worker_options with = {.hang_ns = INT64_C(60000000000), .restarts_max = 5};
+  worker_rig_open(&rig, "sma.so", 1, NULL, &with);
+  for (uint64_t i = 1; i <= 6; i++) {
+    struct hd_worker_figures f;
+    while (hd_worker_read(rig.worker, &f), f.pid == 0) sched_yield();
+    hd_worker_kill(rig.worker, "by a test");
+    assert_int_equal(worker_rig_wait_ended(&rig, i), i < 6 ? HD_WORKER_WAITS : HD_WORKER_GIVEN_UP);
+    assert_non_null(strstr(rig.words, "by a test; killed"));
+  }
+  struct hd_worker_figures f;
+  hd_worker_read(rig.worker, &f);
+  assert_int_equal(f.pid, 0);
+  assert_int_equal(f.restarts, 5);
+  assert_int_equal(f.state, HD_WORKER_GIVEN_UP);
+  worker_rig_close(&rig);
+  nothing_is_left();
+}
+
+// Ended from outside while it works, again and again: every decision comes once, in order, and each of them is one that an instance which began where
+// the last one was made would have decided. The market is fed on and on; what a worker had not got to is lost, never given twice.
+static void killed_under_load(void **state) {
+  (void)state;
+  const struct hd_worker_options with = {.hang_ns = INT64_C(60000000000), .restarts_max = 1000};
+  struct hd_random random = test_random();
+  struct walk walk;
+  struct hadron_tick tick;
+  struct hd_channel_note note;
+  char words[300] = "";
+  uint64_t cause = 0;
+  worker_rig_open(&rig, "sma.so", 2, (const char *const[]){"fast", "2", "slow", "4", NULL}, &with);
+  walk_init(&walk, hd_random_next(&random), 2);
+  for (uint64_t i = 1; i <= 30; i++) {
+    if (worker_rig_make(&rig, words, sizeof words)) fail_msg("life %llu: %s", (unsigned long long)i, words);
+    uint32_t count = 400 + (uint32_t)hd_random_below(&random, 1000), enough = rig.decisions.count + 1 + (uint32_t)hd_random_below(&random, 10);
+    for (uint32_t k = 0; k < count; k++) {
+      while (!walk_next(&walk, &tick, &note)) continue;
+      assert_true(hd_channel_tick(&rig.channel, &tick));
+      if (k % 64 == 0) hd_channel_ring(&rig.channel);
+    }
+    hd_channel_ring(&rig.channel);
+    for (int64_t until = hd_clock_monotonic_ns() + INT64_C(60000000000); rig.decisions.count < enough; worker_rig_take(&rig)) assert_true(hd_clock_monotonic_ns() < until);
+    struct hd_worker_figures f;
+    hd_worker_read(rig.worker, &f);
+    assert_true(f.pid > 0);
+    kill(f.pid, SIGKILL);
+    worker_rig_wait_ended(&rig, i);
+    if (strstr(rig.words, "signal 9") == NULL) fail_msg("life %llu: %s", (unsigned long long)i, rig.words);
+    worker_rig_take(&rig);
+  }
+  for (uint32_t i = 0; i < rig.decisions.count; i++) { // an instrument has one decision per tick at most
+    assert_true(rig.decisions.rows[i].cause > cause);
+    cause = rig.decisions.rows[i].cause;
+  }
+  print_message("%u decisions of %llu ticks in 30 lives\n", rig.decisions.count, (unsigned long long)walk.sequence);
+  assert_true(rig.decisions.count > 100);
+  worker_rig_close(&rig);
+  nothing_is_left();
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(a_shared_object), cmocka_unit_test(a_universe), cmocka_unit_test(a_script), cmocka_unit_test(whatever_it_does),
+                                     cmocka_unit_test(given_up), cmocka_unit_test(killed_under_load)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
