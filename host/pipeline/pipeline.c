@@ -251,8 +251,8 @@ static int32_t init_shards(struct hd_pipeline *p) {
   p->options.engine.shadows = p->shadows;
   p->engines = calloc(p->options.shards, sizeof(struct hd_engine *));
   p->feedback = aligned_alloc(64, p->options.shards * sizeof *p->feedback);
+  if (p->feedback) memset(p->feedback, 0, p->options.shards * sizeof *p->feedback); // before anything else can fail: fini looks at them
   if (!p->engines || !p->feedback || !p->shadows) return HADRON_ERR_MEMORY;
-  memset(p->feedback, 0, p->options.shards * sizeof *p->feedback);
   for (uint32_t s = 0; s < p->options.shards; s++) {
     int32_t code = hd_engine_create(&p->options.engine, &p->instruments, &p->marks, &listener, &p->engines[s]);
     int32_t (*init)(struct hd_ring *, uint32_t, uint64_t) = p->listener.feedback ? hd_ring_init : hd_ring_init_lazy;

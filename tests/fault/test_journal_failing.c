@@ -12,30 +12,8 @@
 #include "hadron/message.h"
 #include "journal/journal.h"
 #include "journal/verify.h"
+#include "support/failing_alloc.h"
 #include "support/memory_disk.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define COUNTED 0
-#else
-#define COUNTED 1
-
-void *__libc_malloc(size_t size);
-void *__libc_calloc(size_t count, size_t size);
-void *__libc_realloc(void *at, size_t size);
-void *__libc_memalign(size_t alignment, size_t size);
-
-// 0: none fails; else the request that does, counted down.
-static uint64_t memory_fails, memory_asked, memory_failed;
-static bool refused(void) {
-  if (!memory_fails || ++memory_asked != memory_fails) return false;
-  memory_failed++;
-  return true;
-}
-__attribute__((visibility("default"))) void *malloc(size_t size) { return refused() ? NULL : __libc_malloc(size); }
-__attribute__((visibility("default"))) void *calloc(size_t count, size_t size) { return refused() ? NULL : __libc_calloc(count, size); }
-__attribute__((visibility("default"))) void *realloc(void *at, size_t size) { return refused() ? NULL : __libc_realloc(at, size); }
-__attribute__((visibility("default"))) void *aligned_alloc(size_t alignment, size_t size) { return refused() ? NULL : __libc_memalign(alignment, size); }
-#endif
 
 enum { SEGMENT = 16384, RECORDS = 340 };
 static struct memory_disk disk;
@@ -168,28 +146,23 @@ static void each_call_fails(void **state) {
 
 static void each_request_for_memory_fails(void **state) {
   (void)state;
-#if COUNTED
   uint64_t n = 1;
   for (;; n++) {
     char what[64];
     memory_disk_fini(&disk);
     memory_disk_init(&disk, SEGMENT);
     for (int i = 0; i < 12; i++) disk.files[i].now = calloc(2, SEGMENT); // the disk's own memory is not what is tried
-    memory_failed = memory_asked = 0;
-    memory_fails = n;
+    test_alloc_begin(n, 1);
     live();
-    memory_fails = 0;
+    test_alloc_end();
     snprintf(what, sizeof what, "request %" PRIu64 " for memory fails", n);
     if (life.code && !code_is_clean(life.code)) fail_msg("%s: code %d: %s", what, life.code, life.words);
     memory_disk_kill(&disk);
     judge(what);
-    if (!memory_failed) break;
+    if (!test_alloc.failed) break;
   }
   print_message("%" PRIu64 " requests\n", n - 1);
   assert_true(n > 5);
-#else
-  skip();
-#endif
 }
 
 int main(void) {
