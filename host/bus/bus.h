@@ -108,4 +108,12 @@ const char *hd_bus_worker_url(const struct hd_bus *bus);
 // Where the worker of this seat finds the bus: an address of its own, "ipc:///…"; "": it has none. static(until detached)
 const char *hd_bus_seat_url(const struct hd_bus_seat *seat);
 
+// Commands of class admin: who carries them out. command: [bus]; must not wait. json: borrowed(call). NULL: nobody does any more. [io]
+struct hd_bus_commands {
+  void *self;
+  void (*command)(void *self, uint64_t number, const char *who, const void *json, size_t size);
+};
+void hd_bus_take_commands(struct hd_bus *bus, const struct hd_bus_commands *commands);
+void hd_bus_command_answer(struct hd_bus *bus, uint64_t number, const char *json); // copied; nobody may be there any more [any but shards]
+
 #endif

@@ -84,6 +84,7 @@ void hd_peer_end(struct hd_bus_peer *p, const char *words) {
   struct hd_bus *bus = p->bus;
   hd_bus_session_drop(&p->session, drop_ticket);
   hd_questions_drop(p);
+  hd_admin_drop(p);
   if (p->seat) {
     change(p, HADRON_PLACED_LEFT, "%s %s: %s", p->name, p->peer, words);
     hd_peer_figures(p, &p->seat->figures);
@@ -96,6 +97,7 @@ void hd_peer_end(struct hd_bus_peer *p, const char *words) {
   for (uint32_t i = 0; i < bus->peer_count; i++)
     if (bus->peers[i] == p) bus->peers[i] = bus->peers[--bus->peer_count];
   free(p->cert);
+  free(p->admin_answer);
   free(p);
 }
 
@@ -121,6 +123,7 @@ void hd_peer_gone(struct hd_bus *bus, uint32_t pipe) {
     p->gone_ns = bus->now_ns;
     hd_bus_session_drop(&p->session, drop_ticket); // their answers would go nowhere
     hd_questions_drop(p);
+    hd_admin_drop(p);
   }
 }
 
@@ -305,6 +308,8 @@ static struct hd_bus_peer *resumed(struct hd_bus *bus, const struct hd_hello *h,
     if (p->session.number != h->resume || p->seat != seat || h->resume_epoch != bus->epoch || !same(p->identity, identity)) continue;
     if (strcmp(p->version, h->version) || hd_bus_session_resume(&p->session, h->resume_next)) return NULL;
     hd_bus_session_drop(&p->session, drop_ticket); // what waited on the old connection
+    hd_questions_drop(p);
+    hd_admin_drop(p);
     return p;
   }
   return NULL;
@@ -435,6 +440,7 @@ static void on_session(struct hd_bus_peer *p, struct hd_request *r, const struct
   case HADRON_FRAME_DECIDE: hd_bus_session_request(&p->session, (uint64_t)(uintptr_t)r, frame, bus->now_ns, bus->wall_ns); return;
   case HADRON_FRAME_ANSWER: on_answer(p, r, frame); return;
   case HADRON_FRAME_BYE: on_bye(p, r); return;
+  case HADRON_FRAME_ADMIN: hd_admin_ask(p, r, frame); return;
   case HADRON_FRAME_REPAIR:
   case HADRON_FRAME_SNAPSHOT: hd_question_ask(p, r, frame); return;
   default:

@@ -28,6 +28,9 @@ struct hd_bus_peer { // one session
   uint32_t state;               // enum hadron_placed_change: JOINED, SILENT, BACK
   int64_t allowance_ns;         // of decisions per second, as time
   int64_t allowed_ns;           // when it was counted last
+  uint64_t admin_number, admin_command; // of the last command: its sender's, and ours while it is carried out
+  struct hd_request *admin_request; // that waits for it; NULL: none
+  char *admin_answer;           // of the last one; owned
   bool told;                    // a refusal of its decisions was logged
   bool by_token;                // identity is the SHA-256 of one
 };
@@ -91,6 +94,8 @@ struct hd_bus {
   struct hd_bus_question questions[HD_FEED_JOBS]; // [0 .. question_count)
   uint32_t question_count;
   uint64_t question_number;
+  struct hd_bus_commands commands;
+  uint64_t command_number;
   uint8_t *packet;              // HADRON_PACKET_MAX bytes, for the feed's answers; owned
   int64_t now_ns, wall_ns;      // of this round
   struct hd_refusals refusals;  // of requests, HELLOs among them
@@ -108,6 +113,9 @@ void hd_peer_gone(struct hd_bus *bus, uint32_t pipe);
 int64_t hd_peers_work(struct hd_bus *bus);
 void hd_peer_end(struct hd_bus_peer *peer, const char *words); // LEFT
 void hd_peer_shut(struct hd_bus_peer *peer, const char *words); // the same, and its connection with it
+// admin.c [bus]
+void hd_admin_ask(struct hd_bus_peer *peer, struct hd_request *r, const struct hd_frame *frame);
+void hd_admin_drop(struct hd_bus_peer *peer); // its connection is gone
 // question.c [bus]
 void hd_question_ask(struct hd_bus_peer *peer, struct hd_request *r, const struct hd_frame *frame);
 void hd_questions_work(struct hd_bus *bus); // gives the answers that are ready

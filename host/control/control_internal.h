@@ -47,6 +47,7 @@ struct hd_tally {
 };
 
 struct hd_client;
+struct hd_remote; // remote.c
 struct hd_deploying; // deploy.c
 struct hd_service_change; // service.c
 
@@ -65,6 +66,9 @@ struct hd_control {
   bool closing, kill_file_seen;
   bool ended;                      // the threads are gone: everything may be touched from here
   struct hd_client *clients[HD_CONTROL_CLIENTS];
+  struct hd_remote *remote;        // commands that come over the bus; NULL: there is none; owned
+  uint64_t asking_remote;          // the one of them that is being carried out; 0: none
+  bool remote_waits;               // its answer comes later
   struct hd_client *asking;        // whose request is being carried out; NULL: the host's own
   uint64_t serial;                 // of the last client
   uint32_t client_count;
@@ -98,6 +102,12 @@ int32_t hd_control_kill(struct hd_control *c, const char *why, uint32_t uid, uin
 uint64_t hd_control_defer(struct hd_control *c); // 0: the host itself asked, nobody waits
 // result: the reference is taken; NULL: `fault` says why. [io]
 void hd_control_answer(struct hd_control *c, uint64_t asker, json_t *result, const struct hd_fault *fault);
+
+// remote.c: over the bus. Numbers of its askers have this bit.
+#define HD_ASKER_REMOTE (UINT64_C(1) << 63)
+int32_t hd_remote_open(struct hd_control *c, struct hd_fault *fault);
+void hd_remote_close(struct hd_control *c);
+void hd_remote_answer(struct hd_control *c, uint64_t number, json_t *result, const struct hd_fault *fault);
 
 // deploy.c: changes of what runs. open: with a registry alone. close: waits for what is under way.
 int32_t hd_deploying_open(struct hd_control *c, struct hd_fault *fault);

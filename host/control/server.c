@@ -126,12 +126,21 @@ static void client_request(struct hd_client *client, const char *text, size_t si
 }
 
 uint64_t hd_control_defer(struct hd_control *c) {
+  if (c->asking_remote) {
+    c->remote_waits = true;
+    return HD_ASKER_REMOTE | c->asking_remote;
+  }
   if (!c->asking) return 0;
   c->asking->waiting = true;
   return c->asking->serial;
 }
 
 void hd_control_answer(struct hd_control *c, uint64_t asker, json_t *result, const struct hd_fault *fault) {
+  if (asker & HD_ASKER_REMOTE) {
+    if (c->remote) hd_remote_answer(c, asker & ~HD_ASKER_REMOTE, result, fault);
+    else json_decref(result);
+    return;
+  }
   for (uint32_t i = 0; i < c->client_count; i++)
     if (c->clients[i]->serial == asker && c->clients[i]->waiting) {
       c->clients[i]->waiting = false;
@@ -309,6 +318,7 @@ int32_t hd_control_open(const struct hd_control_options *options, struct hd_cont
   if (code) hd_fault_set(fault, code, "control: out of memory");
   else if (options->path) code = listen_at(c, fault);
   if (!code) code = hd_deploying_open(c, fault);
+  if (!code) code = hd_remote_open(c, fault);
   if (!code) start_watching(c);
   if (code) {
     hd_control_close(c);
@@ -326,6 +336,7 @@ void hd_control_close(struct hd_control *c) {
   uv_loop_t *loop = c->options.loop;
   hd_deploying_close(c);
   hd_service_changes_close(c);
+  hd_remote_close(c);
   c->closing = true;
   while (c->client_count > 0) client_close(c->clients[0]);
   if (c->listener.data) uv_close((uv_handle_t *)&c->listener, handle_closed);

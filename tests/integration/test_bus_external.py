@@ -53,9 +53,12 @@ class Far:
         return True
 
     def wants(self, instrument, quantity):
-        """Decides until it is not refused for being late, then looks on until it holds that."""
-        until("the decision is taken", lambda: self.look() and not self.peer.decide([wire.decision(instrument, quantity=quantity)]))
-        until("the position", lambda: self.look() and self.positions.get(instrument) == quantity)
+        """Decides again and again, as strategies do, until it holds that: risk may say no for a moment."""
+        def once():
+            refusals = self.peer.decide([wire.decision(instrument, quantity=quantity)])
+            self.look()
+            return not refusals and self.positions.get(instrument) == quantity
+        until("the position", once)
 
 
 def row(host, name):
@@ -107,6 +110,7 @@ def life(threads, shards):
         until("it is heard again", lambda: back.look() and not back.peer.decide([wire.decision(instrument, quantity=0)]))
         back.wants(instrument, -2 * 10**8)
         looks_and_repairs(host, office)
+        commands(host, office, token)
         back.peer.bye()
         told = until("it has left", lambda: (lambda text: "change=LEFT" in text and text)(host.command("journal", "dump", "data/journal", "--kind", "placed").stdout))
         for word in ("JOINED", "SILENT", "BACK", "TAKEN"):
@@ -146,6 +150,27 @@ def looks_and_repairs(host, office):
     assert repaired > 0 and numbers == list(range(numbers[0], numbers[-1] + 1))
     sequences = [struct.unpack_from("<Q", seen[n], 16)[0] for n in numbers]
     assert len(sequences) == len(set(sequences))  # in the order of the shard's lanes
+
+
+def commands(host, office, token):
+    """What the control socket does, for class admin alone, and each once."""
+    session = wire.Peer("ipc://" + host.path("s"))
+    session.hello(name="office", **{"class": "admin"}, token=office)
+    status = session.admin(command="status")
+    assert status["ok"] and [s["name"] for s in status["result"]["strategies"]] == ["far", "far_next"], status
+    again = session.ask(wire.ADMIN, sequence=session.admins, payload=b'{"command":"status"}')
+    assert wire.json.loads(again[0][6]) == status  # the same answer, not a new one
+    assert session.admin(command="history")["ok"]  # an answer that comes later
+    wrong = session.admin(command="statos")
+    assert not wrong["ok"] and "did you mean" in wrong["error"]["text"], wrong
+    assert session.admin(command="kill", reason="a test")["result"]["killed"]
+    assert host.ask("status")["killed"]
+    assert session.admin(command="release")["ok"]
+    session.bye()
+    trader = wire.Peer("ipc://" + host.path("s"))
+    refused(lambda: trader.hello(name="far", version="1.0.0", **{"class": "admin"}, token=token), "PERMISSION")
+    trader.hello(name="far", **{"class": "read"}, token=token)
+    refused(lambda: trader.admin(command="kill"), "PERMISSION")
 
 
 for form in ((False, 1), (True, 2)):

@@ -94,7 +94,7 @@ static void page(void) {
       "and `risk`, limits of its own.\n\n");
   put_keys(hd_config_instrument_keys, hd_config_instrument_key_count, false);
   put("\n## bus.sessions\n\n"
-      "A list of tables, one per address where strategies elsewhere and administrators are heard.\n\n");
+      "A list of tables, one per address where strategies elsewhere and administrators are heard: [the wire](wire.md).\n\n");
   put_keys(hd_config_session_keys, hd_config_session_key_count, false);
   put("\n## bus.feeds\n\n"
       "A list of tables, one per address where is published what the journal tells, for whoever only looks.\n\n");
