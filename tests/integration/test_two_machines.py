@@ -134,8 +134,7 @@ def position(host):
 
 def one_way(host, peer, partition, heal):
     """What must follow when words are dropped one way, and no longer."""
-    until("it trades", lambda: peer.decide("decide")["codes"] == [])
-    until("it holds something", lambda: position(host))
+    until("it trades, and holds something", lambda: peer.decide("decide")["codes"] == [] and position(host))
     before = len(placed(host))
     partition()
     start = time.monotonic()
