@@ -64,8 +64,9 @@ bool hd_channel_tick(struct hd_channel *c, const struct hadron_tick *tick) {
     c->lost_count = 0;
   }
   *slot = *tick;
+  // Before it can be answered; lanes reorder, so what comes may be lower than what went.
+  if (tick->sequence > atomic_load_explicit(&c->sent, memory_order_relaxed)) atomic_store_explicit(&c->sent, tick->sequence, memory_order_release);
   hd_ring_publish(&c->ticks);
-  atomic_store_explicit(&c->sent, tick->sequence, memory_order_relaxed);
   return true;
 }
 

@@ -69,7 +69,7 @@ struct hd_channel {
   // any
   _Atomic uint64_t lost;            // ticks, in all
   _Atomic uint64_t handled;         // ticks that the far end is through with: it hangs when this stands while ticks wait
-  _Atomic uint64_t sent;            // sequence of the last tick that went in
+  _Atomic uint64_t sent;            // highest sequence of a tick that went in
   _Atomic uint64_t decided;         // number of the last decision that [trade] has taken and written down
   _Atomic bool broken;              // given up: nothing more goes in
   _Atomic bool closed;              // the far end shall end

@@ -305,8 +305,9 @@ static bool in_universe(const struct hd_placed *p, uint32_t instrument) {
 // As hd_engine_decide checks and stamps it; cause and time are those of the far side's call.
 static bool check(struct hd_placed *p, uint32_t arm, struct hadron_decision *d, int64_t now_ns) {
   if (!in_universe(p, d->instrument) || !hd_decision_complete(d)) return false;
-  uint64_t sent = atomic_load_explicit(&p->channels[p->s->pipeline.instruments.rows[d->instrument].shard].sent, memory_order_acquire);
-  if (d->cause > sent) return false; // of the future
+  bool was_sent = false; // by whichever shard: one strategy answers with one instrument to a tick of another
+  for (uint32_t i = 0; i < p->channel_count && !was_sent; i++) was_sent = d->cause <= atomic_load_explicit(&p->channels[i].sent, memory_order_acquire);
+  if (!was_sent) return false; // of the future
   d->trace = hd_trace_of(p->s->pipeline.options.session, d->cause);
   d->arm = arm;
   d->id = 0;
