@@ -16,6 +16,7 @@
 #define HD_DEPLOYMENT_PARAMS_MAX 16 // parameters that differ from the configuration's, per arm
 #define HD_DEPLOYMENT_TEXT 256
 #define HD_DEPLOYMENT_LIST 512
+#define HD_DEPLOYMENT_PLACEMENTS "inline thread process remote auto" // enum hd_placement, from 1
 
 // The numbers of enum hd_role, which rooms above the pipeline use.
 enum hd_deployment_role { HD_DEPLOYMENT_LIVE = 1, HD_DEPLOYMENT_CANARY = 2, HD_DEPLOYMENT_SHADOW = 3 };

@@ -47,7 +47,7 @@ static const struct field fields[] = {
     {"governor.over", TYPE_COUNT32, AT(budget.over_max), 0, 0, "0", NULL},
     {"governor.action", TYPE_CHOICE, AT(budget.action), 0, 0, "warn", "warn fence disable"},
     // From here on: written only where they say something, so that deployments of sections are what they were.
-    {"placement", TYPE_CHOICE_OPTION, AT(placement), 0, 0, "", "inline thread process remote auto"},
+    {"placement", TYPE_CHOICE_OPTION, AT(placement), 0, 0, "", HD_DEPLOYMENT_PLACEMENTS},
     {"hosts", TYPE_LIST, AT(hosts), HD_DEPLOYMENT_LIST, 0, "", NULL},
     {"universe", TYPE_LIST, AT(universe), HD_DEPLOYMENT_LIST, 0, "", NULL},
     {"venue", TYPE_OPTION, AT(venue), HADRON_NAME_SIZE, 0, "", NULL},

@@ -105,6 +105,9 @@ int32_t hd_deployment_request_init(struct hd_deployment_request *q, const json_t
   q->accept = json_number_value(accept);
   if (to && (!json_is_integer(to) || json_integer_value(to) < 1 || json_integer_value(to) > INT32_MAX)) return wrong(fault, command, "to", "the number of a revision, from 1 on");
   q->to = (uint32_t)json_integer_value(to);
+  const json_t *placement = json_object_get(json, "placement");
+  if (placement && !(q->verb == HD_VERB_ENABLE && json_is_string(placement) && (q->placement = hd_choice_parse(HD_DEPLOYMENT_PLACEMENTS, json_string_value(placement)))))
+    return wrong(fault, command, "placement", q->verb == HD_VERB_ENABLE ? "one of: " HD_DEPLOYMENT_PLACEMENTS : "none");
   int32_t code = read_common(q, json, verbs[i].takes_version, verbs[i].needs_version, fault);
   if (code) hd_deployment_request_fini(q);
   return code;
@@ -120,6 +123,8 @@ void hd_deployment_request_words(const struct hd_deployment_request *q, char *to
   size_t at = n > 0 ? (size_t)n : 0;
   for (uint32_t i = 0; i < q->share_count && at < size; i++) at += (size_t)snprintf(to + at, size - at, " %s=%g", q->shares[i].version, q->shares[i].weight);
   for (uint32_t i = 0; i < q->shadow_count && at < size; i++) at += (size_t)snprintf(to + at, size - at, " --shadow %s", q->shadows[i].version);
+  char placement[16];
+  if (q->placement && at < size) hd_choice_format(placement, sizeof placement, HD_DEPLOYMENT_PLACEMENTS, q->placement), at += (size_t)snprintf(to + at, size - at, " --placement %s", placement);
   if (q->to && at < size) at += (size_t)snprintf(to + at, size - at, " --to %u", q->to);
   if (*q->why && at < size) snprintf(to + at, size - at, ": %s", q->why);
 }
@@ -161,7 +166,9 @@ static int32_t apply(struct hd_registry *r, const struct hd_deployment_request *
   struct hd_version newest;
   int32_t code;
   switch (q->verb) {
-  case HD_VERB_ENABLE: return hd_deployment_enable(d, version, fault);
+  case HD_VERB_ENABLE:
+    if (!(code = hd_deployment_enable(d, version, fault)) && q->placement) d->placement = q->placement;
+    return code;
   case HD_VERB_DISABLE: return hd_deployment_disable(d, version, fault);
   case HD_VERB_PROMOTE: return hd_deployment_promote(d, version, fault);
   case HD_VERB_DEMOTE: return hd_deployment_demote(d, version, q->shares[0].version[0] ? q->shares[0].version : NULL, fault);

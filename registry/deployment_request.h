@@ -2,6 +2,7 @@
 // the registry when no host runs. One place reads it, one place says what deployment comes of it.
 //
 //   {"command":"promote","name":"sma_fast","version":"1.2.0","why":"..."}      also enable, disable (version may be left out), reload
+//   enable may say "placement":"process": inline, thread, process, remote, auto
 //   {"command":"ab","name":...,"arms":[{"version":"1.0.0","weight":0.9},...],"shadows":["2.0.0"],"split":"instrument"}
 // Each may say "accept_difference":0.01, for the gate.
 //   {"command":"deploy","deployment":{...}}     {"command":"rollback","name":...,"to":3}
@@ -23,6 +24,7 @@ struct hd_deployment_request {
   char name[HADRON_NAME_SIZE];
   char version[HADRON_VERSION_SIZE]; // "": none
   char why[HD_DEPLOYMENT_TEXT];
+  uint32_t placement;               // ENABLE: where it shall run from now on, enum hd_placement; 0: as before
   double accept;                    // largest share of decisions by which a version that begins to trade may differ at the gate
   uint32_t to;                      // ROLLBACK: the revision; 0: what ran before
   uint32_t split;                   // AB: enum hd_split

@@ -32,7 +32,7 @@
   "\nIf no host runs there, the registry is changed, and the next start goes by it. Other hosts of the registry that run it are\n" \
   "asked first: it takes effect on all of them, or, with the reason, on none.\n"
 
-const char hd_enable_help[] = GATE_HELP COMMON_HELP "\nWith a VERSION that one becomes the live one, as by `hadron promote`. A registered strategy that neither the configuration nor a\n"
+const char hd_enable_help[] = "  --placement P    where it runs from now on: inline, thread, process, remote, auto (docs/placements.md); it takes its state along\n" GATE_HELP COMMON_HELP "\nWith a VERSION that one becomes the live one, as by `hadron promote`. A registered strategy that neither the configuration nor a\n"
     "deployment has is opened, with all instruments and a share of the account's cash; `hadron deploy` can say more.\n" NEXT_START;
 const char hd_disable_help[] = COMMON_HELP
     "\nA disabled deployment gets no ticks and decides nothing; its positions and orders stay as they are. With a VERSION that arm alone\n"
@@ -52,6 +52,7 @@ const char hd_deploy_help[] = GATE_HELP COMMON_HELP
     "    split = \"capital\",                           -- or instrument\n"
     "    arrival = \"nothing\", canary_weight = 0.1,     -- what new versions do: nothing, shadow, canary, live\n"
     "    warm = \"10m\", gate = 0,\n"
+    "    placement = \"process\",                      -- where its versions run; default: as the section says\n"
     "    guard = { errors = 0, latency_p99 = \"0\", drawdown = \"0\" },\n"
     "    governor = { time = \"0\", allocations = 0, errors = 0, watchdog = \"0\", over = 0, action = \"warn\" },\n"
     "    -- only where the configuration has no section of this name; its seat is opened with them, also while the host runs:\n"
@@ -78,7 +79,7 @@ const char hd_history_help[] =
 struct order {
   const char *command;
   struct hd_setup setup;       // of --config, or the defaults
-  const char *config, *why, *split;
+  const char *config, *why, *split, *placement;
   struct hd_client_target target;
   bool json;
   double accept;               // share that the gate lets through; 0: none
@@ -90,7 +91,7 @@ struct order {
 
 // ---- the command line -------------------------------------------------------------------------------------------------------------------------
 
-enum { OPT_CONTROL = 256, OPT_DATA_DIR, OPT_CONFIG, OPT_WHY, OPT_JSON, OPT_SPLIT, OPT_SHADOW, OPT_TO, OPT_ACCEPT };
+enum { OPT_CONTROL = 256, OPT_DATA_DIR, OPT_CONFIG, OPT_WHY, OPT_JSON, OPT_SPLIT, OPT_SHADOW, OPT_TO, OPT_ACCEPT, OPT_PLACEMENT };
 
 static int take_to(struct order *o, const char *text) {
   char *end;
@@ -129,6 +130,10 @@ static int take(struct order *o, int c, char **argv) {
     return HD_EXIT_OK;
   case OPT_SHADOW: if (ab) return take_shadow(o, optarg); break;
   case OPT_ACCEPT: if (!history && !rollback) return take_accept(o, optarg); break;
+  case OPT_PLACEMENT:
+    if (strcmp(o->command, "enable") != 0) break;
+    o->placement = optarg;
+    return hd_choice_parse(HD_DEPLOYMENT_PLACEMENTS, optarg) ? HD_EXIT_OK : hd_cli_usage(o->command, "--placement: expected one of: " HD_DEPLOYMENT_PLACEMENTS "; found \"%s\"", optarg);
   case OPT_TO: if (rollback) return take_to(o, optarg); break;
   default: break;
   }
@@ -139,7 +144,8 @@ static int parse(struct order *o, const char *command, int argc, char **argv) {
   static const struct option options[] = {{"control", required_argument, NULL, OPT_CONTROL}, {"data-dir", required_argument, NULL, OPT_DATA_DIR},
                                           {"config", required_argument, NULL, OPT_CONFIG}, {"why", required_argument, NULL, OPT_WHY},
                                           {"json", no_argument, NULL, OPT_JSON}, {"split", required_argument, NULL, OPT_SPLIT},
-                                          {"shadow", required_argument, NULL, OPT_SHADOW}, {"to", required_argument, NULL, OPT_TO}, {"accept-difference", required_argument, NULL, OPT_ACCEPT}, {0}};
+                                          {"shadow", required_argument, NULL, OPT_SHADOW}, {"to", required_argument, NULL, OPT_TO}, {"accept-difference", required_argument, NULL, OPT_ACCEPT},
+                                          {"placement", required_argument, NULL, OPT_PLACEMENT}, {0}};
   memset(o, 0, sizeof *o);
   o->command = command;
   o->shadows = json_array();
@@ -420,6 +426,7 @@ static int named(const char *command, int argc, char **argv, bool version, bool 
   if (!code && o.word_count != 1) code = hd_cli_usage(command, needed ? "expected one NAME@VERSION" : "expected one name");
   if (!code) code = take_name(&o, request, version);
   if (!code && needed && !json_object_get(request, "version")) code = hd_cli_usage(command, "expected NAME@VERSION, found no version in \"%s\"", o.words[0]);
+  if (!code && o.placement) json_object_set_new(request, "placement", json_string(o.placement));
   if (!code && o.to) json_object_set_new(request, "to", json_integer(o.to));
   return tell(&o, request, code);
 }

@@ -112,13 +112,24 @@ static void role_cell(struct hd_table *t, const json_t *row) {
   else hd_table_cell(t, "%s", text_of(row, "role"));
 }
 
+// "inline", "thread", "process, 12 lost", "remote, silent"
+static void where_cell(struct hd_table *t, const json_t *row) {
+  const json_t *placed = json_object_get(row, "placed");
+  const char *state = text_of(placed, "state");
+  uint64_t lost = count_of(placed, "lost");
+  char words[40] = "";
+  if (placed && strcmp(state, "there") != 0) snprintf(words, sizeof words, ", %s", state);
+  else if (lost) snprintf(words, sizeof words, ", %s lost", counted(lost));
+  hd_table_cell(t, "%s%s", text_of(row, "placement"), words);
+}
+
 static void draw_strategies(const struct pen *p, const json_t *s) {
-  static const struct hd_table_column columns[] = {{"strategy", false}, {"version", false}, {"role", false}, {"P&L", true}, {"realised", true}, {"unrealised", true},
+  static const struct hd_table_column columns[] = {{"strategy", false}, {"version", false}, {"role", false}, {"where", false}, {"P&L", true}, {"realised", true}, {"unrealised", true},
                                                    {"fees", true}, {"wins", true}, {"losses", true}, {"errors", true}, {"p50", true}, {"p99", true}};
   struct hd_table t;
   size_t i;
   json_t *row;
-  hd_table_init(&t, columns, 12);
+  hd_table_init(&t, columns, 13);
   json_array_foreach(json_object_get(s, "strategies"), i, row) {
     const json_t *latency = json_object_get(row, "latency");
     char p50[32], p99[32];
@@ -128,6 +139,7 @@ static void draw_strategies(const struct pen *p, const json_t *s) {
     hd_table_cell(&t, "%s", text_of(row, "name"));
     hd_table_cell(&t, "%s", text_of(row, "version"));
     role_cell(&t, row);
+    where_cell(&t, row);
     hd_table_cell(&t, "%s", money(number_of(row, "pnl")));
     hd_table_cell(&t, "%s", money(number_of(row, "realized")));
     hd_table_cell(&t, "%s", money(number_of(row, "unrealized")));
@@ -141,7 +153,7 @@ static void draw_strategies(const struct pen *p, const json_t *s) {
   if ((row = json_object_get(s, "house"))) { // what no arm owns any more
     static const char *const keys[] = {"pnl", "realized", "unrealized", "fees"};
     hd_table_row(&t);
-    for (int k = 0; k < 3; k++) hd_table_cell(&t, "%s", k ? "" : "(the house)");
+    for (int k = 0; k < 4; k++) hd_table_cell(&t, "%s", k ? "" : "(the house)");
     for (int k = 0; k < 4; k++) hd_table_cell(&t, "%s", money(number_of(row, keys[k])));
     for (int k = 0; k < 5; k++) hd_table_cell(&t, "%s", "");
   }

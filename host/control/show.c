@@ -8,6 +8,7 @@
 #include "runtime/recover.h"
 #include "runtime/snapshot.h"
 #include "runtime/governor.h"
+#include "runtime/placed.h"
 
 static json_t *money(struct hadron_money m) { return json_real((double)m.micros / (double)HADRON_MONEY_SCALE); }
 static json_t *price(struct hadron_price p) { return json_real((double)p.nanos / (double)HADRON_PRICE_SCALE); }
@@ -121,6 +122,16 @@ static json_t *governor_object(const struct hd_governor *g) {
                    count(f.fenced), "disabled", f.disabled, "blind", f.blind);
 }
 
+// Where it runs, and how that goes.
+static json_t *placed_object(const struct hd_placed *p) {
+  static const char *const states[] = {"away", "there", "silent", "there", "left", "away", "fenced"};
+  char words[128] = "";
+  uint32_t state = atomic_load(&p->state);
+  if (p->api && p->api->words) p->api->words((struct hd_placed *)(uintptr_t)p, words, sizeof words);
+  return json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:s}", "state", states[state < 7 ? state : 0], "lost", count(hd_placed_lost(p)), "waiting", count(hd_placed_backlog(p)), "restarts",
+                   count(atomic_load(&p->counts.restarts)), "decisions", count(atomic_load(&p->counts.decisions)), "refused", count(atomic_load(&p->counts.refused)), "peer", words);
+}
+
 static json_t *strategy_rows(const struct hd_control *c) {
   static const char *const roles[] = {"", "live", "canary", "shadow"};
   const struct hd_session *s = c->options.session;
@@ -144,6 +155,8 @@ static json_t *strategy_rows(const struct hd_control *c) {
     }
     const struct hd_view_split *split = &c->view.splits[arm->id];
     if (split->high) json_object_set_new(row, "split", json_pack("[f, f]", split->low / 1e6, split->high / 1e6));
+    json_object_set_new(row, "placement", json_string(hd_placement_name(o->placement)));
+    if (o->placed) json_object_set_new(row, "placed", placed_object(o->placed));
     json_object_set_new(row, "governor", governor_object(o->governor));
     json_array_append_new(rows, row);
   }

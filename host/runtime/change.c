@@ -61,7 +61,8 @@ int32_t hd_session_deployment(const struct hd_session *s, const char *name, stru
     hd_text_copy(out->plugin, sizeof out->plugin, home->occupant->plugin->manifest.name);
     arm_of(home, &out->arms[out->arm_count++]);
     out->budget = home->occupant->budget;
-    out->placement = home->occupant->placement;
+    uint32_t usual = hd_placement_of(s, home->config->placement, home->occupant->artifact);
+    out->placement = home->occupant->placement == usual ? HD_PLACEMENT_NONE : home->occupant->placement;
   }
   for (uint32_t i = 0; i < s->arm_count && out->arm_count < HD_DEPLOYMENT_ARMS_MAX; i++)
     if (&s->arms[i] != home && s->arms[i].home == home->id && s->arms[i].occupant) arm_of(&s->arms[i], &out->arms[out->arm_count++]);

@@ -40,6 +40,7 @@ int32_t hd_change_open(struct hd_change *c, struct hd_fault *fault);   // books 
 int32_t hd_change_meet(struct hd_change *c, struct hd_fault *fault);   // the exchange
 void hd_change_settle(struct hd_change *c, struct hd_fault *fault);    // roles, weights, splits
 void hd_change_taken(struct hd_change *c);
+void hd_change_handed(struct hd_change *c, uint32_t size); // bytes of state that were handed over then: those of a strategy that ran elsewhere are in no record
 const char *hd_change_name(const struct hd_change *c); // of the deployment
 
 // What runs for a name, as a deployment: its seats in their order, warm ones as shadows. HADRON_ERR_NOT_FOUND.

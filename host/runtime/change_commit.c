@@ -307,6 +307,7 @@ static int32_t write_commit(struct hd_change *c) {
     r->state_size += c->handed[i];
     if (c->last[i] > r->last_sequence) r->last_sequence = c->last[i];
   }
+  if (c->s->options.recorded && home->before && home->before->placed) r->state_size = c->said_handed;
   for (uint32_t i = 1; i < c->placing_count; i++)
     if (home->before && c->placings[i].occupant == home->before) r->other = c->placings[i].seat->id;
   hd_text_copy(r->name, sizeof r->name, c->want.name);
@@ -568,6 +569,8 @@ int32_t hd_change_open(struct hd_change *c, struct hd_fault *fault) {
   if (code) plan_fini(c);
   return code;
 }
+
+void hd_change_handed(struct hd_change *c, uint32_t size) { c->said_handed = size; }
 
 int32_t hd_change_meet(struct hd_change *c, struct hd_fault *fault) {
   int32_t code = meet(c, fault);

@@ -69,6 +69,7 @@ struct hd_change {
   uint32_t *handed;                     // [shard]: bytes; owned
   uint64_t *last;                       // [shard]: sequence of its last tick; owned
   uint64_t *from;                       // [shard]: cycles when it stopped; owned
+  uint32_t said_handed;                 // a session from records: what the record says
   int64_t now_ns;
   bool committed;
 };

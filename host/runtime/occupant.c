@@ -113,7 +113,7 @@ static int32_t place_elsewhere(struct hd_session *s, const struct hd_session_arm
                                        .lua_instructions_max = c->lua_instructions_max, .budget = &o->budget, .instruments = &s->pipeline.instruments, .universe = arm->instruments,
                                        .universe_count = arm->instrument_count, .params = params, .param_count = count};
   const struct hd_placed_options options = {.plugin = o->artifact, .name = arm->config->base.name, .placement = o->placement, .on_silent = arm->config->on_silent, .arm = arm->id,
-                                            .universe = arm->instruments, .universe_count = arm->instrument_count, .json = hd_far_describe(&d), .latency = &o->latency[0]};
+                                            .universe = arm->instruments, .universe_count = arm->instrument_count, .json = hd_far_describe(&d), .latency = &o->latency[0], .occupant = o};
   int32_t code = hd_placed_make(s, &options, &o->placed, fault);
   const struct hd_plugin *standin = code ? NULL : hd_standin_plugin(o->artifact);
   if (code) return code;

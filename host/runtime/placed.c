@@ -132,6 +132,19 @@ static int32_t ask_create(struct hd_placed *p, struct hd_fault *fault) {
   return code;
 }
 
+static const struct hadron_metric metric_rows[] = {
+    {.name = "placed_ticks_lost", .help = "ticks that a strategy outside of its shard did not get", .unit = "ticks", .type = HADRON_METRIC_COUNTER},
+    {.name = "placed_ticks_waiting", .help = "ticks that wait for it", .unit = "ticks", .type = HADRON_METRIC_GAUGE},
+    {.name = "placed_restarts", .help = "times that its other side was started again", .unit = "restarts", .type = HADRON_METRIC_COUNTER},
+};
+
+// Those of a strategy are one set: its versions follow each other.
+static int32_t open_metrics(struct hd_placed *p, struct hd_fault *fault) {
+  char owner[HD_METRIC_OWNER_SIZE];
+  snprintf(owner, sizeof owner, "%s.placed", p->name);
+  return hd_metrics_open(p->s->metrics, owner, metric_rows, 3, p->cells, fault);
+}
+
 static int32_t make(struct hd_placed *p, const struct hd_placed_options *o, struct hd_fault *fault) {
   bool universe = o->plugin && hd_plugin_scope(o->plugin) == HADRON_SCOPE_UNIVERSE;
   p->instance_count = universe ? 1 : o->universe_count;
@@ -145,7 +158,7 @@ static int32_t make(struct hd_placed *p, const struct hd_placed_options *o, stru
   p->api = o->placement < PLACEMENTS ? placements[o->placement] : NULL;
   if (!p->api)
     return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "%s: placement \"%s\": expected one that this host has, found none; take inline or thread", p->name, hd_placement_name(o->placement));
-  if (!(code = p->api->open(p, fault))) code = ask_create(p, fault);
+  if (!(code = open_metrics(p, fault)) && !(code = p->api->open(p, fault))) code = ask_create(p, fault);
   return code ? code : enlist(p, fault);
 }
 
@@ -164,6 +177,7 @@ int32_t hd_placed_make(struct hd_session *s, const struct hd_placed_options *o, 
   p->lock_step = s->options.is_virtual;
   p->json = o->json;
   p->latency = o->latency;
+  p->occupant = o->occupant;
   p->timer.due_ns = INT64_MAX;
   atomic_store(&p->arm, o->arm); // for its channels
   hd_text_copy(p->name, sizeof p->name, o->name);
@@ -200,6 +214,24 @@ void hd_placed_tell(struct hd_placed *p, uint32_t change, uint64_t count, const 
   else if (change == HADRON_PLACED_SILENT || change == HADRON_PLACED_LEFT) atomic_store(&p->state, change);
   if (change == HADRON_PLACED_RESTART) atomic_fetch_add(&p->counts.restarts, 1);
   atomic_fetch_or(&p->news, 1u << change);
+}
+
+void hd_placed_fault(struct hd_placed *p, bool fenced) {
+  if (!p->occupant) return;
+  atomic_fetch_add_explicit(&p->occupant->faults, 1, memory_order_relaxed);
+  if (fenced) atomic_fetch_add_explicit(&p->occupant->fenced, 1, memory_order_relaxed);
+}
+
+uint64_t hd_placed_lost(const struct hd_placed *p) {
+  uint64_t lost = 0;
+  for (uint32_t i = 0; i < p->channel_count; i++) lost += atomic_load_explicit(&p->channels[i].lost, memory_order_relaxed);
+  return lost;
+}
+
+uint64_t hd_placed_backlog(const struct hd_placed *p) {
+  uint64_t backlog = 0;
+  for (uint32_t i = 0; i < p->channel_count; i++) backlog += hd_ring_size(&p->channels[i].ticks);
+  return backlog;
 }
 
 void hd_placed_renew(struct hd_placed *p) { atomic_store(&p->renew, true); }
@@ -377,11 +409,13 @@ static void begin_again(struct hd_placed *p) {
 
 static void look_one(struct hd_placed *p, int64_t mono_ns, int64_t now_ns) {
   bool gone = false;
-  uint64_t lost = 0;
+  uint64_t lost = hd_placed_lost(p);
   atomic_store(&p->clocked, true);
-  for (uint32_t i = 0; i < p->channel_count; i++) {
-    lost += atomic_load_explicit(&p->channels[i].lost, memory_order_relaxed);
-    gone |= atomic_load(&p->channels[i].broken);
+  for (uint32_t i = 0; i < p->channel_count; i++) gone |= atomic_load(&p->channels[i].broken);
+  if (p->cells[0]) {
+    hd_metric_set(p->cells[0], (int64_t)lost);
+    hd_metric_set(p->cells[1], (int64_t)hd_placed_backlog(p));
+    hd_metric_set(p->cells[2], (int64_t)atomic_load(&p->counts.restarts));
   }
   if (lost != p->told_lost && mono_ns >= p->lost_ns && atomic_load(&p->state) != HADRON_PLACED_FENCED) {
     char words[100];

@@ -52,8 +52,7 @@ extern const struct hd_placement_api hd_placement_thread, hd_placement_process, 
 // What was made of it, for status and metrics. Written by several threads.
 struct hd_placed_counts {
   _Atomic uint64_t decisions, refused; // taken; out of range, not its instrument, of the future, or of one that has no seat
-  _Atomic uint64_t restarts, faults;
-  _Atomic uint32_t fenced_instances;
+  _Atomic uint64_t restarts;
 };
 
 struct hd_placed {
@@ -86,6 +85,8 @@ struct hd_placed {
   uint32_t instance_count;
   struct hd_far_step timer;                // lock-step: the far side's next timer, which runs on the host's clock. INT64_MAX: none
   struct hd_histogram *latency;            // of the occupant; borrowed; NULL: not measured
+  struct hd_occupant *occupant;            // borrowed: its counts of failed callbacks and fenced instances
+  int64_t *cells[3];                       // metrics: ticks lost, ticks that wait, restarts; [io]
 };
 
 struct hd_placed_options {
@@ -98,6 +99,7 @@ struct hd_placed_options {
   uint32_t universe_count;
   char *json;                              // hd_far_describe; moved, also on failure; NULL: external
   struct hd_histogram *latency;            // borrowed(until destroyed); NULL: not measured
+  struct hd_occupant *occupant;            // borrowed(until destroyed)
 };
 
 // Makes the channels, brings the other end up and asks it to make the instances. HADRON_ERR_UNSUPPORTED: this host has no such placement;
@@ -115,6 +117,8 @@ void hd_placed_sits(struct hd_placed *p, uint32_t arm);
 
 // Says what became of it: journaled, logged, alerted where it should be, from [io]. words: copied; may be NULL. [any]
 void hd_placed_tell(struct hd_placed *p, uint32_t change, uint64_t count, const char *words);
+// A callback failed on the other side; fenced: that instance gets no more ticks. [any]
+void hd_placed_fault(struct hd_placed *p, bool fenced);
 // There is a new other end that knows nothing. The stand-ins begin again: CREATE, the last state that was saved, ROWS, START and POSITION, and
 // go on with the next tick; nobody waits for the answers. What is in the channels before that CREATE is older: throw it away. [any]
 void hd_placed_renew(struct hd_placed *p);
@@ -122,6 +126,9 @@ void hd_placed_renew(struct hd_placed *p);
 void hd_placed_fence(struct hd_placed *p, const char *why);
 // on_silent, for one that may come back. [io]
 void hd_placed_silent(struct hd_placed *p);
+
+uint64_t hd_placed_lost(const struct hd_placed *p);    // ticks, in all. [any]
+uint64_t hd_placed_backlog(const struct hd_placed *p); // ticks that wait for it. [any]
 
 // ---- for the session ---------------------------------------------------------------------------------------------------------------------
 

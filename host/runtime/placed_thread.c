@@ -38,8 +38,7 @@ static void on_decided(void *self, const struct hadron_decision *decisions, uint
 static void on_fault(void *self, const char *instance, int32_t code, bool fenced, const char *words) {
   struct placed_thread *t = self;
   (void)instance, (void)code, (void)words;
-  atomic_fetch_add_explicit(&t->p->counts.faults, 1, memory_order_relaxed);
-  if (fenced) atomic_fetch_add_explicit(&t->p->counts.fenced_instances, 1, memory_order_relaxed);
+  hd_placed_fault(t->p, fenced);
 }
 
 static int32_t make(struct placed_thread *t, const struct hd_channel_ask *ask, struct hd_fault *fault) {

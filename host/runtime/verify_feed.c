@@ -401,6 +401,7 @@ static void feed_swap(struct hd_verify *v, const struct hd_verify_record *r) {
   if (venue && hd_venue_is(venue, HADRON_VENUE_FOLLOWS)) hd_venue_blind(venue);
   struct hd_verify_change *c = s->kind == HADRON_KIND_STRATEGY ? change_of(v, s->name) : NULL;
   if (c && !c->met) {
+    hd_change_handed(c->change, s->state_size);
     if (hd_change_meet(c->change, v->fault)) v->code = hd_fault_prefix(v->fault, "the change of %s in record %llu: ", s->name, (unsigned long long)r->sequence);
     else c->met = true;
   }

@@ -85,6 +85,67 @@ static void live(const char *threads, const char *shards) {
   session_run_close(&run);
 }
 
+static bool next_decision(struct hd_journal_cursor *c, struct hadron_record *r) {
+  struct hd_fault fault;
+  while (hd_journal_cursor_next(c, r, &fault) == HADRON_OK)
+    if (r->template_id == HADRON_MSG_DECISION || r->template_id == HADRON_MSG_EXECUTION || r->template_id == HADRON_MSG_SWAP) return true;
+  return false;
+}
+
+// Decisions and executions byte for byte; exchanges at the same ticks, with as much state.
+static void same_decisions(const struct session_run *a, const struct session_run *b) {
+  struct hd_journal_cursor *x, *y;
+  struct hd_fault fault;
+  struct hadron_record r, s;
+  char path[TEST_PATH_SIZE];
+  uint64_t n = 0;
+  test_path(path, a->dir, "data/journal");
+  assert_int_equal(hd_journal_cursor_open(path, &x, &fault), HADRON_OK);
+  test_path(path, b->dir, "data/journal");
+  assert_int_equal(hd_journal_cursor_open(path, &y, &fault), HADRON_OK);
+  for (; next_decision(x, &r); n++) {
+    assert_true(next_decision(y, &s));
+    assert_int_equal(r.template_id, s.template_id);
+    const struct hadron_swap *v = r.bytes, *w = s.bytes;
+    bool alike = r.template_id == HADRON_MSG_SWAP ? v->last_sequence == w->last_sequence && v->first_sequence == w->first_sequence && v->state_size == w->state_size
+                                                  : memcmp(r.bytes, s.bytes, r.block_length) == 0;
+    if (!alike) fail_msg("record %llu of these kinds, template %u, is another one", (unsigned long long)n, r.template_id);
+  }
+  assert_false(next_decision(y, &s));
+  assert_true(n > 1000);
+  hd_journal_cursor_close(x);
+  hd_journal_cursor_close(y);
+}
+
+// Swaps with state, versions kept warm, canaries, shadows, nobody: in lock-step record for record what an inline run writes.
+static void versions_change_in_lock_step(void **state) {
+  static struct session_run inline_run, placed_run;
+  const struct recorded_run plain = {.text = backtest_text, .every = 900};
+  (void)state;
+  struct recorded_run a = plain, b = plain;
+  b.sets = (const char *const[]){"engine.placements=as-configured", PLACED("thread"), NULL};
+  recorded_run(&inline_run, &a);
+  recorded_run(&placed_run, &b);
+  same_decisions(&inline_run, &placed_run);
+  same(&placed_run);
+  assert_true(result.compared[HADRON_MSG_SWAP] > 14);
+  session_run_close(&inline_run);
+  session_run_close(&placed_run);
+}
+
+// The same live: what the journal says of it comes out again.
+static void versions_change_live(void **state) {
+  static struct session_run run;
+  static const char *const threads[] = {"engine.threads=false", "engine.threads=true"};
+  (void)state;
+  for (int i = 0; i < 2; i++) {
+    recorded_run(&run, &(struct recorded_run){.text = live_text, .sets = (const char *const[]){threads[i], "engine.shards=2", PLACED("thread"), NULL}, .live = true, .ticks = 20000, .every = 3000});
+    same(&run);
+    assert_true(result.compared[HADRON_MSG_SWAP] > 2);
+    session_run_close(&run);
+  }
+}
+
 static void live_on_one_thread(void **state) {
   (void)state;
   live("engine.threads=false", "engine.shards=2");
@@ -96,7 +157,7 @@ static void live_with_threads(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(lock_step_is_inline), cmocka_unit_test(a_backtest_is_inline), cmocka_unit_test(lock_step_comes_out_again), cmocka_unit_test(live_on_one_thread),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(lock_step_is_inline), cmocka_unit_test(a_backtest_is_inline), cmocka_unit_test(lock_step_comes_out_again), cmocka_unit_test(versions_change_in_lock_step), cmocka_unit_test(versions_change_live), cmocka_unit_test(live_on_one_thread),
                                      cmocka_unit_test(live_with_threads)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
