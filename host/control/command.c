@@ -202,7 +202,7 @@ static const struct verb verbs[] = {
     {"release", "reason", HD_RIGHT_OPERATE, HD_FORM_ANY, run_release, "allows orders again"},
     {"set", "values", HD_RIGHT_OPERATE, HD_FORM_ANY, hd_change_set, "changes limits, rules and parameters; values: [\"key=value\", ...]"},
     {"deploy", "deployment why accept_difference", HD_RIGHT_OPERATE, HD_FORM_LIVE, hd_deploying_ask, "makes a deployment what it says"},
-    {"enable", "name version why accept_difference", HD_RIGHT_OPERATE, HD_FORM_LIVE, hd_deploying_ask, "lets a deployment go on, with another version if one is named"},
+    {"enable", "name version placement why accept_difference", HD_RIGHT_OPERATE, HD_FORM_LIVE, hd_deploying_ask, "lets a deployment go on, with another version if one is named"},
     {"disable", "name version why accept_difference", HD_RIGHT_OPERATE, HD_FORM_LIVE, hd_deploying_ask, "stops a deployment, or one arm of it"},
     {"reload", "name why accept_difference", HD_RIGHT_OPERATE, HD_FORM_LIVE, hd_deploying_ask, "takes the newest version"},
     {"ab", "name arms shadows split why accept_difference", HD_RIGHT_OPERATE, HD_FORM_LIVE, hd_deploying_ask, "runs versions side by side"},

@@ -145,7 +145,7 @@ int32_t hd_occupant_start(struct hd_occupant *o, struct hd_fault *fault) {
   return code;
 }
 
-uint32_t hd_occupant_recorded_placement(const struct hd_occupant *o) { return o->placed && o->placed->lock_step && !o->placed->s->options.recorded ? HD_PLACEMENT_INLINE : o->placement; }
+uint32_t hd_occupant_recorded_placement(const struct hd_occupant *o) { return o->placed && o->placed->lock_step ? HD_PLACEMENT_INLINE : o->placement; }
 
 void hd_occupant_sits(struct hd_occupant *o, uint32_t arm) {
   if (o->placed) hd_placed_sits(o->placed, arm);

@@ -154,7 +154,13 @@ static int32_t make(struct hd_placed *p, const struct hd_placed_options *o, stru
   if (!p->universe || !p->standins || (o->plugin && !p->json)) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", p->name);
   memcpy(p->universe, o->universe, o->universe_count * sizeof *p->universe);
   int32_t code = make_channels(p, fault);
-  if (code || p->s->options.recorded) return code; // its decisions come from the journal
+  if (code) return code;
+  if (p->s->options.recorded) { // its decisions come from the journal; what it knew is handed over where its version or its place changed
+    p->api = p->plugin ? &hd_placement_thread : NULL;
+    p->runs_again = true;
+    code = p->api ? p->api->open(p, fault) : HADRON_OK;
+    return code || !p->api ? code : ask_create(p, fault);
+  }
   p->api = o->placement < PLACEMENTS ? placements[o->placement] : NULL;
   if (!p->api)
     return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "%s: placement \"%s\": expected one that this host has, found none; take inline or thread", p->name, hd_placement_name(o->placement));
@@ -174,7 +180,7 @@ int32_t hd_placed_make(struct hd_session *s, const struct hd_placed_options *o, 
   p->plugin = o->plugin;
   p->placement = o->placement;
   p->on_silent = o->on_silent ? o->on_silent : HD_SILENT_HOLD;
-  p->lock_step = s->options.is_virtual;
+  p->lock_step = s->options.is_virtual && !s->options.recorded;
   p->json = o->json;
   p->latency = o->latency;
   p->occupant = o->occupant;

@@ -57,13 +57,14 @@ struct hd_placed_counts {
 
 struct hd_placed {
   struct hd_session *s;                    // borrowed
-  const struct hd_placement_api *api;      // static; NULL: nobody is at the other end: its decisions come from a journal
+  const struct hd_placement_api *api;      // static; NULL: nobody is at the other end: external, and run again from records
   void *self;                              // the placement's own
   const struct hd_plugin *plugin;          // the real one; static; NULL: external
   char name[HADRON_NAME_SIZE];             // of the deployment
   uint32_t placement;                      // enum hd_placement
   uint32_t on_silent;                      // enum hd_on_silent
   bool lock_step;                          // the shard waits for every answer
+  bool runs_again;                         // from records: what it decides is in them; it is fed so that it knows what it knew
   char *json;                              // CREATE's argument; NULL: external; owned
   struct hd_channel *channels;             // [shard]; owned
   uint32_t channel_count;

@@ -26,7 +26,7 @@ static bool closed(const struct placed_thread *t) { return atomic_load_explicit(
 
 static void on_decided(void *self, const struct hadron_decision *decisions, uint32_t count) {
   struct placed_thread *t = self;
-  for (uint32_t i = 0; i < count; i++) {
+  for (uint32_t i = 0; i < count && !t->p->runs_again; i++) {
     t->decided++;
     while (!hd_channel_decide(&t->p->channels[0], &decisions[i], t->decided, i + 1 == count)) { // never dropped: it waits, and falls behind
       if (closed(t)) return;

@@ -171,7 +171,7 @@ static int32_t on_tick(void *self, const struct hadron_tick *tick, const struct 
   struct hd_placed *p = s->placed;
   if (__builtin_expect(nobody(s), 0)) return HADRON_OK;
   look(s, market);
-  if (__builtin_expect(p->s->recovering, 0)) make_room(s, &s->channel->ticks);
+  if (__builtin_expect(p->s->recovering | p->runs_again, 0)) make_room(s, &s->channel->ticks);
   (void)hd_channel_tick(s->channel, tick); // what is lost is counted
   if (__builtin_expect(p->lock_step, 0)) return step(s, 0, tick->recv_ns);
   hd_channel_ring(s->channel);
@@ -189,7 +189,7 @@ static int32_t tell(struct hd_standin *s, struct hd_channel_note *note, const st
   if (nobody(s)) return HADRON_OK;
   if (__builtin_expect(s->arm != s->instance->arm, 0)) sits_elsewhere(s);
   note->view = view_of(s, market);
-  if (s->placed->s->recovering) make_room(s, &s->channel->notes);
+  if (s->placed->s->recovering || s->placed->runs_again) make_room(s, &s->channel->notes);
   if (hd_channel_note(s->channel, note)) s->views[s->count == 1 ? 0 : slot_of(s, market->instrument)] = note->view;
   if (s->placed->lock_step) return step(s, 0, now_ns);
   hd_channel_ring(s->channel);
