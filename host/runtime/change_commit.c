@@ -233,11 +233,16 @@ static int32_t load_one(struct hd_change *c, struct hd_staged *g, uint32_t i, ui
   return hd_fault_set(&c->faults[shard], HADRON_ERR_PLUGIN, "%s: started with the old state it asks for other bars than without", instance->name);
 }
 
+// What was fenced is not trusted to say what it knows; what has been given up elsewhere cannot.
+static bool speaks(const struct hd_change *c, uint32_t i) {
+  const struct hd_placed *p = c->home->occupant->placed;
+  return !c->home->seats[i].fenced && !(p && atomic_load(&p->state) == HADRON_PLACED_FENCED);
+}
+
 static int32_t hand_over(struct hd_change *c, uint32_t i, uint32_t shard) {
   uint32_t size = 0;
   int32_t code = HADRON_OK;
-  // What was fenced is not trusted to say what it knows: the new one begins without.
-  if (!c->home->seats[i].fenced)
+  if (speaks(c, i)) // else the new one begins without
     code = hd_state_save(&c->home->occupant->instances[i], c->buffers[shard], c->buffer_size, &size, &c->faults[shard]);
   for (uint32_t a = 0; !code && a < c->want.arm_count; a++)
     if (c->staged[a].loads) code = load_one(c, &c->staged[a], i, shard, size);
@@ -263,7 +268,7 @@ static void sample_finish(void *self, uint32_t shard, bool agreed) { (void)self,
 int32_t hd_change_sample(struct hd_change *c, struct hd_fault *fault) {
   bool wanted_by_any = false;
   for (uint32_t i = 0; i < c->want.arm_count; i++) wanted_by_any |= !c->found[i] && hd_change_hands_over(c, c->plugins[i]);
-  if (!wanted_by_any || c->home->seats[0].fenced) return HADRON_OK;
+  if (!wanted_by_any || !speaks(c, 0)) return HADRON_OK;
   c->sample = aligned_alloc(64, ((size_t)hd_state_size_max(c->home->occupant->plugin) + 63) & ~(size_t)63);
   if (!c->sample) return hd_fault_set(fault, HADRON_ERR_MEMORY, "a state of \"%s\": out of memory", c->want.name);
   struct hd_meeting m = {.self = c, .prepare = sample_prepare, .decide = sample_decide, .finish = sample_finish};

@@ -318,9 +318,14 @@ void hd_placed_silent(struct hd_placed *p) {
   hd_session_trade(p->s, silence, &x);
 }
 
-void hd_placed_fence(struct hd_placed *p, const char *why) {
-  if (atomic_exchange(&p->state, HADRON_PLACED_FENCED) == HADRON_PLACED_FENCED) return;
+bool hd_placed_give_up(struct hd_placed *p) {
+  if (atomic_exchange(&p->state, HADRON_PLACED_FENCED) == HADRON_PLACED_FENCED) return false;
   for (uint32_t i = 0; i < p->channel_count; i++) atomic_store(&p->channels[i].broken, true);
+  return true;
+}
+
+void hd_placed_fence(struct hd_placed *p, const char *why) {
+  if (!hd_placed_give_up(p)) return;
   hd_text_copy(p->words, sizeof p->words, why);
   struct silencing x = {p, HADRON_PLACED_FENCED, wall_of(p->s)};
   hd_session_trade(p->s, silence, &x);

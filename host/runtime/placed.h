@@ -125,6 +125,7 @@ void hd_placed_fault(struct hd_placed *p, bool fenced);
 void hd_placed_renew(struct hd_placed *p);
 // Nothing more goes in, and nothing that comes out counts; on_silent is carried out. [io]
 void hd_placed_fence(struct hd_placed *p, const char *why);
+bool hd_placed_give_up(struct hd_placed *p); // the first half of it alone; false: it was before [any]
 // on_silent, for one that may come back. [io]
 void hd_placed_silent(struct hd_placed *p);
 

@@ -5,12 +5,14 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/text.h"
 #include "pipeline/image.h"
 #include "plugin/state.h"
 
 #define ASK_NS INT64_C(1000000000)       // an answer that is not there by then does not come
+#define FEED_NS INT64_C(10000000000)     // for a place in the channel, while a recovery feeds it
 #define START_NS INT64_C(10000000000)    // a start may open and reckon
 
 struct hd_standin {
@@ -159,7 +161,9 @@ static int32_t step(struct hd_standin *s, uint32_t fires, int64_t now_ns) {
 __attribute__((noinline)) static void make_room(struct hd_standin *s, const struct hd_ring *ring) {
   struct hadron_decision batch[HD_TICK_DECISIONS_MAX];
   uint64_t number;
+  int64_t until = hd_ring_size(ring) + 64 > hd_ring_capacity(ring) ? hd_clock_monotonic_ns() + FEED_NS : 0;
   while (hd_ring_size(ring) + 64 > hd_ring_capacity(ring) && !atomic_load(&s->channel->broken)) {
+    if (hd_clock_monotonic_ns() > until) (void)hd_placed_give_up(s->placed); // it hangs
     while (hd_channel_take(&s->placed->channels[0], batch, &number)) hd_channel_took(&s->placed->channels[0], number);
     hd_channel_ring(s->channel);
     sched_yield();

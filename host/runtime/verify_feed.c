@@ -3,6 +3,7 @@
 // clock says so. With threads each record is one thread's event: a shard's TICK, TIMER or HEARD, the trading thread's DECISION,
 // VENUE_REPORT, MARK, TIMER; decisions and feedback wait in queues until it is their turn.
 #include "base/clock.h"
+#include "runtime/placed.h"
 #include "runtime/recover.h"
 #include "runtime/verify_internal.h"
 
@@ -273,6 +274,8 @@ static void feed_placed(struct hd_verify *v, const struct hd_verify_record *r) {
   struct hd_pipeline *pipeline = &v->session->pipeline;
   if (!p || p->arm == 0 || p->arm > pipeline->arm_count) return;
   bool silent = p->change == HADRON_PLACED_SILENT || p->change == HADRON_PLACED_FENCED;
+  const struct hd_occupant *o = p->arm <= v->session->arm_count ? v->session->arms[p->arm - 1].occupant : NULL;
+  if (p->change == HADRON_PLACED_FENCED && o && o->placed) hd_placed_give_up(o->placed);
   if (p->change == HADRON_PLACED_TAKEN && p->count > 0 && p->count <= HD_TICK_DECISIONS_MAX) {
     before(v, p->time_ns, false);
     v->taken_wanted = (uint32_t)p->count;
