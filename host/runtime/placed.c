@@ -99,6 +99,7 @@ static void wake(void *self) {
 }
 
 static void release(struct hd_placed *p) {
+  pthread_mutex_destroy(&p->words_lock);
   for (uint32_t i = 0; p->channels && i < p->channel_count; i++) hd_channel_fini(&p->channels[i]);
   free(p->channels);
   free(p->universe);
@@ -176,6 +177,7 @@ int32_t hd_placed_make(struct hd_session *s, const struct hd_placed_options *o, 
     return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", o->name);
   }
   memset(p, 0, sizeof *p);
+  pthread_mutex_init(&p->words_lock, NULL);
   p->s = s;
   p->plugin = o->plugin;
   p->placement = o->placement;
@@ -214,7 +216,9 @@ void hd_placed_sits(struct hd_placed *p, uint32_t arm) { atomic_store(&p->arm, a
 
 void hd_placed_tell(struct hd_placed *p, uint32_t change, uint64_t count, const char *words) {
   HD_ASSERT(change > HADRON_PLACED_INVALID && change < 32);
-  if (words) hd_text_copy(p->words, sizeof p->words, words);
+  pthread_mutex_lock(&p->words_lock);
+  hd_text_copy(p->words, sizeof p->words, words ? words : "");
+  pthread_mutex_unlock(&p->words_lock);
   atomic_store(&p->news_count, count);
   if (change == HADRON_PLACED_JOINED || change == HADRON_PLACED_BACK) atomic_store(&p->state, HADRON_PLACED_JOINED);
   else if (change == HADRON_PLACED_SILENT || change == HADRON_PLACED_LEFT) atomic_store(&p->state, change);
@@ -262,12 +266,17 @@ static const struct {
 
 static void tell_news(struct hd_placed *p, int64_t now_ns) {
   uint32_t news = atomic_exchange(&p->news, 0), arm = shown_arm(p);
+  char words[sizeof p->words];
+  if (!news) return;
+  pthread_mutex_lock(&p->words_lock);
+  memcpy(words, p->words, sizeof words);
+  pthread_mutex_unlock(&p->words_lock);
   for (uint32_t change = 1; change < sizeof news_rows / sizeof *news_rows; change++) {
     if (!(news & 1u << change)) continue;
     char text[400];
     uint64_t count = atomic_load(&p->news_count);
-    snprintf(text, sizeof text, "strategy %s (%s): %s%s%s", p->name, hd_placement_name(p->placement), news_rows[change].text, *p->words ? ": " : "", p->words);
-    if (change != HADRON_PLACED_FENCED && change != HADRON_PLACED_SILENT) (void)write_placed(p, arm, change, count, 0, p->words, now_ns); // those two are [trade]'s
+    snprintf(text, sizeof text, "strategy %s (%s): %s%s%s", p->name, hd_placement_name(p->placement), news_rows[change].text, *words ? ": " : "", words);
+    if (change != HADRON_PLACED_FENCED && change != HADRON_PLACED_SILENT) (void)write_placed(p, arm, change, count, 0, words, now_ns); // those two are [trade]'s
     if (news_rows[change].alert) hd_session_alert(p->s, news_rows[change].alert, 0, arm, now_ns, text);
     else hd_log_info("PLACED", "%s", text);
   }
@@ -278,6 +287,7 @@ static void tell_news(struct hd_placed *p, int64_t now_ns) {
 struct silencing {
   struct hd_placed *p;
   uint32_t change;
+  const char *why;
   int64_t now_ns;
 };
 
@@ -304,7 +314,7 @@ static void silence(void *argument) {
   struct hd_placed *p = x->p;
   struct hd_pipeline *pipeline = &p->s->pipeline;
   uint32_t arm = shown_arm(p);
-  if (write_placed(p, arm, x->change, 0, p->on_silent, p->words, x->now_ns)) hd_log_error("PLACED", "%s: the journal did not take that it is silent", p->name);
+  if (write_placed(p, arm, x->change, 0, p->on_silent, x->why, x->now_ns)) hd_log_error("PLACED", "%s: the journal did not take that it is silent", p->name);
   if (arm == 0 || p->on_silent == HD_SILENT_HOLD) return;
   struct hd_gateway *gateway = pipeline->arms[arm].role == HD_ROLE_SHADOW ? pipeline->shadow.gateway : pipeline->gateway;
   if (gateway) hd_gateway_cancel_all(gateway, arm, 0, x->now_ns);
@@ -314,7 +324,7 @@ static void silence(void *argument) {
 static int64_t wall_of(const struct hd_session *s) { return s->options.is_virtual ? s->runner.now_ns : hd_clock_wall_ns(); }
 
 void hd_placed_silent(struct hd_placed *p) {
-  struct silencing x = {p, HADRON_PLACED_SILENT, wall_of(p->s)};
+  struct silencing x = {p, HADRON_PLACED_SILENT, "", wall_of(p->s)};
   hd_session_trade(p->s, silence, &x);
 }
 
@@ -326,10 +336,9 @@ bool hd_placed_give_up(struct hd_placed *p) {
 
 void hd_placed_fence(struct hd_placed *p, const char *why) {
   if (!hd_placed_give_up(p)) return;
-  hd_text_copy(p->words, sizeof p->words, why);
-  struct silencing x = {p, HADRON_PLACED_FENCED, wall_of(p->s)};
+  struct silencing x = {p, HADRON_PLACED_FENCED, why, wall_of(p->s)};
   hd_session_trade(p->s, silence, &x);
-  atomic_fetch_or(&p->news, 1u << HADRON_PLACED_FENCED);
+  hd_placed_tell(p, HADRON_PLACED_FENCED, 0, why);
 }
 
 // ---- [trade]: what was decided --------------------------------------------------------------------------------------------------------

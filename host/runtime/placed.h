@@ -15,6 +15,8 @@
 #ifndef HD_RUNTIME_PLACED_H
 #define HD_RUNTIME_PLACED_H
 
+#include <pthread.h>
+
 #include "bus/channel.h"
 #include "runtime/far.h"
 #include "runtime/session.h"
@@ -81,7 +83,8 @@ struct hd_placed {
   uint64_t moved_at;                       // [io]: what it was through with then
   _Atomic uint32_t news;                   // bit per enum hadron_placed_change that waits to be written down by [io]
   _Atomic uint64_t news_count;
-  char words[200];                         // of the last news; written before its bit
+  pthread_mutex_t words_lock;
+  char words[200];                         // of the last news
   struct hd_standin **standins;            // [instance]; owned
   uint32_t instance_count;
   struct hd_far_step timer;                // lock-step: the far side's next timer, which runs on the host's clock. INT64_MAX: none
