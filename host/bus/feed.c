@@ -142,6 +142,27 @@ static void heartbeats(struct hd_feed *f, int64_t now_ns, int64_t wall_ns) {
   }
 }
 
+static int32_t start_listener(struct hd_feed_listener *l, struct hd_fault *fault);
+
+// Subscribers say no HELLO: who was revoked is found by listening anew. All others come back, and what they missed is repaired. [feed]
+static void renew(struct hd_feed *f, int64_t now_ns) {
+  for (uint32_t i = 0; i < f->listener_count; i++) {
+    struct hd_feed_listener *l = &f->listeners[i];
+    enum hd_tls_change changed = HD_TLS_SAME;
+    struct hd_fault fault = {0};
+    if (!l->proof) continue;
+    if (hd_proof_refresh(l->proof, now_ns, &changed, &fault)) hd_log_error("FEED_TLS", "%s: %s; what was read before stays in force", l->listen.url, fault.text);
+    if (changed == HD_TLS_SAME && (!l->shut || now_ns < l->again_ns)) continue;
+    if (nng_listener_id(l->listener) > 0) nng_listener_close(l->listener);
+    l->listener = (nng_listener)NNG_LISTENER_INITIALIZER;
+    bool was_shut = l->shut;
+    l->shut = start_listener(l, &fault) != HADRON_OK;
+    l->again_ns = now_ns + 1000000000;
+    if (l->shut && !was_shut) hd_log_error("FEED_TLS", "%s; trying again", fault.text);
+    if (!l->shut) hd_log_info("FEED_TLS", "%s: listens anew, with the certificates and revocations of now", l->listen.url);
+  }
+}
+
 static void *feed_main(void *argument) {
   struct hd_feed *f = argument;
   while (!atomic_load_explicit(&f->stop, memory_order_acquire)) {
@@ -149,6 +170,7 @@ static void *feed_main(void *argument) {
     bool more = read_some(f, now_ns);
     heartbeats(f, now_ns, wall_ns);
     hd_feed_jobs_work(f, wall_ns);
+    renew(f, now_ns);
     if (!more) hd_bell_wait(&f->bell, IDLE_NS);
   }
   return NULL;
@@ -164,6 +186,17 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument) {
 }
 
 static const char *copied(const char *text) { return text && *text ? strdup(text) : NULL; }
+
+static int32_t start_listener(struct hd_feed_listener *l, struct hd_fault *fault) {
+  const char *url = l->listen.url;
+  int error = nng_listener_create(&l->listener, l->socket, url);
+  if (error) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "feed: %s: NNG refuses this address: %s", url, nng_strerror(error));
+  if (strncmp(url, "ipc:", 4) == 0) nng_listener_set_int(l->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
+  if (l->proof && (error = nng_listener_set_ptr(l->listener, NNG_OPT_TLS_CONFIG, hd_proof_config(l->proof))))
+    return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "feed: %s: NNG takes no TLS here: %s", url, nng_strerror(error));
+  if ((error = nng_listener_start(l->listener, 0))) return hd_fault_set(fault, HADRON_ERR_IO, "feed: %s: cannot listen: %s; is another host there?", url, nng_strerror(error));
+  return HADRON_OK;
+}
 
 static int32_t open_listener(struct hd_feed_listener *l, const struct hd_bus_listen *from, struct hd_fault *fault) {
   int32_t code = hd_listen_check(from, fault);
@@ -183,12 +216,7 @@ static int32_t open_listener(struct hd_feed_listener *l, const struct hd_bus_lis
   nng_socket_set_int(l->socket, NNG_OPT_SENDBUF, HD_FEED_SENDBUF);
   nng_pipe_notify(l->socket, NNG_PIPE_EV_ADD_POST, on_pipe, l);
   nng_pipe_notify(l->socket, NNG_PIPE_EV_REM_POST, on_pipe, l);
-  if ((error = nng_listener_create(&l->listener, l->socket, url))) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "feed: %s: NNG refuses this address: %s", url, nng_strerror(error));
-  if (strncmp(url, "ipc:", 4) == 0) nng_listener_set_int(l->listener, NNG_OPT_IPC_PERMISSIONS, 0600);
-  if (l->proof && (error = nng_listener_set_ptr(l->listener, NNG_OPT_TLS_CONFIG, hd_proof_config(l->proof))))
-    return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "feed: %s: NNG takes no TLS here: %s", url, nng_strerror(error));
-  if ((error = nng_listener_start(l->listener, 0))) return hd_fault_set(fault, HADRON_ERR_IO, "feed: %s: cannot listen: %s; is another host there?", url, nng_strerror(error));
-  return HADRON_OK;
+  return start_listener(l, fault);
 }
 
 static int32_t open_streams(struct hd_feed *f) {

@@ -44,6 +44,8 @@ struct hd_feed_listener {
   bool open, events;
   struct hd_proof *proof;
   _Atomic uint32_t pipes;
+  bool shut;                    // it should listen and could not
+  int64_t again_ns;             // monotonic; then it is tried again
 };
 
 struct hd_feed {
