@@ -2,7 +2,6 @@
 #include "cli/journal.h"
 
 #include <ctype.h>
-#include <getopt.h>
 #include <inttypes.h>
 #include <jansson.h>
 
@@ -11,6 +10,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/options.h"
 #include "cli/progress.h"
 #include "journal/segment.h"
 #include "journal/verify.h"
@@ -34,51 +34,26 @@ const char hd_journal_salvage_help[] =
 
 // ---- options -------------------------------------------------------------------------------------------------------------------------
 
-struct option_row {
-  const char *name;
-  size_t offset;
-  bool flag;
-  uint32_t of; // 0: every command
-};
 #define AT(field) offsetof(struct hd_journal_call, field)
-static const struct option_row rows[] = {
-    {"json", AT(json), true, 0},
-    {"from", AT(from_text), false, HD_JOURNAL_TAKES_PLACES},
-    {"to", AT(to_text), false, HD_JOURNAL_TAKES_PLACES},
-    {"kind", AT(kinds), false, HD_JOURNAL_TAKES_KINDS},
-    {"trace", AT(trace), false, HD_JOURNAL_TAKES_KINDS},
-    {"order", AT(order), false, HD_JOURNAL_TAKES_KINDS},
-    {"format", AT(format), false, HD_JOURNAL_TAKES_FORMAT},
-    {"lines", AT(lines), false, HD_JOURNAL_TAKES_LINES},
-    {"follow", AT(follow), true, HD_JOURNAL_TAKES_LINES},
-    {"head", AT(head), false, HD_JOURNAL_TAKES_HEAD},
-    {"all", AT(all), true, HD_JOURNAL_TAKES_ALL},
+static const struct hd_cli_option rows[] = {
+    {"json", AT(json), true, 0, 0},
+    {"from", AT(from_text), false, HD_JOURNAL_TAKES_PLACES, 0},
+    {"to", AT(to_text), false, HD_JOURNAL_TAKES_PLACES, 0},
+    {"kind", AT(kinds), false, HD_JOURNAL_TAKES_KINDS, 0},
+    {"trace", AT(trace), false, HD_JOURNAL_TAKES_KINDS, 0},
+    {"order", AT(order), false, HD_JOURNAL_TAKES_KINDS, 0},
+    {"format", AT(format), false, HD_JOURNAL_TAKES_FORMAT, 0},
+    {"lines", AT(lines), false, HD_JOURNAL_TAKES_LINES, 'n'},
+    {"follow", AT(follow), true, HD_JOURNAL_TAKES_LINES, 'f'},
+    {"head", AT(head), false, HD_JOURNAL_TAKES_HEAD, 0},
+    {"all", AT(all), true, HD_JOURNAL_TAKES_ALL, 0},
 };
-enum { ROWS = sizeof rows / sizeof *rows };
-static const struct { char letter; const char *name; } letters[] = {{'f', "follow"}, {'n', "lines"}};
-
-static const struct option_row *row_find(int o) {
-  for (size_t i = 0; i < sizeof letters / sizeof *letters; i++)
-    if (o == letters[i].letter)
-      for (int k = 0; k < ROWS; k++)
-        if (strcmp(rows[k].name, letters[i].name) == 0) return &rows[k];
-  return o >= 256 ? &rows[o - 256] : NULL;
-}
 
 static int options_read(struct hd_journal_call *c, int argc, char **argv, uint32_t taken) {
-  struct option options[ROWS + 1] = {0};
-  for (int i = 0; i < ROWS; i++) options[i] = (struct option){rows[i].name, rows[i].flag ? no_argument : required_argument, NULL, 256 + i};
-  optind = 0;
-  opterr = 0;
-  for (int o; (o = getopt_long(argc, argv, "fn:", options, NULL)) != -1;) {
-    const struct option_row *row = row_find(o);
-    if (!row || (row->of && !(row->of & taken))) return hd_cli_usage(c->command, "unknown or incomplete option \"%s\"", argv[optind - 1]);
-    if (row->flag) *(bool *)((char *)c + row->offset) = true;
-    else *(const char **)((char *)c + row->offset) = optarg;
-  }
-  c->words = argv + optind;
-  c->word_count = argc - optind;
-  return HD_EXIT_OK;
+  struct hd_cli_words left;
+  int code = hd_cli_options(c->command, rows, sizeof rows / sizeof *rows, taken, c, argc, argv, &left);
+  if (!code) c->words = left.words, c->word_count = left.count;
+  return code;
 }
 
 // "1234": a sequence; "@5678": a position; else a time. A bare number is never a time here: sequences are what dumps show.

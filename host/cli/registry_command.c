@@ -1,42 +1,25 @@
 #include "cli/registry_command.h"
 
-#include <getopt.h>
 #include <unistd.h>
 
 #include "base/banned.h"
 #include "base/text.h"
+#include "cli/options.h"
 
-// One row per option: where its value goes, and which commands take it (0: all).
-struct option_row {
-  const char *name;
-  size_t offset;
-  bool flag;
-  uint32_t of;
-};
 #define AT(field) offsetof(struct hd_registry_call, field)
-static const struct option_row rows[] = {
-  {"config", AT(target.config), false, 0}, {"data-dir", AT(target.data_dir), false, 0}, {"url", AT(target.url), false, 0}, {"store", AT(target.store), false, 0},
-  {"keys", AT(target.keys), false, 0}, {"policy", AT(target.policy), false, 0}, {"json", AT(json), true, 0}, {"dry-run", AT(dry_run), true, HD_OPTION_DRY_RUN},
-  {"undo", AT(undo), true, HD_OPTION_UNDO}, {"no-probe", AT(unprobed), true, HD_OPTION_UNPROBED}, {"all", AT(all), true, HD_OPTION_ALL},
-  {"signature", AT(signature), false, HD_OPTION_SIGNATURE}, {"reason", AT(reason), false, HD_OPTION_REASON}, {"key", AT(key), false, HD_OPTION_KEY},
-  {"public", AT(public_key), false, HD_OPTION_PUBLIC}, {"retired-for", AT(retired_for), false, HD_OPTION_RETIRED_FOR}, {"revisions", AT(revisions), false, HD_OPTION_REVISIONS},
-  {"forget", AT(forget), false, HD_OPTION_FORGET}};
-enum { ROWS = sizeof rows / sizeof *rows };
+static const struct hd_cli_option rows[] = {
+  {"config", AT(target.config), false, 0, 0}, {"data-dir", AT(target.data_dir), false, 0, 0}, {"url", AT(target.url), false, 0, 0}, {"store", AT(target.store), false, 0, 0},
+  {"keys", AT(target.keys), false, 0, 0}, {"policy", AT(target.policy), false, 0, 0}, {"json", AT(json), true, 0, 0}, {"dry-run", AT(dry_run), true, HD_OPTION_DRY_RUN, 0},
+  {"undo", AT(undo), true, HD_OPTION_UNDO, 0}, {"no-probe", AT(unprobed), true, HD_OPTION_UNPROBED, 0}, {"all", AT(all), true, HD_OPTION_ALL, 0},
+  {"signature", AT(signature), false, HD_OPTION_SIGNATURE, 0}, {"reason", AT(reason), false, HD_OPTION_REASON, 0}, {"key", AT(key), false, HD_OPTION_KEY, 0},
+  {"public", AT(public_key), false, HD_OPTION_PUBLIC, 0}, {"retired-for", AT(retired_for), false, HD_OPTION_RETIRED_FOR, 0}, {"revisions", AT(revisions), false, HD_OPTION_REVISIONS, 0},
+  {"forget", AT(forget), false, HD_OPTION_FORGET, 0}};
 
 static int options_read(struct hd_registry_call *c, int argc, char **argv, uint32_t taken) {
-  struct option options[ROWS + 1] = {0};
-  for (int i = 0; i < ROWS; i++) options[i] = (struct option){rows[i].name, rows[i].flag ? no_argument : required_argument, NULL, 256 + i};
-  optind = 0;
-  opterr = 0;
-  for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-    const struct option_row *row = o >= 256 ? &rows[o - 256] : NULL;
-    if (!row || (row->of && !(row->of & taken))) return hd_cli_usage(c->command, "unknown or incomplete option \"%s\"", argv[optind - 1]);
-    if (row->flag) *(bool *)((char *)c + row->offset) = true;
-    else *(const char **)((char *)c + row->offset) = optarg;
-  }
-  c->words = argv + optind;
-  c->word_count = argc - optind;
-  return HD_EXIT_OK;
+  struct hd_cli_words left;
+  int code = hd_cli_options(c->command, rows, sizeof rows / sizeof *rows, taken, c, argc, argv, &left);
+  if (!code) c->words = left.words, c->word_count = left.count;
+  return code;
 }
 
 int hd_registry_call_begin(struct hd_registry_call *c, const char *command, int argc, char **argv, uint32_t options, int words_min, int words_max, const char *words, bool open) {
