@@ -126,6 +126,12 @@ static natsStatus login(struct link *l, natsOptions *o, int32_t *rc) {
   return s;
 }
 
+// The library's last words, without the place in its source that it puts before them.
+static const char *words_last(natsStatus *status) {
+  const char *words = nats_GetLastError(status), *behind = words && words[0] == '(' ? strstr(words, "): ") : NULL;
+  return behind ? behind + 3 : words ? words : "";
+}
+
 static natsStatus tls(struct link *l, natsOptions *o, const struct address *a, int32_t *rc) {
   const struct link_options *p = l->options;
   natsStatus s = natsOptions_SetSecure(o, true);
@@ -133,7 +139,7 @@ static natsStatus tls(struct link *l, natsOptions *o, const struct address *a, i
   const char *file = p->tls_ca_file;
   if (s == NATS_OK && p->tls_ca_file[0]) s = natsOptions_LoadCATrustedCertificates(o, p->tls_ca_file);
   if (s == NATS_OK && p->tls_certificate_file[0]) s = natsOptions_LoadCertificatesChain(o, file = p->tls_certificate_file, p->tls_key_file);
-  if (s != NATS_OK) *rc = refuse(l->error, "TLS", file, "a certificate in PEM that can be read", nats_GetLastError(NULL), "correct the tls_ parameters");
+  if (s != NATS_OK) *rc = refuse(l->error, "TLS", file, "a certificate in PEM that can be read", words_last(NULL), "correct the tls_ parameters");
   return s;
 }
 
@@ -161,11 +167,11 @@ int32_t link_meaning(natsStatus status, int error_code) {
 
 int32_t link_fail(struct link *l, const char *what, natsStatus status, int error_code) {
   natsStatus last = NATS_OK;
-  const char *words = nats_GetLastError(&last);
+  const char *words = words_last(&last);
   int32_t rc = link_meaning(status, error_code);
   if (!error_code && (status == NATS_TIMEOUT || status == NATS_CONNECTION_CLOSED) && link_violation(l, what) != HADRON_OK) return HADRON_ERR_PERMISSION;
   snprintf(l->error, sizeof l->error, "%s: server %s: expected an answer that it is done, found: %.200s", what, l->server,
-           status == NATS_NO_RESPONDERS ? "nobody who listens (no such stream, or JetStream is off)" : words && last == status && words[0] ? words : natsStatus_GetText(status));
+           status == NATS_NO_RESPONDERS ? "nobody who listens (no such stream, or JetStream is off)" : last == status && words[0] ? words : natsStatus_GetText(status));
   return rc;
 }
 
@@ -173,7 +179,7 @@ int32_t link_violation(struct link *l, const char *what) {
   const char *words = NULL;
   natsStatus s = l->connection ? natsConnection_GetLastError(l->connection, &words) : NATS_OK;
   if (s != NATS_NOT_PERMITTED && s != NATS_CONNECTION_AUTH_FAILED) return HADRON_OK;
-  snprintf(l->error, sizeof l->error, "%s: server %s: expected to be allowed, found: %.240s; give the user these rights (docs/bridge.md)", what, l->server, words ? words : "");
+  snprintf(l->error, sizeof l->error, "%s: server %s: expected to be allowed, found: %.200s; give the user these rights (docs/bridge.md)", what, l->server, words ? words : "");
   return HADRON_ERR_PERMISSION;
 }
 
@@ -197,12 +203,12 @@ static natsStatus options_set(struct link *l, natsOptions *o, const struct addre
 }
 
 static int32_t refusal(struct link *l, natsStatus s, bool secure) {
-  const char *words = nats_GetLastError(NULL);
+  const char *words = words_last(NULL);
   int32_t rc = link_meaning(s, 0);
   if (rc == HADRON_ERR_TIMEOUT) rc = HADRON_ERR_CLOSED;
   const char *way = rc == HADRON_ERR_PERMISSION ? "; correct user and password_file, token_file or credentials_file"
                     : rc == HADRON_ERR_CONFIG ? (secure ? "; correct the tls_ parameters, or the server's certificate" : "; write tls:// into servers") : "";
-  snprintf(l->error, sizeof l->error, "connecting: server %s: expected to be let in, found: %.200s%s", l->server, words && words[0] ? words : natsStatus_GetText(s), way);
+  snprintf(l->error, sizeof l->error, "connecting: server %s: expected to be let in, found: %.200s%s", l->server, words[0] ? words : natsStatus_GetText(s), way);
   return rc;
 }
 
@@ -231,7 +237,14 @@ int32_t link_open(struct link *l, const char *client, int64_t most_ms) {
   return s == NATS_OK ? HADRON_OK : link_fail(l, "connecting", s, 0);
 }
 
+void link_hang_up(struct link *l) {
+  if (l->connection) natsConnection_Close(l->connection);
+}
+
+bool link_answers(struct link *l, int64_t wait_ms) { return natsConnection_FlushTimeout(l->connection, wait_ms) == NATS_OK; }
+
 void link_close(struct link *l) {
+  link_hang_up(l);
   jsCtx_Destroy(l->js);
   l->js = NULL;
   natsConnection_Destroy(l->connection);

@@ -60,7 +60,12 @@ void link_fini(struct link *l); // accepts a half-built one
 // @err HADRON_ERR_CONFIG      a file of the parameters, or TLS, is not as it should be
 // @err HADRON_ERR_PERMISSION  it does not let us in
 int32_t link_open(struct link *l, const char *client, int64_t most_ms);
-void link_close(struct link *l);
+// Ends the connection and waits for the library's threads: after it subscriptions can be destroyed without one of them still delivering.
+void link_hang_up(struct link *l);
+void link_close(struct link *l); // hangs up, and frees
+
+// Does the server still answer? What came meanwhile is in the subscriptions afterwards.
+bool link_answers(struct link *l, int64_t wait_ms);
 
 // What a failure means, by the library's status or by the server's error code (jsErrCode; 0: none).
 int32_t link_meaning(natsStatus status, int error_code);

@@ -7,7 +7,9 @@ duplicate window is far shorter than the outages, so nothing rests on it. The se
 
 import os
 import random
+import shutil
 import signal
+import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
@@ -130,6 +132,39 @@ def frozen():
         compare(host, server)
 
 
+def certificates(directory):
+    """A CA, and a certificate of it for localhost that serves both ends."""
+    def run(*words):
+        subprocess.run(["openssl", *words], cwd=directory, check=True, capture_output=True)
+    key = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes")
+    run("req", "-x509", *key, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=ca")
+    run("req", *key, "-keyout", "end.key", "-out", "end.csr", "-subj", "/CN=localhost")
+    with open(os.path.join(directory, "names"), "w", encoding="utf-8") as file:
+        file.write("subjectAltName=DNS:localhost")
+    run("x509", "-req", "-in", "end.csr", "-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-out", "end.crt", "-days", "2", "-extfile", "names")
+
+
+def encrypted():
+    """TLS with certificates on both sides; what does not fit parks, in words that say what to do, and nothing is sent in the clear."""
+    with Server() as server, Host({}) as host:
+        here = server.directory
+        certificates(here)
+        server.configure(f'tls {{ cert_file: "{here}/end.crt", key_file: "{here}/end.key", ca_file: "{here}/ca.crt", verify: true }}')
+        server.start()
+        ca, ours = f'tls_ca_file = "{here}/ca.crt"', f'tls_certificate_file = "{here}/end.crt", tls_key_file = "{here}/end.key"'
+        ways = ((f'servers = "tls://localhost:{server.port}", {ours}, {ca}', None), (f'servers = "tls://localhost:{server.port}", {ours}', "correct the tls_ parameters"),
+                (f'servers = "tls://127.0.0.1:{server.port}", {ours}, {ca}', "correct the tls_ parameters"), (f'servers = "nats://localhost:{server.port}"', "write tls:// into servers"))
+        for number, (way, words) in enumerate(ways):
+            host.write("host.lua", (CONFIG % ("", "1s")).replace('servers = ""', way))
+            host.start("--quiet")
+            if words:
+                until("a person is told", lambda: "service bridge" in host.ask("status").get("alert", ""))
+                assert words in host.text("err"), (number, host.text("err"))
+            else:
+                until("it is connected, and all is in the stream", lambda: host.ask("status")["bridge"]["connected"] and host.ask("status")["bridge"]["records_per_second"] > 0)
+            host.stop()
+
+
 def main():
     if not os.path.exists(PROGRAM):
         print("skipped: nats-server is not installed (package nats-server)")
@@ -139,6 +174,8 @@ def main():
     killed(random.Random(seed))
     absent_at_the_start_and_at_the_end()
     frozen()
+    if shutil.which("openssl"):
+        encrypted()
     return 0
 
 

@@ -1,6 +1,7 @@
 """Promise: the ticks of one host are the market of another, through a JetStream: each tick of the publishing host reaches the other one
 once and in order while the NATS server is killed in between, instruments come with their grids, and a host that was killed goes on where it
-was: no tick is lost, and what comes again comes with the same number. What the stream lost before it was read is told as a gap.
+was: no tick is lost, the order holds, and only those of its last moment come again; after an ordinary stop none does. What the stream lost
+before it was read is told as a gap.
 
 How: two real hosts and a real nats-server; the ticks of both journals are compared value by value."""
 
@@ -108,6 +109,23 @@ def killed(server):
         print(len(sent), "ticks,", len(got) - len(sent), "came again after", 4, "kills")
 
 
+def stopped(server):
+    with Host({"host.lua": OUT % server.url}) as far, Host({"host.lua": IN % (server.url, "", "all")}) as near:
+        far.start("--quiet")
+        until("the stream is there", lambda: far.ask("status")["bridge"]["connected"])
+        for _ in range(3):
+            near.start("--quiet")
+            more(near)
+            near.stop()
+            more(far)
+        far.stop()
+        near.start("--quiet")
+        sent = ticks(far)
+        until("all have come", lambda: ticks(near)[-1:] == sent[-1:])
+        near.stop()
+        assert ticks(near) == sent, (len(ticks(near)), len(sent))
+
+
 def lost(server):
     """While this host stood still the stream was emptied: the numbers of the ticks tell it, and the next tick of each instrument says so."""
     with Host({"host.lua": OUT % server.url}) as far, Host({"host.lua": IN % (server.url, "", "new")}) as near:
@@ -132,7 +150,7 @@ def main():
     if not os.path.exists(PROGRAM):
         print("skipped: nats-server is not installed (package nats-server)")
         return 77
-    for scene in (follows, killed, lost):
+    for scene in (follows, killed, stopped, lost):
         with Server() as server:
             if scene is not follows:
                 server.start()

@@ -223,6 +223,7 @@ static int32_t place_find(struct bridge *b, const struct stream_last *last) {
 // ---- Losing and finding the server.
 
 static void bridge_disconnect(struct bridge *b) {
+  link_hang_up(&b->link);
   stream_close(&b->stream);
   link_close(&b->link);
   b->connected = false;

@@ -339,6 +339,7 @@ static int32_t feed_open(struct feed *f) {
 }
 
 static void feed_close(struct feed *f) {
+  link_hang_up(&f->link);
   natsSubscription_Destroy(f->messages);
   natsInbox_Destroy(f->inbox);
   f->messages = NULL;
@@ -403,7 +404,9 @@ static int32_t feed_listen(struct feed *f) {
     } else if (link_violation(&f->link, "listening") != HADRON_OK) {
       return HADRON_ERR_PERMISSION;
     } else if (link_clock_ns(&f->link) - quiet_ns > (EXPIRES_MS + GRACE_MS) * MS_NS) {
-      return link_fail(&f->link, "listening", NATS_TIMEOUT, 0);
+      if (!link_answers(&f->link, GRACE_MS)) return link_fail(&f->link, "listening", NATS_TIMEOUT, 0);
+      f->asked = 0; // it lives: it was we who stood still, or a request that was lost
+      quiet_ns = link_clock_ns(&f->link);
     }
   }
   return HADRON_OK;
