@@ -5,6 +5,7 @@
 #include "support/strategy_host.h"
 
 void decision_list_add(struct decision_list *l, const struct hadron_decision *d, uint32_t count) {
+  if (count == 0) return;
   if (l->count + count > l->room) {
     l->room = (l->room + count) * 2;
     l->rows = realloc(l->rows, l->room * sizeof *l->rows);
