@@ -89,11 +89,13 @@ static bool give(struct hd_bus_session *s, uint64_t ticket) {
 }
 
 static void on_next(struct hd_bus_session *s, uint64_t ticket, const struct hadron_frame *head, int64_t now_ns, int64_t wall_ns) {
-  if (head->sequence > s->sent || head->sequence == 0 || head->count > HD_NEXT_REWIND) {
+  // More than was given out since a REWIND is no fault: the answer to the request before it, or a REWIND that came twice, was still on its way.
+  if (head->sequence > s->made || head->sequence == 0 || head->count > HD_NEXT_REWIND) {
     refuse(s, ticket, "{\"code\":\"HADRON_ERR_ARGUMENT\",\"text\":\"NEXT: expected the number of a message that was sent, or the next one's, and count 0 or 1\"}");
     return;
   }
   if (head->sequence > s->acked) acknowledge(s, head->sequence);
+  if (s->sent < s->acked) s->sent = s->acked;
   if (head->count == HD_NEXT_REWIND && head->sequence >= s->acked && head->sequence < s->sent) {
     s->sent = head->sequence;
     s->counts.rewinds++;
