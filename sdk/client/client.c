@@ -57,7 +57,7 @@ int32_t hc_session_open(const struct hadron_client_options *options, struct hc_b
 int32_t hadron_client_open(const struct hadron_client_options *options, struct hadron_client **out) { return hc_session_open(options, NULL, out); }
 
 static void say_goodbye(struct hadron_client *c) {
-  struct hadron_frame f = hc_session_frame(c, HADRON_FRAME_BYE, 0, c->given);
+  struct hadron_frame f = hc_session_frame(c, HADRON_FRAME_BYE, 0, 0);
   int64_t until = hc_now_ns() + HC_RESEND_MS * INT64_C(1000000);
   if (c->state != HC_JOINED || hc_call_state(c->other) != HC_IDLE || hc_call_send(c->other, &f, NULL, 0, NULL, 0) != HADRON_OK) return;
   while (hc_call_state(c->other) == HC_BUSY && hc_link_up(&c->link) == c->generation && hc_now_ns() < until) {

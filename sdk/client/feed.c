@@ -18,6 +18,8 @@
 struct feed_stream {
   uint32_t id;
   struct hc_stream stream;
+  // A snapshot that comes in several answers: rows so far, of which life, and the lowest of the numbers that they stand for. rows 0: none begun.
+  uint64_t rows, rows_epoch, rows_next;
 };
 
 struct feed_item { // what waits to be given out, in order: a packet, or an event
@@ -32,6 +34,7 @@ struct hadron_feed {
   char topic[8];
   nng_socket socket;
   nng_dialer dialer;
+  struct hc_presence presence;
   nng_aio *aio;
   _Atomic uint32_t receiving; // SUB_BUSY, SUB_DONE
   bool open;
@@ -108,7 +111,10 @@ static bool next_item(struct hadron_feed *f, struct hadron_event *out) {
 static void settle(struct hadron_feed *f, struct feed_stream *s, int64_t now) {
   struct hc_piece piece;
   uint64_t from, to, skip;
-  if (hc_stream_was_reset(&s->stream)) add_event(f, s, HADRON_EVENT_RESET, 0, 0);
+  if (hc_stream_was_reset(&s->stream)) {
+    s->rows = 0;
+    add_event(f, s, HADRON_EVENT_RESET, 0, 0);
+  }
   if (hc_stream_lost(&s->stream, &from, &to)) add_event(f, s, HADRON_EVENT_LOST, from, to - from);
   while (hc_stream_take(&s->stream, now, &piece, &skip)) add_packet(f, piece.of, piece.from + skip);
 }
@@ -201,6 +207,7 @@ static void ask(struct hadron_feed *f, int64_t now) {
     if (q == HC_NOTHING || !f->session) continue;
     struct hadron_repair what = {.stream = s->id, .epoch = s->stream.epoch, .from = from, .to = to};
     memcpy(what.topic, f->topic, sizeof what.topic);
+    if (q == HC_SNAPSHOT) what.from = s->rows_epoch == what.epoch ? s->rows : 0;
     if (!hc_session_ask(f->session, q == HC_REPAIR ? HADRON_FRAME_REPAIR : HADRON_FRAME_SNAPSHOT, &what)) return;
     hc_stream_asked(&s->stream, now);
     f->asked = s;
@@ -210,16 +217,27 @@ static void ask(struct hadron_feed *f, int64_t now) {
 }
 
 static void snapshot_came(struct hadron_feed *f, struct feed_stream *s, struct hc_packet *p, int64_t now) {
-  if (!p->heartbeat) { // it does not say what it stands for
+  if (!p->heartbeat || (s->rows && p->head.epoch != s->rows_epoch)) { // it does not say what it stands for; or another life goes on with it
+    s->rows = 0;
     hc_stream_failed(&s->stream, now, 0);
     hc_packet_free(p);
     return;
   }
-  hc_stream_snapshot(&s->stream, p->head.epoch, p->next, now);
-  uint64_t next = p->next, from, to;
+  uint64_t next = s->rows && s->rows_next < p->next ? s->rows_next : p->next, from, to;
+  bool more = p->more && p->rows > 0;
+  s->rows += p->rows;
+  s->rows_epoch = p->head.epoch;
+  s->rows_next = next;
+  p->flags |= HADRON_EVENT_OF_SNAPSHOT;
+  if (more) {
+    hc_stream_answered(&s->stream, now);
+    add_packet(f, p, 0);
+    return;
+  }
+  s->rows = 0;
+  hc_stream_snapshot(&s->stream, p->head.epoch, next, now);
   if (hc_stream_was_reset(&s->stream)) add_event(f, s, HADRON_EVENT_RESET, 0, 0);
   if (hc_stream_lost(&s->stream, &from, &to)) add_event(f, s, HADRON_EVENT_LOST, from, to - from);
-  p->flags |= HADRON_EVENT_OF_SNAPSHOT;
   add_packet(f, p, 0);
   add_event(f, s, HADRON_EVENT_SNAPSHOT, next, 0);
   settle(f, s, now);
@@ -294,6 +312,7 @@ static int32_t subscribe(struct hadron_feed *f, const struct hadron_feed_options
   if (error) return hc_fail(HADRON_ERR_MEMORY, "%s: no socket: %s", o->url, nng_strerror(error));
   f->open = true;
   hc_socket_defaults(f->socket);
+  hc_presence_watch(&f->presence, f->socket, &f->bell);
   nng_socket_set_int(f->socket, NNG_OPT_RECVBUF, RECEIVE_BUFFER);
   nng_socket_set(f->socket, NNG_OPT_SUB_SUBSCRIBE, f->topic, strlen(f->topic));
   if (nng_aio_alloc(&f->aio, received, f) != 0) return hc_fail(HADRON_ERR_MEMORY, "out of memory");
@@ -334,7 +353,7 @@ void hadron_feed_close(struct hadron_feed *f) {
   hadron_client_close(f->session);
   if (f->aio) nng_aio_stop(f->aio);
   if (f->aio && nng_aio_result(f->aio) == 0 && nng_aio_get_msg(f->aio)) nng_msg_free(nng_aio_get_msg(f->aio));
-  if (f->open) nng_close(f->socket);
+  if (f->open) hc_socket_end(&f->presence, &f->place, f->socket);
   if (f->aio) nng_aio_free(f->aio);
   for (uint32_t i = 0; i < f->item_count; i++) hc_packet_free(f->items[(f->item_first + i) % f->item_room].packet);
   free(f->items);

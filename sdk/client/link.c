@@ -181,18 +181,6 @@ void hc_socket_defaults(nng_socket socket) {
 // ---- the link
 
 // [nng]
-static void pipe_event(nng_pipe pipe, nng_pipe_ev event, void *self) {
-  struct hc_link *l = self;
-  if (event == NNG_PIPE_EV_ADD_POST) {
-    atomic_store(&l->pipe, (uint32_t)nng_pipe_id(pipe));
-    atomic_store(&l->up, atomic_fetch_add(&l->generation, 1) + 1);
-  } else if (atomic_load(&l->pipe) == (uint32_t)nng_pipe_id(pipe)) {
-    atomic_store(&l->up, 0);
-  }
-  hc_bell_ring(l->bell);
-}
-
-// [nng]
 static void call_done(void *self) {
   struct hc_call *call = self;
   atomic_store_explicit(&call->state, HC_DONE, memory_order_release);
@@ -227,8 +215,7 @@ int32_t hc_link_init(struct hc_link *l, struct hc_place *place, struct hc_bell *
   if (error) return hc_fail(HADRON_ERR_MEMORY, "%s: no socket: %s", place->url, nng_strerror(error));
   l->open = true;
   hc_socket_defaults(l->socket);
-  nng_pipe_notify(l->socket, NNG_PIPE_EV_ADD_POST, pipe_event, l);
-  nng_pipe_notify(l->socket, NNG_PIPE_EV_REM_POST, pipe_event, l);
+  hc_presence_watch(&l->presence, l->socket, bell);
   error = calls_open(l);
   int32_t code = error ? hc_fail(HADRON_ERR_MEMORY, "%s: no contexts: %s", place->url, nng_strerror(error)) : hc_place_dial(place, l->socket, &l->dialer);
   if (code != HADRON_OK) {
@@ -251,17 +238,14 @@ void hc_link_fini(struct hc_link *l) {
     if (call->send) nng_aio_free(call->send);
     if (nng_ctx_id(call->ctx) > 0) nng_ctx_close(call->ctx);
   }
-  nng_close(l->socket);
+  hc_socket_end(&l->presence, &l->place, l->socket);
   hc_place_fini(&l->place);
   l->open = false;
 }
 
-uint32_t hc_link_up(const struct hc_link *l) { return atomic_load(&l->up); }
+uint32_t hc_link_up(const struct hc_link *l) { return atomic_load(&l->presence.up); }
 
-void hc_link_drop(struct hc_link *l) {
-  nng_pipe pipe = {.id = atomic_load(&l->pipe)};
-  if (hc_link_up(l) != 0) nng_pipe_close(pipe);
-}
+void hc_link_drop(struct hc_link *l) { hc_hang_up(&l->presence, &l->place); }
 
 // ---- calls
 

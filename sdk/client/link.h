@@ -40,6 +40,19 @@ void hc_place_fini(struct hc_place *p);
 int32_t hc_place_dial(const struct hc_place *p, nng_socket socket, nng_dialer *out);
 void hc_socket_defaults(nng_socket socket);
 
+// Which connection a socket has; NNG's threads tell.
+struct hc_presence {
+  struct hc_bell *bell;        // borrowed
+  _Atomic uint32_t up;         // generation of the pipe that is there; 0: none
+  _Atomic uint32_t generation; // +1 per pipe
+  _Atomic uint32_t pipe;       // its id
+};
+void hc_presence_watch(struct hc_presence *p, nng_socket socket, struct hc_bell *bell);
+// Ends the connection from below, so that NNG finds it broken and clears it away by itself. (hangup.c says why)
+void hc_hang_up(const struct hc_presence *p, const struct hc_place *place);
+// The same, waits until it is gone, and closes the socket.
+void hc_socket_end(struct hc_presence *p, const struct hc_place *place, nng_socket socket);
+
 enum hc_call_state { HC_IDLE = 0, HC_BUSY = 1, HC_DONE = 2 };
 
 struct hc_call {
@@ -58,9 +71,7 @@ struct hc_link {
   nng_socket socket;
   nng_dialer dialer;
   bool open;
-  _Atomic uint32_t up;           // generation of the pipe that is there; 0: none
-  _Atomic uint32_t generation;   // +1 per pipe
-  _Atomic uint32_t pipe;         // its id
+  struct hc_presence presence;
   uint64_t serial;
   struct hc_call calls[HC_CALLS];
 };

@@ -108,10 +108,12 @@ int32_t hadron_client_answer(struct hadron_client *c, uint64_t number, int32_t c
 int32_t hadron_client_admin(struct hadron_client *c, const char *json) {
   size_t size = strlen(json);
   if (size > LETTER_PIECE) return hc_fail(HADRON_ERR_RANGE, "a command of %zu bytes; expected at most %d", size, LETTER_PIECE);
-  struct hc_letter l = {.kind = HADRON_FRAME_ADMIN, .size = (uint32_t)size, .bytes = strdup(json)};
+  // Numbered, so that what comes again by REQ's repetition is not carried out again.
+  struct hc_letter l = {.kind = HADRON_FRAME_ADMIN, .head = {.number = c->commands + 1}, .size = (uint32_t)size, .bytes = strdup(json)};
   if (!l.bytes) return hc_fail(HADRON_ERR_MEMORY, "out of memory for a command");
   int32_t result = add_letter(c, &l);
   if (result != HADRON_OK) free(l.bytes);
+  else c->commands++;
   return result;
 }
 
@@ -129,7 +131,7 @@ static uint32_t piece_of(const struct hc_letter *l) {
 static void send_letter(struct hadron_client *c) {
   struct hc_letter *l = letter(c, 0);
   bool answer = l->kind == HADRON_FRAME_ANSWER;
-  struct hadron_frame f = hc_session_frame(c, l->kind, 1, answer ? l->head.number : 0);
+  struct hadron_frame f = hc_session_frame(c, l->kind, answer, l->head.number);
   hc_call_send(c->other, &f, &l->head, answer ? sizeof l->head : 0, l->bytes + l->head.offset, piece_of(l));
 }
 
@@ -180,7 +182,7 @@ int64_t hc_outbox_due(const struct hadron_client *c) {
 // Numbers are the session's: another one begins with 1. Whether the old one's last decisions were taken is not known, so they are not repeated.
 void hc_outbox_forget(struct hadron_client *c) {
   while (c->acknowledged < c->decided) refused(c, ++c->acknowledged, HADRON_ERR_CLOSED, "the session ended before it was acknowledged; the host's journal says whether it was taken");
-  c->decided = c->acknowledged = c->asked_to = 0;
+  c->decided = c->acknowledged = c->asked_to = c->commands = 0;
   while (c->letter_count > 0) pop_letter(c);
 }
 

@@ -30,6 +30,7 @@ static bool add_frame(struct hc_packet *p, const struct hadron_frame *f, const u
   struct hc_messages m;
   if (f->kind == HADRON_FRAME_DATA) {
     if (!hc_messages_read(f, payload, &m)) return false;
+    p->rows += f->count;
     if (f->sequence == 0) return true; // of a snapshot: not numbered
     if (p->from == p->to) p->from = p->to = f->sequence;
     if (f->sequence != p->to) return false; // numbers of a packet have no hole
@@ -37,6 +38,7 @@ static bool add_frame(struct hc_packet *p, const struct hadron_frame *f, const u
   } else if (f->kind == HADRON_FRAME_HEARTBEAT) {
     if (f->size < sizeof p->host_ns) return false;
     p->heartbeat = true;
+    p->more = f->count == 1;
     p->next = f->sequence;
     memcpy(&p->host_ns, payload, sizeof p->host_ns);
   }

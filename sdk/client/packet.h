@@ -14,7 +14,9 @@ struct hc_packet {
   uint16_t kind;         // of the first frame
   struct hadron_frame head; // the first frame
   uint64_t from, to;     // messages, of all DATA frames; from = to: none
+  uint32_t rows;         // messages in it
   bool heartbeat;        // there is one, saying `next` and the host's time
+  bool more;             // snapshots: there are more rows than had room
   uint64_t next;
   int64_t host_ns;
   uint32_t flags;        // enum hadron_event_flag for its events

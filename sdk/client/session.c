@@ -6,8 +6,9 @@
 #define MS INT64_C(1000000)
 #define GREET_WAIT (1000 * MS)      // no answer to a HELLO: the connection is taken for dead
 #define SILENT_STALES 8             // so many stale times without a sign of life: the same
+#define DROP_WAIT (5000 * MS)       // a connection that was hung up is gone by then
 #define AGAIN_MIN (50 * MS)         // after a refusal that may pass, doubled each time
-#define AGAIN_MAX (1000 * MS)
+#define AGAIN_MAX (2000 * MS)      // a host closes the door on an address with more than 60 refusals a minute
 #define STALE_BEFORE_JOIN (300 * MS)
 
 struct hadron_frame hc_session_frame(const struct hadron_client *c, uint16_t kind, uint16_t count, uint64_t sequence) {
@@ -237,6 +238,14 @@ static void answered(struct hadron_client *c, struct hc_call *call, int64_t now)
   hc_packet_free(p);
 }
 
+static void drop(struct hadron_client *c, int64_t now) {
+  uint32_t up = hc_link_up(&c->link);
+  hc_link_drop(&c->link);
+  if (up == c->dropped) return;
+  c->dropped = up;
+  c->dropped_ns = now;
+}
+
 static void cancel_old(struct hadron_client *c, uint32_t up) {
   for (size_t i = 0; i < HC_CALLS; i++)
     if (c->link.calls[i].generation != up) hc_call_cancel(&c->link.calls[i]);
@@ -250,15 +259,18 @@ static void look_at_connection(struct hadron_client *c, int64_t now) {
     go_away(c, "the connection was cut", now);
   }
   if (c->state == HC_GREETING && now - c->greeted_ns > GREET_WAIT) {
-    hc_link_drop(&c->link);
     go_away(c, "no answer to the HELLO", now);
+    drop(c, now);
     c->greet_ns = now + AGAIN_MIN;
   }
   if (c->state == HC_JOINED && now - c->heard_ns > SILENT_STALES * c->info.stale_ns) { // half open: nobody has told that the other side is gone
-    hc_link_drop(&c->link);
     go_away(c, "the host is silent", now);
+    drop(c, now);
   }
-  if (c->state == HC_AWAY && up != 0 && now >= c->greet_ns && hc_call_state(c->hello) == HC_IDLE) greet(c, now);
+  if (c->state == HC_AWAY && hc_link_up(&c->link) != 0 && now >= c->greet_ns && hc_call_state(c->hello) == HC_IDLE) greet(c, now);
+  // See hangup.c: when it comes to that by another way, only a new process helps, and whoever has started this one should know.
+  if (hc_link_up(&c->link) != 0 && hc_link_up(&c->link) == c->dropped && now - c->dropped_ns > DROP_WAIT)
+    hc_session_close(c, HADRON_ERR_INTERNAL, "NNG does not let go of a connection that is gone; start the program again");
   if (c->state != HC_JOINED && c->connect_ns > 0 && now - c->away_ns > c->connect_ns) hc_session_close(c, HADRON_ERR_TIMEOUT, "the host was away for longer than connect_ms");
 }
 

@@ -48,6 +48,8 @@ struct hadron_client {
   int64_t greet_ns;         // the next HELLO not before
   int64_t away_ns, heard_ns, greeted_ns; // since when it is away; when something came last; when HELLO was said
   uint32_t refusals;        // in a row: the back-off
+  uint32_t dropped;         // generation of the connection that was hung up, and when
+  int64_t dropped_ns;
   bool stale, forget;       // forget: the next HELLO has no resume
 
   struct hc_stream stream;
@@ -74,6 +76,7 @@ struct hadron_client {
   struct hc_letter letters[HADRON_CLIENT_ANSWERS_MAX];
   uint32_t letter_first, letter_count;
   int64_t letter_ns;
+  uint64_t commands;        // of this session, for their numbers
 
   struct hadron_ask ask;    // that comes in pieces
   char *ask_bytes;          // owned

@@ -8,6 +8,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/bell.h"
 #include "base/random.h"
@@ -52,6 +53,7 @@ struct fake_host {
   struct hd_random random;
   uint64_t epoch;
   uint32_t rep, pub;       // sockets
+  _Atomic int32_t pipes;   // connections of both
   struct fake_session sessions[FAKE_SESSIONS];
   uint32_t session_count;
   struct fake_call calls[FAKE_CALLS];
@@ -66,7 +68,12 @@ struct fake_host {
 };
 
 void fake_host_start(struct fake_host *h, const struct fake_options *options);
-void fake_host_stop(struct fake_host *h); // may be started again: another epoch, no sessions
+// May be started again: another epoch, no sessions. Whoever can, hangs up before: connections that are being closed at the other end are waited for.
+void fake_host_stop(struct fake_host *h);
+
+// The program itself as a host in a process of its own, which can be killed: main calls fake_host_main first. Returns false: this is no such process.
+bool fake_host_main(int argc, char **argv);
+pid_t fake_host_spawn(const struct fake_options *options);
 
 // Message `number` of a stream: a tick, but every 37th a position. Feeds have ticks only.
 bool fake_is_position(uint64_t number);
