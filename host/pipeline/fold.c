@@ -78,22 +78,70 @@ static void on_timer(struct hd_fold *f, const struct hadron_timer_fired *fired) 
   if (!hd_engine_refire(engine_of(f, fired->instrument), fired, arm)) f->timers_lost++;
 }
 
+static void deliver(struct hd_fold *f, const struct hd_feedback *piece) {
+  struct hd_engine *e = engine_of(f, piece->instrument);
+  if (piece->arm == 0) return; // somebody who is not there
+  switch (piece->kind) {
+  case HADRON_MSG_ALLOCATION: hd_engine_allocation(e, &piece->of.allocation, &piece->view); break;
+  case HADRON_MSG_ORDER_EVENT: hd_engine_order_event(e, piece->arm, &piece->of.order_event, &piece->view); break;
+  default: hd_engine_view(e, piece->arm, piece->instrument, &piece->view); break;
+  }
+}
+
+static void deliver_first(struct hd_fold *f, struct hd_fold_shard *s) {
+  const struct hd_feedback piece = s->pieces[s->first++];
+  if (s->first == s->count) s->first = s->count = 0;
+  deliver(f, &piece);
+}
+
+// One thread hears at once; a shard when it says so.
+static void hear(struct hd_fold *f, const struct hd_feedback *piece) {
+  struct hd_fold_shard *s = &f->shards[f->p->instruments.rows[piece->instrument].shard];
+  if (f->threads && s->count == s->room) {
+    uint32_t room = s->room ? 2 * s->room : 64;
+    struct hd_feedback *grown = realloc(s->pieces, room * sizeof *grown);
+    if (grown) s->pieces = grown, s->room = room;
+  }
+  if (!f->threads || s->count == s->room) {
+    deliver(f, piece);
+    return;
+  }
+  s->pieces[s->count++] = *piece;
+  if (s->owed == 0) return;
+  s->owed--;
+  deliver_first(f, s);
+}
+
+static void on_heard(struct hd_fold *f, const struct hadron_heard *h) {
+  if (!f->threads || h->shard >= f->p->options.shards) return;
+  struct hd_fold_shard *s = &f->shards[h->shard];
+  uint32_t left = h->count;
+  for (; left > 0 && s->first < s->count; left--) deliver_first(f, s);
+  s->owed = left;
+}
+
+void hd_fold_heard(struct hd_fold *f) {
+  for (uint32_t i = 0; i < f->p->options.shards; i++) {
+    while (f->shards[i].first < f->shards[i].count) deliver_first(f, &f->shards[i]);
+    f->shards[i].owed = 0;
+  }
+}
+
 // What the arm's strategies heard of it, with what it held and worked right then.
 static void tell_event(struct hd_fold *f, uint32_t arm, const struct hadron_order_event *event) {
-  if (arm == 0 || arm > f->p->options.arm_max || f->map[arm] == 0) return;
-  const struct hd_arm_view view = hd_desk_view_of(f->p, arm, event->instrument);
-  struct hadron_order_event copy = *event;
-  if (copy.arm) copy.arm = f->map[arm];
-  hd_engine_order_event(engine_of(f, event->instrument), f->map[arm], &copy, &view);
+  if (arm == 0 || arm > f->p->options.arm_max || (f->map[arm] == 0 && !f->threads)) return;
+  struct hd_feedback piece = {.kind = HADRON_MSG_ORDER_EVENT, .arm = f->map[arm], .instrument = event->instrument, .view = hd_desk_view_of(f->p, arm, event->instrument)};
+  piece.of.order_event = *event;
+  if (event->arm) piece.of.order_event.arm = f->map[arm];
+  hear(f, &piece);
 }
 
 static void tell_allocation(struct hd_fold *f, const struct hadron_allocation *a) {
-  if (a->arm == 0 || f->map[a->arm] == 0) return;
-  const struct hd_arm_view view = hd_desk_view_of(f->p, a->arm, a->instrument);
-  struct hadron_allocation copy = *a;
-  copy.arm = f->map[a->arm];
-  if (a->flags & 2) hd_engine_view(engine_of(f, a->instrument), copy.arm, a->instrument, &view);
-  else hd_engine_allocation(engine_of(f, a->instrument), &copy, &view);
+  if (a->arm == 0 || (f->map[a->arm] == 0 && !f->threads)) return;
+  struct hd_feedback piece = {.kind = a->flags & 2 ? 0 : HADRON_MSG_ALLOCATION, .arm = f->map[a->arm], .instrument = a->instrument, .view = hd_desk_view_of(f->p, a->arm, a->instrument)};
+  piece.of.allocation = *a;
+  piece.of.allocation.arm = f->map[a->arm];
+  hear(f, &piece);
 }
 
 // ---- the trading side ------------------------------------------------------------------------------------------------------------
@@ -227,9 +275,8 @@ static void on_adjustment(struct hd_fold *f, const struct hadron_adjustment *a) 
   if (!instrument_known(f, a->instrument)) return;
   if (hd_portfolio_adjust(&p->portfolio, a)) f->differences++;
   for (uint32_t arm = 1; arm <= p->arm_count; arm++) {
-    if (f->map[arm] == 0) continue;
-    const struct hd_arm_view view = hd_desk_view_of(p, arm, a->instrument);
-    hd_engine_view(engine_of(f, a->instrument), f->map[arm], a->instrument, &view);
+    const struct hd_feedback piece = {.arm = f->map[arm], .instrument = a->instrument, .view = hd_desk_view_of(p, arm, a->instrument)};
+    if (piece.arm || f->threads) hear(f, &piece);
   }
 }
 
@@ -332,6 +379,7 @@ int32_t hd_fold_record(struct hd_fold *f, const struct hadron_record *r, struct 
   }
   switch (r->template_id) {
   case HADRON_MSG_TICK: WITH(hadron_tick, on_tick(f, m));
+  case HADRON_MSG_HEARD: WITH(hadron_heard, on_heard(f, m));
   case HADRON_MSG_TIMER: WITH(hadron_timer_fired, on_timer(f, m));
   case HADRON_MSG_DECISION: WITH(hadron_decision, on_decision(f, m));
   case HADRON_MSG_OPPORTUNITY: WITH(hadron_opportunity, on_opportunity(f, r, m));
@@ -352,7 +400,12 @@ int32_t hd_fold_record(struct hd_fold *f, const struct hadron_record *r, struct 
     if (r->block_length >= sizeof(struct hadron_arm_definition)) return hd_fold_arm(f, r->bytes, fault);
     break;
   case HADRON_MSG_SESSION:
-    if (r->block_length >= sizeof(struct hadron_session) && !(((const struct hadron_session *)r->bytes)->flags & 1)) hd_fold_session(f);
+    if (r->block_length >= sizeof(struct hadron_session) && !(((const struct hadron_session *)r->bytes)->flags & 1)) {
+      const struct hadron_session *session = r->bytes;
+      hd_fold_heard(f); // nobody was left to hear it
+      f->threads = (session->flags & 2) && session->shards == f->p->options.shards;
+      hd_fold_session(f);
+    }
     return HADRON_OK;
   case HADRON_MSG_RECOVERED:
     venues_map(f, r);
@@ -375,7 +428,8 @@ int32_t hd_fold_begin(struct hd_fold *f, struct hd_pipeline *p, const struct hd_
   f->map = calloc(rows, sizeof *f->map);
   f->stateless = calloc(rows, sizeof *f->stateless);
   f->decisions = calloc(HD_FOLD_DECISIONS, sizeof *f->decisions);
-  if (!f->decisions || !f->arms || !f->definitions || !f->pending || !f->map || !f->stateless) return hd_fault_set(fault, HADRON_ERR_MEMORY, "recovery: tables of %u arms: out of memory", rows);
+  f->shards = calloc(p->options.shards, sizeof *f->shards);
+  if (!f->shards || !f->decisions || !f->arms || !f->definitions || !f->pending || !f->map || !f->stateless) return hd_fault_set(fault, HADRON_ERR_MEMORY, "recovery: tables of %u arms: out of memory", rows);
   struct hd_portfolio empty;
   int32_t code = hd_portfolio_init(&empty, &p->instruments, &p->marks, p->options.arm_max, p->options.cash);
   if (code) return hd_fault_set(fault, code, "recovery: books of %u arms: out of memory", rows);
@@ -400,5 +454,7 @@ void hd_fold_fini(struct hd_fold *f) {
   free(f->map);
   free(f->stateless);
   free(f->decisions);
+  for (uint32_t i = 0; f->shards && i < f->p->options.shards; i++) free(f->shards[i].pieces);
+  free(f->shards);
   *f = (struct hd_fold){0};
 }

@@ -31,6 +31,13 @@ struct hd_fold_options {
 #define HD_FOLD_INTENTS 64 // an order follows its intent closely
 #define HD_FOLD_DECISIONS 256 // an opportunity its decisions
 
+// What a shard's strategies were told and had not heard yet.
+struct hd_fold_shard {
+  struct hd_feedback *pieces;               // [0 .. count); owned
+  uint32_t first, count, room;
+  uint32_t owed;                            // heard before their records were written: an allocation is told, then recorded
+};
+
 struct hd_fold {
   struct hd_pipeline *p;                    // borrowed
   struct hd_fold_options options;
@@ -60,6 +67,9 @@ struct hd_fold {
   struct hadron_client_order_id executed;   // the last execution's order, until its order event came
   bool executed_open, executed_bust, executed_shadow;
   uint32_t told;                            // allocations of it
+  // Runs with threads: ticks and feedback are in each shard's own order (HEARD).
+  struct hd_fold_shard *shards;             // [shard]; owned
+  bool threads;                             // of the run that is being read, on as many shards as this one
   uint64_t nothing;                         // an execution whose allocations are not booked: it takes back what is in no record; 0: none
   // Of an image: reads what the strategies knew, once it is known whose is what; NULL: nothing of that kind is at its beginning.
   int32_t (*states)(void *user, struct hd_image *m);

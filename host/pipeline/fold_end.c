@@ -73,6 +73,8 @@ int32_t hd_fold_adopt(struct hd_fold *f, int64_t now_ns, struct hd_folded *out, 
   uint32_t old_count, map[HD_ARMS_MAX + 1] = {0};
   if (!old) return hd_fault_set(fault, HADRON_ERR_MEMORY, "recovery: out of memory");
   *out = (struct hd_folded){0};
+  hd_fold_heard(f);
+  f->threads = false;
   tables_back(f, &before, old, &old_count);
   p->now_ns = now_ns;
   hd_fold_match(old, old_count, p->definitions, p->arm_count, map);

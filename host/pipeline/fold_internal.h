@@ -8,6 +8,9 @@
 static inline bool hd_fold_open(const struct hadron_arm_definition *d) { return d->role || d->waits; }
 static inline uint8_t hd_fold_role(const struct hadron_arm_definition *d) { return d->waits ? HD_ROLE_LIVE : d->role; }
 
+// fold.c: strategies hear all that waits in their shards' queues.
+void hd_fold_heard(struct hd_fold *f);
+
 // fold_arm.c
 // Which arm of `to` each arm of `from` is, by name, role and version; tables by number, 1 to count; role 0: nobody. map[from]: 0 for none.
 void hd_fold_match(const struct hadron_arm_definition *from, uint32_t from_count, const struct hadron_arm_definition *to, uint32_t to_count, uint32_t *map);

@@ -142,6 +142,26 @@ def check_off_stays_off(threads, shards):
         assert json.loads(host.text("out"))["identity"]
 
 
+def check_book_stays(threads, shards):
+    """What a strategy without a section held when it was switched off is its own again, over a crash too, and never the house's."""
+    with Host(threads, shards) as host:
+        host.start()
+        host.write("d.lua", DEPLOY % ("fresh", 'universe = { "SIM01" }, cash = "50000",'))
+        host.ask("deploy", "d.lua")
+        until("it trades", host.traded("fresh"))
+        host.ask("disable", "fresh")
+        before = host.ask("positions")["positions"]
+        host.kill()
+        super(Host, host).start("--json", "--quiet")
+        assert host.seats("fresh") == [] and "no longer there" not in host.text("err"), host.text("err")
+        assert [(r["instrument"], r["quantity"]) for r in host.ask("positions")["positions"]] == [(r["instrument"], r["quantity"]) for r in before]
+        host.ask("enable", "fresh")
+        row = host.row("fresh")
+        assert row["turnover"] > 0 and (row["gross"] > 0 or not before), (row, before)
+        host.stop()
+        assert json.loads(host.text("out"))["identity"]
+
+
 def check_deploy(threads, shards):
     with Host(threads, shards) as host:
         host.start()
