@@ -406,7 +406,9 @@ static int32_t cross_book(struct hd_coordinator *c, struct hadron_allocation *a,
   int32_t error = c->listener.allocate(c->listener.self, a);
   if (error) return error;
   ++*booked;
-  return hd_record(c->sink, HADRON_MSG_ALLOCATION, a, sizeof *a, now_ns, HD_RECORD_RESERVED);
+  error = hd_record(c->sink, HADRON_MSG_ALLOCATION, a, sizeof *a, now_ns, HD_RECORD_RESERVED);
+  if (c->listener.allocated) c->listener.allocated(c->listener.self, a);
+  return error;
 }
 
 // All sides of the crosses, or none: what was booked before a failure is taken back.

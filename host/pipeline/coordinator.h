@@ -43,6 +43,7 @@ struct hd_intent_listener {
   void (*intent)(void *self, const struct hadron_intent *intent, const struct hd_share *shares, uint32_t share_count);
   // One arm's side of a cross inside the house: the listener books it (portfolio fills the computed fields); recorded after.
   int32_t (*allocate)(void *self, struct hadron_allocation *allocation);
+  void (*allocated)(void *self, const struct hadron_allocation *allocation); // it was booked, and recorded if that could be; may be NULL
 };
 
 struct hd_coordinator {

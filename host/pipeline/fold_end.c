@@ -110,6 +110,7 @@ static void finish_execution(struct hd_fold *f, int64_t now_ns) {
     rest[i].time_ns = now_ns;
     if (listener.allocate(listener.self, &rest[i])) continue; // told by then
     (void)hd_desk_record(p, HADRON_MSG_ALLOCATION, &rest[i], sizeof rest[i], now_ns);
+    listener.allocated(listener.self, &rest[i]);
   }
   hd_gateway_fold_finish(desk->gateway, &f->executed, f->executed_bust, now_ns);
 }

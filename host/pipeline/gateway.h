@@ -104,6 +104,7 @@ struct hd_gateway_listener {
   void (*alert)(void *self, uint32_t severity, int32_t code, uint32_t instrument, uint16_t venue, const char *text);
   // An order went to its venue between these two readings of the cycle counter; only after hd_gateway_measure. May be NULL.
   void (*sent)(void *self, const struct hadron_order *order, const struct hd_stamps *at, uint64_t begun, uint64_t done, int64_t now_ns);
+  void (*allocated)(void *self, const struct hadron_allocation *allocation); // it was booked, and recorded if that could be; may be NULL
 };
 
 struct hd_gateway_options {

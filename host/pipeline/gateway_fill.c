@@ -105,6 +105,7 @@ static int32_t record_part(struct hd_gateway *g, const struct hd_order *o, const
                      (const char *)m->key + 2, hadron_error_name(refused));
   int32_t err = hd_record(&g->sink, HADRON_MSG_ALLOCATION, &a, sizeof a, now_ns, HD_RECORD_RESERVED);
   hd_crash_here(HD_CRASH_ALLOCATION_RECORDED);
+  if (!refused && g->listener.allocated) g->listener.allocated(g->listener.self, &a);
   if (err) hd_gateway_alert(g, 3, HADRON_ERR_IO, a.instrument, o->request.venue, "an allocation of arm %u was not recorded (%s)", a.arm, hadron_error_name(err));
   return err ? HADRON_ERR_IO : HADRON_OK;
 }

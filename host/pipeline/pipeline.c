@@ -179,8 +179,14 @@ static int32_t on_allocate(void *self, struct hadron_allocation *allocation) {
   }
   hd_risk_equity(desk->risk, p->now_ns); // it was booked at the newest mark
   fact_position(desk, allocation->instrument);
-  if (allocation->arm) feedback_send(p, HADRON_MSG_ALLOCATION, allocation->arm, allocation->instrument, allocation, sizeof *allocation);
   return HADRON_OK;
+}
+
+// Once it is recorded, so that a shard's HEARD comes behind what it has heard.
+static void on_allocated(void *self, const struct hadron_allocation *allocation) {
+  const struct hd_desk *desk = self;
+  if (allocation->arm == 0) return;
+  feedback_send(desk->pipeline, HADRON_MSG_ALLOCATION, allocation->arm, allocation->instrument, allocation, sizeof *allocation);
 }
 
 static void on_gateway_alert(void *self, uint32_t severity, int32_t code, uint32_t instrument, uint16_t venue, const char *text) {
@@ -263,11 +269,11 @@ static int32_t init_shards(struct hd_pipeline *p) {
 }
 
 struct hd_gateway_listener hd_desk_gateway_listener(struct hd_desk *desk) {
-  return (struct hd_gateway_listener){desk, on_order_event, on_execution, on_allocate, on_gateway_alert, on_sent};
+  return (struct hd_gateway_listener){desk, on_order_event, on_execution, on_allocate, on_gateway_alert, on_sent, on_allocated};
 }
 
 struct hd_intent_listener hd_desk_intent_listener(struct hd_desk *desk) {
-  return (struct hd_intent_listener){desk, on_intent, on_allocate};
+  return (struct hd_intent_listener){desk, on_intent, on_allocate, on_allocated};
 }
 
 static int32_t init_trading(struct hd_pipeline *p) {

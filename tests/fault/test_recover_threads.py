@@ -53,6 +53,16 @@ def follows(before, after):
     return False
 
 
+def follows_start(before, after):
+    """Over a start: the last trades were handled and their decisions not written any more."""
+    reached = {before}
+    for _ in range(10):
+        if any((h * 31 + 1) % MODULO == after for h in reached):
+            return True
+        reached = {(h * 31 + 1) % MODULO for h in reached} | {(h * 37 + 2) % MODULO for h in reached}
+    return False
+
+
 def main():
     with Host({"host.lua": CONFIG, "hears.lua": HEARS}) as host:
         for _ in range(3):
@@ -63,7 +73,7 @@ def main():
         for instrument, told in numbers(host).items():
             for (before, run), (after, then) in zip(told, told[1:]):
                 starts += run != then
-                assert follows(before, after), f"instrument {instrument}: {before} of run {run} was not followed by {after} of run {then}"
+                assert (follows if run == then else follows_start)(before, after) or follows(before, after), f"instrument {instrument}: {before} of run {run} was not followed by {after} of run {then}"
         assert starts >= 4, starts
 
 
