@@ -289,17 +289,24 @@ static int32_t check_timers(struct hd_change *c, uint32_t shard) {
   return wished <= room ? HADRON_OK : hd_fault_set(&c->faults[shard], HADRON_ERR_FULL, "%s: timers of the new version: expected at most %u on shard %u, found %u", c->want.name, room, shard, wished);
 }
 
+static int64_t handover_max(const struct hd_change *c) {
+  bool elsewhere = c->home->occupant && c->home->occupant->placed;
+  for (uint32_t a = 0; a < c->want.arm_count; a++) elsewhere |= c->staged[a].occupant && c->staged[a].occupant->placed;
+  return elsewhere ? HD_HANDOVER_ELSEWHERE_NS : HD_HANDOVER_NS;
+}
+
 static void on_prepare(void *self, uint32_t shard) {
   struct hd_change *c = self;
+  const int64_t most_ns = handover_max(c);
   c->from[shard] = hd_cycles();
   c->last[shard] = hd_engine_last(c->s->pipeline.engines[shard]);
   for (uint32_t i = 0; c->buffer_size && !c->codes[shard] && i < c->home->seat_count; i++) {
     if (!of_shard(c, i, shard)) continue;
     c->codes[shard] = hand_over(c, i, shard);
     int64_t took = hd_cycles_to_ns(hd_cycles() - c->from[shard]);
-    if (!c->codes[shard] && took > HD_HANDOVER_NS && !c->s->options.recorded)
+    if (!c->codes[shard] && took > most_ns && !c->s->options.recorded)
       c->codes[shard] = hd_fault_set(&c->faults[shard], HADRON_ERR_TIMEOUT, "%s: handing the state over: expected at most %d ms, found %d ms after %u of %u instances", c->want.name,
-                                     (int)(HD_HANDOVER_NS / 1000000), (int)(took / 1000000), i + 1, c->home->seat_count);
+                                     (int)(most_ns / 1000000), (int)(took / 1000000), i + 1, c->home->seat_count);
   }
   if (!c->codes[shard]) c->codes[shard] = check_timers(c, shard);
 }
