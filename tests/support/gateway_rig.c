@@ -112,7 +112,7 @@ void rig_open(struct rig *rig, const struct hd_gateway_options *options) {
   struct hd_gateway_options usual = rig_options();
   struct hd_record_sink sink = {rig, write_record, NULL};
   struct hd_venue_port port = {rig, port_submit, port_cancel, port_replace, port_query, port_features, port_state};
-  struct hd_gateway_listener listener = {rig, heard_event, heard_execution, heard_allocation, heard_alert, NULL};
+  struct hd_gateway_listener listener = {rig, heard_event, heard_execution, heard_allocation, heard_alert, NULL, NULL};
   assert_int_equal(hd_gateway_create(options ? options : &usual, &rig->instruments, &rig->marks, &sink, &port, &listener, &rig->g), HADRON_OK);
 }
 
