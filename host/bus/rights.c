@@ -78,7 +78,7 @@ static int32_t file_read(const char *path, FILE *file, struct right **out, uint3
   uint32_t count = 0;
   int32_t code = rows ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "tokens: %s: no memory", path);
   for (uint32_t number = 1; !code && fgets(line, sizeof line, file); number++) {
-    bool wrong, cut = strlen(line) == sizeof line - 1;
+    bool wrong = false, cut = strlen(line) == sizeof line - 1;
     if (count < HD_RIGHTS_MAX && line_read(line, &rows[count], &wrong) && !cut) count++;
     else if (count == HD_RIGHTS_MAX) code = hd_fault_set(fault, HADRON_ERR_FULL, "tokens: %s:%u: expected at most %d tokens", path, number, HD_RIGHTS_MAX);
     else if (wrong || cut)

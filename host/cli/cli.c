@@ -13,6 +13,7 @@
 // One row per command, in the order in which a newcomer meets them.
 const struct hd_command hd_commands[] = {
     {"run", "CONFIG [--duration 30s] [--dry-run|--paper|--live] [--check] [--set key=value]... [--json]", "run a configuration live or on paper", hd_run_help, hd_run_command},
+    {"worker", "CONFIG --connect URL [--token-file FILE] [--ca FILE --certificate FILE --key FILE] [--only NAME] [--set key=value]...", "run strategies here and trade with them on a host elsewhere", hd_worker_help, hd_worker_command},
     {"backtest", "CONFIG [--data FILE]... [--from TIME] [--to TIME] [--set key=value]... [--json]", "run a configuration over recorded data", hd_backtest_help, hd_backtest_command},
     {"replay", "CONFIG|JOURNAL [--verify | --with NAME@VERSION] [--data FILE]... [--speed N] [--pause] [--seek PLACE] [--set key=value]...", "play recorded data at a chosen speed, or prove that a journal comes out the same", hd_replay_help, hd_replay_command},
     {"status", "[--watch] [--json]", "what the running host is doing", hd_status_help, hd_status_command},

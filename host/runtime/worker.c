@@ -237,33 +237,33 @@ static void on_ask(struct worker *w, const struct hadron_event *event) {
 
 // ---- the stream
 
-static void on_position(struct worker *w, const struct hadron_position *p) {
+static void on_position(struct hd_far *far, struct hadron_position *views, const struct hadron_position *p) {
   const struct hd_channel_note note = {.kind = HADRON_MSG_POSITION, .view = *p};
   if (p->instrument > HD_INSTRUMENTS_MAX) return;
-  w->views[p->instrument] = *p;
-  hd_far_note(w->far, &note);
+  views[p->instrument] = *p;
+  hd_far_note(far, &note);
 }
 
 // What the arm had afterwards was said just before.
-static struct hadron_position view_of(const struct worker *w, uint32_t instrument, uint32_t arm) {
-  struct hadron_position view = instrument <= HD_INSTRUMENTS_MAX ? w->views[instrument] : (struct hadron_position){0};
+static struct hadron_position view_of(const struct hadron_position *views, uint32_t instrument, uint32_t arm) {
+  struct hadron_position view = instrument <= HD_INSTRUMENTS_MAX ? views[instrument] : (struct hadron_position){0};
   if (view.instrument == 0) view.instrument = instrument, view.arm = arm;
   return view;
 }
 
-static void on_message(struct worker *w, uint32_t kind, const void *data) {
+static void on_message(struct hd_far *far, struct hadron_position *views, uint32_t kind, const void *data) {
   struct hd_channel_note note = {.kind = 0};
   switch (kind) {
-  case HADRON_EVENT_POSITIONS: on_position(w, data); return;
+  case HADRON_EVENT_POSITIONS: on_position(far, views, data); return;
   case HADRON_EVENT_ALLOCATIONS:
     note.kind = HADRON_MSG_ALLOCATION;
     memcpy(&note.of.allocation, data, sizeof note.of.allocation);
-    note.view = view_of(w, note.of.allocation.instrument, note.of.allocation.arm);
+    note.view = view_of(views, note.of.allocation.instrument, note.of.allocation.arm);
     break;
   case HADRON_EVENT_ORDERS:
     note.kind = HADRON_MSG_ORDER_EVENT;
     memcpy(&note.of.order_event, data, sizeof note.of.order_event);
-    note.view = view_of(w, note.of.order_event.instrument, note.of.order_event.arm);
+    note.view = view_of(views, note.of.order_event.instrument, note.of.order_event.arm);
     break;
   case HADRON_EVENT_INSTRUMENTS:
     note.kind = HADRON_MSG_INSTRUMENT;
@@ -279,7 +279,11 @@ static void on_message(struct worker *w, uint32_t kind, const void *data) {
     break;
   default: return;
   }
-  hd_far_note(w->far, &note);
+  hd_far_note(far, &note);
+}
+
+void hd_worker_messages(struct hd_far *far, struct hadron_position *views, const struct hadron_event *event) {
+  for (uint32_t i = 0; i < event->count; i++) on_message(far, views, event->kind, (const char *)event->data + (size_t)i * event->stride);
 }
 
 static void on_ticks(struct worker *w, const struct hadron_tick *ticks, uint32_t count) {
@@ -293,8 +297,7 @@ static void on_event(struct worker *w, const struct hadron_event *event) {
   else if (event->kind > HADRON_EVENT_MESSAGE) say(w, event);
   else if (w->far == NULL || event->data == NULL) return; // a stream begins with what there is; it is for those who are made
   else if (event->kind == HADRON_EVENT_TICKS && event->stride == sizeof(struct hadron_tick) && event->count > 0) on_ticks(w, event->data, event->count);
-  else
-    for (uint32_t i = 0; i < event->count; i++) on_message(w, event->kind, (const char *)event->data + (size_t)i * event->stride);
+  else hd_worker_messages(w->far, w->views, event);
 }
 
 // A host that recovers feeds what is long past: until it has come to the present, or to the end of it, ticks are the clock.

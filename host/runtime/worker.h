@@ -20,4 +20,10 @@
 // The whole life of the child, with the descriptors of enum hd_worker_fd; returns what it exits with: enum hd_worker_exit. [the child]
 int hd_worker_child(const struct hd_plugin_language *lua);
 
+// What a session's stream says beside ticks, to a far engine. views: [instrument .. HD_INSTRUMENTS_MAX], what the arm has, kept in here. [far]
+struct hd_far;
+struct hadron_event;
+struct hadron_position;
+void hd_worker_messages(struct hd_far *far, struct hadron_position *views, const struct hadron_event *event);
+
 #endif
