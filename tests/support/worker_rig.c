@@ -7,7 +7,7 @@
 #include "lua/runtime.h"
 #include "plugin/child.h"
 
-#define ASK_NS INT64_C(5000000000) // a busy machine, a sanitizer
+#define ASK_NS INT64_C(60000000000) // a busy machine, a sanitizer
 #define WAIT_NS INT64_C(120000000000)
 
 static void on_changed(void *self, uint32_t change, const char *words) {
