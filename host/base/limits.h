@@ -28,6 +28,18 @@
 #define HD_PLACED_MAX 512         // versions outside of their shards at a time, those that are being made too; more: the change is refused
 #define HD_SLOTS_MAX 16           // WORK slots per arm and instrument
 
+// The bus. What a peer may cost: docs/wire.md has its side.
+#define HD_BUS_LISTENERS_MAX 8    // addresses of sessions, and of feeds; more: the config is refused
+#define HD_BUS_SESSIONS_MAX 256   // sessions at once [bus.sessions_max]; full: HELLO is refused with FULL
+#define HD_SESSION_DECIDES 8      // DECIDE of a session that wait for room or the journal; more: the oldest is answered BUSY
+#define HD_SESSION_REFUSALS 256   // refused decisions of a session that are told again; older ones are forgotten
+#define HD_STREAM_ASKS 64         // asks of a worker under way; more: the oldest is answered FULL
+#define HD_RIGHTS_MAX 1024        // tokens of a file; more: the file is refused
+#define HD_REFUSALS_MAX 256       // addresses whose refusals are counted; full: the one that was quiet longest is forgotten
+#define HD_FEED_SENDBUF 1024      // packets of 32 KiB that wait for a subscriber; full: NNG drops the oldest, which the numbers show
+#define HD_FEED_JOBS 64           // repairs and snapshots at a time; full: BUSY
+#define HD_FEED_PLACES 1048576    // places of a stream in the journal, one for 64 messages; full: the older half is forgotten, TOO_OLD
+
 #define HD_METRICS_MAX 8192         // metric cells of the host and its plugins; more: open() says FULL
 
 #define HD_VENUE_BATCH 256        // ticks a recorded venue hands over at a time

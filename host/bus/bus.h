@@ -13,6 +13,7 @@
 #define HD_BUS_BUS_H
 
 #include "base/fault.h"
+#include "base/limits.h"
 #include "bus/cert.h"
 #include "bus/channel.h"
 
@@ -36,7 +37,6 @@ struct hd_bus_listen {
   bool insecure;             // plain text beyond this machine is meant
   bool only_workers;         // HELLO needs a worker's token
 };
-#define HD_BUS_LISTENERS_MAX 8
 
 // Is this a transport, and one that may be used? HADRON_ERR_ARGUMENT: why not. [any]
 int32_t hd_listen_check(const struct hd_bus_listen *listen, struct hd_fault *fault);

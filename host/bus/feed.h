@@ -12,14 +12,12 @@
 #ifndef HD_BUS_FEED_H
 #define HD_BUS_FEED_H
 
+#include "base/limits.h"
 #include "bus/bus.h"
 #include "bus/frame.h"
 #include "hadron/ext/journal.h"
 
 #define HD_FEED_STEP 64
-#define HD_FEED_PLACES (1u << 20)
-#define HD_FEED_JOBS 64
-#define HD_FEED_SENDBUF 1024
 #define HD_FEED_PACKET 32768 // bytes of a packet that is published: HD_FEED_SENDBUF of them bound what a dead subscriber costs
 
 struct hd_feed;

@@ -12,9 +12,8 @@
 #include <stddef.h>
 
 #include "base/fault.h"
+#include "base/limits.h"
 
-#define HD_RIGHTS_MAX 1024
-#define HD_REFUSALS_MAX 256
 #define HD_TOKEN_SIZE 65 // 32 random bytes in hexadecimal, with the NUL
 
 struct hd_rights;

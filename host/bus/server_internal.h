@@ -10,7 +10,6 @@
 #include "bus/socket.h"
 #include "bus/stream.h"
 
-#define HD_BUS_SESSIONS_MAX 256
 
 struct hd_bus_peer { // one session
   struct hd_bus *bus;

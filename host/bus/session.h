@@ -13,10 +13,9 @@
 #ifndef HD_BUS_SESSION_H
 #define HD_BUS_SESSION_H
 
+#include "base/limits.h"
 #include "bus/frame.h"
 
-#define HD_SESSION_DECIDES 8
-#define HD_SESSION_REFUSALS 256
 #define HD_SESSION_KEPT (2 * HADRON_WINDOW_MAX)
 #define HD_NEXT_REWIND 1 // NEXT's count: begin again at `sequence`
 

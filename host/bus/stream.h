@@ -10,10 +10,10 @@
 #ifndef HD_BUS_STREAM_H
 #define HD_BUS_STREAM_H
 
+#include "base/limits.h"
 #include "bus/channel.h"
 #include "bus/frame.h"
 
-#define HD_STREAM_ASKS 64
 #define HD_STREAM_TIMES 1024 // batches of ticks of which is known how old they are
 
 // What a stream is made of; arrays are copied, channels borrowed.

@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "control/control_internal.h"
+#include "runtime/session_bus.h"
 #include "runtime/recover.h"
 #include "runtime/snapshot.h"
 #include "runtime/governor.h"
@@ -384,6 +385,7 @@ static void add_metric(void *user, const char *owner, const struct hadron_metric
 json_t *hd_show_metrics(struct hd_control *c, const json_t *request, uint32_t uid, struct hd_fault *fault) {
   (void)request, (void)uid, (void)fault;
   json_t *rows = json_array();
+  hd_session_bus_figures(c->options.session);
   hd_metrics_walk(c->options.session->metrics, add_metric, rows);
   return json_pack("{s:o}", "metrics", rows);
 }

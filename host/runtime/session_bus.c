@@ -100,6 +100,47 @@ int32_t hd_session_feed_open(struct hd_session *s, struct hd_fault *fault) {
   return hd_bus_publish(s->bus, &options, fault);
 }
 
+// ---- figures ---------------------------------------------------------------------------------------------------------------------------------
+
+#define METRIC(name, help, type) {name, help, "", type, 0}
+enum { REQUESTS = 0, CERTIFICATES, CONNECTIONS, TURNED_AWAY, BUS_METRICS };
+static const struct hadron_metric bus_rows[BUS_METRICS] = {
+    [REQUESTS] = METRIC("refused_requests", "requests of peers that were refused, HELLOs among them", HADRON_METRIC_COUNTER),
+    [CERTIFICATES] = METRIC("refused_certificates", "TLS handshakes without a good certificate", HADRON_METRIC_COUNTER),
+    [CONNECTIONS] = METRIC("refused_connections", "connections that never became one: garbage, silence, too large a message", HADRON_METRIC_COUNTER),
+    [TURNED_AWAY] = METRIC("turned_away", "connections above the bound", HADRON_METRIC_COUNTER)};
+enum { MESSAGES = 0, PACKETS, HEARTBEATS, REPAIRS, REPAIRED, SNAPSHOTS, TOO_OLD, BUSY, SUBSCRIBERS, FEED_METRICS };
+static const struct hadron_metric feed_rows[FEED_METRICS] = {
+    [MESSAGES] = METRIC("messages", "messages published", HADRON_METRIC_COUNTER),
+    [PACKETS] = METRIC("packets", "packets that they were in", HADRON_METRIC_COUNTER),
+    [HEARTBEATS] = METRIC("heartbeats", "heartbeats of idle streams", HADRON_METRIC_COUNTER),
+    [REPAIRS] = METRIC("repairs", "repairs that subscribers asked for", HADRON_METRIC_COUNTER),
+    [REPAIRED] = METRIC("repaired", "messages given again: what NNG dropped", HADRON_METRIC_COUNTER),
+    [SNAPSHOTS] = METRIC("snapshots", "snapshots given", HADRON_METRIC_COUNTER),
+    [TOO_OLD] = METRIC("too_old", "repairs of what the journal no longer has", HADRON_METRIC_COUNTER),
+    [BUSY] = METRIC("busy", "repairs that were put off", HADRON_METRIC_COUNTER),
+    [SUBSCRIBERS] = METRIC("subscribers", "connections", HADRON_METRIC_GAUGE)};
+
+static void set_all(struct hd_session *s, const char *owner, const struct hadron_metric *rows, uint32_t count, const uint64_t *values) {
+  int64_t *cells[BUS_METRICS + FEED_METRICS];
+  struct hd_fault fault;
+  if (hd_metrics_open(s->metrics, owner, rows, count, cells, &fault)) return; // no room: they are not shown
+  for (uint32_t i = 0; i < count; i++) hd_metric_set(cells[i], (int64_t)values[i]);
+}
+
+void hd_session_bus_figures(struct hd_session *s) {
+  struct hd_bus_refusals r;
+  struct hd_feed_figures f;
+  if (!s->bus) return;
+  hd_bus_refusals(s->bus, &r);
+  set_all(s, "bus", bus_rows, BUS_METRICS, (const uint64_t[]){[REQUESTS] = r.requests, [CERTIFICATES] = r.certificate, [CONNECTIONS] = r.other, [TURNED_AWAY] = r.turned_away});
+  if (!hd_bus_feed(s->bus)) return;
+  hd_feed_figures(hd_bus_feed(s->bus), &f);
+  set_all(s, "feed", feed_rows, FEED_METRICS,
+          (const uint64_t[]){[MESSAGES] = f.messages, [PACKETS] = f.packets, [HEARTBEATS] = f.heartbeats, [REPAIRS] = f.repairs, [REPAIRED] = f.repaired, [SNAPSHOTS] = f.snapshots,
+                             [TOO_OLD] = f.too_old, [BUSY] = f.busy, [SUBSCRIBERS] = f.subscribers});
+}
+
 void hd_session_bus_close(struct hd_session *s) {
   hd_bus_destroy(s->bus);
   s->bus = NULL;

@@ -12,6 +12,7 @@ int32_t hd_session_bus(struct hd_session *s, struct hd_bus **out, struct hd_faul
 int32_t hd_session_bus_open(struct hd_session *s, struct hd_fault *fault);
 // Once everything that a stream names is there: publishes the journal from this start on, if the configuration has addresses for that. [control]
 int32_t hd_session_feed_open(struct hd_session *s, struct hd_fault *fault);
+void hd_session_bus_figures(struct hd_session *s); // into the metrics; one thread, as they want it [io]
 void hd_session_bus_close(struct hd_session *s); // everybody has been detached [control]
 
 #endif

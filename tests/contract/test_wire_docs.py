@@ -29,5 +29,5 @@ for name, number in re.findall(r"HADRON_FRAME_([A-Z_]+) = (\d+),", header):
     if name != "INVALID":
         assert f"| {number} | {name} |" in page, f"kind {number} {name} is not in the table"
 assert "131,072" in page and "HADRON_PACKET_MAX (128 * 1024)" in header
-for name, where, said in (("HD_SESSION_DECIDES 8", "session.h", "| 8 |"), ("HADRON_WINDOW_MAX 4", None, "| 4 |"), ("REFUSED_A_MINUTE 60", "peer.c", "60 a minute")):
-    assert name in (text("host", "bus", where) if where else header) and said in page, name
+for name, where, said in (("HD_SESSION_DECIDES 8", "base/limits.h", "| 8 |"), ("HADRON_WINDOW_MAX 4", None, "| 4 |"), ("REFUSED_A_MINUTE 60", "bus/peer.c", "60 a minute")):
+    assert name in (text("host", where) if where else header) and said in page, name

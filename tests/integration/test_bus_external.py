@@ -1,7 +1,7 @@
 """Promise: a strategy that is no plugin of this host joins over the bus by its token, gets the state of things and then every tick, trades on paper with
 a book of its own beside the others, is shown in status as what it is, is silent when it is silent (its orders and position as on_silent says),
 comes back and goes on; without its token, under another's name or with a version that nobody wants it is refused. Feeds tell the same ticks and
-can be repaired; two versions of one name run side by side. The peer is written from docs/wire.md alone (support/wire.py).
+can be repaired; its journal, run again, comes out the same; two versions of one name run side by side. The peer is written from docs/wire.md alone (support/wire.py).
 
 Runs with one thread and with shard and trade threads."""
 
@@ -116,6 +116,8 @@ def life(threads, shards):
         for word in ("JOINED", "SILENT", "BACK", "TAKEN"):
             assert "change=" + word in told, (word, told[:2000])
         host.stop()
+        verified = host.command("replay", "data/journal", "--verify")  # what it decided is an input; everything after it comes out again
+        assert verified.returncode == 0, verified.stdout[-2000:] + verified.stderr[-2000:]
 
 
 def looks_and_repairs(host, office):
@@ -163,6 +165,8 @@ def commands(host, office, token):
     assert session.admin(command="history")["ok"]  # an answer that comes later
     wrong = session.admin(command="statos")
     assert not wrong["ok"] and "did you mean" in wrong["error"]["text"], wrong
+    cells = {(m["owner"], m["name"]): m["value"] for m in session.admin(command="metrics")["result"]["metrics"]}
+    assert cells["bus", "refused_requests"] >= 3 and cells["feed", "repaired"] > 0, cells
     assert session.admin(command="kill", reason="a test")["result"]["killed"]
     assert host.ask("status")["killed"]
     assert session.admin(command="release")["ok"]
