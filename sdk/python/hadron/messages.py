@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import enum
 import struct
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 def _text(raw: bytes) -> str:
@@ -946,7 +946,7 @@ SIZES: dict[int, int] = {
 
 
 # What numpy.dtype takes, by template id.
-DTYPES: dict[int, dict[str, object]] = {
+DTYPES: dict[int, dict[str, Any]] = {
     1: {'names': ['event_ns', 'recv_ns', 'sequence', 'instrument', 'venue', 'kind', 'flags', 'trade_id', 'conditions', 'aggressor', 'bid', 'ask', 'bid_size', 'ask_size', 'price', 'quantity', 'order_id', 'side', 'action', 'state', 'reason'], 'formats': ['<i8', '<i8', '<u8', '<u4', '<u2', 'u1', 'u1', '<u8', '<u4', 'u1', '<i8', '<i8', '<i8', '<i8', '<i8', '<i8', '<u8', 'u1', 'u1', '<u8', '<u8'], 'offsets': [0, 8, 16, 24, 28, 30, 31, 48, 56, 60, 32, 40, 48, 56, 32, 40, 48, 56, 57, 32, 40], 'itemsize': 64},
     2: {'names': ['open_ns', 'close_ns', 'sequence', 'instrument', 'venue', 'kind', 'flags', 'open', 'high', 'low', 'close', 'volume', 'vwap', 'interval', 'ticks'], 'formats': ['<i8', '<i8', '<u8', '<u4', '<u2', 'u1', 'u1', '<i8', '<i8', '<i8', '<i8', '<i8', '<i8', '<i8', '<u4'], 'offsets': [0, 8, 16, 24, 28, 30, 31, 32, 40, 48, 56, 64, 72, 80, 88], 'itemsize': 96},
     3: {'names': ['trace', 'cause', 'id', 'time_ns', 'horizon_ns', 'mean_return', 'uncertainty', 'confidence', 'limit', 'stop', 'quantity', 'key', 'instrument', 'arm', 'kind', 'side', 'order_type', 'time_in_force', 'flags', 'regime', 'slot', 'expire_ns'], 'formats': ['V16', '<u8', '<u8', '<i8', '<i8', '<f8', '<f8', '<f8', '<i8', '<i8', '<i8', '<u8', '<u4', '<u4', 'u1', 'u1', 'u1', 'u1', 'u1', 'u1', '<u2', '<i8'], 'offsets': [0, 16, 24, 32, 40, 48, 56, 64, 72, 80, 88, 96, 104, 108, 112, 113, 114, 115, 116, 117, 118, 120], 'itemsize': 128},

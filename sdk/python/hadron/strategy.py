@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import struct
-from typing import TYPE_CHECKING, Any, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Sequence
 
 from .messages import Allocation, Bar, DecisionKind, Instrument, OrderEvent, OrderType, Position, Side, Tick, TimeInForce
 
@@ -54,7 +54,7 @@ class Strategy:
     name: str = ""                          # [a-z0-9_-]{1,63}: the section of the host's configuration that it trades for
     version: str = "0.1.0"
     universe: Sequence[str] = ()            # instruments or globs; none: all that its section names
-    params: Mapping[str, Any] = {}          # what the host's configuration says under params is put on top, as texts of the same type
+    params: dict[str, Any] = {}             # what the host's configuration says under params is put on top, as texts of the same type
     bars: Sequence[str | tuple[str, str]] = ()  # "1m": time bars; ("tick", "100"); ("volume", "10")
 
     def __init__(self) -> None:

@@ -1,0 +1,211 @@
+"""Joins a strategy to a host and calls it."""
+from __future__ import annotations
+
+import json
+import struct
+from typing import Any, Callable, Iterator
+
+from . import client as wire
+from .client import Client, Event, HadronError
+from .messages import DTYPES, Allocation, Bar, Instrument, OrderEvent, Position, Tick
+from .strategy import Session, Strategy
+
+_tick = struct.Struct("<qqQIHBB4q")
+_ask = struct.Struct("<QqIIII")
+_lost = struct.Struct("<QQQII")
+_STEP, _SAVE, _LOAD, _START, _STOP, _PARAMS, _CREATE = 6, 4, 3, 5, 7, 2, 1
+UNSUPPORTED = -1
+
+
+def bars_json(bars: Any) -> str | None:
+    wanted = []
+    for bar in bars:
+        kind, interval = ("time", bar) if isinstance(bar, str) else bar
+        wanted.append({"kind": kind, "interval": str(interval)})
+    return json.dumps(wanted) if wanted else None
+
+
+def convert(value: str, like: Any, name: str) -> Any:
+    """A parameter's text as the type that the class has given it."""
+    try:
+        if isinstance(like, bool):
+            return {"true": True, "1": True, "false": False, "0": False}[str(value).lower()]
+        return type(like)(value) if like is not None else value
+    except (ValueError, KeyError, ArithmeticError) as fault:
+        raise HadronError(f"parameter {name}: {value!r} is no {type(like).__name__}") from fault
+
+
+class Runner:
+    """One strategy, one session. step() handles what has come; run() does so until the session is over."""
+
+    def __init__(self, strategy: Strategy, url: str, *, token: str | None = None, ca: str | None = None, certificate: str | None = None, key: str | None = None,
+                 server_name: str | None = None, connect_ms: int = 0, hello: str | None = None, log: Callable[[str], None] = lambda line: None) -> None:
+        self.strategy = strategy
+        self.log = log
+        self.closed: str | None = None
+        self._batch = type(strategy).on_batch is not Strategy.on_batch
+        self._dtypes: dict[int, Any] = {}
+        self._fresh = False
+        own = type(strategy)
+        self.client = Client(url, name=strategy.name, version=strategy.version, rights="trade", token=token, ca=ca, certificate=certificate, key=key,
+                             server_name=server_name, universe=" ".join(strategy.universe) or None, bars=bars_json(own.bars), connect_ms=connect_ms, hello=hello,
+                             params=json.dumps({name: str(value) for name, value in strategy.params.items()}) if strategy.params else None)
+        self._handlers: dict[int, Callable[[Event], None]] = {
+            wire.TICKS: self._batches if self._batch else self._ticks, wire.BARS: self._bars, wire.POSITIONS: self._positions,
+            wire.ALLOCATIONS: self._allocations, wire.ORDERS: self._orders, wire.INSTRUMENTS: self._instruments, wire.LOST: self._lost, wire.ASK: self._asked,
+            wire.JOINED: self._joined, wire.AWAY: self._away, wire.STALE: self._stale, wire.LIVE: self._live, wire.REFUSED: self._refused,
+            wire.CLOSED: self._ended}
+
+    def step(self, timeout_ms: int = -1) -> bool:
+        """Handles one event; False: there was none within the time, or the session is over."""
+        event = self.client.poll(timeout_ms)
+        if event is None:
+            return False
+        handler = self._handlers.get(event.kind)
+        if handler:
+            handler(event)
+        return self.closed is None
+
+    def run(self) -> None:
+        """Until the host says that it is over; HadronError then, with its words."""
+        while self.closed is None:
+            self.step()
+        self.strategy.on_stop()
+        raise HadronError(self.closed)
+
+    def close(self) -> None:
+        self.client.close()
+
+    # ---- messages ----
+
+    @staticmethod
+    def _each(event: Event, unpack: Callable[[memoryview, int], Any]) -> Iterator[Any]:
+        data = event.bytes()
+        for at in range(0, len(data), event.stride):
+            yield unpack(data, at)
+
+    def _send(self) -> None:
+        decisions = self.strategy._take()
+        if decisions and not self._steps:
+            self.client.decide(decisions)
+        elif decisions:
+            self._held += decisions
+
+    _steps = False           # lock-step: decisions go with the answer
+    _held: list[bytes] = []
+
+    def _begin(self) -> None:
+        """The snapshot at the beginning of a stream is over with the first thing that is none of it."""
+        if self._fresh:
+            self._fresh = False
+            self.strategy.on_start()
+            self._send()
+
+    def _ticks(self, event: Event) -> None:
+        self._begin()
+        strategy, on_tick, make = self.strategy, self.strategy.on_tick, Tick._make
+        data, stride = event.bytes(), event.stride
+        rows = _tick.iter_unpack(data) if stride == _tick.size else (_tick.unpack_from(data, at) for at in range(0, len(data), stride))
+        for row in rows:
+            strategy.now_ns, strategy.cause = row[1], row[2]
+            on_tick(make(row))
+            if strategy._decisions:
+                self._send()
+
+    def _batches(self, event: Event) -> None:
+        self._begin()
+        import numpy
+
+        dtype = self._dtypes.get(event.stride)
+        if dtype is None:
+            dtype = self._dtypes[event.stride] = numpy.dtype(dict(DTYPES[1], itemsize=event.stride))  # type: ignore[call-overload]
+        ticks = numpy.frombuffer(event.bytes(), dtype=dtype)
+        ticks.flags.writeable = False
+        self.strategy.now_ns, self.strategy.cause = int(ticks["recv_ns"][-1]), int(ticks["sequence"][-1])
+        self.strategy.on_batch(ticks)
+        self._send()
+
+    def _bars(self, event: Event) -> None:
+        self._begin()
+        for bar in self._each(event, Bar.unpack):
+            self.strategy.cause = bar.sequence
+            self.strategy.on_bar(bar)
+            self._send()
+
+    def _positions(self, event: Event) -> None:
+        for position in self._each(event, Position.unpack):
+            self.strategy._put(position)
+
+    def _allocations(self, event: Event) -> None:
+        self._begin()
+        for allocation in self._each(event, Allocation.unpack):
+            self.strategy.on_execution(allocation)
+            self._send()
+
+    def _orders(self, event: Event) -> None:
+        self._begin()
+        for change in self._each(event, OrderEvent.unpack):
+            self.strategy.on_order(change)
+            self._send()
+
+    def _instruments(self, event: Event) -> None:
+        for definition in self._each(event, Instrument.unpack):
+            self.strategy.instruments[definition.instrument] = definition
+
+    def _lost(self, event: Event) -> None:
+        self._begin()
+        for first, last, count, _, _ in self._each(event, _lost.unpack_from):
+            self.log(f"lost {count} ticks, {first} to {last}: this side is too slow")
+            self.strategy.on_lost(first, last, count)
+
+    # ---- the session ----
+
+    def _joined(self, event: Event) -> None:
+        welcome = json.loads(event.words())
+        strategy = self.strategy
+        if event.flags & wire.RESUMED:
+            self.log("back: the stream goes on where it broke")
+            return
+        for name, value in (welcome.get("params") or {}).items():
+            strategy.params[name] = convert(value, type(strategy).params.get(name), name)
+        strategy.session = Session(session=welcome["session"], epoch=int(welcome["epoch"]), arm=welcome.get("arm", 0), host=welcome.get("host", ""),
+                                  mode=welcome.get("mode", ""), version=welcome.get("version", ""), heartbeat_ms=welcome.get("heartbeat_ms", 0),
+                                  stale_ms=welcome.get("stale_ms", 0))
+        strategy.instruments.clear()
+        strategy._holdings.clear()
+        self._fresh = True
+        self.log(f"joined {strategy.session.host or 'the host'} as {strategy.name} {strategy.version}, arm {strategy.session.arm}, {strategy.session.mode}")
+
+    def _away(self, event: Event) -> None:
+        self.log(f"the host is away: {event.words() or 'connection lost'}; trying again")
+
+    def _stale(self, event: Event) -> None:
+        self.strategy.stale = True
+        self.strategy.on_stale()
+
+    def _live(self, event: Event) -> None:
+        self.strategy.stale = False
+        self.strategy.on_live()
+
+    def _refused(self, event: Event) -> None:
+        self.log(f"decision {event.sequence} was refused: {event.code}")
+        self.strategy.on_refused(event.sequence, str(event.code))
+
+    def _ended(self, event: Event) -> None:
+        self.closed = event.words() or f"the session is over: {event.code}"
+
+    # ---- lock-step, in a backtest ----
+
+    def _asked(self, event: Event) -> None:
+        assert event.data is not None
+        number, now_ns, verb, _, _, _ = _ask.unpack_from(event.bytes(), 0)
+        self.strategy.now_ns = now_ns
+        if verb != _STEP:
+            self.client.answer(number, 0 if verb in (_START, _STOP, _CREATE) else UNSUPPORTED, b"")
+            return
+        if not self._steps:
+            self._steps, self._held = True, []
+        self._begin()
+        self._send()
+        decisions, self._held = self._held, []
+        self.client.answer(number, 0, struct.pack("<qII", 2**63 - 1, len(decisions), 0) + b"".join(decisions))
