@@ -1,8 +1,8 @@
 // Hadron in plain JavaScript: a session over ws://, in a browser or in Node. No dependency: a browser has WebSocket, so has Node since 22; else
 // hand one over (`new Session({ WebSocket: require("ws"), ... })`). docs/wire.md says what goes over the wire; this file is one way to speak it.
 //
-//   const session = new Session({ url: "ws://127.0.0.1:7781/", name: "my_strategy", version: "1.0.0", token: "…" });
-//   session.onTick = (tick) => { if (tick.kind === Kind.TRADE) session.buy(tick.instrument, quantity("0.5")); };
+//   const session = new Session({ url: "ws://127.0.0.1:7781/", name: "my_strategy", version: "1.0.0", token: "…", on: {
+//     tick: (t) => { if (t.kind === Kind.TRADE && t.price > price("100")) session.target(t.instrument, quantity("0.5")); } } });
 //   session.open();
 //
 // Prices are BigInts of 1e-9, quantities of 1e-8, times of nanoseconds: 64 bits do not fit into a Number.
@@ -101,6 +101,242 @@ const readers = {
   [Message.LOST]: (v, at) => ({ first: v.getBigUint64(at, true), last: v.getBigUint64(at + 8, true), count: v.getBigUint64(at + 16, true) }),
 };
 
+// A decision's 128 bytes. instrument: its number; what is left out is 0.
+function decision(d) {
+  const v = new DataView(new ArrayBuffer(128));
+  v.setBigUint64(16, d.cause || 0n, true);
+  v.setBigInt64(40, d.horizon_ns || 0n, true);
+  v.setFloat64(48, d.mean_return || 0, true);
+  v.setFloat64(56, d.uncertainty || 0, true);
+  v.setFloat64(64, d.confidence || 0, true);
+  v.setBigInt64(72, d.limit || 0n, true);
+  v.setBigInt64(80, d.stop || 0n, true);
+  v.setBigInt64(88, d.quantity || 0n, true);
+  v.setBigUint64(96, d.key || 0n, true);
+  v.setUint32(104, d.instrument, true);
+  v.setUint8(112, d.kind);
+  v.setUint8(113, d.side || 0);
+  v.setUint8(114, d.order_type || 0);
+  v.setUint8(115, d.time_in_force || 0);
+  v.setUint8(116, d.flags || 0);
+  v.setUint8(117, d.regime || 0);
+  v.setUint16(118, d.slot || 0, true);
+  v.setBigInt64(120, d.expire_ns || 0n, true);
+  return new Uint8Array(v.buffer);
+}
+
+// ---- a session ---------------------------------------------------------------------------------------------------------------------------
+
+// Requests go out as REQ does: four bytes, the top bit set, that the answer brings back. What is not answered is asked again.
+const RESEND_MS = 200, RECONNECT_MS = 250;
+
+class Session {
+  constructor(options) {
+    this.options = options;
+    this.WebSocket = options.WebSocket || globalThis.WebSocket;
+    this.instruments = new Map(); // number -> definition
+    this.positions = new Map();
+    this.stale = true;
+    this.session = 0;
+    this.epoch = 0n;
+    this.next = 1n;       // number of the next message of the stream
+    this.number = 1n;     // of the next decision
+    this.unacknowledged = []; // { number, bytes }
+    this.requests = new Map(); // id -> { packet, kind, sent }
+    this.id = 0;
+    this.cause = 0n;
+    this.on = { start() {}, tick() {}, bar() {}, execution() {}, order() {}, position() {}, lost() {}, stale() {}, live() {}, refused() {}, log() {}, closed() {} };
+    Object.assign(this.on, options.on || {});
+  }
+
+  open() {
+    this.closing = false;
+    this.socket = new this.WebSocket(this.options.url, "rep.sp.nanomsg.org");
+    this.socket.binaryType = "arraybuffer";
+    this.socket.onopen = () => this.hello();
+    this.socket.onmessage = (event) => this.receive(new Uint8Array(event.data));
+    this.socket.onerror = () => {}; // onclose follows
+    this.socket.onclose = () => this.lose();
+    this.timer = this.timer || setInterval(() => this.look(), 50);
+  }
+
+  close() {
+    this.closing = true;
+    clearInterval(this.timer);
+    this.timer = null;
+    if (this.session && this.socket.readyState === 1) this.request(Frame.BYE, {});
+    this.socket.close();
+  }
+
+  // ---- what it wants
+
+  decide(d) {
+    if (this.stale) throw new Error("the host was not heard of: nothing is decided on what may be old");
+    const number = this.number++, bytes = decision({ cause: this.cause, ...d });
+    this.unacknowledged.push({ number, bytes });
+    this.sendDecisions(number);
+    return number;
+  }
+  buy(instrument, amount = 0n, view = {}) { return this.decide({ instrument, kind: Decision.SIDE, side: Side.BUY, quantity: amount, ...view }); }
+  sell(instrument, amount = 0n, view = {}) { return this.decide({ instrument, kind: Decision.SIDE, side: Side.SELL, quantity: amount, ...view }); }
+  target(instrument, position, view = {}) { return this.decide({ instrument, kind: Decision.TARGET, quantity: position, ...view }); }
+  position(instrument) { return (this.positions.get(instrument) || { position: 0n }).position; }
+
+  // ---- requests
+
+  request(kind, { sequence = 0n, count = 0, payload }) {
+    const id = (++this.id & 0x7fffffff) | 0x80000000;
+    const packet = encode({ kind, stream: this.session, epoch: this.epoch, sequence, count, payload });
+    const whole = new Uint8Array(4 + packet.length);
+    new DataView(whole.buffer).setUint32(0, id >>> 0);
+    whole.set(packet, 4);
+    this.requests.set(id >>> 0, { whole, kind, sent: Date.now() });
+    this.socket.send(whole);
+  }
+
+  hello(signed = {}) {
+    const { name, version, token, universe, params, bars } = this.options, resume = this.session
+      ? { session: this.session, epoch: this.epoch.toString(), next: this.next.toString() } : undefined;
+    this.requests.clear();
+    this.request(Frame.HELLO, { payload: json({ protocol: 1, class: "trade", name, version, token, universe, params, bars, resume, ...signed }) });
+  }
+
+  pull(rewind = false) { this.request(Frame.NEXT, { sequence: this.next, count: rewind ? REWIND : 0 }); }
+
+  sendDecisions(from) {
+    const those = this.unacknowledged.filter((d) => d.number >= from);
+    if (!those.length) return;
+    const payload = new Uint8Array(SBE + 128 * those.length), view = new DataView(payload.buffer);
+    view.setUint16(0, 128, true);
+    view.setUint16(2, Message.DECISION, true);
+    view.setUint16(4, 4842, true);
+    view.setUint16(6, 256, true);
+    those.forEach((d, i) => payload.set(d.bytes, SBE + 128 * i));
+    this.request(Frame.DECIDE, { sequence: those[0].number, count: those.length, payload });
+  }
+
+  // ---- answers
+
+  receive(message) {
+    const id = new DataView(message.buffer, message.byteOffset).getUint32(0), request = this.requests.get(id);
+    if (!request) return; // answered before
+    this.requests.delete(id);
+    this.heard = Date.now();
+    if (this.stale && this.session) this.revive();
+    let frames;
+    try {
+      frames = [...decode(message.subarray(4))];
+    } catch (fault) {
+      this.on.log(`${fault.message}; asked for again`);
+      if (this.session) this.pull(true);
+      return;
+    }
+    let gap = false;
+    for (const frame of frames) gap = this.take(frame) || gap;
+    if (request.kind === Frame.NEXT && this.session) this.pull(gap);
+  }
+
+  // True: a number is missing.
+  take(frame) {
+    switch (frame.kind) {
+    case Frame.WELCOME: this.welcome(JSON.parse(words.decode(frame.payload))); return false;
+    case Frame.REFUSED: this.refused(JSON.parse(words.decode(frame.payload))); return false;
+    case Frame.ACK: this.acknowledge(frame); return false;
+    case Frame.HEARTBEAT: return frame.epoch === this.epoch && frame.sequence > this.next;
+    case Frame.DATA: return frame.epoch === this.epoch && this.data(frame);
+    default: return false;
+    }
+  }
+
+  data(frame) {
+    if (frame.sequence > this.next) return true;
+    const view = new DataView(frame.payload.buffer, frame.payload.byteOffset), size = view.getUint16(0, true), template = view.getUint16(2, true);
+    for (let i = Number(this.next - frame.sequence); i < frame.count; i++) {
+      this.next++;
+      if (readers[template]) this.message(template, readers[template](view, SBE + i * size));
+    }
+    return false;
+  }
+
+  message(template, m) {
+    if (template === Message.INSTRUMENT) { this.instruments.set(m.instrument, m); return; }
+    if (template === Message.POSITION) { this.positions.set(m.instrument, m); this.on.position(m); return; }
+    if (!this.started) {
+      this.started = true;
+      this.on.start(this);
+    }
+    if (template === Message.TICK) {
+      this.cause = m.sequence;
+      this.on.tick(m);
+    } else if (template === Message.ALLOCATION) this.on.execution(m);
+    else if (template === Message.LOST) this.on.lost(m);
+  }
+
+  welcome(w) {
+    const same = this.session === w.session && this.epoch === BigInt(w.epoch);
+    Object.assign(this, { session: w.session, epoch: BigInt(w.epoch), next: BigInt(w.next || 1), arm: w.arm, staleMs: w.stale_ms, info: w });
+    if (!same) { // a new stream: it begins with instruments, marks and positions
+      this.instruments.clear();
+      this.positions.clear();
+      this.started = false;
+      this.unacknowledged = [];
+      this.number = 1n;
+    }
+    this.revive();
+    for (let i = 0; i < (w.window || 2); i++) this.pull();
+    if (this.unacknowledged.length) this.sendDecisions(this.unacknowledged[0].number);
+  }
+
+  refused(r) {
+    this.on.log(`refused: ${r.code}: ${r.text}`);
+    this.session = 0;
+    if (r.code === "HADRON_ERR_STATE" || r.code === "HADRON_ERR_NOT_FOUND") this.hello(); // the session is gone: a new one
+    else {
+      this.on.closed(r);
+      this.close();
+    }
+  }
+
+  acknowledge(frame) {
+    const view = new DataView(frame.payload.buffer, frame.payload.byteOffset);
+    for (let i = 0; i < frame.count; i++) this.on.refused({ number: view.getBigUint64(16 * i, true), code: view.getInt32(16 * i + 8, true) });
+    this.unacknowledged = this.unacknowledged.filter((d) => d.number > frame.sequence);
+  }
+
+  // ---- time
+
+  revive() {
+    if (!this.stale) return;
+    this.stale = false;
+    this.on.live();
+  }
+
+  look() {
+    const now = Date.now();
+    if (!this.stale && now - this.heard > this.staleMs) {
+      this.stale = true;
+      this.on.stale();
+    }
+    if (this.socket.readyState !== 1) return;
+    for (const request of this.requests.values())
+      if (now - request.sent > RESEND_MS) {
+        request.sent = now;
+        this.socket.send(request.whole);
+      }
+  }
+
+  lose() {
+    if (this.closing) return;
+    if (!this.stale) {
+      this.stale = true;
+      this.on.stale();
+    }
+    this.requests.clear();
+    setTimeout(() => this.closing || this.open(), RECONNECT_MS);
+  }
+}
+
+exports.Session = Session;
 exports.Frame = Frame;
 exports.Message = Message;
 exports.Kind = Kind;
