@@ -179,9 +179,9 @@ def render():
     rows = ",\n".join(f"    {number}: {size}" for number, _, size, _ in table)
     parts.append("SIZES: dict[int, int] = {\n%s,\n}" % rows)
     rows = ",\n".join(f"    {number}: {dtype!r}" for number, _, _, dtype in table)
-    parts.append("# What numpy.dtype takes, by template id.\nDTYPES: dict[int, dict[str, object]] = {\n%s,\n}" % rows)
+    parts.append("# What numpy.dtype takes, by template id.\nDTYPES: dict[int, dict[str, Any]] = {\n%s,\n}" % rows)
     text = HEAD + '\ndef _text(raw: bytes) -> str:\n    return raw.split(b"\\0", 1)[0].decode("utf-8", "replace")\n\n\n' + "\n\n\n".join(parts) + "\n"
-    return text.replace("from typing import ClassVar, NamedTuple", "from typing import NamedTuple")
+    return text.replace("from typing import ClassVar, NamedTuple", "from typing import Any, NamedTuple")
 
 
 def main():

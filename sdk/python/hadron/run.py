@@ -13,8 +13,7 @@ from .strategy import Session, Strategy
 _tick = struct.Struct("<qqQIHBB4q")
 _ask = struct.Struct("<QqIIII")
 _lost = struct.Struct("<QQQII")
-_STEP, _SAVE, _LOAD, _START, _STOP, _PARAMS, _CREATE = 6, 4, 3, 5, 7, 2, 1
-UNSUPPORTED = -1
+_CREATE, _START, _STEP, _STOP = 1, 5, 6, 7
 
 
 def bars_json(bars: Any) -> str | None:
@@ -86,13 +85,8 @@ class Runner:
 
     def _send(self) -> None:
         decisions = self.strategy._take()
-        if decisions and not self._steps:
+        if decisions:
             self.client.decide(decisions)
-        elif decisions:
-            self._held += decisions
-
-    _steps = False           # lock-step: decisions go with the answer
-    _held: list[bytes] = []
 
     def _begin(self) -> None:
         """The snapshot at the beginning of a stream is over with the first thing that is none of it."""
@@ -200,12 +194,8 @@ class Runner:
         assert event.data is not None
         number, now_ns, verb, _, _, _ = _ask.unpack_from(event.bytes(), 0)
         self.strategy.now_ns = now_ns
-        if verb != _STEP:
-            self.client.answer(number, 0 if verb in (_START, _STOP, _CREATE) else UNSUPPORTED, b"")
-            return
-        if not self._steps:
-            self._steps, self._held = True, []
         self._begin()
-        self._send()
-        decisions, self._held = self._held, []
-        self.client.answer(number, 0, struct.pack("<qII", 2**63 - 1, len(decisions), 0) + b"".join(decisions))
+        if verb == _STEP:  # all before it is handled; its decisions go out first
+            self.client.answer(number, 0, struct.pack("<q", 2**63 - 1))
+        else:
+            self.client.answer(number, 0 if verb in (_START, _STOP, _CREATE) else wire.UNSUPPORTED, b"")
