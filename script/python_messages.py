@@ -1,4 +1,4 @@
-"""Writes sdk/python/hadron/messages.py from sdk/schema/hadron.xml: a class for every message and enumeration. --check: says whether it is what
+"""Writes sdk/python/hadron/messages.py from sdk/schema/hadron.xml and error.h: a class for every message and enumeration, the error codes. --check: says whether it is what
 the schema gives, and changes nothing."""
 import keyword
 import os
@@ -11,6 +11,7 @@ import xml.etree.ElementTree as xml
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SCHEMA = f"{ROOT}/sdk/schema/hadron.xml"
 OUTPUT = f"{ROOT}/sdk/python/hadron/messages.py"
+ERRORS = f"{ROOT}/sdk/include/hadron/error.h"
 MESSAGE = "{http://fixprotocol.io/2016/sbe}message"
 CODES = {"char": "s", "int8": "b", "uint8": "B", "int16": "h", "uint16": "H", "int32": "i", "uint32": "I", "int64": "q", "uint64": "Q", "float": "f", "double": "d"}
 NUMPY = {"b": "i1", "B": "u1", "h": "<i2", "H": "<u2", "i": "<i4", "I": "<u4", "q": "<i8", "Q": "<u8", "f": "<f4", "d": "<f8"}
@@ -173,6 +174,10 @@ def render():
         text, row = message(node, types)
         parts.append(text)
         table.append(row)
+    with open(ERRORS, encoding="utf-8") as file:
+        found = re.findall(r'^ *X\((\w+), (-\d+), "([^"]*)"', file.read(), re.M)
+    parts.append("# Error codes: name and text.\nERRORS: dict[int, tuple[str, str]] = {\n%s,\n}" % ",\n".join(
+        f'    {code}: ("HADRON_ERR_{name}", "{text}")' for name, code, text in found))
     parts.append("SCHEMA_ID = %s\nSCHEMA_VERSION = %s" % (root.get("id"), root.get("version")))
     rows = ",\n".join(f"    {number}: {name}" for number, name, _, _ in table)
     parts.append("# Classes by template id, and the bytes of their root blocks.\nMESSAGES: dict[int, type] = {\n%s,\n}" % rows)

@@ -64,7 +64,7 @@ class HadronError(Exception):
 
 def _places() -> list[str]:
     here = pathlib.Path(__file__).resolve().parent
-    return [place for place in (os.environ.get("HADRON_LIBRARY"), str(here / "libhadron.so"), str(here.parents[2] / "build" / "release" / "libhadron.so"),
+    return [place for place in (os.environ.get("HADRON_LIBRARY"), str(here / "libhadron.so"), str(here.parents[2] / "build" / "release" / "lib" / "libhadron.so"),
                                 ctypes.util.find_library("hadron"), "libhadron.so") if place]
 
 
@@ -78,7 +78,7 @@ def _load() -> ctypes.CDLL:
             continue
         declare(library)
         return library
-    raise HadronError("libhadron.so was not found; build it (`cmake --build --preset release --target hadron_client_shared`) or say where it is in "
+    raise HadronError("libhadron.so was not found; build it (`cmake --build --preset release --target hadron_client`) or say where it is in "
                       "HADRON_LIBRARY. Tried: " + "; ".join(tried))
 
 

@@ -161,6 +161,7 @@ class PlacedChange(enum.IntEnum):
     RESTART = 5
     FENCED = 6
     LOST = 7
+    TAKEN = 8
 
 
 class SwapStage(enum.IntEnum):
@@ -549,7 +550,7 @@ class Session(NamedTuple):
     seed: int
     shards: int
     mode: int  # enum hadron_mode
-    flags: int  # 1: end of the session; 2: with threads; 4: on a virtual clock
+    flags: int  # 1: end of the session; 2: with threads; 4: on a virtual clock; 8: orders of a round left together
 
     @classmethod
     def unpack(cls, data: bytes | bytearray | memoryview, offset: int = 0) -> Session:
@@ -749,7 +750,7 @@ class Share(NamedTuple):
         return cls(_text(v[0]), v[1], v[2], v[3], v[4], v[5], v[6], v[7])
 
 
-_deployment = struct.Struct("<qIIIBB2x32s64s32s")
+_deployment = struct.Struct("<qIIIBBB1x32s64s32s")
 
 
 class Deployment(NamedTuple):
@@ -760,6 +761,7 @@ class Deployment(NamedTuple):
     features: int  # venues: enum hadron_venue_feature bits; 0 else
     kind: int  # enum hadron_plugin_kind
     stage: int  # enum hadron_deployment_stage
+    placement: int  # START, OPEN: of a strategy: 1 inline, 2 thread, 3 process, 4 remote; 0: inline
     digest: bytes  # SHA-256 of the artifact; several: of the live one
     name: str  # of the section
     version: str
@@ -767,7 +769,7 @@ class Deployment(NamedTuple):
     @classmethod
     def unpack(cls, data: bytes | bytearray | memoryview, offset: int = 0) -> Deployment:
         v = _deployment.unpack_from(data, offset)
-        return cls(v[0], v[1], v[2], v[3], v[4], v[5], v[6], _text(v[7]), _text(v[8]))
+        return cls(v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7], _text(v[8]), _text(v[9]))
 
 
 _heard = struct.Struct("<qII")
@@ -855,7 +857,7 @@ class Ask(NamedTuple):
         return cls._make(_ask.unpack_from(data, offset))
 
 
-_placed = struct.Struct("<qQQIBB2x")
+_placed = struct.Struct("<qQQIBBB1x")
 
 
 class Placed(NamedTuple):
@@ -866,10 +868,77 @@ class Placed(NamedTuple):
     arm: int
     change: int  # enum hadron_placed_change
     placement: int  # 2 thread, 3 process, 4 remote
+    action: int  # SILENT, FENCED: what becomes of its orders: 1 they stay, 2 cancelled, 3 its position is closed too; 0 else
 
     @classmethod
     def unpack(cls, data: bytes | bytearray | memoryview, offset: int = 0) -> Placed:
         return cls._make(_placed.unpack_from(data, offset))
+
+
+_cost = struct.Struct("<16sQQq24sqqqqqqqqqqIIH6x")
+
+
+class Cost(NamedTuple):
+    """What an order cost the host, stage by stage, in ns of the cycle counter; written when it was sent, on the wall clock. 0: there
+    was no such stage."""
+    trace: bytes  # the order's
+    cause: int
+    intent: int
+    time_ns: int  # of the event that sent it (host)
+    client_order_id: str
+    normalize_ns: int  # the tick: checked, stamped, routed
+    lane_ns: int  # threads: until its shard took it
+    engine_ns: int  # written down, the instrument's state, strategies
+    ring_ns: int  # threads: until the trading thread took the decisions
+    merge_ns: int  # decisions written down, allocator, intents of the same merge that came before
+    risk_ns: int
+    gateway_ns: int  # made and recorded
+    flush_ns: int  # until it was on the disk (journal.fsync)
+    send_ns: int  # the venue's submit; threads: into the ring that leads there
+    total_ns: int  # from the beginning of the first of these to the end of the last
+    instrument: int
+    arm: int  # 0: several
+    venue: int
+
+    @classmethod
+    def unpack(cls, data: bytes | bytearray | memoryview, offset: int = 0) -> Cost:
+        v = _cost.unpack_from(data, offset)
+        return cls(v[0], v[1], v[2], v[3], _text(v[4]), v[5], v[6], v[7], v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15], v[16], v[17])
+
+
+# Error codes: name and text.
+ERRORS: dict[int, tuple[str, str]] = {
+    -1: ("HADRON_ERR_ARGUMENT", "argument out of its domain"),
+    -2: ("HADRON_ERR_MEMORY", "out of memory"),
+    -3: ("HADRON_ERR_OVERFLOW", "integer overflow in a price, quantity or money"),
+    -4: ("HADRON_ERR_RANGE", "value out of range"),
+    -5: ("HADRON_ERR_PARSE", "text could not be parsed"),
+    -6: ("HADRON_ERR_NOT_FOUND", "not found"),
+    -7: ("HADRON_ERR_EXISTS", "already exists"),
+    -8: ("HADRON_ERR_FULL", "a bounded queue or table is full"),
+    -9: ("HADRON_ERR_STATE", "not allowed in this state"),
+    -10: ("HADRON_ERR_IO", "input or output failed"),
+    -11: ("HADRON_ERR_CORRUPT", "data is damaged"),
+    -12: ("HADRON_ERR_UNSUPPORTED", "not supported"),
+    -13: ("HADRON_ERR_ABI", "plugin was built for another ABI"),
+    -14: ("HADRON_ERR_CAPABILITY", "a required capability is missing"),
+    -15: ("HADRON_ERR_PLUGIN", "plugin reported an error"),
+    -16: ("HADRON_ERR_SCRIPT", "Lua script raised an error"),
+    -17: ("HADRON_ERR_BUDGET", "plugin used up its time, instruction or memory budget"),
+    -18: ("HADRON_ERR_RISK", "risk check denied the order"),
+    -19: ("HADRON_ERR_KILLED", "kill switch is on"),
+    -20: ("HADRON_ERR_STALE", "data is too old to act on"),
+    -21: ("HADRON_ERR_CLOSED", "resource is closed"),
+    -22: ("HADRON_ERR_TIMEOUT", "timed out"),
+    -23: ("HADRON_ERR_AGAIN", "nothing to do now"),
+    -24: ("HADRON_ERR_END", "end of data"),
+    -25: ("HADRON_ERR_CONFIG", "configuration is wrong"),
+    -26: ("HADRON_ERR_DATABASE", "database refused"),
+    -27: ("HADRON_ERR_PERMISSION", "not permitted"),
+    -28: ("HADRON_ERR_DUPLICATE", "seen before"),
+    -29: ("HADRON_ERR_DEPENDENCY", "a needed program or library is missing"),
+    -30: ("HADRON_ERR_INTERNAL", "internal invariant broken"),
+}
 
 
 SCHEMA_ID = 4842
@@ -908,6 +977,7 @@ MESSAGES: dict[int, type] = {
     28: Lost,
     29: Ask,
     30: Placed,
+    32: Cost,
 }
 
 
@@ -942,6 +1012,7 @@ SIZES: dict[int, int] = {
     28: 32,
     29: 32,
     30: 32,
+    32: 160,
 }
 
 
@@ -970,11 +1041,12 @@ DTYPES: dict[int, dict[str, Any]] = {
     21: {'names': ['time_ns', 'pause_ns', 'last_sequence', 'first_sequence', 'revision', 'arm', 'other', 'state_size', 'stage', 'kind', 'from_digest', 'digest', 'name', 'from_version', 'version'], 'formats': ['<i8', '<i8', '<u8', '<u8', '<u4', '<u4', '<u4', '<u4', 'u1', 'u1', 'V32', 'V32', 'S64', 'S32', 'S32'], 'offsets': [0, 8, 16, 24, 32, 36, 40, 44, 48, 49, 56, 88, 120, 184, 216], 'itemsize': 248},
     22: {'names': ['time_ns', 'took_ns', 'position', 'snapshot', 'records', 'ticks', 'orders_open', 'orders_unknown', 'orders_ended', 'alerts'], 'formats': ['<i8', '<i8', '<u8', '<u8', '<u8', '<u8', '<u4', '<u4', '<u4', '<u4'], 'offsets': [0, 8, 16, 24, 32, 40, 48, 52, 56, 60], 'itemsize': 64},
     23: {'names': ['client_order_id', 'time_ns', 'quantity', 'instrument', 'arm', 'from_', 'kind', 'flags'], 'formats': ['S24', '<i8', '<i8', '<u4', '<u4', '<u4', 'u1', 'u1'], 'offsets': [0, 24, 32, 40, 44, 48, 52, 53], 'itemsize': 56},
-    24: {'names': ['time_ns', 'revision', 'number', 'features', 'kind', 'stage', 'digest', 'name', 'version'], 'formats': ['<i8', '<u4', '<u4', '<u4', 'u1', 'u1', 'V32', 'S64', 'S32'], 'offsets': [0, 8, 12, 16, 20, 21, 24, 56, 120], 'itemsize': 152},
+    24: {'names': ['time_ns', 'revision', 'number', 'features', 'kind', 'stage', 'placement', 'digest', 'name', 'version'], 'formats': ['<i8', '<u4', '<u4', '<u4', 'u1', 'u1', 'u1', 'V32', 'S64', 'S32'], 'offsets': [0, 8, 12, 16, 20, 21, 22, 24, 56, 120], 'itemsize': 152},
     25: {'names': ['time_ns', 'shard', 'count_'], 'formats': ['<i8', '<u4', '<u4'], 'offsets': [0, 8, 12], 'itemsize': 16},
     26: {'names': ['last', 'bid', 'ask', 'event_ns', 'recv_ns', 'sequence', 'state', 'volatility', 'instrument'], 'formats': ['<i8', '<i8', '<i8', '<i8', '<i8', '<u8', '<u4', '<f4', '<u4'], 'offsets': [0, 8, 16, 24, 32, 40, 48, 52, 56], 'itemsize': 64},
     27: {'names': ['after', 'position', 'working_buy', 'working_sell', 'average_entry', 'arm', 'instrument'], 'formats': ['<u8', '<i8', '<i8', '<i8', '<i8', '<u4', '<u4'], 'offsets': [0, 8, 16, 24, 32, 40, 44], 'itemsize': 48},
     28: {'names': ['first', 'last', 'count_', 'arm'], 'formats': ['<u8', '<u8', '<u8', '<u4'], 'offsets': [0, 8, 16, 24], 'itemsize': 32},
     29: {'names': ['number', 'now_ns', 'verb', 'instance', 'offset', 'total'], 'formats': ['<u8', '<i8', '<u4', '<u4', '<u4', '<u4'], 'offsets': [0, 8, 16, 20, 24, 28], 'itemsize': 32},
-    30: {'names': ['time_ns', 'sequence', 'count_', 'arm', 'change', 'placement'], 'formats': ['<i8', '<u8', '<u8', '<u4', 'u1', 'u1'], 'offsets': [0, 8, 16, 24, 28, 29], 'itemsize': 32},
+    30: {'names': ['time_ns', 'sequence', 'count_', 'arm', 'change', 'placement', 'action'], 'formats': ['<i8', '<u8', '<u8', '<u4', 'u1', 'u1', 'u1'], 'offsets': [0, 8, 16, 24, 28, 29, 30], 'itemsize': 32},
+    32: {'names': ['trace', 'cause', 'intent', 'time_ns', 'client_order_id', 'normalize_ns', 'lane_ns', 'engine_ns', 'ring_ns', 'merge_ns', 'risk_ns', 'gateway_ns', 'flush_ns', 'send_ns', 'total_ns', 'instrument', 'arm', 'venue'], 'formats': ['V16', '<u8', '<u8', '<i8', 'S24', '<i8', '<i8', '<i8', '<i8', '<i8', '<i8', '<i8', '<i8', '<i8', '<i8', '<u4', '<u4', '<u2'], 'offsets': [0, 16, 24, 32, 40, 64, 72, 80, 88, 96, 104, 112, 120, 128, 136, 144, 148, 152], 'itemsize': 160},
 }

@@ -7,7 +7,7 @@ from typing import Any, Callable, Iterator
 
 from . import client as wire
 from .client import Client, Event, HadronError
-from .messages import DTYPES, Allocation, Bar, Instrument, OrderEvent, Position, Tick
+from .messages import DTYPES, ERRORS, Allocation, Bar, Instrument, OrderEvent, Position, Tick
 from .strategy import Session, Strategy
 
 _tick = struct.Struct("<qqQIHBB4q")
@@ -182,8 +182,9 @@ class Runner:
         self.strategy.on_live()
 
     def _refused(self, event: Event) -> None:
-        self.log(f"decision {event.sequence} was refused: {event.code}")
-        self.strategy.on_refused(event.sequence, str(event.code))
+        code, text = ERRORS.get(event.code, (str(event.code), "unknown error"))
+        self.log(f"decision {event.sequence} was refused: {text} ({code})")
+        self.strategy.on_refused(event.sequence, code)
 
     def _ended(self, event: Event) -> None:
         self.closed = event.words() or f"the session is over: {event.code}"
