@@ -1,0 +1,83 @@
+"""Promise: the starter in plain JavaScript, as the guide has it, joins a running host over ws://, trades on paper in order, and goes on where it was when the
+connection is cut under it (its socket is destroyed) without a tick missed or a decision doubled."""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+
+sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests/support"))
+from host import BUILD, Host, until  # noqa: E402
+
+ROOT = os.environ["HADRON_SOURCE_DIR"]
+CONFIG = """return {
+  mode = "paper", data_dir = "data", plugin_path = "%s", seed = 7,
+  account = { cash = "1000000" },
+  venues = { sim = { params = { flow = "random", symbols = { "ALDR", "BEXA" }, rate = 200, size = "100" } } },
+  strategies = { my_strategy = { external = true }, cut = { external = true } },
+  bus = { sessions = { { url = "ws://127.0.0.1:%d/bus" } }, stale_after = "30s" },
+}
+"""
+# Destroys its own socket now and then; says which sequences it saw, and how many decisions it made.
+CUT = """const { Session, Kind, quantity } = require(process.argv[2]);
+let seen = 0, last = 0n, wrong = 0, cuts = 0, made = 0;
+const s = new Session({ url: process.argv[3], name: "cut", version: "1.0.0", WebSocket: globalThis.WebSocket || require("ws"), on: {
+  tick(t) {
+    if (seen >= 2000) return;
+    if (t.sequence <= last) wrong++;
+    last = t.sequence;
+    if (++seen % 100 === 0) { s.target(t.instrument, BigInt(seen % 200 ? 3 : -3) * quantity("1")); made++; }
+    if (seen % 333 === 0) { cuts++; (s.socket.terminate || s.socket.close).call(s.socket); }
+    if (seen === 2000) { console.log(JSON.stringify({ seen, wrong, cuts, made, session: s.session })); setTimeout(() => s.close(), 2000); }
+  },
+  lost() { wrong++; } } });
+s.open();
+"""
+
+
+def free_port():
+    import socket
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def main():
+    node = shutil.which("node")
+    environment = {**os.environ, "NODE_PATH": "/usr/share/nodejs"}
+    if not node or subprocess.run([node, "-e", "globalThis.WebSocket || require('ws')"], env=environment, capture_output=True, check=False).returncode:
+        print("skipped: node with a WebSocket is not there (Debian: nodejs, node-ws)")
+        return 77
+    with Host({}) as host:
+        port = free_port()
+        url = f"ws://127.0.0.1:{port}/bus"
+        host.write("host.lua", CONFIG % (f"{BUILD}/plugins", port))
+        host.write("cut.js", CUT)
+        host.start()
+        with open(host.path("client.log"), "wb") as log:
+            client = subprocess.Popen([node, f"{ROOT}/sdk/template/client.js", url], stdout=log, stderr=subprocess.STDOUT, env=environment)
+        until("it trades", lambda: host.ask("status")["executions"] > 20 or client.poll() is not None)
+        client.send_signal(signal.SIGINT)
+        assert client.wait() == 0, host.text("client.log")
+        text = host.text("client.log")
+        assert ": ALDR BEXA" in text and "bought" in text and "sold" in text and "refused" not in text, text
+
+        before = host.ask("status")["ticks"]
+        done = subprocess.run([node, host.path("cut.js"), f"{ROOT}/sdk/javascript/hadron.js", url], capture_output=True, text=True, env=environment, timeout=200, check=False)
+        assert done.returncode == 0, done.stderr
+        told = json.loads(done.stdout)
+        assert told["wrong"] == 0 and told["cuts"] >= 5 and told["made"] == 20, told
+        until("ticks", lambda: host.ask("status")["ticks"] >= before + 2000)
+        host.stop()
+        rows = [json.loads(line) for line in host.command("journal", "dump", "data/journal", "--kind", "decision", "--json").stdout.splitlines()]
+        own = [r for r in rows if int(r["arm"]) == 1]
+        assert len(own) == 20, (len(own), told)
+        # Every tick between its first and its last: the cause of a decision lies a hundred ticks behind the one before.
+        causes = [int(r["cause"]) for r in own]
+        assert all(b - a == 100 for a, b in zip(causes, causes[1:])), causes
+    print(f"over ws: {told}")
+    return 0
+
+
+sys.exit(main())
