@@ -75,6 +75,7 @@ struct hd_bus_expected {
   uint32_t universe_count;
   bool lock_step;                   // the shard waits for every answer: silence is no fault
   const char *params;               // JSON object, for WELCOME: those of its section; NULL: none
+  const char *bars;                 // JSON array, for WELCOME: what it gets besides ticks; NULL: none
   const char *role;                 // of the arm, for WELCOME: "live", "canary", "shadow"
   // Joined, silent, back, left: with words. [bus]
   void (*changed)(void *self, uint32_t change, const char *words);

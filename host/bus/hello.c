@@ -129,12 +129,13 @@ static json_t *wide(uint64_t number64) {
 }
 
 char *hd_welcome_write(const struct hd_welcome *w) {
-  json_t *params = w->params ? json_loads(w->params, 0, NULL) : NULL;
-  json_t *welcome = json_pack("{s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:s, s:I, s:s, s:I, s:s, s:s, s:s, s:o}", "session", (json_int_t)w->session, "epoch", wide(w->epoch),
+  json_t *params = w->params ? json_loads(w->params, 0, NULL) : NULL, *bars = w->bars ? json_loads(w->bars, 0, NULL) : NULL;
+  json_t *welcome = json_pack("{s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:s, s:I, s:s, s:I, s:s, s:s, s:s, s:o, s:o}", "session", (json_int_t)w->session, "epoch", wide(w->epoch),
                               "next", wide(w->next), "decided", wide(w->decided), "heartbeat_ms", (json_int_t)(w->heartbeat_ns / 1000000), "stale_ms",
                               (json_int_t)(w->stale_after_ns / 1000000), "window", (json_int_t)w->window, "class", hd_bus_class_name(w->rights), "arm",
                               (json_int_t)w->arm, "role", w->role ? w->role : "", "instruments", (json_int_t)w->instruments, "host", w->host ? w->host : "", "mode",
-                              w->mode == 1 ? "dry_run" : w->mode == 2 ? "paper" : w->mode == 3 ? "live" : "", "version", HD_VERSION, "params", params ? params : json_object());
+                              w->mode == 1 ? "dry_run" : w->mode == 2 ? "paper" : w->mode == 3 ? "live" : "", "version", HD_VERSION, "params", params ? params : json_object(), "bars",
+                              bars ? bars : json_array());
   char *written = welcome ? json_dumps(welcome, JSON_COMPACT) : NULL;
   json_decref(welcome);
   return written;

@@ -38,7 +38,7 @@ struct hd_welcome {
   uint32_t session, rights, arm, instruments, window, mode;
   uint64_t epoch, next, decided;
   int64_t heartbeat_ns, stale_after_ns;
-  const char *role, *host, *params; // params: JSON object, or NULL
+  const char *role, *host, *params, *bars; // params: JSON object, bars: JSON array, or NULL
 };
 // A text from malloc; NULL: no memory.
 char *hd_welcome_write(const struct hd_welcome *w);

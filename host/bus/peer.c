@@ -171,7 +171,7 @@ static int32_t check(struct hd_bus_peer *p, const struct hadron_decision *d, boo
   struct hadron_decision complete = *d;
   if (!row || row->left_out || !hd_decision_complete(&complete) || d->cause > s->last) return HADRON_ERR_ARGUMENT;
   if (atomic_load(&s->channels[0]->broken) || atomic_load(&s->channels[0]->closed) || stale) return HADRON_ERR_STATE;
-  return p->seat->is_worker || allowed(p) ? HADRON_OK : HADRON_ERR_FULL;
+  return p->seat->is_worker || p->seat->lock_step || allowed(p) ? HADRON_OK : HADRON_ERR_FULL;
 }
 
 static void tell_refused(struct hd_bus_peer *p, const struct hadron_decision *d, uint64_t number, int32_t code, bool stale) {
@@ -245,7 +245,7 @@ static void welcome(struct hd_bus_peer *p, struct hd_request *r) {
   const struct hd_bus_options *o = &bus->options;
   const struct hd_bus_seat *seat = p->seat;
   const struct hd_welcome w = {p->session.number, p->rights, seat ? seat->arm : 0, seat ? seat->stream.row_count : 0, p->session.window, o->mode, bus->epoch, p->session.sent,
-                               p->session.handled, o->heartbeat_ns, o->stale_after_ns, seat ? seat->role : NULL, o->host, seat ? seat->params : NULL};
+                               p->session.handled, o->heartbeat_ns, o->stale_after_ns, seat ? seat->role : NULL, o->host, seat ? seat->params : NULL, seat ? seat->bars : NULL};
   char *json = hd_welcome_write(&w);
   if (json) answer(bus, r, p->session.number, HADRON_FRAME_WELCOME, p->session.sent, json, strlen(json));
   else hd_request_drop(r);

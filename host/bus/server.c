@@ -73,6 +73,7 @@ static void seat_free(struct hd_bus_seat *seat) {
   if (!seat) return;
   hd_stream_fini(&seat->stream);
   free(seat->params);
+  free(seat->bars);
   free(seat);
 }
 
@@ -94,7 +95,7 @@ int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, str
   HD_ASSERT(who->channel_count >= 1 && who->channel_count <= HD_SHARDS_MAX);
   struct hd_bus_seat *seat = calloc(1, sizeof *seat);
   const struct hd_stream_options options = {who->channels, who->channel_count, who->universe, who->universe_count, who->token != NULL, who->lock_step};
-  if (!seat || hd_stream_init(&seat->stream, &options) || (who->params && !(seat->params = strdup(who->params)))) {
+  if (!seat || hd_stream_init(&seat->stream, &options) || (who->params && !(seat->params = strdup(who->params))) || (who->bars && !(seat->bars = strdup(who->bars)))) {
     seat_free(seat);
     return hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: %s: no memory for its seat", who->name);
   }

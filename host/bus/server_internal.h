@@ -38,7 +38,7 @@ struct hd_bus_seat {
   struct hd_bus *bus;
   struct hd_bus_seat *next;
   char name[HADRON_NAME_SIZE], version[HADRON_VERSION_SIZE], role[16]; // version "": any
-  char *params;                 // owned
+  char *params, *bars;          // owned
   uint8_t token[32];
   bool is_worker, lock_step;
   char url[160];                // of its worker

@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/external.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/results.h"
@@ -25,6 +26,8 @@ const char hd_backtest_help[] =
     "  --duration D       stop after this much virtual time (30s, 1h, 5d)\n"
     "  --set key=value    override a key of the configuration; may be given several times\n"
     "  --results URL      database for the run's row in backtest_results (sqlite:FILE, postgresql://...); default: SQLite in data_dir\n"
+    "  --strategy FILE    a strategy in Python, in step with the run; its section of the configuration is made if it is not there;\n"
+    "                     may be given several times (docs/python.md)\n"
     "  --journal          write the journal and start the services, as live does\n"
     "  --no-progress      no progress bar\n"
     "  --json             print the report as one JSON object\n";
@@ -37,13 +40,14 @@ struct backtest {
   int64_t duration_ns;
   const char *results; // url of the database for backtest_results; NULL: data_dir/hadron.sqlite
   bool journal, quiet;
+  struct hd_external external;
 };
 
 static int parse(struct backtest *b, int argc, char **argv) {
-  enum { DATA = 256, FROM, TO, DURATION, SET, RESULTS, JOURNAL, QUIET, JSON };
+  enum { DATA = 256, FROM, TO, DURATION, SET, RESULTS, STRATEGY, JOURNAL, QUIET, JSON };
   static const struct option options[] = {{"data", required_argument, NULL, DATA}, {"from", required_argument, NULL, FROM},
                                           {"to", required_argument, NULL, TO}, {"duration", required_argument, NULL, DURATION},
-                                          {"set", required_argument, NULL, SET}, {"results", required_argument, NULL, RESULTS}, {"journal", no_argument, NULL, JOURNAL},
+                                          {"set", required_argument, NULL, SET}, {"results", required_argument, NULL, RESULTS}, {"strategy", required_argument, NULL, STRATEGY}, {"journal", no_argument, NULL, JOURNAL},
                                           {"no-progress", no_argument, NULL, QUIET}, {"json", no_argument, NULL, JSON}, {0}};
   optind = 0;
   opterr = 0;
@@ -62,6 +66,9 @@ static int parse(struct backtest *b, int argc, char **argv) {
       if (!hd_setup_set(&b->setup, optarg)) return hd_cli_usage("backtest", "more than %d --set", HD_SETS_MAX);
       break;
     case RESULTS: b->results = optarg; break;
+    case STRATEGY:
+      if (!hd_external_add(&b->external, optarg)) return hd_cli_usage("backtest", "more than %d --strategy", HD_EXTERNAL_MAX);
+      break;
     case JOURNAL: b->journal = true; break;
     case QUIET: b->quiet = true; break;
     case JSON: b->setup.json = true; break;
@@ -81,6 +88,7 @@ static bool config_sets(struct backtest *b) {
   if (b->from) good &= hd_setup_setf(s, "venues.replay.params.from=%s", b->from);
   if (b->to) good &= hd_setup_setf(s, "venues.replay.params.to=%s", b->to);
   if (!b->journal) good &= hd_setup_setf(s, "journal.enabled=false");
+  for (uint32_t i = 0; i < b->external.count; i++) good &= hd_setup_setf(s, "strategies.%s.external=true", b->external.rows[i].name);
   return good;
 }
 
@@ -97,7 +105,8 @@ static int run(struct backtest *b) {
   if (code) return hd_cli_fail("backtest", HD_EXIT_FAILED, &(struct hd_fault){code, "the report: out of memory"});
   const struct hd_session_options options = {.journal = b->journal, .services = b->journal, .digest = true, .is_virtual = true, .registry = b->setup.registry,
                                              .observer = report, .observe = hd_report_observe};
-  code = b->journal ? hd_setup_directory(&b->setup.config, &fault) : HADRON_OK;
+  code = b->journal || b->external.count ? hd_setup_directory(&b->setup.config, &fault) : HADRON_OK;
+  if (!code) code = hd_external_start(&b->external, &b->setup.config, &session, &fault);
   if (!code) code = hd_session_open(&session, &b->setup.config, &options, &fault);
   int64_t start_ns = hd_clock_monotonic_ns();
   struct hd_progress progress;
@@ -110,6 +119,8 @@ static int run(struct backtest *b) {
     hd_replay_fini(&replay);
   }
   hd_progress_end(&progress);
+  int32_t ended = hd_external_end(&b->external, code ? NULL : &fault);
+  if (!code) code = ended;
   int64_t elapsed_ns = hd_clock_monotonic_ns() - start_ns;
   if (!code) {
     hd_session_services(&session, hd_clock_wall_ns(), true);
@@ -130,6 +141,7 @@ int hd_backtest_command(int argc, char **argv) {
   static struct backtest b;
   int code = parse(&b, argc, argv);
   if (code) return code;
+  if ((code = hd_external_describe(&b.external, "backtest"))) return code;
   if (!config_sets(&b)) return hd_cli_usage("backtest", "more than %d settings", HD_SETS_MAX);
   hd_log_level(HADRON_LOG_WARN);
   code = hd_setup_load(&b.setup, "backtest");

@@ -372,15 +372,16 @@ static const char **sorted_names(struct hd_config_reader *r, const struct hd_val
 }
 
 static const char *const plugin_more[] = {"params", NULL};
-static const char *const strategy_more[] = {"params", "universe", "risk", NULL};
+static const char *const strategy_more[] = {"params", "universe", "bars", "risk", NULL};
 static const char *const instrument_more[] = {"symbols", "risk", NULL};
 
-// "--set SECTION.NAME.plugin=..." makes a section that the file does not have: `--data` brings its own venue that way. NULL: it does not.
+// "--set SECTION.NAME.plugin=..." (strategies: also ".external=...") makes a section that the file does not have: `--data` brings its own venue that
+// way, `--strategy` a strategy. NULL: it does not.
 static const char *section_made(struct hd_config_reader *r, const struct hd_config_set *set, const char *section, const struct hd_value *table) {
   size_t length = strlen(section);
   if (strncmp(set->path, section, length) != 0 || set->path[length] != '.') return NULL;
   const char *name = set->path + length + 1, *dot = strchr(name, '.');
-  if (!dot || strcmp(dot, ".plugin") != 0) return NULL;
+  if (!dot || (strcmp(dot, ".plugin") != 0 && strcmp(dot, ".external") != 0)) return NULL;
   char *made = keep(r, (size_t)(dot - name) + 1);
   memcpy(made, name, (size_t)(dot - name));
   return table && hd_value_get(table, made) ? NULL : made;
@@ -439,18 +440,52 @@ static void read_policy(struct hd_config_reader *r, const struct hd_value *secti
   }
 }
 
+// "1m", "tick:100", "volume:10".
+static bool bar_parse(const char *text, struct hadron_bar_request *out) {
+  static const struct {
+    const char *word;
+    uint32_t kind;
+    int64_t scale;
+  } kinds[] = {{"tick:", HADRON_BAR_TICK, 1}, {"volume:", HADRON_BAR_VOLUME, HADRON_QUANTITY_SCALE}};
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    size_t length = strlen(kinds[i].word);
+    if (strncmp(text, kinds[i].word, length) != 0) continue;
+    *out = (struct hadron_bar_request){.kind = kinds[i].kind};
+    return hadron_decimal_parse(text + length, strlen(text + length), kinds[i].scale, &out->interval) == HADRON_OK && out->interval > 0;
+  }
+  *out = (struct hadron_bar_request){.kind = HADRON_BAR_TIME};
+  return hd_duration_parse(text, &out->interval) == HADRON_OK && out->interval > 0;
+}
+
+static void read_bars(struct hd_config_reader *r, struct hd_config_strategy *s, const struct hd_value *section, const char *name) {
+  char shown[256];
+  snprintf(shown, sizeof shown, "strategies.%s.bars", name);
+  const struct hd_value *list = table_of(r, section, "bars", shown, HD_VALUE_LIST);
+  s->bars = read_names(r, list, shown, &s->bar_count);
+  if (s->bar_count && !s->external) wrong_at(r, list->line, "%s: a plugin asks for its bars by itself; `bars` is for `external = true`", shown);
+  if (s->bar_count > HD_BAR_KINDS_MAX) {
+    wrong_at(r, list->line, "%s: expected at most %d kinds, found %u", shown, HD_BAR_KINDS_MAX, s->bar_count);
+    s->bar_count = HD_BAR_KINDS_MAX;
+  }
+  for (uint32_t i = 0; i < s->bar_count; i++)
+    if (!bar_parse(s->bars[i], &s->bar_requests[i]))
+      wrong_at(r, list->line, "%s: expected something like \"1m\", \"tick:100\" or \"volume:10\", found \"%s\"", shown, s->bars[i]);
+}
+
 static void read_strategies(struct hd_config_reader *r, const struct hd_value *root) {
   struct hd_config *c = r->config;
   const struct hd_value *table = table_of(r, root, "strategies", "strategies", HD_VALUE_MAP);
-  const char **names = sorted_names(r, table, &c->strategy_count);
+  static const struct hd_value nothing = {.kind = HD_VALUE_MAP};
+  const char **names = plugin_names(r, table, "strategies", &c->strategy_count);
   c->strategies = keep(r, (c->strategy_count + 1) * sizeof *c->strategies);
   for (uint32_t i = 0; i < c->strategy_count; i++) {
     struct hd_config_strategy *s = &c->strategies[i];
-    const struct hd_value *section = hd_value_get(table, names[i]);
+    const struct hd_value *written = table ? hd_value_get(table, names[i]) : NULL, *section = written ? written : &nothing;
     char shown[256];
     read_plugin(r, &s->base, section, "strategies", names[i], hd_config_strategy_keys, hd_config_strategy_key_count, s, strategy_more);
     snprintf(shown, sizeof shown, "strategies.%s.universe", names[i]);
     s->universe = read_names(r, table_of(r, section, "universe", shown, HD_VALUE_LIST), shown, &s->universe_count);
+    read_bars(r, s, section, names[i]);
     read_policy(r, section, names[i]);
     snprintf(shown, sizeof shown, "strategies.%s.risk", names[i]);
     read_limits(r, table_of(r, section, "risk", shown, HD_VALUE_MAP), shown, section->line, HD_SCOPE_STRATEGY, &s->risk);

@@ -99,6 +99,10 @@ static void print_strategy(struct printer *p, const struct hd_config_strategy *s
     snprintf(one, sizeof one, "%s.universe[%u]", path, k + 1);
     print_value(p, one, s->universe[k]);
   }
+  for (uint32_t k = 0; k < s->bar_count; k++) {
+    snprintf(one, sizeof one, "%s.bars[%u]", path, k + 1);
+    print_value(p, one, s->bars[k]);
+  }
   snprintf(one, sizeof one, "%s.risk", path);
   print_limits(p, one, &s->risk);
 }

@@ -105,7 +105,8 @@ static int32_t place_elsewhere(struct hd_session *s, const struct hd_session_arm
   const struct hd_config *c = s->config;
   if (arm->config->external) { // it makes itself; the stand-in is its plugin
     const struct hd_placed_options external = {.name = arm->config->base.name, .placement = HD_PLACEMENT_REMOTE, .on_silent = arm->config->on_silent, .arm = arm->id,
-                                               .universe = arm->instruments, .universe_count = arm->instrument_count, .latency = &o->latency[0]};
+                                               .universe = arm->instruments, .universe_count = arm->instrument_count, .latency = &o->latency[0],
+                                               .bars = arm->config->bar_requests, .bar_count = arm->config->bar_count};
     return hd_placed_make(s, &external, &o->placed, fault);
   }
   const struct hd_far_description d = {.name = arm->config->base.name, .plugin = o->artifact, .arm = arm->id, .seed = c->seed, .session = s->trace_seed, .volatility_decay = c->volatility_decay,

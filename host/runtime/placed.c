@@ -184,6 +184,8 @@ int32_t hd_placed_make(struct hd_session *s, const struct hd_placed_options *o, 
   p->on_silent = o->on_silent ? o->on_silent : HD_SILENT_HOLD;
   p->lock_step = s->options.is_virtual && !s->options.recorded;
   p->json = o->json;
+  p->bars = o->bars;
+  p->bar_count = o->bar_count;
   p->latency = o->latency;
   p->occupant = o->occupant;
   p->timer.due_ns = INT64_MAX;

@@ -68,6 +68,8 @@ struct hd_placed {
   bool lock_step;                          // the shard waits for every answer
   bool runs_again;                         // from records: what it decides is in them; it is fed so that it knows what it knew
   char *json;                              // CREATE's argument; NULL: external; owned
+  const struct hadron_bar_request *bars;   // external: what it gets besides ticks, [0 .. bar_count); borrowed, of its section
+  uint32_t bar_count;
   struct hd_channel *channels;             // [shard]; owned
   uint32_t channel_count;
   uint32_t *universe;                      // ascending; owned
@@ -102,6 +104,8 @@ struct hd_placed_options {
   const uint32_t *universe;                // borrowed(call)
   uint32_t universe_count;
   char *json;                              // hd_far_describe; moved, also on failure; NULL: external
+  const struct hadron_bar_request *bars;   // external; borrowed(until destroyed)
+  uint32_t bar_count;
   struct hd_histogram *latency;            // borrowed(until destroyed); NULL: not measured
   struct hd_occupant *occupant;            // borrowed(until destroyed)
 };

@@ -48,6 +48,14 @@ static char *params_of(const struct hd_config_strategy *c) {
   return text;
 }
 
+static char *bars_of(const struct hd_config_strategy *c) {
+  json_t *list = json_array();
+  for (uint32_t i = 0; list && i < c->bar_count; i++) json_array_append_new(list, json_string(c->bars[i]));
+  char *text = list ? json_dumps(list, JSON_COMPACT) : NULL;
+  json_decref(list);
+  return text;
+}
+
 static int32_t attach(struct hd_placed *p, struct placed_remote *r, struct hd_fault *fault) {
   static const char *const roles[] = {"", "live", "canary", "shadow"};
   const struct hd_config_strategy *c = section_of(p);
@@ -55,16 +63,17 @@ static int32_t attach(struct hd_placed *p, struct placed_remote *r, struct hd_fa
     return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "%s: placement remote: expected a section with external = true; a plugin of this host runs inline, in a thread or in a process of its own", p->name);
   struct hd_channel **channels = calloc(p->channel_count, sizeof(struct hd_channel *));
   struct hadron_instrument_definition *universe = definitions(p);
-  char *params = params_of(c);
+  char *params = params_of(c), *bars = bars_of(c);
   int32_t code = channels && universe ? hd_session_bus(p->s, &r->bus, fault) : hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", p->name);
   for (uint32_t i = 0; channels && i < p->channel_count; i++) channels[i] = &p->channels[i];
   const struct hd_bus_expected who = {.name = c->registers_as[0] ? c->registers_as : p->name, .version = c->version[0] ? c->version : NULL, .channels = channels,
                                       .channel_count = p->channel_count, .arm = atomic_load(&p->arm), .universe = universe, .universe_count = p->universe_count,
-                                      .lock_step = p->lock_step, .changed = on_changed, .self = p, .params = params, .role = roles[c->role < 4 ? c->role : 0]};
+                                      .lock_step = p->lock_step, .changed = on_changed, .self = p, .params = params, .bars = bars, .role = roles[c->role < 4 ? c->role : 0]};
   if (!code) code = hd_bus_attach(r->bus, &who, &r->seat, fault);
   free(channels);
   free(universe);
   free(params);
+  free(bars);
   return code;
 }
 

@@ -34,7 +34,11 @@ static int32_t make(struct hd_session *s, struct hd_fault *fault) {
     listeners[i] = (struct hd_bus_listen){.url = l->url, .rights = l->rights, .tokens = there(l->tokens), .certificate = there(l->certificate), .key = there(l->key),
                                           .ca = there(l->ca), .crl = there(l->crl), .insecure = l->insecure};
   }
-  const struct hd_bus_options options = {.listeners = listeners, .listener_count = c->bus.session_count, .directory = directory, .host = host, .mode = c->mode,
+  // A run on a virtual clock has the strategies that were started for it, and hears nobody else.
+  char own[1100];
+  snprintf(own, sizeof own, "ipc://%s/strategies.ipc", directory);
+  if (s->options.is_virtual) listeners[0] = (struct hd_bus_listen){.url = own, .rights = HD_BUS_TRADE};
+  const struct hd_bus_options options = {.listeners = listeners, .listener_count = s->options.is_virtual ? 1 : c->bus.session_count, .directory = directory, .host = host, .mode = c->mode,
                                          .is_virtual = s->options.is_virtual, .heartbeat_ns = c->bus.heartbeat_ns, .stale_after_ns = c->bus.stale_after_ns,
                                          .session_keep_ns = c->bus.session_keep_ns, .window = c->bus.window, .sessions_max = c->bus.sessions_max,
                                          .decisions_per_second = c->bus.decisions_per_second};

@@ -186,7 +186,13 @@ static int32_t on_tick(void *self, const struct hadron_tick *tick, const struct 
 static int32_t on_bar(void *self, const struct hadron_bar *bar, const struct hadron_market *market) {
   struct hd_standin *s = self;
   (void)market;
-  return s->placed->lock_step && bar->kind == HADRON_BAR_TIME ? step(s, 1, bar->close_ns) : HADRON_OK;
+  if (s->placed->plugin) return s->placed->lock_step && bar->kind == HADRON_BAR_TIME ? step(s, 1, bar->close_ns) : HADRON_OK;
+  const struct hd_channel_note note = {.kind = HADRON_MSG_BAR, .of.bar = *bar}; // an external one has no engine
+  if (s->placed->s->recovering) make_room(s, &s->channel->notes);
+  (void)hd_channel_note(s->channel, &note);
+  if (s->placed->lock_step) return step(s, 0, bar->close_ns);
+  hd_channel_ring(s->channel);
+  return HADRON_OK;
 }
 
 static int32_t tell(struct hd_standin *s, struct hd_channel_note *note, const struct hadron_market *market, int64_t now_ns) {
@@ -293,7 +299,7 @@ void hd_standin_joins(struct hd_standin *s, struct hd_standin *before) {
   sits_elsewhere(s);
 }
 
-// In lock-step the host's engine keeps the same bars running: their closes are its events.
+// In lock-step the host's engine keeps the same bars running: their closes are its events. Those of an external one are made here.
 static int32_t start(void *self) {
   struct hd_standin *s = self;
   int32_t code;
@@ -301,6 +307,7 @@ static int32_t start(void *self) {
   struct hd_channel_ask *a = ask(s, HADRON_ASK_START, NULL, 0, START_NS, &code);
   if (!a) return code;
   const struct hadron_bar_request *bars = a->answer;
+  for (uint32_t i = 0; !code && i < s->placed->bar_count; i++) code = hd_engine_bars(place_of(s), &s->placed->bars[i]);
   for (uint32_t i = 0; !code && s->placed->lock_step && i < a->answer_size / sizeof *bars; i++) code = hd_engine_bars(place_of(s), &bars[i]);
   hd_channel_let_go(a);
   s->started = !code;

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import json
 import os
 import signal
 import stat
@@ -50,6 +51,9 @@ def secret(path: str | None) -> str | None:
 def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python3 -m hadron", description="External strategies of a Hadron host.")
     commands = parser.add_subparsers(dest="command", required=True)
+    describe = commands.add_parser("describe", help="say which strategy a file has, as JSON")
+    describe.add_argument("file", metavar="FILE")
+    describe.add_argument("--class", dest="wanted", metavar="NAME", help="which class, where the file has several")
     run = commands.add_parser("run", help="join a running host", description="Joins a running host with the strategy in FILE; goes on until the host ends it or Ctrl-C.")
     run.add_argument("file", metavar="FILE", help="a .py file with one class derived from hadron.Strategy")
     run.add_argument("--connect", metavar="URL", default=os.environ.get("HADRON_URL"), help="the host's session listener (bus.sessions of its configuration): ipc://, tcp://, tls+tcp://, ws://; default: HADRON_URL")
@@ -69,6 +73,14 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     options = arguments().parse_args(argv)
+    if options.command == "describe":
+        try:
+            found = load(options.file, options.wanted)
+        except (HadronError, OSError) as fault:
+            print(fault, file=sys.stderr)
+            return 1
+        print(json.dumps({"name": found.name, "version": found.version, "class": found.__name__}))
+        return 0
     if not options.connect:
         print("hadron run: --connect URL is missing (or HADRON_URL): where the host listens, as bus.sessions of its configuration says", file=sys.stderr)
         return 2

@@ -162,6 +162,12 @@ class Runner:
             return
         for name, value in (welcome.get("params") or {}).items():
             strategy.params[name] = convert(value, type(strategy).params.get(name), name)
+        offered, wanted = welcome.get("bars") or [], [bar if isinstance(bar, str) else ":".join(bar) for bar in type(strategy).bars]
+        missing = [bar for bar in wanted if bar not in offered]
+        if missing:
+            self.closed = (f"{type(strategy).__name__} wants bars {', '.join(missing)}, and the host makes {', '.join(offered) or 'none'} for it; write "
+                           f"`bars = {{ {', '.join(chr(34) + bar + chr(34) for bar in wanted)} }}` into strategies.{strategy.name} of its configuration")
+            return
         strategy.session = Session(session=welcome["session"], epoch=int(welcome["epoch"]), arm=welcome.get("arm", 0), host=welcome.get("host", ""),
                                   mode=welcome.get("mode", ""), version=welcome.get("version", ""), heartbeat_ms=welcome.get("heartbeat_ms", 0),
                                   stale_ms=welcome.get("stale_ms", 0))
