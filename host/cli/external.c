@@ -134,7 +134,7 @@ int32_t hd_external_start(struct hd_external *e, const struct hd_config *config,
   e->session = session;
   for (uint32_t i = 0; i < e->count; i++) {
     struct hd_external_row *row = &e->rows[i];
-    const char *const words[] = {"run", row->file, "--connect", url, "--quiet", NULL};
+    const char *const words[] = {"run", row->file, "--connect", url, "--connect-timeout", "20", "--quiet", NULL}; // without the run it ends
     int failed = python(words, 2, &row->pid); // what it prints is not the report
     if (!failed) failed = pthread_create(&row->watcher, NULL, watch, row);
     if (!failed) continue;
