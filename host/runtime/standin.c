@@ -125,6 +125,7 @@ static void take_back(struct hd_standin *s) {
   for (uint32_t n; (n = hd_channel_take(&p->channels[0], batch, &number)) > 0;) {
     for (uint32_t i = 0; i < n; i++) {
       struct hd_standin *of = whose(p, batch[i].instrument);
+      if (of && batch[i].time_ns == 0) batch[i].time_ns = hd_engine_now(place_of(of)); // an external one has no clock of its own
       bool taken = of && hd_engine_decided(place_of(of), &batch[i]) == HADRON_OK;
       atomic_fetch_add_explicit(taken ? &p->counts.decisions : &p->counts.refused, 1, memory_order_relaxed);
     }

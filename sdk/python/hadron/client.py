@@ -163,6 +163,9 @@ class Client:
         return {name: getattr(figures, name) for name, _ in Figures._fields_}
 
     def wake(self) -> None:
+        """Makes a poll that waits return; for any thread, and for a signal's handler."""
+        if self._handle is None:
+            return
         self._library.hadron_client_wake(self._handle)
 
     def close(self) -> None:
