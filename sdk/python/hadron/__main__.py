@@ -9,6 +9,7 @@ import signal
 import stat
 import sys
 import time
+import traceback
 from types import FrameType
 
 from .client import HadronError
@@ -120,6 +121,10 @@ def main(argv: list[str] | None = None) -> int:
         return 0
     except (HadronError, OSError) as fault:
         print(f"hadron run: {fault}", file=sys.stderr)
+        return 1
+    except Exception:  # the strategy's own: told before the host hears that it is gone
+        traceback.print_exc()
+        sys.stderr.flush()
         return 1
     finally:
         if runner:
