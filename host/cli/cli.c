@@ -125,7 +125,7 @@ static int unknown(const char *word) {
 int hd_cli_main(int argc, char **argv) {
   if (hd_cli_is_rehearsal(argc, argv)) hd_cli_rehearse();
   signal(SIGPIPE, SIG_IGN);
-  if (hd_cli_is_worker_child(argc, argv)) return hd_cli_worker_child();
+  if (hd_cli_is_worker_child(argc, argv)) _exit(hd_cli_worker_child()); // no destructors: the plugin's may crash too
   hd_probe_program("/proc/self/exe");
   if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "help") == 0) {
     print_overview(argc < 2 ? stderr : stdout);

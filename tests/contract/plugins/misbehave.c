@@ -93,7 +93,7 @@ static int obey(const char *order, const char *step) {
   if (strcmp(how, "null") == 0) *(volatile int *)nowhere = 1;
   if (strcmp(how, "abort") == 0) fprintf(stderr, "misbehave.c: the world is not as it should be\n"), abort();
   if (strcmp(how, "hang") == 0)
-    for (volatile int i = 0;; i++) {}
+    for (volatile unsigned i = 0;; i++) {}
   if (strcmp(how, "stack") == 0) sink(NULL);
   if (strcmp(how, "memory") == 0) eat_memory();
   if (strcmp(how, "fork") == 0) return breed() == 20;
