@@ -86,7 +86,8 @@ static void page(void) {
       "which arms of role `shadow` trade, an instance for each of them; without it: the venue that paper orders go to, else `sim`.\n\n");
   put_keys(hd_config_plugin_keys, hd_config_plugin_key_count, false);
   put("\n## strategies.NAME\n\n"
-      "Also `params`; `universe`, a list of names or globs (`{ \"BTC*\" }`; without it: all instruments); and `risk`, limits of its own.\n"
+      "Also `params`; `universe`, a list of names or globs (`{ \"BTC*\" }`; without it: all instruments); `risk`, limits of its own; and, where\n"
+      "`external = true`, `bars`, what it gets besides ticks (`{ \"1m\", \"tick:100\", \"volume:10\" }`).\n"
       "`deployment` is what the first revision of its deployment begins with ([versions](versions.md)).\n\n");
   put_keys(hd_config_strategy_keys, hd_config_strategy_key_count, false);
   put("\n## universe.instruments\n\n"
