@@ -1,6 +1,6 @@
 """A starter: copy it, change `name`, change what on_tick does. It runs outside the host:
 
-    hadron backtest CONFIG --strategy my_strategy.py          over recorded or generated data
+    hadron backtest CONFIG --strategy my_strategy.py          over recorded or generated data (docs/python.md)
     python3 -m hadron run my_strategy.py --connect URL        in a running host
 
 docs/python.md tells the rest. Prices are whole numbers of 1e-9, quantities of 1e-8: exact, so write them as texts, not as floats."""
