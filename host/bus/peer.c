@@ -10,6 +10,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "bus/hangup.h"
 #include "bus/server_internal.h"
 #include "pipeline/engine.h"
 
@@ -104,7 +105,7 @@ void hd_peer_end(struct hd_bus_peer *p, const char *words) {
 void hd_peer_shut(struct hd_bus_peer *p, const char *words) {
   nng_pipe pipe = {.id = p->pipe};
   hd_peer_end(p, words);
-  if (pipe.id) nng_pipe_close(pipe);
+  if (pipe.id) hd_pipe_hang_up(pipe);
 }
 
 static struct hd_bus_peer *peer_of(struct hd_bus *bus, const struct hd_request *r) {

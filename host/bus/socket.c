@@ -8,6 +8,7 @@
 #include "base/assert.h"
 #include "base/banned.h"
 #include "base/log.h"
+#include "bus/hangup.h"
 
 #define SEND_MS 5000
 
@@ -99,7 +100,7 @@ void hd_request_drop(struct hd_request *r) {
 }
 
 void hd_request_hang_up(struct hd_request *r) {
-  nng_pipe_close(nng_msg_get_pipe(r->message));
+  hd_pipe_hang_up(nng_msg_get_pipe(r->message));
   hd_request_drop(r);
 }
 
