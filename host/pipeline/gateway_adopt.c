@@ -20,7 +20,7 @@ bool hd_gateway_stray(const struct hd_gateway *g, const struct hadron_venue_repo
 
 // Whoever decides the same once more after what it knew was lost means this order: there is no second one.
 void hd_gateway_note_stray(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns) {
-  if (!(r->flags & 1) || !id_of_ours(&r->client_order_id) || g->id_count >= g->options.ids_max) return;
+  if (!id_of_ours(&r->client_order_id) || g->id_count >= g->options.ids_max) return;
   hd_ids_day(g, now_ns);
   hd_ids_add(g, &r->client_order_id);
 }

@@ -187,7 +187,7 @@ int32_t hd_gateway_external(struct hd_gateway *g, const struct hadron_venue_repo
 // ---- gateway_adopt.c
 bool hd_gateway_stray(const struct hd_gateway *g, const struct hadron_venue_report *r); // an open order of ours that nobody here knows
 struct hd_order *hd_gateway_take_over(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns); // NULL: alerted, and left alone
-void hd_gateway_note_stray(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns); // a listed order that nobody knows: its id is used
+void hd_gateway_note_stray(struct hd_gateway *g, const struct hadron_venue_report *r, int64_t now_ns); // an order that nobody knows: its id is used
 void hd_gateway_book_stray(struct hd_gateway *g, const struct hadron_venue_report *r, const struct hd_execution_memory *m, int64_t now_ns); // recorded last
 
 void hd_gateway_fold_told(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns);

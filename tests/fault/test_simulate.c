@@ -17,7 +17,7 @@
 static const uint64_t found_once[] = {14, 30, 84, 87, 109, 119, 252, 415, 506, 643, 663, 961, 1014, 1801, 2372, 4099, 5381, 6071, 2833, 3, 8870, 3410};
 
 // And these in wide ones: an id that was listed and then used again, an execution of a lost order that was taken back.
-static const uint64_t found_wide[] = {60, 413, 457, 857, 1139};
+static const uint64_t found_wide[] = {60, 413, 457, 857, 1139, 7365, 8581};
 
 static void run(struct hd_simulate_options o, struct hd_simulate_result *out) {
   struct hd_fault fault = {0};

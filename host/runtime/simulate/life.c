@@ -99,6 +99,7 @@ struct life {
   struct hd_world *w;
   struct hd_session *s;
   int64_t rested_ns; // since when it is at rest; 0: it is not
+  bool listed_again;
   bool follows_clock; // a bug: it believes the machine's clock while it runs
 };
 
@@ -156,7 +157,13 @@ static bool over(struct life *l) {
     return true;
   }
   if (l->rested_ns == 0) l->rested_ns = w->now_ns;
-  return w->now_ns - l->rested_ns >= QUIET;
+  if (w->now_ns - l->rested_ns < QUIET) return false;
+  if (w->memory == 0 || l->listed_again) return true;
+  l->listed_again = true; // positions are compared where nothing works: another list, now that nothing moves
+  l->rested_ns = 0;
+  hd_venue_cut(w, "for a last list");
+  l->s->venues[0].next_ns = l->s->runner.now_ns; // it had nothing to do any more
+  return false;
 }
 
 // Somebody sets the machine's clock, there and back. The host has read it once.
@@ -230,7 +237,7 @@ static _Noreturn void live(struct hd_life_setup *setup, struct hd_world *w) {
   static struct hd_session session;
   struct hd_fault fault = {0};
   const struct hd_life_hooks *hooks = setup->hooks;
-  struct life l = {w, &session, 0, hooks && hooks->follows_clock};
+  struct life l = {.w = w, .s = &session, .follows_clock = hooks && hooks->follows_clock};
   if (setup->words >= 0) dup2(setup->words, STDERR_FILENO);
   hd_log_level(w->verbose ? HADRON_LOG_INFO : HADRON_LOG_ERROR + 1);
   allocator = setup->allocator;
