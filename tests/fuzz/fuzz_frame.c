@@ -53,7 +53,7 @@ static void handle(struct hd_bus_session *session, const struct hd_frame *f) {
   hd_frame_messages(f, &m, &fault);
   switch (f->head.kind) {
   case HADRON_FRAME_HELLO:
-    if (hd_hello_read(f->payload, f->head.size, &hello, &fault)) free(hd_refused_write(&fault, NULL, 0));
+    if (hd_hello_read(f->payload, f->head.size, &hello, &fault)) free(hd_refused_write(&fault, NULL));
     break;
   case HADRON_FRAME_NEXT:
   case HADRON_FRAME_DECIDE: hd_bus_session_request(session, 1, f, 0, 0); break;
