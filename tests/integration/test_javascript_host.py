@@ -54,7 +54,9 @@ def main():
         url = f"ws://127.0.0.1:{port}/bus"
         host.write("host.lua", CONFIG % (f"{BUILD}/plugins", port))
         host.write("cut.js", CUT)
-        host.start()
+        # NNG 1.5 loses the frame of an answer over ws:// whose peer hangs up meanwhile: 216 bytes, its own.
+        host.write("leaks", "leak:libnng.so\n")
+        host.start(environment={"LSAN_OPTIONS": "print_suppressions=0:suppressions=" + host.path("leaks")})
         with open(host.path("client.log"), "wb") as log:
             client = subprocess.Popen([node, f"{ROOT}/sdk/template/client.js", url], stdout=log, stderr=subprocess.STDOUT, env=environment)
         until("it trades", lambda: host.ask("status")["executions"] > 20 or client.poll() is not None)
