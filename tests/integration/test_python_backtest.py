@@ -7,6 +7,9 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests/support"))
 from host import BUILD, HADRON, Host  # noqa: E402
+import sanitized  # noqa: E402
+
+sanitized.preload()
 
 ROOT = os.environ["HADRON_SOURCE_DIR"]
 CONFIG = """return {

@@ -8,6 +8,9 @@ import sys
 
 sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests/support"))
 from host import BUILD, Host, until  # noqa: E402
+import sanitized  # noqa: E402
+
+sanitized.preload()
 
 ROOT = os.environ["HADRON_SOURCE_DIR"]
 PLUGINS = f"{BUILD}/plugins"

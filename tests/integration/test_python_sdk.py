@@ -9,6 +9,10 @@ import tempfile
 ROOT, BUILD = os.environ["HADRON_SOURCE_DIR"], os.environ["HADRON_BUILD_DIR"]
 PACKAGE = f"{ROOT}/sdk/python"
 sys.path.insert(0, PACKAGE)
+sys.path.insert(0, f"{ROOT}/tests/support")
+import sanitized  # noqa: E402
+
+sanitized.preload()
 os.environ["HADRON_LIBRARY"] = f"{BUILD}/lib/libhadron.so"
 import hadron  # noqa: E402
 from hadron import messages  # noqa: E402
