@@ -145,7 +145,7 @@ static natsStatus tls(struct link *l, natsOptions *o, const struct address *a, i
 
 // ---- Failures.
 
-int32_t link_meaning(natsStatus status, int error_code) {
+int32_t link_meaning(natsStatus status, jsErrCode error_code) {
   static const struct { int js; int32_t code; } answers[] = {
       {JSStreamNotFoundErr, HADRON_ERR_NOT_FOUND},      {JSConsumerNotFoundErr, HADRON_ERR_NOT_FOUND},     {JSNotEnabledErr, HADRON_ERR_CONFIG},
       {JSNotEnabledForAccountErr, HADRON_ERR_CONFIG},   {JSStreamWrongLastSequenceErr, HADRON_ERR_STALE},  {JSStreamWrongLastMsgIDErr, HADRON_ERR_STALE},
@@ -165,7 +165,7 @@ int32_t link_meaning(natsStatus status, int error_code) {
   return HADRON_ERR_CLOSED;
 }
 
-int32_t link_fail(struct link *l, const char *what, natsStatus status, int error_code) {
+int32_t link_fail(struct link *l, const char *what, natsStatus status, jsErrCode error_code) {
   natsStatus last = NATS_OK;
   const char *words = words_last(&last);
   int32_t rc = link_meaning(status, error_code);

@@ -68,10 +68,10 @@ void link_close(struct link *l); // hangs up, and frees
 bool link_answers(struct link *l, int64_t wait_ms);
 
 // What a failure means, by the library's status or by the server's error code (jsErrCode; 0: none).
-int32_t link_meaning(natsStatus status, int error_code);
+int32_t link_meaning(natsStatus status, jsErrCode error_code);
 
 // Words and meaning of a failed call of the library. what: what failed; error_code: jsErrCode, or 0.
-int32_t link_fail(struct link *l, const char *what, natsStatus status, int error_code);
+int32_t link_fail(struct link *l, const char *what, natsStatus status, jsErrCode error_code);
 
 // HADRON_ERR_PERMISSION if the server has said since the connection began that something is not allowed; else HADRON_OK.
 int32_t link_violation(struct link *l, const char *what);

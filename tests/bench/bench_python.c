@@ -27,18 +27,19 @@ static char url[TEST_PATH_SIZE + 16];
 
 // ---- the C end, another process of this program -----------------------------------------------------------------------------------------------
 
+static volatile uint64_t sum; // so that every tick is read
+
 static int reader(const char *at) {
   const struct hadron_client_options o = {.struct_size = sizeof o, .url = at, .name = "alpha", .version = "1.0.0"};
   struct hadron_client *client;
   struct hadron_event e;
-  volatile uint64_t sum = 0;
   if (hadron_client_open(&o, &client)) bench_die("%s", hadron_client_words());
   while (hadron_client_poll(client, 1000, &e) != HADRON_ERR_CLOSED) {
     if (e.kind != HADRON_EVENT_TICKS) continue;
     const struct hadron_tick *ticks = e.data;
     uint64_t part = 0;
     for (uint32_t i = 0; i < e.count; i++) part += ticks[i].sequence + (uint64_t)ticks[i].value.trade.price.nanos;
-    sum += part;
+    sum = sum + part;
   }
   return 0;
 }
