@@ -146,7 +146,7 @@ static natsStatus tls(struct link *l, natsOptions *o, const struct address *a, i
 // ---- Failures.
 
 int32_t link_meaning(natsStatus status, jsErrCode error_code) {
-  static const struct { int js; int32_t code; } answers[] = {
+  static const struct { jsErrCode js; int32_t code; } answers[] = {
       {JSStreamNotFoundErr, HADRON_ERR_NOT_FOUND},      {JSConsumerNotFoundErr, HADRON_ERR_NOT_FOUND},     {JSNotEnabledErr, HADRON_ERR_CONFIG},
       {JSNotEnabledForAccountErr, HADRON_ERR_CONFIG},   {JSStreamWrongLastSequenceErr, HADRON_ERR_STALE},  {JSStreamWrongLastMsgIDErr, HADRON_ERR_STALE},
       {JSInsufficientResourcesErr, HADRON_ERR_FULL},    {JSMemoryResourcesExceededErr, HADRON_ERR_FULL},   {JSStorageResourcesExceededErr, HADRON_ERR_FULL},

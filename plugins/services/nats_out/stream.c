@@ -162,10 +162,10 @@ int32_t stream_send(struct stream *s, const struct stream_message *m) {
 // ---- Acknowledgements.
 
 static int32_t refused(struct stream *s, const json_t *error) {
-  int code = (int)json_integer_value(json_object_get(error, "err_code"));
+  jsErrCode code = (jsErrCode)json_integer_value(json_object_get(error, "err_code"));
   const char *words = json_string_value(json_object_get(error, "description"));
   char found[200];
-  snprintf(found, sizeof found, "%.150s (error %d)", words ? words : "no words", code);
+  snprintf(found, sizeof found, "%.150s (error %d)", words ? words : "no words", (int)code);
   if (code == JSStreamWrongLastSequenceErr || code == JSStreamWrongLastMsgIDErr)
     return wrong(s, HADRON_ERR_STALE, "its end to be where we left it", found, "asking it anew; if this goes on, somebody else writes into it");
   return wrong(s, link_meaning(NATS_ERR, code), "room for the record", found, "raise the stream's limits or make room on the server's disk");
