@@ -341,6 +341,47 @@ static void journal_set_back(void **state) {
   scene_close(&scene);
 }
 
+// An alert whose text, with its length, takes so many bytes. Returns where it is.
+static uint64_t alert(struct scene *s, uint32_t size) {
+  char tail[512] = {0};
+  const struct hadron_alert a = {.time_ns = s->now_ns += SECOND, .severity = 1};
+  uint64_t position = 0;
+  assert_in_range(size, 4, sizeof tail);
+  memcpy(tail, &(uint32_t){size - 4}, 4);
+  memset(tail + 4, 'x', size - 4);
+  assert_int_equal(hd_journal_append(s->journal, HADRON_MSG_ALERT, &a, sizeof a, tail, size, s->now_ns, &position), HADRON_OK);
+  return position;
+}
+
+// The same, and by chance the other journal has a record that begins where the stream's last one ended, and none where it began.
+static void journal_set_back_alike(void **state) {
+  (void)state;
+  need_server();
+  char old[TEST_PATH_SIZE];
+  test_path(old, root, "alike");
+  test_nats_start(&server);
+  scene_begin(&scene);
+  catch_up(&scene);
+  scene_close(&scene);
+  copy(dir, old);
+  journal_begin(&scene);
+  uint64_t first = alert(&scene, 64), second = alert(&scene, 64), end = hd_journal_end(scene.journal);
+  bridge_open(&scene);
+  bridge_start(&scene);
+  catch_up(&scene);
+  scene_close(&scene);
+  test_directory_remove(dir);
+  copy(old, dir);
+  journal_begin(&scene);
+  uint32_t head = (uint32_t)(second - first) - 64;
+  assert_int_equal(alert(&scene, 2 * 64 + head), first);
+  assert_int_equal(alert(&scene, 64), end);
+  bridge_open(&scene);
+  bridge_start(&scene);
+  parks(&scene, "publish into a new stream");
+  scene_close(&scene);
+}
+
 // ---- What a person must mend.
 
 static void stream_is_full(void **state) {
@@ -513,7 +554,7 @@ int main(int argc, char **argv) {
   if (argc > 1) cmocka_set_test_filter(argv[1]);
   const struct CMUnitTest tests[] = {
       EACH(killed_in_a_loop), EACH(absent_for_long), EACH(frozen),   EACH(server_set_back), EACH(purged),           EACH(deleted),    EACH(somebody_else_writes),
-      EACH(journal_set_back), EACH(stream_is_full),  EACH(no_stream), EACH(password),       EACH(rights),           EACH(record_too_large), EACH(parameters),
+      EACH(journal_set_back), EACH(journal_set_back_alike), EACH(stream_is_full),  EACH(no_stream), EACH(password),       EACH(rights),           EACH(record_too_large), EACH(parameters),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -175,7 +175,9 @@ static int32_t place_compare(struct bridge *b, const struct stream_last *last) {
     if (rc == HADRON_OK && r.next == last->next && r.sequence == last->record_sequence && r.time_ns == last->time_ns) return HADRON_OK;
     return mismatch(b, "its last record to be the journal's", "another one at that position", "the journal has lost its end, or is an older copy: publish into a new stream");
   }
-  if (b->journal->seek(b->host->instance, last->next) == HADRON_OK && last->next <= b->journal->end(b->host->instance)) return HADRON_OK; // no longer kept: it was held
+  // Only a record that is no longer kept may be missing: one before all that there is. What follows it was held.
+  bool dropped = b->journal->seek(b->host->instance, 0) == HADRON_OK && (b->journal->next(b->host->instance, &r) != HADRON_OK || r.position > last->position);
+  if (dropped && b->journal->seek(b->host->instance, last->next) == HADRON_OK && last->next <= b->journal->end(b->host->instance)) return HADRON_OK;
   return mismatch(b, "its last record to be in the journal", "a journal that no longer has, or never had, it", "restore the deleted segments, or publish into a new stream");
 }
 
