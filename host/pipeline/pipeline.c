@@ -782,8 +782,8 @@ uint32_t hd_pipeline_kill(struct hd_pipeline *p, const char *why, uint32_t uid, 
 void hd_pipeline_release(struct hd_pipeline *p, const char *why, uint32_t uid, int64_t now_ns) {
   char text[256];
   snprintf(text, sizeof text, "release: %s", why);
-  hd_gateway_cancel_all(p->gateway, 0, 0, now_ns); // what could not be cancelled then
-  operator_record(p, text, uid, now_ns);
+  operator_record(p, text, uid, now_ns);           // before what it leads to, or a replay would not know why
+  hd_gateway_cancel_all(p->gateway, 0, 0, now_ns); // what could not be cancelled when trading was killed
   hd_risk_release(&p->risk);
 }
 
