@@ -83,13 +83,14 @@ static int32_t read_universe(const json_t *hello, struct hd_hello *out, struct h
 static int32_t read_fields(const json_t *hello, struct hd_hello *out, struct hd_fault *fault) {
   uint64_t protocol = 0, pid = 0;
   uint32_t worker_size = 0;
-  char class[16];
+  char class[16], cause[16];
   if (!number(json_object_get(hello, "protocol"), UINT32_MAX, &protocol)) return wrong(fault, "protocol", "a number");
   if (protocol != HADRON_WIRE_VERSION)
     return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "HELLO: protocol: this host speaks %d, found %" PRIu64 "; use a client of its version", HADRON_WIRE_VERSION, protocol);
   int32_t code = text(hello, "name", out->name, sizeof out->name, fault);
   if (!code) code = text(hello, "version", out->version, sizeof out->version, fault);
   if (!code) code = text(hello, "class", class, sizeof class, fault);
+  if (!code) code = text(hello, "cause", cause, sizeof cause, fault);
   if (!code) code = text(hello, "token", out->token, sizeof out->token, fault);
   if (!code) code = text(hello, "certificate", out->certificate, sizeof out->certificate, fault);
   if (!code) code = text(hello, "nonce", out->nonce, sizeof out->nonce, fault);
@@ -102,6 +103,8 @@ static int32_t read_fields(const json_t *hello, struct hd_hello *out, struct hd_
   if (!hd_name_valid(out->name)) return wrong(fault, "name", "1 to 63 of a-z 0-9 _ -");
   out->rights = hd_choice_parse("read trade admin", class[0] ? class : "trade");
   if (!out->rights) return wrong(fault, "class", "read, trade or admin");
+  if (cause[0] && strcmp(cause, "exact") != 0) return wrong(fault, "cause", "\"exact\", or none");
+  out->exact = cause[0] != 0;
   if (worker_size && worker_size != sizeof out->worker) return wrong(fault, "worker", "64 hexadecimal digits");
   out->is_worker = worker_size > 0;
   if (json_object_get(hello, "pid") && !number(json_object_get(hello, "pid"), UINT32_MAX, &pid)) return wrong(fault, "pid", "a number");

@@ -22,6 +22,7 @@ struct hd_hello {
   bool is_worker;
   uint8_t worker[32];           // the token of a worker
   uint32_t pid;
+  bool exact;                   // cause 0 of its decisions is one of its own: no tick of that instrument yet
   char universe[HD_HELLO_GLOBS][HADRON_SYMBOL_SIZE];
   uint32_t universe_count;      // 0: all
   uint32_t resume;              // session to go on with; 0: none

@@ -202,7 +202,7 @@ static int32_t port_decide(void *self, const struct hadron_decision *decisions, 
     if (codes[i]) continue;
     struct hadron_decision d = decisions[i];
     d.arm = seat->arm;
-    if (!d.cause) d.cause = seat->stream.last;
+    if (!d.cause && !p->exact) d.cause = seat->stream.last;
     seat->given = seat->base + number + i;
     bool taken = hd_channel_decide(c, &d, seat->given, i == last);
     HD_ASSERT(taken);
@@ -237,6 +237,7 @@ static void bind(struct hd_bus_peer *p, const struct hd_request *r, const struct
   p->pid = h->pid ? h->pid : hd_request_pid(r);
   p->heard_ns = p->bus->now_ns;
   p->gone_ns = 0;
+  p->exact = h->exact;
   hd_request_peer(r, p->peer, sizeof p->peer);
   memcpy(p->hello, digest, sizeof p->hello);
 }

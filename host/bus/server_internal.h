@@ -30,6 +30,7 @@ struct hd_bus_peer { // one session
   uint64_t admin_number, admin_command; // of the last command: its sender's, and ours while it is carried out
   struct hd_request *admin_request; // that waits for it; NULL: none
   char *admin_answer;           // of the last one; owned
+  bool exact;                   // cause 0 is what it says
   bool told;                    // a refusal of its decisions was logged
   bool by_token;                // identity is the SHA-256 of one
 };

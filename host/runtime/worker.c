@@ -93,9 +93,9 @@ static void say(struct worker *w, const struct hadron_event *event) {
 }
 
 static int32_t join(struct worker *w) {
-  char hello[2 * HD_WORKER_TOKEN_SIZE + 64], token[2 * HD_WORKER_TOKEN_SIZE + 1];
+  char hello[2 * HD_WORKER_TOKEN_SIZE + 96], token[2 * HD_WORKER_TOKEN_SIZE + 1];
   hd_hex_format(token, w->boot->token, HD_WORKER_TOKEN_SIZE);
-  snprintf(hello, sizeof hello, "{\"worker\":\"%s\",\"pid\":%d}", token, (int)getpid());
+  snprintf(hello, sizeof hello, "{\"worker\":\"%s\",\"pid\":%d,\"cause\":\"exact\"}", token, (int)getpid());
   const struct hadron_client_options options = {.struct_size = sizeof options, .url = w->boot->url, .name = w->boot->name, .version = w->boot->version, .rights = "trade", .hello = hello,
                                                 .connect_ms = JOIN_MS};
   struct hadron_event event = {0};

@@ -191,6 +191,7 @@ static int32_t open_guest(struct guest *g, const struct hadron_client_options *p
   o.version = g->plugin->manifest.version;
   o.rights = "trade";
   o.universe = g->universe[0] ? g->universe : NULL;
+  o.hello = "{\"cause\":\"exact\"}"; // as it would decide inline
   code = hadron_client_open(&o, &g->client);
   if (code) return hd_fault_set(fault, code, "strategies.%s: %s", s->base.name, hadron_client_words());
   if (pthread_create(&g->thread, NULL, guest_main, g)) return hd_fault_set(fault, HADRON_ERR_MEMORY, "strategies.%s: no thread for it", s->base.name);

@@ -23,6 +23,14 @@ static bool is_json(const char *text, bool object) {
   return good;
 }
 
+static bool says_exact(const char *text) {
+  json_t *json = text ? json_loads(text, 0, NULL) : NULL;
+  const char *cause = json_string_value(json_object_get(json, "cause"));
+  bool exact = cause && strcmp(cause, "exact") == 0;
+  json_decref(json);
+  return exact;
+}
+
 static char *copy(const char *text) { return text ? strdup(text) : NULL; }
 
 int32_t hc_who_init(struct hc_who *w, const struct hadron_client_options *o) {
@@ -36,7 +44,7 @@ int32_t hc_who_init(struct hc_who *w, const struct hadron_client_options *o) {
     if (rows[i].text && !is_json(rows[i].text, rows[i].object))
       return hc_fail(HADRON_ERR_PARSE, "%s: found \"%.80s\", expected %s of JSON", rows[i].name, rows[i].text, rows[i].object ? "an object" : "an array");
   *w = (struct hc_who){copy(o->name ? o->name : "reader"), copy(o->version ? o->version : "0.0.0"), copy(rights), copy(o->token), copy(o->universe),
-                       copy(o->params), copy(o->bars), copy(o->hello), o->batch};
+                       copy(o->params), copy(o->bars), copy(o->hello), o->batch, says_exact(o->hello)};
   return w->name && w->version && w->rights ? HADRON_OK : hc_fail(HADRON_ERR_MEMORY, "out of memory");
 }
 

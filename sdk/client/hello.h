@@ -10,6 +10,7 @@
 struct hc_who {
   char *name, *version, *rights, *token, *universe, *params, *bars, *more;
   uint32_t batch;
+  bool exact; // its hello says so: cause 0 of a decision stays 0
 };
 int32_t hc_who_init(struct hc_who *w, const struct hadron_client_options *o);
 void hc_who_fini(struct hc_who *w);

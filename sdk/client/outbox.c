@@ -22,7 +22,7 @@ int32_t hadron_client_decide(struct hadron_client *c, const struct hadron_decisi
   for (uint32_t i = 0; i < count; i++) {
     struct hadron_decision *d = slot(c, ++c->decided);
     *d = decisions[i];
-    if (d->cause == 0) d->cause = c->cause;
+    if (d->cause == 0 && !c->who.exact) d->cause = c->cause;
   }
   c->figures.decisions += count;
   hc_outbox_pump(c, hc_now_ns()); // at once, where none is on its way

@@ -1,4 +1,5 @@
-// Promise: a strategy in a worker process decides what it decides inline, bit for bit, with shared objects and scripts, over one instrument or many; and
+// Promise: a strategy in a worker process decides what it decides inline, bit for bit, with shared objects and scripts, over one instrument or many, also
+// before the first tick; and
 // whatever it does to itself - crashes, aborts, exits, overflows its stack, eats its memory, hangs, floods, reaches for what is not its own - ends that process
 // alone: the host hears how, starts it again up to five times within 30 s, then gives it up; nothing is left of any of them.
 #include "support/worker_rig.h"
@@ -24,6 +25,13 @@ static void nothing_is_left(void) {
   errno = 0;
   assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
   assert_int_equal(errno, ECHILD);
+}
+
+// After each case, also one that failed in the middle: the next one finds nothing of it.
+static int tear_down(void **state) {
+  (void)state;
+  worker_rig_close(&rig);
+  return 0;
 }
 
 static void same(const char *plugin, uint32_t instruments, const char *const *params) {
@@ -74,6 +82,51 @@ static void a_script(void **state) {
        "  on_execution = function(self, a, market) self:target(0) end,\n"
        "  on_order = function(self, e, market) if market.position > 0 then self:target(hadron.quantity('1')) end end,\n}\n",
        4, NULL);
+}
+
+static void give_tick(uint64_t sequence, uint32_t instrument, int64_t at_ns) {
+  const struct hadron_tick t = {.event_ns = at_ns, .recv_ns = at_ns, .sequence = sequence, .instrument = instrument, .venue = 1, .kind = HADRON_TICK_TRADE,
+                                .value.trade = {.price.nanos = INT64_C(100000000000), .quantity.e8 = 100000000}};
+  inline_rig_tick(&rig.in, &t);
+  assert_true(hd_channel_tick(&rig.channel, &t));
+}
+
+static void give_fill(uint32_t instrument, int64_t at_ns) {
+  const struct hd_channel_note n = {.kind = HADRON_MSG_ALLOCATION, .view = {.position = {100000000}, .arm = INLINE_ARM, .instrument = instrument},
+                                    .of.allocation = {.time_ns = at_ns, .arm = INLINE_ARM, .instrument = instrument, .quantity = {100000000}}};
+  inline_rig_note(&rig.in, &n);
+  assert_true(hd_channel_note(&rig.channel, &n));
+}
+
+// A fill or a timer comes before the first tick of its instrument: no tick is the cause of what is decided then, whatever others have had.
+static void before_the_first_tick(void **state) {
+  const int64_t at_ns = INT64_C(1704205800000000000);
+  char words[300] = "";
+  (void)state;
+  worker_rig_open(&rig, "-- hadron: strategy early 1.0.0\n-- description: fills and timers\n-- requires: hadron.strategy/1 hadron.timer/1\n"
+                        "return hadron.strategy { triggers = { 'trade' }, on_start = function(self) self:after(hadron.duration('3s'), 7) end,\n"
+                        "  on_tick = function(self, tick, market) self:buy(hadron.quantity('1')) end,\n"
+                        "  on_timer = function(self, id, due, market) self:sell(hadron.quantity('2')) end,\n"
+                        "  on_execution = function(self, a, market) self:target(0) end }\n", 3, NULL, NULL);
+  inline_rig_start(&rig.in);
+  if (worker_rig_make(&rig, words, sizeof words)) fail_msg("%s", words);
+  give_fill(1, at_ns);
+  worker_rig_wait_handled(&rig); // nobody has had a tick when it is decided
+  give_fill(2, at_ns + 1);
+  give_tick(1, 1, at_ns + 2); // the timers of all three are due before it
+  give_fill(3, at_ns + 3);
+  give_fill(1, at_ns + 4);
+  give_tick(2, 2, at_ns + 5);
+  worker_rig_wait_handled(&rig);
+  static const struct { uint64_t cause; uint32_t instrument; } expected[] = {{0, 1}, {0, 2}, {0, 1}, {0, 2}, {0, 3}, {1, 1}, {0, 3}, {1, 1}, {2, 2}};
+  assert_int_equal(rig.in.decisions.count, sizeof expected / sizeof *expected);
+  for (uint32_t i = 0; i < rig.in.decisions.count; i++) {
+    assert_int_equal(rig.in.decisions.rows[i].cause, expected[i].cause);
+    assert_int_equal(rig.in.decisions.rows[i].instrument, expected[i].instrument);
+  }
+  decision_list_same(&rig.in.decisions, &rig.decisions);
+  worker_rig_close(&rig);
+  nothing_is_left();
 }
 
 // ---- what it does to itself
@@ -188,8 +241,9 @@ static void killed_under_load(void **state) {
   nothing_is_left();
 }
 
+#define CASE(name) cmocka_unit_test_teardown(name, tear_down)
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(a_shared_object), cmocka_unit_test(a_universe), cmocka_unit_test(a_script), cmocka_unit_test(whatever_it_does),
-                                     cmocka_unit_test(given_up), cmocka_unit_test(killed_under_load)};
+  const struct CMUnitTest tests[] = {CASE(a_shared_object), CASE(a_universe), CASE(a_script), CASE(before_the_first_tick), CASE(whatever_it_does), CASE(given_up), CASE(killed_under_load)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

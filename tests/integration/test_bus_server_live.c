@@ -372,6 +372,36 @@ static void a_silent_one_is_refused_until_it_is_back(void **state) {
   close_rig(&g);
 }
 
+// Cause 0 is the last tick that was told, unless its HELLO says that it means what it says.
+static void no_tick_may_be_the_cause(void **state) {
+  static const struct { const char *hello; uint64_t cause; } rows[] = {
+      {HELLO_EXTERNAL, 3}, {"{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"cause\":\"exact\"}", 0}};
+  (void)state;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct rig g;
+    struct bus_peer p;
+    struct hadron_decision d = decision(1), out[HD_CHANNEL_DECISIONS];
+    uint8_t payload[8 + sizeof d];
+    const struct hadron_message_header header = hd_frame_header(HADRON_MSG_DECISION, sizeof d);
+    uint64_t number = 0;
+    open_rig(&g, false, (struct hd_bus_options){0});
+    bus_peer_open(&p, g.url);
+    assert_int_equal(bus_peer_hello(&p, "{\"protocol\":1,\"name\":\"trend\",\"cause\":\"guessed\"}").head.kind, HADRON_FRAME_REFUSED);
+    assert_int_equal(bus_peer_hello(&p, rows[i].hello).head.kind, HADRON_FRAME_WELCOME);
+    say(&g, 3);
+    bus_peer_until(&p, HADRON_MSG_TICK, NULL, 0);
+    memcpy(payload, &header, sizeof header);
+    memcpy(payload + sizeof header, &d, sizeof d);
+    bus_peer_send(&p, 1, HADRON_FRAME_DECIDE, 1, 1, payload, sizeof payload);
+    while (!hd_channel_take(g.channel, out, &number)) continue;
+    assert_int_equal(out[0].cause, rows[i].cause);
+    hd_channel_took(g.channel, number);
+    assert_int_equal(bus_peer_take(&p, 1).head.kind, HADRON_FRAME_ACK);
+    bus_peer_close(&p);
+    close_rig(&g);
+  }
+}
+
 static void a_decision_on_old_ticks_is_refused(void **state) {
   (void)state;
   struct rig g;
@@ -510,7 +540,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(ticks_come_whole_and_in_order), cmocka_unit_test(a_late_one_gets_the_state_of_things_first),
                                      cmocka_unit_test(a_decision_is_acknowledged_when_it_is_written_down), cmocka_unit_test(asks_go_out_and_come_back_in_pieces),
                                      cmocka_unit_test(who_is_not_expected_is_refused), cmocka_unit_test(a_silent_one_is_refused_until_it_is_back),
-                                     cmocka_unit_test(a_decision_on_old_ticks_is_refused), cmocka_unit_test(who_comes_back_goes_on_where_it_was),
+                                     cmocka_unit_test(no_tick_may_be_the_cause), cmocka_unit_test(a_decision_on_old_ticks_is_refused), cmocka_unit_test(who_comes_back_goes_on_where_it_was),
                                      cmocka_unit_test(a_token_says_who_may_speak_for_whom), cmocka_unit_test(an_ended_host_lets_everybody_go)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -70,6 +70,7 @@ void worker_rig_open(struct worker_rig *rig, const char *plugin, uint32_t instru
   snprintf(program, sizeof program, "%s/hadron", getenv("HADRON_BUILD_DIR") ? getenv("HADRON_BUILD_DIR") : ".");
   hd_child_program(program);
   pthread_mutex_init(&rig->lock, NULL);
+  rig->open = true;
   inline_rig_open(&rig->in, plugin, instruments, params);
   rig->json = describe(&rig->in);
   for (uint32_t i = 0; i < rig->in.universe_count; i++) {
@@ -91,16 +92,18 @@ void worker_rig_open(struct worker_rig *rig, const char *plugin, uint32_t instru
 }
 
 void worker_rig_close(struct worker_rig *rig) {
+  if (!rig->open) return;
+  rig->open = false;
   atomic_store(&rig->channel.closed, true);
   hd_worker_stop(rig->worker);
-  hd_bus_detach(rig->bus, rig->seat);
+  if (rig->seat) hd_bus_detach(rig->bus, rig->seat);
   hd_workers_destroy(rig->workers);
   hd_bus_destroy(rig->bus);
   hd_channel_fini(&rig->channel);
   decision_list_fini(&rig->decisions);
   inline_rig_close(&rig->in);
   free(rig->json);
-  test_directory_remove(rig->directory);
+  if (rig->directory[0]) test_directory_remove(rig->directory);
   pthread_mutex_destroy(&rig->lock);
 }
 

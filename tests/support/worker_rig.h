@@ -13,6 +13,7 @@
 struct worker_rig {
   struct inline_rig in;
   char directory[TEST_PATH_SIZE];
+  bool open;
   struct hd_bus *bus;
   struct hd_channel channel;
   struct hd_workers *workers;
@@ -31,7 +32,7 @@ struct worker_rig {
 
 // plugin, params: as inline_rig_open takes them. with: NULL: as it is; name, plugin, url and care are the rig's.
 void worker_rig_open(struct worker_rig *rig, const char *plugin, uint32_t instruments, const char *const *params, const struct hd_worker_options *with);
-void worker_rig_close(struct worker_rig *rig);
+void worker_rig_close(struct worker_rig *rig); // also one that was closed, never opened, or opened in part
 // CREATE and START of all. HADRON_OK, or what the worker said; words: of a failure.
 int32_t worker_rig_make(struct worker_rig *rig, char *words, size_t size);
 // The answer's code. 10 s at most.

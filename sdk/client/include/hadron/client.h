@@ -49,7 +49,7 @@ struct hadron_client_options {
   const char *universe;    // globs separated by blanks: "BTC-* ETH-USD"; NULL: as configured
   const char *params;      // JSON object: parameters that the strategy declares; NULL: none
   const char *bars;        // JSON array: [{"kind":"time","interval":"1m"}]; NULL: none
-  const char *hello;       // JSON object: further members of the HELLO, such as "worker" and "pid"; NULL: none
+  const char *hello;       // JSON object: further members of the HELLO, such as "pid" and "cause"; NULL: none
   uint32_t batch;          // messages of a packet, at most; 0: what fits
   uint32_t connect_ms;     // how long a host may be away before the session is given up; 0: for ever
 };
@@ -162,7 +162,8 @@ HADRON_CLIENT_API void hadron_client_wake(struct hadron_client *c);
 HADRON_CLIENT_API void hadron_client_heartbeats(struct hadron_client *c, int32_t on);
 
 // Decisions go out numbered, in order, and again until the host has them in its journal; a refusal comes as REFUSED. The strategy fills the
-// fields that hadron_decision marks so; cause: sequence of the tick that it answers to, 0: the last one that was given out.
+// fields that hadron_decision marks so; cause: sequence of the tick that it answers to, 0: the last one that was given out - or none, if the hello has
+// {"cause":"exact"}: a far engine knows when no tick of that instrument has been there yet.
 // number: of the first; may be NULL.
 // @err HADRON_ERR_STATE  not joined with the right to trade
 // @err HADRON_ERR_FULL   too many wait to be acknowledged: poll
