@@ -107,15 +107,21 @@ static bool next_item(struct hadron_feed *f, struct hadron_event *out) {
   }
 }
 
-// What a stream has to tell, and what waited in it and is next now.
-static void settle(struct hadron_feed *f, struct feed_stream *s, int64_t now) {
-  struct hc_piece piece;
-  uint64_t from, to, skip;
+// What a stream has to tell: before anything that comes after it.
+static void tell(struct hadron_feed *f, struct feed_stream *s) {
+  uint64_t from, to;
   if (hc_stream_was_reset(&s->stream)) {
     s->rows = 0;
     add_event(f, s, HADRON_EVENT_RESET, 0, 0);
   }
   if (hc_stream_lost(&s->stream, &from, &to)) add_event(f, s, HADRON_EVENT_LOST, from, to - from);
+}
+
+// That, and what waited in it and is next now.
+static void settle(struct hadron_feed *f, struct feed_stream *s, int64_t now) {
+  struct hc_piece piece;
+  uint64_t skip;
+  tell(f, s);
   while (hc_stream_take(&s->stream, now, &piece, &skip)) add_packet(f, piece.of, piece.from + skip);
 }
 
@@ -145,6 +151,7 @@ static void numbers_came(struct hadron_feed *f, struct feed_stream *s, struct hc
   struct hc_piece piece = {p->from, p->to, p};
   uint64_t skip, before = s->stream.next;
   enum hc_verdict verdict = hc_stream_offer(&s->stream, p->head.epoch, &piece, now, &skip);
+  tell(f, s);
   if (p->flags & HADRON_EVENT_REPAIRED && verdict == HC_DELIVER) f->figures.repaired += s->stream.next - before;
   if (verdict == HC_DELIVER)
     add_packet(f, p, p->from + skip);
@@ -223,7 +230,7 @@ static void snapshot_came(struct hadron_feed *f, struct feed_stream *s, struct h
     hc_packet_free(p);
     return;
   }
-  uint64_t next = s->rows && s->rows_next < p->next ? s->rows_next : p->next, from, to;
+  uint64_t next = s->rows && s->rows_next < p->next ? s->rows_next : p->next;
   bool more = p->more && p->rows > 0;
   s->rows += p->rows;
   s->rows_epoch = p->head.epoch;
@@ -236,8 +243,7 @@ static void snapshot_came(struct hadron_feed *f, struct feed_stream *s, struct h
   }
   s->rows = 0;
   hc_stream_snapshot(&s->stream, p->head.epoch, next, now);
-  if (hc_stream_was_reset(&s->stream)) add_event(f, s, HADRON_EVENT_RESET, 0, 0);
-  if (hc_stream_lost(&s->stream, &from, &to)) add_event(f, s, HADRON_EVENT_LOST, from, to - from);
+  tell(f, s);
   add_packet(f, p, 0);
   add_event(f, s, HADRON_EVENT_SNAPSHOT, next, 0);
   settle(f, s, now);

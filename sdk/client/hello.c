@@ -155,6 +155,8 @@ int32_t hc_hello_make(const struct hc_who *w, const struct hc_place *place, cons
 
 // ---- answers
 
+#define TIME_MAX_MS UINT64_C(86400000) // a day: nobody waits longer for a sign of life
+
 // 64-bit numbers are decimal texts; a plain number is taken as well.
 static uint64_t number_of(const json_t *json, const char *name, uint64_t otherwise) {
   const json_t *value = json_object_get(json, name);
@@ -174,8 +176,9 @@ int32_t hc_welcome_read(const char *text, size_t size, struct hc_welcome *out) {
   i->session = (uint32_t)number_of(json, "session", 0);
   i->window = (uint32_t)number_of(json, "window", 2);
   i->epoch = number_of(json, "epoch", 0);
-  i->heartbeat_ns = (int64_t)number_of(json, "heartbeat_ms", 100) * 1000000;
-  i->stale_ns = (int64_t)number_of(json, "stale_ms", 300) * 1000000;
+  uint64_t heartbeat_ms = number_of(json, "heartbeat_ms", 100), stale_ms = number_of(json, "stale_ms", 300);
+  i->heartbeat_ns = heartbeat_ms <= TIME_MAX_MS ? (int64_t)heartbeat_ms * 1000000 : 0;
+  i->stale_ns = stale_ms <= TIME_MAX_MS ? (int64_t)stale_ms * 1000000 : 0;
   i->arm = (uint32_t)number_of(json, "arm", 0);
   i->instruments = (uint32_t)number_of(json, "instruments", 0);
   text_of(json, "host", i->host, sizeof i->host);
@@ -187,7 +190,7 @@ int32_t hc_welcome_read(const char *text, size_t size, struct hc_welcome *out) {
   if (i->window < 1) i->window = 1;
   if (i->window > HADRON_WINDOW_MAX) i->window = HADRON_WINDOW_MAX;
   if (i->heartbeat_ns <= 0 || i->stale_ns <= 0 || i->session == 0 || i->epoch == 0 || w.next == 0)
-    return hc_fail(HADRON_ERR_PARSE, "WELCOME: found \"%.*s\", expected JSON with session, epoch, next, heartbeat_ms and stale_ms above 0", (int)(size > 120 ? 120 : size), text);
+    return hc_fail(HADRON_ERR_PARSE, "WELCOME: found \"%.*s\", expected JSON with session, epoch, next, heartbeat_ms and stale_ms from 1 to a day", (int)(size > 120 ? 120 : size), text);
   *out = w;
   return HADRON_OK;
 }

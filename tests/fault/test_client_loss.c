@@ -136,6 +136,8 @@ static void reader_poll(struct reader *r, int32_t timeout_ms) {
   hadron_feed_poll(r->feed, timeout_ms, &e);
   switch (e.kind) {
   case HADRON_EVENT_TICKS:
+    if (r->epoch == 0) r->epoch = e.epoch;
+    assert_int_equal(e.epoch, r->epoch); // another life says so before anything of it is given out
     if (r->expected == 0) r->expected = e.sequence; // nobody to ask: from the first that was seen
     r->expected = check_messages(&e, r->expected);
     r->given += e.count;
@@ -266,6 +268,30 @@ static void killed_publishers(void **state) {
   net_close(n);
 }
 
+// The same with nobody to ask: the new life begins where it is heard first.
+static void killed_without_a_session(void **state) {
+  (void)state;
+  struct hd_random random = test_random();
+  struct net *n = net_open(&random, 1000000, &rates[0]);
+  struct reader r;
+  reader_open(&r, n, false);
+  for (uint32_t life = 0; life < 3; life++) {
+    n->options.seed = hd_random_next(&random);
+    pid_t host = fake_host_spawn(&n->options);
+    for (uint64_t earlier = r.epoch, from = r.given; r.epoch == earlier || r.given < from + 500;) {
+      assert_true(hd_clock_monotonic_ns() < n->until);
+      reader_poll(&r, 50);
+      if (r.epoch == earlier) from = r.given;
+    }
+    kill(host, SIGKILL);
+    waitpid(host, NULL, 0);
+  }
+  assert_int_equal(r.resets, 2);
+  assert_int_equal(r.snapshots, 0);
+  hadron_feed_close(r.feed);
+  net_close(n);
+}
+
 // A frozen host: the connection stays, nothing comes. A frozen way back: what is asked arrives, no answer does.
 static void half_open(void **state) {
   (void)state;
@@ -295,7 +321,7 @@ static void half_open(void **state) {
 
 int main(int argc, char **argv) {
   if (fake_host_main(argc, argv)) return 0;
-  const struct CMUnitTest tests[] = {cmocka_unit_test(sessions), cmocka_unit_test(feeds), cmocka_unit_test(late_and_slow), cmocka_unit_test(too_old), cmocka_unit_test(killed_publishers),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(sessions), cmocka_unit_test(feeds), cmocka_unit_test(late_and_slow), cmocka_unit_test(too_old), cmocka_unit_test(killed_publishers), cmocka_unit_test(killed_without_a_session),
                                      cmocka_unit_test(half_open)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -74,7 +74,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     const struct hd_stream_options options = {.channels = channels, .channel_count = 1, .worker = true};
     if (hd_stream_init(&stream, &options)) abort();
   }
-  uint8_t *bytes = malloc(size); // no byte behind the packet may be read
+  uint8_t *bytes = malloc(size > 1 ? size - 1 : 1); // no byte behind the packet may be read
   if (!bytes) return 0;
   memcpy(bytes, data + 1, size - 1);
   if (data[0] & 1) mend(bytes, size - 1);

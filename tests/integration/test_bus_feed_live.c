@@ -213,6 +213,7 @@ static uint32_t repair(struct rig *g, const char *topic, uint32_t stream, uint64
       assert_int_equal(f.head.kind, HADRON_FRAME_DATA);
       assert_int_equal(hd_frame_messages(&f, &m, NULL), HADRON_OK);
       assert_int_equal(f.head.sequence, from);
+      assert_in_range(m.count, 1, to - from); // no more than was asked for
       for (uint32_t i = 0; i < m.count; i++) {
         const struct row *r = truth(&g->journal, topic[0] == 'e', stream - 1, from + i);
         assert_non_null(r);

@@ -227,18 +227,20 @@ static void a_decision_is_acknowledged_when_it_is_written_down(void **state) {
   // A gap is told; an instrument outside the universe, another's arm and a cause of the future are refused.
   f = bus_peer_decide(&p, 9, d, 1);
   assert_int_equal(f.head.sequence, 2);
-  struct hadron_decision bad[3] = {decision(3), decision(4), decision(5)};
+  struct hadron_decision bad[4] = {decision(3), decision(4), decision(5), decision(6)};
   bad[0].instrument = 77;
   bad[1].arm = 6;
   bad[2].confidence = 2;
-  struct hadron_refusal refusals[3];
-  f = bus_peer_decide(&p, 3, bad, 3);
-  assert_int_equal(f.head.sequence, 5);
-  assert_int_equal(f.head.count, 3);
+  bad[3].cause = 2; // it was sent one tick
+  struct hadron_refusal refusals[4];
+  f = bus_peer_decide(&p, 3, bad, 4);
+  assert_int_equal(f.head.sequence, 6);
+  assert_int_equal(f.head.count, 4);
   memcpy(refusals, f.payload, sizeof refusals);
   assert_int_equal(refusals[0].code, HADRON_ERR_ARGUMENT);
   assert_int_equal(refusals[1].code, HADRON_ERR_PERMISSION);
   assert_int_equal(refusals[2].code, HADRON_ERR_ARGUMENT);
+  assert_int_equal(refusals[3].code, HADRON_ERR_ARGUMENT);
   bus_peer_close(&p);
   close_rig(&g);
 }

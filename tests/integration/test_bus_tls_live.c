@@ -480,13 +480,33 @@ static struct hadron_event until(struct hadron_client *c, uint32_t kind, uint64_
   }
 }
 
+// With another authority, or another name for the host, it finds nobody whom it trusts, and gives up.
+static void not_joined(const struct hadron_client_options *options, const char *ca, const char *server_name) {
+  struct hadron_client_options o = *options;
+  struct hadron_client *c;
+  struct hadron_client_figures figures;
+  struct hadron_event e = {0};
+  o.connect_ms = 400;
+  if (ca) o.ca = ca;
+  o.server_name = server_name;
+  assert_int_equal(hadron_client_open(&o, &c), HADRON_OK);
+  while (e.kind != HADRON_EVENT_CLOSED) {
+    hadron_client_poll(c, 50, &e);
+    assert_int_not_equal(e.kind, HADRON_EVENT_JOINED);
+  }
+  assert_int_equal(e.code, HADRON_ERR_TIMEOUT);
+  hadron_client_figures(c, &figures);
+  assert_int_equal(figures.packets, 0); // not a word was said to it
+  hadron_client_close(c);
+}
+
 static void client_library(void **state) {
   struct rig g;
   struct hadron_client *c;
   struct hd_fault fault = {0};
   struct hadron_event e;
   struct hadron_decision d = {.kind = HADRON_DECISION_TARGET, .instrument = 2, .confidence = 1, .quantity = {100000000}}, out[HD_CHANNEL_DECISIONS];
-  char certificate[TEST_PARTY_PATH], key[TEST_PARTY_PATH], eve_certificate[TEST_PARTY_PATH], eve_key[TEST_PARTY_PATH];
+  char certificate[TEST_PARTY_PATH], key[TEST_PARTY_PATH], eve_certificate[TEST_PARTY_PATH], eve_key[TEST_PARTY_PATH], other_ca[TEST_PARTY_PATH];
   uint64_t number, ticks = 0;
   (void)state;
   open_rig(&g);
@@ -494,6 +514,7 @@ static void client_library(void **state) {
   snprintf(key, sizeof key, "%s/ours/alpha.key", party.dir);
   snprintf(eve_certificate, sizeof eve_certificate, "%s/ours/eve.crt", party.dir);
   snprintf(eve_key, sizeof eve_key, "%s/ours/eve.key", party.dir);
+  snprintf(other_ca, sizeof other_ca, "%s/theirs/ca.crt", party.dir);
   struct hadron_client_options o = {.struct_size = sizeof o, .url = g.url, .name = "alpha", .version = "1.0.0", .ca = g.ca, .certificate = certificate, .key = key};
   assert_int_equal(chmod(key, 0640), 0);
   assert_int_equal(hadron_client_open(&o, &c), HADRON_ERR_PERMISSION);
@@ -507,6 +528,8 @@ static void client_library(void **state) {
   for (int64_t start = hd_clock_monotonic_ns(); refusals(&g).hellos[HD_CERT_REASON_NAME] == refused; hadron_client_poll(c, 20, &e))
     if (hd_clock_monotonic_ns() - start > INT64_C(20000000000)) fail_msg("it was not refused");
   hadron_client_close(c);
+  not_joined(&o, other_ca, NULL);        // this host is none of that authority
+  not_joined(&o, NULL, "elsewhere.example"); // nor of that name
   assert_int_equal(hadron_client_open(&o, &c), HADRON_OK);
   e = until(c, HADRON_EVENT_JOINED, &ticks);
   assert_int_equal(e.flags & HADRON_EVENT_RESUMED, 0);

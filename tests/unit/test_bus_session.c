@@ -243,7 +243,31 @@ static void with_reconnects(void **state) {
   run(100, 300);
 }
 
+// Nothing that was acknowledged is kept, and nothing is there that was not made: from there nobody goes on.
+static void resume_only_where_it_was(void **state) {
+  (void)state;
+  struct world *w = calloc(1, sizeof *w);
+  w->random = test_random();
+  w->there = 12;
+  const struct hd_session_port port = {w, port_fill, port_decide, port_settled, port_answer};
+  hd_bus_session_init(&w->session, &port, SESSION, EPOCH, 2, 100000000);
+  struct hd_frame next = {.head = hd_frame_head(HADRON_TOPIC_SESSION, SESSION, EPOCH, HADRON_FRAME_NEXT, 0, 1)};
+  hd_bus_session_request(&w->session, 1, &next, 0, 0); // messages 1 to 5
+  next.head.sequence = 6;
+  hd_bus_session_request(&w->session, 2, &next, 0, 0); // 6 to 10; those before are acknowledged
+  assert_int_equal(w->session.made, 11);
+  assert_int_equal(hd_bus_session_resume(&w->session, 5), HADRON_ERR_NOT_FOUND);
+  assert_int_equal(hd_bus_session_resume(&w->session, 12), HADRON_ERR_NOT_FOUND);
+  assert_int_equal(hd_bus_session_resume(&w->session, 6), HADRON_OK);
+  assert_int_equal(w->session.sent, 6);
+  assert_int_equal(hd_bus_session_resume(&w->session, 11), HADRON_OK);
+  assert_int_equal(hd_bus_session_resume(&w->session, 6), HADRON_ERR_NOT_FOUND);
+  for (uint32_t i = 0; i < 64; i++) free(w->letters[i].bytes);
+  hd_bus_session_fini(&w->session);
+  free(w);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(whole_in_order_once), cmocka_unit_test(with_loss), cmocka_unit_test(with_reconnects)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(whole_in_order_once), cmocka_unit_test(with_loss), cmocka_unit_test(with_reconnects), cmocka_unit_test(resume_only_where_it_was)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -289,8 +289,29 @@ static void silence_and_gaps_are_stale(void **state) {
   world_end(w);
 }
 
+// What comes late of a life that is over is not given out, and does not bring it back.
+static void an_earlier_life_is_over(void **state) {
+  (void)state;
+  struct hd_random random = test_random();
+  struct world *w = world(&random, false, false);
+  offer(w, 7, 1, 4);
+  assert_int_equal(w->expected, 4);
+  w->expected = 1;
+  offer(w, 8, 1, 3);
+  assert_int_equal(w->stream.epoch, 8);
+  offer(w, 7, 4, 9);
+  hc_stream_heartbeat(&w->stream, 7, 20, w->now);
+  assert_int_equal(w->stream.epoch, 8);
+  assert_int_equal(w->stream.figures.old_epoch, 2);
+  assert_int_equal(w->stream.figures.resets, 1);
+  assert_false(hc_stream_behind(&w->stream));
+  offer(w, 8, 3, 5);
+  assert_int_equal(w->expected, 5);
+  world_end(w);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(any_network), cmocka_unit_test(forgetful_publishers), cmocka_unit_test(without_repairs),
-                                     cmocka_unit_test(one_question_at_a_time), cmocka_unit_test(silence_and_gaps_are_stale)};
+                                     cmocka_unit_test(one_question_at_a_time), cmocka_unit_test(silence_and_gaps_are_stale), cmocka_unit_test(an_earlier_life_is_over)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
