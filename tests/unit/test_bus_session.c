@@ -243,6 +243,31 @@ static void with_reconnects(void **state) {
   run(100, 300);
 }
 
+// Where nothing happens a NEXT is answered all the same, once it has waited for heartbeat_ns and not before.
+static void an_idle_stream_has_a_heartbeat(void **state) {
+  (void)state;
+  struct world *w = calloc(1, sizeof *w);
+  w->random = test_random();
+  const struct hd_session_port port = {w, port_fill, port_decide, port_settled, port_answer};
+  hd_bus_session_init(&w->session, &port, SESSION, EPOCH, 2, 100000000);
+  const struct hd_frame next = {.head = hd_frame_head(HADRON_TOPIC_SESSION, SESSION, EPOCH, HADRON_FRAME_NEXT, 0, 1)};
+  hd_bus_session_request(&w->session, 1, &next, 1000, 1000);
+  assert_int_equal(hd_bus_session_due(&w->session), 100001000);
+  hd_bus_session_work(&w->session, 100000999, 5);
+  assert_false(w->letters[0].used);
+  hd_bus_session_work(&w->session, 100001000, 5);
+  assert_true(w->letters[0].used && !w->letters[1].used);
+  struct hd_frame f;
+  size_t at = 0;
+  assert_int_equal(hd_frame_next(w->letters[0].bytes, w->letters[0].size, &at, &f, NULL), HADRON_OK);
+  assert_int_equal(f.head.kind, HADRON_FRAME_HEARTBEAT);
+  assert_int_equal(f.head.sequence, 1);
+  assert_int_equal(hd_bus_session_due(&w->session), INT64_MAX);
+  free(w->letters[0].bytes);
+  hd_bus_session_fini(&w->session);
+  free(w);
+}
+
 // Nothing that was acknowledged is kept, and nothing is there that was not made: from there nobody goes on.
 static void resume_only_where_it_was(void **state) {
   (void)state;
@@ -268,6 +293,6 @@ static void resume_only_where_it_was(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(whole_in_order_once), cmocka_unit_test(with_loss), cmocka_unit_test(with_reconnects), cmocka_unit_test(resume_only_where_it_was)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(whole_in_order_once), cmocka_unit_test(with_loss), cmocka_unit_test(with_reconnects), cmocka_unit_test(an_idle_stream_has_a_heartbeat), cmocka_unit_test(resume_only_where_it_was)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
