@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <malloc.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
@@ -220,10 +221,17 @@ static int32_t open_sockets(struct hd_bus *bus, struct hd_fault *fault) {
   return HADRON_OK;
 }
 
+// NNG allocates every message and frees it. Packets of this size would each be mapped, cleared page by page and unmapped.
+static void keep_packets_mapped(void) {
+  mallopt(M_MMAP_THRESHOLD, 2 * HADRON_PACKET_MAX);
+  mallopt(M_TRIM_THRESHOLD, 4 * HADRON_PACKET_MAX);
+}
+
 int32_t hd_bus_create(const struct hd_bus_options *options, struct hd_bus **out, struct hd_fault *fault) {
   struct hd_bus *bus = aligned_alloc(_Alignof(struct hd_bus), sizeof *bus);
   if (!bus) return hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: no memory");
   memset(bus, 0, sizeof *bus);
+  keep_packets_mapped();
   bus->options = *options;
   defaults(&bus->options);
   HD_ASSERT(bus->options.sessions_max <= HD_BUS_SESSIONS_MAX && bus->options.window <= HADRON_WINDOW_MAX);

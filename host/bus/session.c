@@ -7,15 +7,35 @@
 #include "base/limits.h"
 
 #define DECISION ((uint32_t)sizeof(struct hadron_decision))
+#define LEAST (128u * 1024) // an ask's piece fits into it
+#define FAST_NS INT64_C(30000000)
+#define SLOW_NS INT64_C(150000000)
+#define SMALL (HADRON_PACKET_MAX / 8) // a packet of so many bytes is kept in as much memory as it needs
 
 void hd_bus_session_init(struct hd_bus_session *s, const struct hd_session_port *port, uint32_t number, uint64_t epoch, uint32_t window, int64_t heartbeat_ns) {
   HD_ASSERT(window >= 1 && window <= HADRON_WINDOW_MAX);
   *s = (struct hd_bus_session){.port = *port, .number = number, .window = window, .epoch = epoch, .heartbeat_ns = heartbeat_ns,
-                               .acked = 1, .sent = 1, .made = 1};
+                               .acked = 1, .sent = 1, .made = 1, .packet_max = LEAST};
+}
+
+// Memory for a packet of any size. What is given back to the system comes again as pages that have to be cleared first: that was a third of what a
+// packet cost.
+static uint8_t *room_take(struct hd_bus_session *s) { return s->spare_count ? s->spare[--s->spare_count] : malloc(HADRON_PACKET_MAX); }
+
+static void room_give(struct hd_bus_session *s, uint8_t *bytes) {
+  if (s->spare_count < HD_SESSION_KEPT) s->spare[s->spare_count++] = bytes;
+  else free(bytes);
+}
+
+static void rooms_free(struct hd_bus_session *s) {
+  while (s->spare_count) free(s->spare[--s->spare_count]);
 }
 
 static void release(struct hd_bus_session *s, uint32_t count) {
-  for (uint32_t i = 0; i < count; i++) free(s->kept[i].bytes);
+  for (uint32_t i = 0; i < count; i++) {
+    if (s->kept[i].whole) room_give(s, s->kept[i].bytes);
+    else free(s->kept[i].bytes);
+  }
   s->kept_count -= count;
   memmove(s->kept, s->kept + count, s->kept_count * sizeof *s->kept);
 }
@@ -23,6 +43,7 @@ static void release(struct hd_bus_session *s, uint32_t count) {
 void hd_bus_session_fini(struct hd_bus_session *s) {
   HD_ASSERT(!hd_bus_session_waits(s));
   release(s, s->kept_count);
+  rooms_free(s);
 }
 
 void hd_bus_session_drop(struct hd_bus_session *s, void (*drop)(void *self, uint64_t ticket)) {
@@ -49,38 +70,53 @@ static void refuse(struct hd_bus_session *s, uint64_t ticket, const char *json) 
 
 static void heartbeat(struct hd_bus_session *s, uint64_t ticket, int64_t wall_ns) {
   s->counts.heartbeats++;
+  rooms_free(s);
   answer(s, ticket, HADRON_FRAME_HEARTBEAT, 0, s->sent, &wall_ns, sizeof wall_ns);
 }
 
-static void acknowledge(struct hd_bus_session *s, uint64_t before) {
+// What did not fill its packet says nothing about the link.
+static void measure(struct hd_bus_session *s, const struct hd_session_kept *k, int64_t now_ns) {
+  int64_t took_ns = now_ns - k->given_ns;
+  if (k->size <= s->packet_max / 2) return;
+  if (took_ns < FAST_NS && s->packet_max < HADRON_PACKET_MAX) s->packet_max *= 2;
+  if (took_ns > SLOW_NS && s->packet_max > LEAST) s->packet_max /= 2;
+}
+
+static void acknowledge(struct hd_bus_session *s, uint64_t before, int64_t now_ns) {
   uint32_t count = 0;
-  while (count < s->kept_count && s->kept[count].next <= before) count++;
+  while (count < s->kept_count && s->kept[count].next <= before) measure(s, &s->kept[count++], now_ns);
   release(s, count);
   s->counts.acknowledged += before - s->acked;
   s->acked = before;
 }
 
 // A packet that was given out before, or a new one. False: nothing is there, or as much is unacknowledged as may be.
-static bool give(struct hd_bus_session *s, uint64_t ticket) {
+static bool give(struct hd_bus_session *s, uint64_t ticket, int64_t now_ns) {
   for (uint32_t i = 0; i < s->kept_count; i++) {
     if (s->kept[i].next <= s->sent) continue;
     s->counts.repeated += s->kept[i].next - s->kept[i].first;
     s->sent = s->kept[i].next;
+    s->kept[i].given_ns = now_ns;
     s->port.answer(s->port.self, ticket, s->kept[i].bytes, s->kept[i].size);
     return true;
   }
   if (s->kept_count == 2 * s->window) return false;
-  uint8_t *bytes = malloc(HADRON_PACKET_MAX), *fitted;
+  uint8_t *bytes = room_take(s), *small;
   if (!bytes) return false; // before anything is taken out of the stream
   struct hd_packet packet;
-  hd_packet_init(&packet, bytes, HADRON_PACKET_MAX);
+  hd_packet_init(&packet, bytes, s->packet_max);
   uint32_t count = s->port.fill(s->port.self, &packet, s->made);
   if (count == 0) {
-    free(bytes);
+    room_give(s, bytes);
     return false;
   }
-  if ((fitted = realloc(bytes, packet.size))) bytes = fitted;
-  s->kept[s->kept_count++] = (struct hd_session_kept){s->made, s->made + count, bytes, packet.size};
+  bool whole = packet.size > SMALL || !(small = malloc(packet.size));
+  if (!whole) {
+    memcpy(small, bytes, packet.size);
+    room_give(s, bytes);
+    bytes = small;
+  }
+  s->kept[s->kept_count++] = (struct hd_session_kept){s->made, s->made + count, bytes, packet.size, whole, now_ns};
   s->sent = s->made += count;
   s->counts.sent += count;
   s->counts.packets++;
@@ -94,7 +130,7 @@ static void on_next(struct hd_bus_session *s, uint64_t ticket, const struct hadr
     refuse(s, ticket, "{\"code\":\"HADRON_ERR_ARGUMENT\",\"text\":\"NEXT: expected the number of a message that was sent, or the next one's, and count 0 or 1\"}");
     return;
   }
-  if (head->sequence > s->acked) acknowledge(s, head->sequence);
+  if (head->sequence > s->acked) acknowledge(s, head->sequence, now_ns);
   if (s->sent < s->acked) s->sent = s->acked;
   if (head->count == HD_NEXT_REWIND && head->sequence >= s->acked && head->sequence < s->sent) {
     s->sent = head->sequence;
@@ -110,7 +146,7 @@ static void on_next(struct hd_bus_session *s, uint64_t ticket, const struct hadr
 static void work_stream(struct hd_bus_session *s, int64_t now_ns, int64_t wall_ns) {
   while (s->waiting_count > 0) {
     const struct hd_session_wait first = s->waiting[0];
-    bool given = give(s, first.ticket);
+    bool given = give(s, first.ticket, now_ns);
     if (!given && now_ns - first.since_ns < s->heartbeat_ns) return;
     if (!given) heartbeat(s, first.ticket, wall_ns);
     memmove(s->waiting, s->waiting + 1, --s->waiting_count * sizeof *s->waiting);
@@ -119,7 +155,7 @@ static void work_stream(struct hd_bus_session *s, int64_t now_ns, int64_t wall_n
 
 int32_t hd_bus_session_resume(struct hd_bus_session *s, uint64_t next) {
   if (next < s->acked || next > s->made) return HADRON_ERR_NOT_FOUND;
-  acknowledge(s, next);
+  acknowledge(s, next, INT64_MAX / 2); // on another connection: as if it had been slow
   s->sent = next;
   return HADRON_OK;
 }

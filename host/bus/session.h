@@ -7,9 +7,12 @@
 //   DECIDE     exactly once by its numbers: what was handled before is acknowledged again, with the same refusals; a gap is told by the
 //              number in the ACK. The ACK waits until what was taken is in the journal
 //
+//   packets    as much as has gathered, up to packet_max: it doubles while full packets are acknowledged within 30 ms, and is halved where one takes
+//              150 ms, so that on a slow link a request is answered before its peer asks again
+//
 // bound  2 * window packets kept; HADRON_WINDOW_MAX waiting NEXT and HD_SESSION_DECIDES waiting DECIDE: one more, and the oldest is answered
 //        at once (HEARTBEAT, BUSY). The last HD_SESSION_REFUSALS refusals are remembered
-// thread [bus]; packets that are kept are on the heap
+// thread [bus]; packets that are kept are on the heap. Large ones use the same memory again and again, until nothing comes for a heartbeat
 #ifndef HD_BUS_SESSION_H
 #define HD_BUS_SESSION_H
 
@@ -35,6 +38,8 @@ struct hd_session_kept {
   uint64_t first, next; // messages [first, next)
   uint8_t *bytes;       // owned
   uint32_t size;
+  bool whole;           // bytes has room for HADRON_PACKET_MAX
+  int64_t given_ns;     // when it was given out last
 };
 
 struct hd_session_wait {
@@ -63,6 +68,9 @@ struct hd_bus_session {
   uint64_t acked, sent, made;   // numbers: the next one to be acknowledged, given out, made
   struct hd_session_kept kept[HD_SESSION_KEPT]; // [0 .. kept_count), in order
   uint32_t kept_count;
+  uint8_t *spare[HD_SESSION_KEPT]; // [0 .. spare_count), of HADRON_PACKET_MAX bytes, while the stream flows; owned
+  uint32_t spare_count;
+  uint32_t packet_max;          // bytes: what its peer takes quickly
   struct hd_session_wait waiting[HADRON_WINDOW_MAX];
   uint32_t waiting_count;
   struct hd_session_decide decides[HD_SESSION_DECIDES];

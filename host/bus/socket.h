@@ -4,7 +4,7 @@
 // Contexts, not raw sockets: an answer goes to the peer's pipe without a queue between, which drops nothing and saves three hand-overs from thread
 // to thread for every answer (NNG 1.5.2, xrep.c against rep.c). What REQ sends again after 200 ms comes as a new request: sessions are made for that.
 //
-// bound  HADRON_PACKET_MAX + 64 KiB a message (NNG believes the length that a peer claims, so nothing larger may be claimed); `requests` contexts a
+// bound  HADRON_REQUEST_MAX + 64 KiB a message (NNG believes the length that a peer claims, so nothing larger may be claimed); `requests` contexts a
 //        listener: more wait in the peers' own pipes; `pipes` connections: more are closed at the door
 // thread NNG's own take what comes; open, close, take, answer [bus], or before it runs and after it has ended
 #ifndef HD_BUS_SOCKET_H
@@ -21,7 +21,7 @@
 #include "bus/rights.h"
 #include "hadron/wire.h"
 
-#define HD_SOCKET_MESSAGE_MAX (HADRON_PACKET_MAX + 65536)
+#define HD_SOCKET_MESSAGE_MAX (HADRON_REQUEST_MAX + 65536)
 #define HD_SOCKET_GONE_MAX 256 // connections that were lost between two rounds: of more nothing is told, they fall silent
 
 struct hd_socket;

@@ -7,7 +7,7 @@
 #include "base/limits.h"
 
 #define PIECE_MAX (96u * 1024)  // of an ask's argument, a message
-#define RUN_MAX 1600u           // ticks in a frame: 100 KiB
+#define RUN_MAX 8000u           // ticks in a frame: 500 KiB
 #define ASK_BYTES_MAX (HD_HANDOVER_BYTES + 65536u)
 
 enum { PHASE_INSTRUMENT = 0, PHASE_MARK, PHASE_POSITION, PHASE_DONE };

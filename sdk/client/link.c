@@ -252,7 +252,7 @@ void hc_link_drop(struct hc_link *l) { hc_hang_up(&l->presence, &l->place); }
 uint32_t hc_call_state(const struct hc_call *call) { return atomic_load_explicit(&call->state, memory_order_acquire); }
 
 int32_t hc_call_send(struct hc_call *call, struct hadron_frame *frame, const void *head, size_t head_size, const void *payload, size_t size) {
-  assert(hc_call_state(call) == HC_IDLE && head_size + size <= HADRON_PACKET_MAX);
+  assert(hc_call_state(call) == HC_IDLE && head_size + size <= HADRON_REQUEST_MAX);
   nng_msg *msg;
   size_t all = head_size + size;
   if (nng_msg_alloc(&msg, sizeof *frame + all) != 0) return hc_fail(HADRON_ERR_MEMORY, "out of memory for a request of %zu bytes", all);

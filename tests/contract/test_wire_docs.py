@@ -28,6 +28,6 @@ assert kinds >= {wire.HELLO, wire.NEXT, wire.DATA, wire.HEARTBEAT, wire.DECIDE, 
 for name, number in re.findall(r"HADRON_FRAME_([A-Z_]+) = (\d+),", header):
     if name != "INVALID":
         assert f"| {number} | {name} |" in page, f"kind {number} {name} is not in the table"
-assert "131,072" in page and "HADRON_PACKET_MAX (128 * 1024)" in header
+assert "131,072" in page and "HADRON_REQUEST_MAX (128 * 1024)" in header and "524,288" in page and "HADRON_PACKET_MAX (512 * 1024)" in header
 for name, where, said in (("HD_SESSION_DECIDES 8", "base/limits.h", "| 8 |"), ("HADRON_WINDOW_MAX 4", None, "| 4 |"), ("REFUSED_A_MINUTE 60", "bus/peer.c", "60 a minute")):
     assert name in (text("host", where) if where else header) and said in page, name

@@ -40,6 +40,13 @@ struct bench_time bench_since(struct bench_time start) {
   return (struct bench_time){now.wall_ns - start.wall_ns, now.cpu_ns - start.cpu_ns};
 }
 
+double bench_process_cpu(pid_t pid) {
+  clockid_t clock = CLOCK_PROCESS_CPUTIME_ID;
+  struct timespec cpu;
+  if ((pid && clock_getcpuclockid(pid, &clock)) || clock_gettime(clock, &cpu)) bench_die("the CPU time of process %d is not known", (int)pid);
+  return (double)cpu.tv_sec * 1e9 + (double)cpu.tv_nsec;
+}
+
 void bench_round(struct bench_rounds *r, struct bench_time took) {
   if (r->count == BENCH_ROUNDS_MAX) bench_die("more than %d rounds", BENCH_ROUNDS_MAX);
   r->of[r->count++] = took;

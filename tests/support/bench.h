@@ -4,6 +4,7 @@
 #define TEST_BENCH_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "base/histogram.h"
 #include "runtime/session.h"
@@ -23,6 +24,8 @@ struct bench_rounds {
 };
 void bench_round(struct bench_rounds *r, struct bench_time took);
 struct bench_time bench_median(const struct bench_rounds *r); // of each clock
+// CPU time of a whole process with all of its threads, ns; 0: this one. What a machine that others use as well does not change much.
+double bench_process_cpu(pid_t pid);
 
 _Noreturn void bench_die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

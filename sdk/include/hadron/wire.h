@@ -13,7 +13,8 @@
 #include "hadron/message.h"
 
 #define HADRON_WIRE_VERSION 1           // of the protocol; in HELLO
-#define HADRON_PACKET_MAX (128 * 1024)  // bytes of a packet, header and all: what NNG_OPT_RECVMAXSZ is made of
+#define HADRON_PACKET_MAX (512 * 1024)  // bytes of a packet, header and all: what a client's NNG_OPT_RECVMAXSZ is made of
+#define HADRON_REQUEST_MAX (128 * 1024) // bytes of a request: what the host's is made of
 #define HADRON_WINDOW_MAX 4             // NEXT requests of a session that may wait for an answer at a time
 
 // First bytes of every frame, for NNG's prefix subscription.
