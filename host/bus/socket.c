@@ -275,13 +275,15 @@ void hd_socket_close(struct hd_socket *s) {
 
 // ---- what may be listened on -------------------------------------------------------------------------------------------------------------------
 
+// 127.0.0.0/8 by its digits: a name that begins alike may be anywhere.
 static bool is_loopback(const char *host, size_t size) {
-  static const char *const names[] = {"localhost", "[::1]", "127."};
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    size_t length = strlen(names[i]);
-    if (size >= length && memcmp(host, names[i], length) == 0 && (size == length || names[i][length - 1] == '.')) return true;
-  }
-  return false;
+  char text[64];
+  struct in_addr address;
+  if (size >= sizeof text) return false;
+  memcpy(text, host, size);
+  text[size] = 0;
+  if (strcmp(text, "localhost") == 0 || strcmp(text, "[::1]") == 0) return true;
+  return inet_pton(AF_INET, text, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
 int32_t hd_listen_check(const struct hd_bus_listen *listen, struct hd_fault *fault) {

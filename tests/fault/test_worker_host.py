@@ -115,17 +115,32 @@ def killed_a_hundred_times():
         assert verified.returncode == 0, verified.stdout + verified.stderr
 
 
-def no_orphan():
-    with Host({"host.lua": CONFIG % ("false", 5, SMA)}) as host:
+def gone(pid):
+    try:
+        with open(f"/proc/{pid}/stat", encoding="ascii") as file:
+            return file.read().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+def no_orphan(does, busy):
+    """One that looks after its connection, and one that hangs in a callback and looks after nothing."""
+    with Host({"host.lua": (CONFIG % ("false", 5, does)).replace('hang_after = "1s"', 'hang_after = "1h"')}) as host:
         host.start("--json", "--quiet")
         workers = until("a worker", lambda: children(host.process.pid))
-        trades(host, "away")
+        until("it is at it", busy(host))
         host.kill()
-        for pid in workers:
-            until(f"worker {pid} is gone", lambda: not os.path.exists(f"/proc/{pid}") or "Z" in open(f"/proc/{pid}/stat", encoding="ascii").read().rsplit(")", 1)[1].split()[0])
+        try:
+            for pid in workers:
+                until(f"worker {pid} is gone", lambda: gone(pid))
+        finally:
+            for pid in workers:
+                if not gone(pid):
+                    os.kill(pid, signal.SIGKILL)
 
 
 whatever_it_does("false")
 whatever_it_does("true")
 killed_a_hundred_times()
-no_orphan()
+no_orphan(SMA, lambda host: lambda: turnover(host, "away") not in ("0", "0.00", 0))
+no_orphan(MISBEHAVE % "hang", lambda host: lambda: host.strategies("away")[0]["placed"]["state"] == "silent")

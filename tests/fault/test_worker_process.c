@@ -4,9 +4,13 @@
 // alone: the host hears how, starts it again up to five times within 30 s, then gives it up; nothing is left of any of them.
 #include "support/worker_rig.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,6 +86,56 @@ static void a_script(void **state) {
        "  on_execution = function(self, a, market) self:target(0) end,\n"
        "  on_order = function(self, e, market) if market.position > 0 then self:target(hadron.quantity('1')) end end,\n}\n",
        4, NULL);
+}
+
+static void has_line(const char *path, const char *line) {
+  char text[8192];
+  FILE *file = fopen(path, "re");
+  assert_non_null(file);
+  size_t size = fread(text, 1, sizeof text - 1, file);
+  fclose(file);
+  text[size] = 0;
+  if (!strstr(text, line)) fail_msg("%s: expected \"%s\" in:\n%s", path, line, text);
+}
+
+// What comes of it when another process of this user, without capabilities, opens the file. 0: it may.
+static int looks(const char *path) {
+  struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+  struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3] = {0};
+  int status = 0;
+  pid_t pid = fork();
+  if (pid == 0) _exit(syscall(SYS_capset, &header, none) != 0 ? 255 : open(path, O_RDONLY | O_CLOEXEC) < 0 ? errno : 0);
+  assert_int_equal(waitpid(pid, &status, 0), pid);
+  assert_true(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+// The walls of docs/worker.md stand around each of its threads, those of libraries that were there before the plugin among them.
+static void around_all_threads(void **state) {
+  static const char *const lines[] = {"\nSeccomp:\t2\n", "\nNoNewPrivs:\t1\n", "\nCapEff:\t0000000000000000\n", "\nCapPrm:\t0000000000000000\n"};
+  char words[300] = "", path[400];
+  struct hd_worker_figures figures;
+  uint32_t threads = 0;
+  (void)state;
+  worker_rig_open(&rig, "sma.so", 1, NULL, NULL);
+  if (worker_rig_make(&rig, words, sizeof words)) fail_msg("%s", words);
+  hd_worker_read(rig.worker, &figures);
+  snprintf(path, sizeof path, "/proc/%d/task", figures.pid);
+  DIR *tasks = opendir(path);
+  assert_non_null(tasks);
+  for (const struct dirent *e; (e = readdir(tasks));) {
+    if (e->d_name[0] == '.') continue;
+    snprintf(path, sizeof path, "/proc/%d/task/%s/status", figures.pid, e->d_name);
+    for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) has_line(path, lines[i]);
+    threads++;
+  }
+  closedir(tasks);
+  assert_true(threads > 1);
+  snprintf(path, sizeof path, "/proc/%d/limits", figures.pid);
+  has_line(path, "Max core file size        1                    1 ");
+  snprintf(path, sizeof path, "/proc/%d/mem", figures.pid);
+  assert_int_equal(looks(path), EACCES);
+  worker_rig_close(&rig);
 }
 
 static void give_tick(uint64_t sequence, uint32_t instrument, int64_t at_ns) {
@@ -244,6 +298,6 @@ static void killed_under_load(void **state) {
 #define CASE(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {CASE(a_shared_object), CASE(a_universe), CASE(a_script), CASE(before_the_first_tick), CASE(whatever_it_does), CASE(given_up), CASE(killed_under_load)};
+  const struct CMUnitTest tests[] = {CASE(a_shared_object), CASE(around_all_threads), CASE(a_universe), CASE(a_script), CASE(before_the_first_tick), CASE(whatever_it_does), CASE(given_up), CASE(killed_under_load)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

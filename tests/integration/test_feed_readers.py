@@ -1,8 +1,7 @@
 """Promise: readers of a feed do a host no harm. A slow one, one that is frozen (SIGSTOP), one that is killed, peers of TCP that say nothing more and read nothing
-more: the host's strategies hear every tick and trade on, its memory stays bounded, whoever is gone is no longer counted, and a strategy elsewhere that has frozen is
-silent and its orders are cancelled. Once they go on, the slow and the frozen one know that there was a gap, and have in the end every tick once, in
-order, byte for byte, or have declared it lost.
-How: the built program, readers with libhadron in processes of their own, peers written from docs/wire.md. Nothing waits for time: for packets that were published."""
+more, one that claims 16 GB: the host's strategies hear every tick and trade on, its memory stays bounded, whoever is gone is no longer counted, a strategy elsewhere that has
+frozen is silent and then given up. Once they go on, the slow and the frozen one know that there was a gap, and have in the end every tick once, in order, byte for byte.
+How: the built program, readers with libhadron in processes of their own, peers written from docs/wire.md. Nothing waits for time, but for ticks that were published."""
 
 import json
 import os
@@ -100,6 +99,19 @@ def still_peer(url):
     return peer, wire.Link(url[1], 0x21)
 
 
+def greedy_peer(path):
+    """A subscriber that begins a message of 16 GB: it has nothing to say, and is hung up on."""
+    link = wire.Link(path, 0x21)
+    link.socket.sendall(b"\1" + wire.struct.pack(">Q", 16 << 30) + bytes(4096))
+    for _ in range(100000):  # what is published meanwhile
+        try:
+            if not link.socket.recv(65536):
+                return
+        except ConnectionError:
+            return
+    raise AssertionError("it is still listened to")
+
+
 def placed(host):
     return host.strategies("far")[0]["placed"]["state"]
 
@@ -118,6 +130,7 @@ with Host({"turns.lua": turns("1.0.0")}) as host:
             reader.begin()
         host_is = Watched(host, watch)
         assert host_is.feed("subscribers") == 5
+        greedy_peer(ipc[0])
         still, deaf = still_peer((tcp[1], tcp[0], far))
         until("the other peer is there", lambda: host_is.feed("subscribers") == 6)
 

@@ -85,6 +85,25 @@ static void refusals_are_counted_by_address(void **state) {
   assert_int_equal(r.total, 10004);
 }
 
+// Whoever reaches a plain address is heard: that is this machine, unless somebody has said in so many words that it may be more.
+static void plain_listeners_stay_on_this_machine(void **state) {
+  static const struct { const char *url; bool insecure, files; int32_t code; } rows[] = {
+      {"ipc:///run/hadron/s", false, false, HADRON_OK},          {"tcp://127.0.0.1:7007", false, false, HADRON_OK},  {"tcp://localhost:7007", false, false, HADRON_OK},
+      {"tcp://[::1]:7007", false, false, HADRON_OK},             {"ws://127.0.0.1:7008/bus", false, false, HADRON_OK}, {"tcp://0.0.0.0:7007", false, false, HADRON_ERR_ARGUMENT},
+      {"tcp://10.0.0.1:7007", false, false, HADRON_ERR_ARGUMENT}, {"ws://10.0.0.1:7008", false, false, HADRON_ERR_ARGUMENT}, {"tcp://[::]:7007", false, false, HADRON_ERR_ARGUMENT},
+      {"tcp://*:7007", false, false, HADRON_ERR_ARGUMENT},       {"tcp://localhost.example:7007", false, false, HADRON_ERR_ARGUMENT},
+      {"tcp://127.example:7007", false, false, HADRON_ERR_ARGUMENT}, {"tcp://10.0.0.1:7007", true, false, HADRON_OK},
+      {"tls+tcp://10.0.0.1:7007", false, true, HADRON_OK},       {"tls+tcp://10.0.0.1:7007", true, false, HADRON_ERR_ARGUMENT}, {"wss://10.0.0.1:7007", false, false, HADRON_ERR_ARGUMENT},
+      {"udp://127.0.0.1:7007", false, false, HADRON_ERR_ARGUMENT}};
+  (void)state;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    struct hd_fault fault = {0};
+    const char *file = rows[i].files ? "a.pem" : NULL;
+    const struct hd_bus_listen listen = {.url = rows[i].url, .rights = HD_BUS_READ, .insecure = rows[i].insecure, .certificate = file, .key = file, .ca = file};
+    if (hd_listen_check(&listen, &fault) != rows[i].code) fail_msg("%s: expected %s: %s", rows[i].url, hadron_error_text(rows[i].code), fault.text);
+  }
+}
+
 static int make(void **state) {
   (void)state;
   test_directory_make(directory);
@@ -98,6 +117,7 @@ static int drop(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(tokens_say_what_may_be_done), cmocka_unit_test(wrong_files_are_refused), cmocka_unit_test(refusals_are_counted_by_address)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(tokens_say_what_may_be_done), cmocka_unit_test(wrong_files_are_refused), cmocka_unit_test(refusals_are_counted_by_address),
+                                     cmocka_unit_test(plain_listeners_stay_on_this_machine)};
   return cmocka_run_group_tests(tests, make, drop);
 }
