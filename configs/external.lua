@@ -17,7 +17,7 @@ return {
     sim = { params = { flow = "random", symbols = { "ALDR", "BEXA", "CORV", "DUNE" }, price = "120", tick_size = "0.01", lot = "1", size = "100", volatility = 0.35, rate = 50, spread = 2 } },
   },
 
-  -- No plugin: whoever registers under this name decides. When it falls silent, its open orders are cancelled; its positions stay.
+  -- No plugin: whoever registers under this name decides, whatever its version; `hadron registry add FILE.py` makes versions of them (docs/remote.md). When it falls silent, its open orders are cancelled; its positions stay.
   strategies = {
     my_strategy = { external = true, on_silent = "cancel", params = { length = 20, size = "10" }, risk = { position_max = "100" } },
   },

@@ -18,6 +18,9 @@ extern const struct hd_plugin_language hd_lua_language;
 // Limits of scripts that are opened from now on; NULL: the defaults. [control]
 void hd_lua_limits_set(const struct hd_lua_limits *limits);
 
+// The bars that a card (hd_plugin_external) asks for, for whoever comes under its name. borrowed: static.
+uint32_t hd_lua_bars(const struct hd_plugin *card, const struct hadron_bar_request **out);
+
 // Lua states that are open, and their bytes. [control]
 void hd_lua_usage(uint64_t *states, uint64_t *bytes);
 

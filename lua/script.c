@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/banned.h"
 #include "base/text.h"
+#include "plugin/capability.h"
 
 #define STATE_MAX_DEFAULT 65536
 #define TEXT_SIZE_DEFAULT 256
@@ -167,7 +168,7 @@ static void bars_read(lua_State *L, struct hd_lua_script *s) {
   }
   lua_pop(L, 1);
   bool wants = (s->present & (1u << HD_LUA_BAR)) != 0;
-  if (wants != (s->bar_count > 0)) hd_lua_raise(L, wants ? "on_bar: expected `bars` to say which bars, found none" : "bars: expected a function on_bar that takes them, found none");
+  if (!hd_plugin_external(s->plugin) && wants != (s->bar_count > 0)) hd_lua_raise(L, wants ? "on_bar: expected `bars` to say which bars, found none" : "bars: expected a function on_bar that takes them, found none");
 }
 
 // Callbacks there are; names that look like one, or like a declaration, but are none.
@@ -188,6 +189,17 @@ static void names_check(lua_State *L, struct hd_lua_script *s) {
     if (!known && strncmp(name, "on_", 3) == 0) hd_lua_raise(L, "%s: there is no such callback; docs/lua.md lists them", name);
     lua_pop(L, 1);
   }
+}
+
+// The card of a strategy that runs elsewhere (docs/remote.md): what it may be told, and nothing that runs.
+static void card_read(lua_State *L, struct hd_lua_script *s) {
+  lua_pushnil(L);
+  while (lua_next(L, 1)) {
+    const char *name = lua_tostring(L, -2);
+    if (strcmp(name, "params") != 0 && strcmp(name, "bars") != 0) hd_lua_raise(L, "%s: expected `params` and `bars` alone in a script that requires " HD_CAP_EXTERNAL ": its program runs elsewhere", name);
+    lua_pop(L, 1);
+  }
+  s->api.triggers = 0;
 }
 
 static void triggers_read(lua_State *L, struct hd_lua_script *s) {
@@ -268,7 +280,8 @@ static int script_read(lua_State *L) { // chunk, script
   hd_lua_script_check(L);
   names_check(L, s);
   params_read(L, s);
-  triggers_read(L, s);
+  if (hd_plugin_external(s->plugin)) card_read(L, s);
+  else triggers_read(L, s);
   bars_read(L, s);
   uint32_t scope = lua_getfield(L, 1, "scope") == LUA_TNIL ? HADRON_SCOPE_INSTRUMENT : choice(L, lua_gettop(L), "scope", scopes, 2) + 1;
   api_fill(s, scope);
@@ -315,6 +328,12 @@ void hd_lua_script_close(struct hd_lua_script *s) {
 // ---- the loader's table
 
 static struct hd_lua_limits limits_now; // [control]
+
+uint32_t hd_lua_bars(const struct hd_plugin *card, const struct hadron_bar_request **out) {
+  const struct hd_lua_script *s = card->language == HD_LANGUAGE_LUA ? card->language_data : NULL;
+  *out = s ? s->bars : NULL;
+  return s ? s->bar_count : 0;
+}
 
 void hd_lua_limits_set(const struct hd_lua_limits *limits) { limits_now = limits ? *limits : (struct hd_lua_limits){0}; }
 

@@ -70,13 +70,15 @@ struct hd_bus_expected {
   const uint8_t *token;             // 32 bytes that a worker says in HELLO; NULL: an external strategy, by its rights
   struct hd_channel *const *channels; // [0 .. channel_count): of its occupant, one per shard; borrowed(until detached)
   uint32_t channel_count;
-  uint32_t arm;
+  uint32_t arm;                     // 0: none yet
   const struct hadron_instrument_definition *universe; // [0 .. universe_count)
   uint32_t universe_count;
   bool lock_step;                   // the shard waits for every answer: silence is no fault
-  const char *params;               // JSON object, for WELCOME: those of its section; NULL: none
-  const char *bars;                 // JSON array, for WELCOME: what it gets besides ticks; NULL: none
-  const char *role;                 // of the arm, for WELCOME: "live", "canary", "shadow"
+  const char *params;               // JSON object of texts, for WELCOME: those that hold here; NULL: none
+  bool declared;                    // they are all that there are: a HELLO with others is refused
+  const struct hadron_bar_request *bars; // [0 .. bar_count): what it gets besides ticks
+  uint32_t bar_count;
+  const char *role;                 // of the arm, for WELCOME: "live", "canary", "shadow"; NULL: none yet; static
   // Joined, silent, back, left: with words. [bus]
   void (*changed)(void *self, uint32_t change, const char *words);
   void *self;
@@ -102,6 +104,10 @@ struct hd_bus_refusals {
 void hd_bus_refusals(struct hd_bus *bus, struct hd_bus_refusals *out); // [any]
 
 int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, struct hd_bus_seat **out, struct hd_fault *fault);
+// Whose seat it is now. arm 0: nobody's, and what its peer decides is refused. role: static, for WELCOME. [any]
+void hd_bus_sits(struct hd_bus_seat *seat, uint32_t arm, const char *role);
+// What WELCOME says of parameters from now on. [any but bus]
+void hd_bus_params(struct hd_bus *bus, struct hd_bus_seat *seat, const char *params);
 void hd_bus_detach(struct hd_bus *bus, struct hd_bus_seat *seat); // what it was sent is forgotten; a peer that is there is told to go. NULL is fine
 void hd_bus_figures(struct hd_bus *bus, struct hd_bus_seat *seat, struct hd_bus_figures *out); // [any]
 // Where all workers of this machine may come: "ipc:///…". static

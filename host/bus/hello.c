@@ -80,6 +80,29 @@ static int32_t read_universe(const json_t *hello, struct hd_hello *out, struct h
   return HADRON_OK;
 }
 
+static int32_t read_params(const json_t *hello, struct hd_hello *out, struct hd_fault *fault) {
+  json_t *params = json_object_get(hello, "params"), *value;
+  const char *name;
+  if (!params || json_is_null(params)) return HADRON_OK;
+  if (!json_is_object(params) || json_object_size(params) > HD_HELLO_PARAMS) return wrong(fault, "params", "an object of at most 256 names and values");
+  json_object_foreach(params, name, value) {
+    if (json_is_object(value) || json_is_array(value)) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "HELLO: params: %.64s: expected a text, a number, true or false", name);
+  }
+  return (out->params = json_dumps(params, JSON_COMPACT)) ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "HELLO: params: out of memory");
+}
+
+static int32_t read_bars(const json_t *hello, struct hd_hello *out, struct hd_fault *fault) {
+  const json_t *list = json_object_get(hello, "bars");
+  if (!list || json_is_null(list)) return HADRON_OK;
+  if (!json_is_array(list) || json_array_size(list) > HD_BAR_KINDS_MAX) return wrong(fault, "bars", "a list of at most 8 like \"1m\", \"tick:100\" or \"volume:10\"");
+  for (size_t i = 0; i < json_array_size(list); i++) {
+    const char *bar = json_string_value(json_array_get(list, i));
+    if (!bar || !hd_bar_parse(bar, &out->bars[i])) return wrong(fault, "bars", "texts like \"1m\", \"tick:100\" or \"volume:10\"");
+  }
+  out->bar_count = (uint32_t)json_array_size(list);
+  return HADRON_OK;
+}
+
 static int32_t read_fields(const json_t *hello, struct hd_hello *out, struct hd_fault *fault) {
   uint64_t protocol = 0, pid = 0;
   uint32_t worker_size = 0;
@@ -99,6 +122,8 @@ static int32_t read_fields(const json_t *hello, struct hd_hello *out, struct hd_
   if (!code) code = bytes(hello, "worker", out->worker, sizeof out->worker, &worker_size, fault);
   if (!code) code = read_resume(hello, out, fault);
   if (!code) code = read_universe(hello, out, fault);
+  if (!code) code = read_params(hello, out, fault);
+  if (!code) code = read_bars(hello, out, fault);
   if (code) return code;
   if (!hd_name_valid(out->name)) return wrong(fault, "name", "1 to 63 of a-z 0-9 _ -");
   out->rights = hd_choice_parse("read trade admin", class[0] ? class : "trade");
@@ -123,6 +148,69 @@ int32_t hd_hello_read(const void *json, size_t size, struct hd_hello *out, struc
   return code;
 }
 
+void hd_hello_fini(struct hd_hello *h) {
+  free(h->params);
+  h->params = NULL;
+}
+
+// ---- does it fit? --------------------------------------------------------------------------------------------------------------------------
+
+// "a, b", for messages.
+static void names_of(json_t *object, char *to, size_t size) {
+  size_t at = 0;
+  hd_text_copy(to, size, "none");
+  for (void *i = json_object_iter(object); i && at < size; i = json_object_iter_next(object, i))
+    at += (size_t)snprintf(to + at, size - at, "%s%.63s", at ? ", " : "", json_object_iter_key(i));
+}
+
+// The first name of `some` that `all` does not have; NULL: there is none.
+static const char *missing(json_t *some, const json_t *all) {
+  for (void *i = json_object_iter(some); i; i = json_object_iter_next(some, i))
+    if (!json_object_get(all, json_object_iter_key(i))) return json_object_iter_key(i);
+  return NULL;
+}
+
+static int32_t params_fit(const struct hd_hello *h, json_t *here, bool declared, struct hd_fault *fault) {
+  json_t *theirs = h->params ? json_loads(h->params, 0, NULL) : NULL;
+  const char *unknown = theirs ? missing(here, theirs) : NULL, *more = theirs && declared ? missing(theirs, here) : NULL;
+  char names[400];
+  int32_t code = HADRON_OK;
+  if (unknown) {
+    names_of(theirs, names, sizeof names);
+    code = hd_fault_set(fault, HADRON_ERR_ARGUMENT, "HELLO: params: %s %s: expected \"%.63s\", which this host has for it, found %s; name it as the strategy does, or take it out of strategies.%s.params",
+                        h->name, h->version, unknown, names, h->name);
+  } else if (more) {
+    names_of(here, names, sizeof names);
+    code = hd_fault_set(fault, HADRON_ERR_ARGUMENT, "HELLO: params: %s %s: expected those that this version was registered with (%s), found \"%.63s\" too; give it another version and register that",
+                        h->name, h->version, names, more);
+  }
+  json_decref(theirs);
+  return code;
+}
+
+static int32_t bars_fit(const struct hd_hello *h, const struct hadron_bar_request *bars, uint32_t count, struct hd_fault *fault) {
+  char words[HD_BAR_KINDS_MAX * (HD_BAR_TEXT_SIZE + 4)] = "none", bar[HD_BAR_TEXT_SIZE];
+  size_t at = 0;
+  for (uint32_t i = 0; i < count; i++) {
+    hd_bar_format(bar, &bars[i]);
+    at += (size_t)snprintf(words + at, sizeof words - at, "%s\"%s\"", i ? ", " : "", bar);
+  }
+  for (uint32_t i = 0; i < h->bar_count; i++) {
+    if (hd_bar_among(bars, count, &h->bars[i])) continue;
+    hd_bar_format(bar, &h->bars[i]);
+    return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "HELLO: bars: %s %s: expected bars that this host makes for it (%s), found \"%s\"; write it into strategies.%s.bars, or into what this version is registered with",
+                        h->name, h->version, words, bar, h->name);
+  }
+  return HADRON_OK;
+}
+
+int32_t hd_hello_fits(const struct hd_hello *h, const char *params, bool declared, const struct hadron_bar_request *bars, uint32_t bar_count, struct hd_fault *fault) {
+  json_t *here = params ? json_loads(params, 0, NULL) : json_object();
+  int32_t code = params_fit(h, here, declared, fault);
+  json_decref(here);
+  return code ? code : bars_fit(h, bars, bar_count, fault);
+}
+
 // ---- writing -------------------------------------------------------------------------------------------------------------------------------
 
 static json_t *wide(uint64_t number64) {
@@ -132,13 +220,17 @@ static json_t *wide(uint64_t number64) {
 }
 
 char *hd_welcome_write(const struct hd_welcome *w) {
-  json_t *params = w->params ? json_loads(w->params, 0, NULL) : NULL, *bars = w->bars ? json_loads(w->bars, 0, NULL) : NULL;
+  json_t *params = w->params ? json_loads(w->params, 0, NULL) : NULL, *bars = json_array();
+  char bar[HD_BAR_TEXT_SIZE];
+  for (uint32_t i = 0; i < w->bar_count; i++) {
+    hd_bar_format(bar, &w->bars[i]);
+    json_array_append_new(bars, json_string(bar));
+  }
   json_t *welcome = json_pack("{s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:s, s:I, s:s, s:I, s:s, s:s, s:s, s:o, s:o}", "session", (json_int_t)w->session, "epoch", wide(w->epoch),
                               "next", wide(w->next), "decided", wide(w->decided), "heartbeat_ms", (json_int_t)(w->heartbeat_ns / 1000000), "stale_ms",
                               (json_int_t)(w->stale_after_ns / 1000000), "window", (json_int_t)w->window, "class", hd_bus_class_name(w->rights), "arm",
                               (json_int_t)w->arm, "role", w->role ? w->role : "", "instruments", (json_int_t)w->instruments, "host", w->host ? w->host : "", "mode",
-                              w->mode == 1 ? "dry_run" : w->mode == 2 ? "paper" : w->mode == 3 ? "live" : "", "version", HD_VERSION, "params", params ? params : json_object(), "bars",
-                              bars ? bars : json_array());
+                              w->mode == 1 ? "dry_run" : w->mode == 2 ? "paper" : w->mode == 3 ? "live" : "", "version", HD_VERSION, "params", params ? params : json_object(), "bars", bars);
   char *written = welcome ? json_dumps(welcome, JSON_COMPACT) : NULL;
   json_decref(welcome);
   return written;

@@ -166,7 +166,9 @@ static bool allowed(struct hd_bus_peer *p) {
 static int32_t check(struct hd_bus_peer *p, const struct hadron_decision *d, bool stale) {
   const struct hd_stream *s = &p->seat->stream;
   if (p->rights < HD_BUS_TRADE) return HADRON_ERR_PERMISSION;
-  if (d->arm && d->arm != p->seat->arm) return HADRON_ERR_PERMISSION;
+  uint32_t arm = atomic_load(&p->seat->arm);
+  if (!arm && !p->seat->is_worker) return HADRON_ERR_STATE; // not deployed yet
+  if (d->arm && d->arm != arm) return HADRON_ERR_PERMISSION;
   if (p->state == HADRON_PLACED_SILENT) return HADRON_ERR_STATE;
   const struct hd_stream_row *row = hd_stream_row(s, d->instrument);
   struct hadron_decision complete = *d;
@@ -201,7 +203,7 @@ static int32_t port_decide(void *self, const struct hadron_decision *decisions, 
   for (uint32_t i = 0; i < count; i++) {
     if (codes[i]) continue;
     struct hadron_decision d = decisions[i];
-    d.arm = seat->arm;
+    d.arm = atomic_load(&seat->arm);
     if (!d.cause && !p->exact) d.cause = seat->stream.last;
     seat->given = seat->base + number + i;
     bool taken = hd_channel_decide(c, &d, seat->given, i == last);
@@ -212,22 +214,48 @@ static int32_t port_decide(void *self, const struct hadron_decision *decisions, 
 
 // ---- HELLO -----------------------------------------------------------------------------------------------------------------------------------
 
+// A seat for any version that has been replaced by one of a version of its own, and is only kept warm: nobody new comes into its book.
+static bool is_left(const struct hd_bus *bus, const struct hd_bus_seat *any) {
+  bool versions = false;
+  for (const struct hd_bus_seat *s = bus->seats; s && !versions; s = s->next) versions = !s->is_worker && s->version[0] && strcmp(s->name, any->name) == 0;
+  return versions && strcmp(atomic_load(&any->role), "shadow") == 0;
+}
+
+// How well a seat fits who comes; 0: not at all. Of its own version before any; of two arms of one version the one where it was, then the empty one.
+static uint32_t fits(const struct hd_bus_seat *s, const struct hd_hello *h) {
+  if (h->is_worker || s->is_worker) return h->is_worker && s->is_worker && same(s->token, h->worker);
+  if (strcmp(s->name, h->name) || (s->version[0] ? strcmp(s->version, h->version) != 0 : is_left(s->bus, s))) return 0;
+  return (s->version[0] ? 4u : 1u) + (!s->peer ? 1u : h->resume && s->peer->session.number == h->resume ? 2u : 0u);
+}
+
+// Those that have a seat under this name: "1.0.0 (live), 2.0.0 (shadow)".
+static bool list_seats(const struct hd_bus *bus, const char *name, char *to, size_t size) {
+  size_t at = 0;
+  for (const struct hd_bus_seat *s = bus->seats; s; s = s->next) {
+    if (s->is_worker || strcmp(s->name, name) || !s->version[0]) continue;
+    const char *role = atomic_load(&s->role);
+    if (at < size) at += (size_t)snprintf(to + at, size - at, "%s%s%s%s%s", at ? ", " : "", s->version, *role ? " (" : "", role, *role ? ")" : "");
+  }
+  return at > 0;
+}
+
 static struct hd_bus_seat *seat_for(struct hd_bus *bus, const struct hd_hello *h, struct hd_fault *fault) {
   struct hd_bus_seat *found = NULL;
-  const char *other = NULL;
+  char there[300];
+  uint32_t best = 0;
+  bool known = false;
   for (struct hd_bus_seat *s = bus->seats; s; s = s->next) { // all of them, however early one is found
-    if (h->is_worker) {
-      if (s->is_worker && same(s->token, h->worker)) found = s;
-      continue;
-    }
-    if (s->is_worker || strcmp(s->name, h->name)) continue;
-    if (!s->version[0] || strcmp(s->version, h->version) == 0) found = s;
-    else other = s->version;
+    uint32_t how = fits(s, h);
+    if (how > best) best = how, found = s;
   }
+  for (uint32_t i = 0; i < bus->known_count; i++) known |= strcmp(bus->known[i], h->name) == 0;
   if (found) return found;
   if (h->is_worker) hd_fault_set(fault, HADRON_ERR_PERMISSION, "HELLO: worker: this host has not started it");
-  else if (other) hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "HELLO: version: expected one that strategies.%s.versions lists, such as %s, found %s", h->name, other, h->version);
-  else hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "HELLO: name: this host expects no strategy \"%s\"; it needs a section strategies.%s with external = true", h->name, h->name);
+  else if (list_seats(bus, h->name, there, sizeof there))
+    hd_fault_set(fault, HADRON_ERR_STATE, "HELLO: version: %s: expected one that is deployed now (%s), found %s; deploy it: `hadron ab %s`, `hadron promote %s@%s`", h->name, there, h->version, h->name, h->name,
+                 h->version);
+  else if (known) hd_fault_set(fault, HADRON_ERR_STATE, "HELLO: name: %s: expected a deployment that is enabled, found that it is not now; `hadron enable %s` when it shall go on", h->name, h->name);
+  else hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "HELLO: name: this host expects no strategy \"%s\"; it needs a section strategies.%s with external = true, or a deployment of an external version", h->name, h->name);
   return NULL;
 }
 
@@ -246,20 +274,32 @@ static void welcome(struct hd_bus_peer *p, struct hd_request *r) {
   struct hd_bus *bus = p->bus;
   const struct hd_bus_options *o = &bus->options;
   const struct hd_bus_seat *seat = p->seat;
-  const struct hd_welcome w = {p->session.number, p->rights, seat ? seat->arm : 0, seat ? seat->stream.row_count : 0, p->session.window, o->mode, bus->epoch, p->session.sent,
-                               p->session.handled, o->heartbeat_ns, o->stale_after_ns, seat ? seat->role : NULL, o->host, seat ? seat->params : NULL, seat ? seat->bars : NULL};
+  const struct hd_welcome w = {p->session.number, p->rights, seat ? atomic_load(&seat->arm) : 0, seat ? seat->stream.row_count : 0, p->session.window, o->mode, bus->epoch, p->session.sent,
+                               p->session.handled, o->heartbeat_ns, o->stale_after_ns, seat ? atomic_load(&seat->role) : NULL, o->host, seat ? seat->params : NULL, seat ? seat->bars : NULL,
+                               seat ? seat->bar_count : 0};
   char *json = hd_welcome_write(&w);
   if (json) answer(bus, r, p->session.number, HADRON_FRAME_WELCOME, p->session.sent, json, strlen(json));
   else hd_request_drop(r);
   free(json);
 }
 
+static bool wants(const struct hd_hello *h, const char *instrument) {
+  bool wanted = h->universe_count == 0;
+  for (uint32_t k = 0; k < h->universe_count && !wanted; k++) wanted = fnmatch(h->universe[k], instrument, 0) == 0;
+  return wanted;
+}
+
 static void choose_universe(struct hd_stream *s, const struct hd_hello *h) {
-  for (uint32_t i = 0; i < s->row_count; i++) {
-    bool wanted = h->universe_count == 0;
-    for (uint32_t k = 0; k < h->universe_count && !wanted; k++) wanted = fnmatch(h->universe[k], s->rows[i].definition.name, 0) == 0;
-    s->rows[i].left_out = !wanted;
-  }
+  for (uint32_t i = 0; i < s->row_count; i++) s->rows[i].left_out = !wants(h, s->rows[i].definition.name);
+}
+
+// Who wants nothing of what its seat has would wait for ever.
+static int32_t universe_fits(const struct hd_stream *s, const struct hd_hello *h, struct hd_fault *fault) {
+  bool any = s->row_count == 0;
+  for (uint32_t i = 0; i < s->row_count && !any; i++) any = wants(h, s->rows[i].definition.name);
+  return any ? HADRON_OK
+             : hd_fault_set(fault, HADRON_ERR_ARGUMENT, "HELLO: universe: %s %s: expected names or patterns of some of its %u instruments (%s%s), found none of them, the first is \"%s\"; correct them, or the universe of "
+                            "strategies.%s", h->name, h->version, s->row_count, s->rows[0].definition.name, s->row_count > 1 ? ", ..." : "", h->universe[0], h->name);
 }
 
 static uint32_t fresh_number(const struct hd_bus *bus) {
@@ -377,12 +417,16 @@ static void on_hello(struct hd_bus *bus, struct hd_request *r, const struct hd_f
   struct hd_bus_seat *seat = NULL;
   int32_t code = hd_hello_read(frame->payload, frame->head.size, &h, &fault);
   if (!code && is_signed(r, &h) && !h.signature[0]) {
+    hd_hello_fini(&h);
     ask_signature(bus, r);
     return;
   }
   cert = (struct hd_cert){0};
   if (!code) code = identify(r, &h, &rights, identity, &cert, &fault);
   if (!code && (h.is_worker || rights == HD_BUS_TRADE) && !(seat = seat_for(bus, &h, &fault))) code = fault.code;
+  if (!code && seat && !h.is_worker) code = universe_fits(&seat->stream, &h, &fault);
+  if (!code && seat && !h.is_worker) code = hd_hello_fits(&h, seat->params, seat->declared, seat->bars, seat->bar_count, &fault);
+  hd_hello_fini(&h);
   explicit_bzero(h.token, sizeof h.token);
   explicit_bzero(h.worker, sizeof h.worker);
   if (!code && p) hd_peer_end(p, "it began anew on its connection");
@@ -492,7 +536,20 @@ static bool look(struct hd_bus_peer *p) {
   return true;
 }
 
+// Whoever sits where any version may, and has a seat of its own now: it comes again, and is given that.
+static void move_to_own(struct hd_bus *bus) {
+  for (const struct hd_bus_seat *own = bus->seats; own; own = own->next) {
+    if (own->is_worker || own->peer || !own->version[0] || atomic_load(&own->arm) == 0) continue;
+    for (const struct hd_bus_seat *s = bus->seats; s; s = s->next)
+      if (s->peer && !s->is_worker && !s->version[0] && strcmp(s->name, own->name) == 0 && strcmp(s->peer->version, own->version) == 0) {
+        hd_peer_end(s->peer, "its version has a seat of its own now");
+        break;
+      }
+  }
+}
+
 int64_t hd_peers_work(struct hd_bus *bus) {
+  move_to_own(bus);
   if (bus->question_count) hd_questions_work(bus);
   int64_t due_ns = bus->now_ns + 100000000;
   hd_bus_renew(bus);

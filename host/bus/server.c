@@ -74,8 +74,12 @@ static void seat_free(struct hd_bus_seat *seat) {
   if (!seat) return;
   hd_stream_fini(&seat->stream);
   free(seat->params);
-  free(seat->bars);
   free(seat);
+}
+
+void hd_bus_sits(struct hd_bus_seat *seat, uint32_t arm, const char *role) {
+  atomic_store(&seat->arm, arm);
+  atomic_store(&seat->role, role ? role : "");
 }
 
 static void attach_now(void *argument) {
@@ -96,18 +100,21 @@ int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, str
   HD_ASSERT(who->channel_count >= 1 && who->channel_count <= HD_SHARDS_MAX);
   struct hd_bus_seat *seat = calloc(1, sizeof *seat);
   const struct hd_stream_options options = {who->channels, who->channel_count, who->universe, who->universe_count, who->token != NULL, who->lock_step};
-  if (!seat || hd_stream_init(&seat->stream, &options) || (who->params && !(seat->params = strdup(who->params))) || (who->bars && !(seat->bars = strdup(who->bars)))) {
+  if (!seat || hd_stream_init(&seat->stream, &options) || (who->params && !(seat->params = strdup(who->params)))) {
     seat_free(seat);
     return hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: %s: no memory for its seat", who->name);
   }
   seat->bus = bus;
   hd_text_copy(seat->name, sizeof seat->name, who->name);
   hd_text_copy(seat->version, sizeof seat->version, who->version ? who->version : "");
-  hd_text_copy(seat->role, sizeof seat->role, who->role ? who->role : "");
+  seat->declared = who->declared;
+  HD_ASSERT(who->bar_count <= HD_BAR_KINDS_MAX);
+  seat->bar_count = who->bar_count;
+  if (who->bar_count) memcpy(seat->bars, who->bars, who->bar_count * sizeof *who->bars);
   seat->is_worker = who->token != NULL;
   if (who->token) memcpy(seat->token, who->token, sizeof seat->token);
   seat->lock_step = who->lock_step;
-  seat->arm = who->arm;
+  hd_bus_sits(seat, who->arm, who->role);
   seat->changed = who->changed;
   seat->self = who->self;
   seat->given = atomic_load(&who->channels[0]->decided);
@@ -122,8 +129,35 @@ int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, str
   return HADRON_OK;
 }
 
+struct params_errand {
+  struct hd_bus_seat *seat;
+  char *params; // moved
+};
+
+static void params_now(void *argument) {
+  const struct params_errand *e = argument;
+  free(e->seat->params);
+  e->seat->params = e->params;
+}
+
+void hd_bus_params(struct hd_bus *bus, struct hd_bus_seat *seat, const char *params) {
+  struct params_errand e = {seat, strdup(params)};
+  if (e.params) hd_bus_ask(bus, params_now, &e); // else the next WELCOME says what it said before
+}
+
+// Who comes under this name afterwards is told that it has no seat now, and may have one again.
+static void remember(struct hd_bus *bus, const char *name) {
+  for (uint32_t i = 0; i < bus->known_count; i++)
+    if (strcmp(bus->known[i], name) == 0) return;
+  void *grown = realloc(bus->known, (bus->known_count + 1) * sizeof *bus->known);
+  if (!grown) return;
+  bus->known = grown;
+  hd_text_copy(bus->known[bus->known_count++], HADRON_NAME_SIZE, name);
+}
+
 static void detach_now(void *argument) {
   struct hd_bus_seat *seat = argument;
+  if (!seat->is_worker) remember(seat->bus, seat->name);
   if (seat->peer) {
     seat->changed = NULL; // who detaches knows
     hd_peer_end(seat->peer, "its seat is gone");
@@ -303,6 +337,7 @@ void hd_bus_destroy(struct hd_bus *bus) {
   for (uint32_t i = 0; i < bus->socket_count; i++) hd_socket_close(&bus->sockets[i]);
   hd_feed_destroy(bus->feed);
   free(bus->packet);
+  free(bus->known);
   free(bus->sockets);
   hd_inbox_fini(&bus->inbox);
   pthread_cond_destroy(&bus->done);

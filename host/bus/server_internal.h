@@ -38,14 +38,18 @@ struct hd_bus_peer { // one session
 struct hd_bus_seat {
   struct hd_bus *bus;
   struct hd_bus_seat *next;
-  char name[HADRON_NAME_SIZE], version[HADRON_VERSION_SIZE], role[16]; // version "": any
-  char *params, *bars;          // owned
+  char name[HADRON_NAME_SIZE], version[HADRON_VERSION_SIZE]; // version "": any
+  char *params;                 // owned; NULL: none
+  bool declared;
+  struct hadron_bar_request bars[HD_BAR_KINDS_MAX];
+  uint32_t bar_count;
   uint8_t token[32];
   bool is_worker, lock_step;
   char url[160];                // of its worker
   nng_listener listener;        // for it alone; id 0: none
   bool joined;                  // somebody was there once
-  uint32_t arm;
+  _Atomic uint32_t arm;         // 0: nobody's
+  _Atomic(const char *) role;   // static
   void (*changed)(void *self, uint32_t change, const char *words);
   void *self;
   struct hd_stream stream;
@@ -88,6 +92,8 @@ struct hd_bus {
   pthread_cond_t done;
   struct hd_bus_errand *errands;
   struct hd_bus_seat *seats;
+  char (*known)[HADRON_NAME_SIZE]; // [0 .. known_count): strategies that had a seat here once; owned
+  uint32_t known_count;
   struct hd_bus_peer *peers[HD_BUS_SESSIONS_MAX]; // [0 .. peer_count); owned
   uint32_t peer_count;
   struct hd_feed *feed;         // owned; NULL: nothing is published

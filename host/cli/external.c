@@ -67,33 +67,46 @@ static int wait_for(pid_t pid) {
 
 // ---- before the run -----------------------------------------------------------------------------------------------------------------------
 
-static int describe(struct hd_external_row *row, const char *command) {
-  const char *const words[] = {"describe", row->file, NULL};
+// What python3 -m hadron WORD FILE prints.
+static int32_t ask(const char *word, const char *file, char *text, size_t room, struct hd_fault *fault) {
+  const char *const words[] = {word, file, NULL};
   int ends[2];
-  char text[1024];
   size_t size = 0;
   pid_t pid;
-  if (pipe(ends)) return hd_cli_fail(command, HD_EXIT_FAILED, &(struct hd_fault){HADRON_ERR_IO, "--strategy: no pipe to python3"});
+  if (pipe(ends)) return hd_fault_set(fault, HADRON_ERR_IO, "%s: no pipe to python3", file);
   int failed = python(words, ends[1], &pid);
   close(ends[1]);
-  for (ssize_t n; !failed && size < sizeof text - 1 && (n = read(ends[0], text + size, sizeof text - 1 - size)) > 0;) size += (size_t)n;
+  for (ssize_t n; !failed && size < room - 1 && (n = read(ends[0], text + size, room - 1 - size)) > 0;) size += (size_t)n;
   close(ends[0]);
   text[size] = 0;
-  struct hd_fault fault;
   int status = failed ? 0 : wait_for(pid);
-  json_t *told = failed || status ? NULL : json_loads(text, 0, NULL);
+  if (failed) return hd_fault_set(fault, HADRON_ERR_DEPENDENCY, "%s: python3: %s; install it (Debian: python3), or write the strategy in C or Lua", file, strerror(failed));
+  if (status) return hd_fault_set(fault, HADRON_ERR_PLUGIN, "%s: Python has refused it; its words are above", file);
+  return HADRON_OK;
+}
+
+int32_t hd_external_card(const char *file, char **out, struct hd_fault *fault) {
+  const size_t room = 65536;
+  char *text = malloc(room);
+  if (!text) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", file);
+  prepare();
+  int32_t code = ask("card", file, text, room, fault);
+  if (code) free(text);
+  else *out = text;
+  return code;
+}
+
+static int describe(struct hd_external_row *row, const char *command) {
+  char text[1024];
+  struct hd_fault fault;
+  int32_t code = ask("describe", row->file, text, sizeof text, &fault);
+  json_t *told = code ? NULL : json_loads(text, 0, NULL);
   const char *name = json_string_value(json_object_get(told, "name"));
-  if (failed)
-    hd_fault_set(&fault, HADRON_ERR_DEPENDENCY, "--strategy %s: python3: %s; install it (Debian: python3), or write the strategy in C or Lua", row->file, strerror(failed));
-  else if (status) hd_fault_set(&fault, HADRON_ERR_PLUGIN, "--strategy %s: Python has refused it; its words are above", row->file);
-  else if (!name || strlen(name) >= sizeof row->name) hd_fault_set(&fault, HADRON_ERR_PLUGIN, "--strategy %s: expected JSON with a name of at most %zu letters, found \"%s\"", row->file, sizeof row->name - 1, text);
-  else {
-    hd_text_copy(row->name, sizeof row->name, name);
-    json_decref(told);
-    return HD_EXIT_OK;
-  }
+  if (!code && (!name || !hd_text_copy(row->name, sizeof row->name, name)))
+    code = hd_fault_set(&fault, HADRON_ERR_PLUGIN, "%s: expected JSON with a name of at most %zu letters, found \"%s\"", row->file, sizeof row->name - 1, text);
   json_decref(told);
-  return hd_cli_fail(command, HD_EXIT_FAILED, &fault);
+  if (code) hd_fault_prefix(&fault, "--strategy ");
+  return code ? hd_cli_fail(command, HD_EXIT_FAILED, &fault) : HD_EXIT_OK;
 }
 
 int hd_external_describe(struct hd_external *e, const char *command) {

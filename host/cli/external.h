@@ -1,4 +1,4 @@
-// `hadron backtest --strategy FILE`: strategies in Python that a run starts itself. Each is a child that joins over the run's own address and goes in
+// Strategies in Python: what a file has, and for `hadron backtest --strategy FILE` those that a run starts itself. Each is a child that joins over the run's own address and goes in
 // step with it (runtime/standin.h); one that ends before the run does takes itself out of it, and the run fails.
 #ifndef HD_CLI_EXTERNAL_H
 #define HD_CLI_EXTERNAL_H
@@ -30,6 +30,8 @@ struct hd_external {
 bool hd_external_add(struct hd_external *e, const char *file); // false: too many
 // Asks each file for its strategy's name. Prints what is wrong; an exit code.
 int hd_external_describe(struct hd_external *e, const char *command);
+// What Python says of a strategy's file, as the card that registers it (runtime/card.h): a text from malloc. It runs the file in a child.
+int32_t hd_external_card(const char *file, char **out, struct hd_fault *fault);
 // Before the session opens: they try until its address is there.
 int32_t hd_external_start(struct hd_external *e, const struct hd_config *config, struct hd_session *session, struct hd_fault *fault);
 // Asks them to end and waits. HADRON_ERR_PLUGIN: one had ended by itself. fault: may be NULL.

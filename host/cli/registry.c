@@ -5,14 +5,19 @@
 #include "base/text.h"
 #include "cli/commands.h"
 #include "cli/registry_command.h"
+#include "cli/external.h"
 #include "registry/archive.h"
+#include "registry/source.h"
+#include "runtime/card.h"
 
 #define EXITS "\nExit status here: 1 could not be tried (no file, no database), 4 damaged, 6 refused by a check or by the policy.\n"
 
 const char hd_registry_add_help[] =
     "  --signature FILE its signature; default: FILE.sig, if there is one\n"
-    "  --no-probe       leave out the trial in a throw-away child\n" HD_REGISTRY_TARGET_HELP
-    "\nHash, signature, static checks, manifest, trial, store, in this order. NAME@VERSION is bound to this file for ever.\n" EXITS;
+    "  --no-probe       leave out the trial in a throw-away child\n"
+    "  --external       NAME@VERSION instead of FILE: a version whose program runs elsewhere and has no parameters to be told\n" HD_REGISTRY_TARGET_HELP
+    "\nHash, signature, static checks, manifest, trial, store, in this order. NAME@VERSION is bound to this file for ever.\n"
+    "FILE.py, an external strategy: Python says its name, version, parameters and bars, and that card is registered (docs/remote.md).\n" EXITS;
 const char hd_registry_list_help[] = "  --all            also what is retired or collected\n" HD_REGISTRY_TARGET_HELP EXITS;
 const char hd_registry_show_help[] = HD_REGISTRY_TARGET_HELP "\nWithout a version: the newest that is registered.\n" EXITS;
 const char hd_registry_verify_help[] = HD_REGISTRY_TARGET_HELP
@@ -39,15 +44,42 @@ static json_t *added_json(const struct hd_version *v, const struct hd_registry_a
   return o;
 }
 
+// The card of a version that runs elsewhere: of what Python says of a file, or of a name and version alone. *text: from malloc.
+static int32_t card_of(const struct hd_registry_call *c, char **text, struct hd_fault *fault) {
+  char name[HADRON_NAME_SIZE], room[HD_CARD_SIZE];
+  const char *word = c->words[0], *at = strchr(word, '@');
+  if (!c->external) return hd_external_card(word, text, fault);
+  if (!at || (size_t)(at - word) >= sizeof name || !hd_version_valid(at + 1)) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "--external: expected NAME@VERSION like trend@1.0.0, found \"%s\"", word);
+  snprintf(name, sizeof name, "%.*s", (int)(at - word), word);
+  if (!hd_name_valid(name)) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "--external: expected a name of a-z, 0-9, _ and -, found \"%s\"", name);
+  hd_card_write(room, name, at + 1);
+  return (*text = strdup(room)) ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "--external: out of memory");
+}
+
+static int32_t add_card(struct hd_registry_call *c, struct hd_registry_add *options, struct hd_version *v, struct hd_registry_added *added, struct hd_fault *fault) {
+  char *text = NULL, source[1100];
+  struct hd_signatures signatures = {0};
+  int32_t code = card_of(c, &text, fault);
+  if (!code && options->signature) code = hd_signatures_read(options->signature, &signatures, fault);
+  snprintf(source, sizeof source, "%.1000s.lua", c->words[0]);
+  options->source = source;
+  const struct hd_source bytes = {(unsigned char *)text, text ? strlen(text) : 0};
+  if (!code) code = hd_registry_add_bytes(c->r, &bytes, &signatures, options, v, added, fault);
+  free(text);
+  return code;
+}
+
 int hd_registry_add_command(int argc, char **argv) {
   struct hd_registry_call c;
   struct hd_fault fault = {0};
   struct hd_version v;
   struct hd_registry_added added;
-  int code = hd_registry_call_begin(&c, "registry add", argc, argv, HD_OPTION_SIGNATURE | HD_OPTION_UNPROBED, 1, 1, "FILE", true);
+  int code = hd_registry_call_begin(&c, "registry add", argc, argv, HD_OPTION_SIGNATURE | HD_OPTION_UNPROBED | HD_OPTION_EXTERNAL, 1, 1, "FILE", true);
   if (code) return hd_registry_call_end(&c, code);
-  const struct hd_registry_add options = {.signature = c.signature, .who = c.who, .unprobed = c.unprobed, .keep_rejection = true};
-  if (hd_registry_add(c.r, c.words[0], &options, &v, &added, &fault)) return hd_registry_call_end(&c, hd_registry_call_fail(&c, &fault));
+  struct hd_registry_add options = {.signature = c.signature, .who = c.who, .unprobed = c.unprobed, .keep_rejection = true};
+  bool card = c.external || hd_source_suffix(c.words[0], ".py");
+  if (card ? add_card(&c, &options, &v, &added, &fault) : hd_registry_add(c.r, c.words[0], &options, &v, &added, &fault))
+    return hd_registry_call_end(&c, hd_registry_call_fail(&c, &fault));
   if (added.warning[0]) fprintf(stderr, "hadron registry add: warning: %s\n", added.warning);
   if (c.json) hd_registry_call_print(added_json(&v, &added));
   else printf("%s %s@%s  %s  sha256 %.16s...  %s%s%s\n", added.fresh ? "Registered" : "Known already:", v.name, v.version, hd_kind_name(v.kind), v.digest_text, hd_trust_name(v.trust),

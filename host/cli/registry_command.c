@@ -11,6 +11,7 @@ static const struct hd_cli_option rows[] = {
   {"config", AT(target.config), false, 0, 0}, {"data-dir", AT(target.data_dir), false, 0, 0}, {"url", AT(target.url), false, 0, 0}, {"store", AT(target.store), false, 0, 0},
   {"keys", AT(target.keys), false, 0, 0}, {"policy", AT(target.policy), false, 0, 0}, {"json", AT(json), true, 0, 0}, {"dry-run", AT(dry_run), true, HD_OPTION_DRY_RUN, 0},
   {"undo", AT(undo), true, HD_OPTION_UNDO, 0}, {"no-probe", AT(unprobed), true, HD_OPTION_UNPROBED, 0}, {"all", AT(all), true, HD_OPTION_ALL, 0},
+  {"external", AT(external), true, HD_OPTION_EXTERNAL, 0},
   {"signature", AT(signature), false, HD_OPTION_SIGNATURE, 0}, {"reason", AT(reason), false, HD_OPTION_REASON, 0}, {"key", AT(key), false, HD_OPTION_KEY, 0},
   {"public", AT(public_key), false, HD_OPTION_PUBLIC, 0}, {"retired-for", AT(retired_for), false, HD_OPTION_RETIRED_FOR, 0}, {"revisions", AT(revisions), false, HD_OPTION_REVISIONS, 0},
   {"forget", AT(forget), false, HD_OPTION_FORGET, 0}};

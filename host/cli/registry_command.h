@@ -11,7 +11,7 @@
 struct hd_registry_call {
   const char *command; // "registry add"
   struct hd_registry_target target;
-  bool json, dry_run, undo, unprobed, all;
+  bool json, dry_run, undo, unprobed, all, external;
   const char *signature, *reason, *key, *public_key, *retired_for, *revisions, *forget;
   char **words;        // what is no option
   int word_count;
@@ -23,6 +23,7 @@ struct hd_registry_call {
 enum hd_registry_option {
   HD_OPTION_DRY_RUN = 1, HD_OPTION_UNDO = 2, HD_OPTION_UNPROBED = 4, HD_OPTION_SIGNATURE = 8, HD_OPTION_REASON = 16, HD_OPTION_KEY = 32, HD_OPTION_PUBLIC = 64,
   HD_OPTION_RETIRED_FOR = 128, HD_OPTION_REVISIONS = 256, HD_OPTION_ALL = 512, HD_OPTION_FORGET = 1024,
+  HD_OPTION_EXTERNAL = 2048,
 };
 
 // Reads the command line; words_min to words_max words must be left (words: what they are, for the message). open: also opens the registry.

@@ -23,7 +23,7 @@ const char hd_worker_help[] =
     "  --server-name NAME   that the host's certificate must carry; default: the host of the URL\n"
     "  --only NAME          this section of strategies alone\n"
     "  --set key=value      override a key of the configuration; may be given several times\n"
-    "\nRuns the strategies of CONFIG here and trades with them there: each joins the host under its section's name (or registers_as), which has a\n"
+    "\nRuns the strategies of CONFIG here and trades with them there: each joins the host under its section's name, which has a\n"
     "section with external = true for it. Venues, risk and orders are the host's. A cut connection is taken up again. docs/remote.md tells the whole.\n";
 
 bool hd_cli_is_worker_child(int argc, char **argv) { return argc == 3 && strcmp(argv[1], "worker") == 0 && strcmp(argv[2], "--child") == 0; }

@@ -41,6 +41,10 @@ int32_t hd_task_gate(struct hd_task *t, struct hd_fault *fault) {
   struct hd_gate_request request = {.config = t->d->c->options.session->config, .strategy = t->want->name, .sessions = t->want->gate_sessions,
                                     .accept = t->request.accept > t->want->gate_accept ? t->request.accept : t->want->gate_accept};
   if (is_open(t)) return HADRON_OK;
+  for (uint32_t i = 0; i < t->want->arm_count; i++) // what was decided elsewhere cannot be decided again
+    if (trades(&t->want->arms[i]) && hd_plugin_external(t->plugins[i]))
+      return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "%s@%s: deployment.gate: expected a version that can replay %u sessions, found one that runs elsewhere; deploy it as a shadow and look at "
+                          "`hadron ab report %s`, and leave the gate out", t->want->name, t->want->arms[i].version, t->want->gate_sessions, t->want->name);
   int32_t code = artifact(t, &t->runs.arms[0], live, sizeof live, &request.live, fault);
   for (uint32_t i = 0; i < t->want->arm_count && !code; i++) {
     const struct hd_deployment_arm *arm = &t->want->arms[i];

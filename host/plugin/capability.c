@@ -20,7 +20,7 @@ static const struct {
 } offers[] = {
     {"hadron.strategy/1", STRATEGY},   {"hadron.venue/1", VENUE},       {HADRON_CAP_TIMER, STRATEGY},
     {HADRON_CAP_FEATURES, STRATEGY},   {HADRON_CAP_JOURNAL, SERVICE},   {HADRON_CAP_LOG, ALL},
-    {HADRON_CAP_METRICS, ALL},         {HADRON_CAP_IO, VENUE},
+    {HADRON_CAP_METRICS, ALL},         {HADRON_CAP_IO, VENUE},          {HD_CAP_EXTERNAL, STRATEGY},
 };
 
 bool hd_capability_offered(const char *name, uint32_t kind) {
@@ -48,4 +48,11 @@ bool hd_capability_next(const char **cursor, char name[HD_CAPABILITY_NAME_SIZE])
   name[kept] = 0;
   *cursor = p + length;
   return true;
+}
+
+bool hd_capability_named(const char *names, const char *name) {
+  char found[HD_CAPABILITY_NAME_SIZE];
+  while (hd_capability_next(&names, found))
+    if (strcmp(found, name) == 0) return true;
+  return false;
 }

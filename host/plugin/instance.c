@@ -47,7 +47,7 @@ static int32_t check_required(const struct hadron_instance *instance, struct hd_
   const char *cursor = instance->plugin->manifest.requires_;
   char name[HD_CAPABILITY_NAME_SIZE];
   while (hd_capability_next(&cursor, name))
-    if (hd_instance_capability(instance, name) == NULL)
+    if (hd_instance_capability(instance, name) == NULL && strcmp(name, HD_CAP_EXTERNAL) != 0) // the bus offers that, not the room
       return hd_fault_set(fault, HADRON_ERR_CAPABILITY, "%s %s: plugin %s %s requires capability \"%s\", which is not offered in this run; drop the requirement or run it where it is",
                           hd_kind_name(instance->plugin->manifest.kind), instance->name, instance->plugin->manifest.name, instance->plugin->manifest.version, name);
   return HADRON_OK;

@@ -12,6 +12,7 @@
 #include "base/banned.h"
 #include "base/hash.h"
 #include "base/text.h"
+#include "plugin/capability.h"
 
 #ifndef MFD_EXEC
 #define MFD_EXEC 0x10u // Linux 6.3: asked for by name where vm.memfd_noexec forbids it by default
@@ -233,6 +234,19 @@ int32_t hd_plugin_open(const char *path, const struct hd_plugin_language *lua, c
   hd_sha256(content.bytes, content.size, digest);
   return open_once(path, &content, digest, lua, out, fault);
 }
+
+int32_t hd_plugin_open_bytes(const char *path, const void *bytes, size_t size, const struct hd_plugin_language *lua, const struct hd_plugin **out,
+                             struct hd_fault *fault) {
+  struct content content = {.bytes = malloc(size + 1), .size = size};
+  uint8_t digest[32];
+  if (!content.bytes) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", path);
+  memcpy(content.bytes, bytes, size);
+  content.bytes[size] = 0;
+  hd_sha256(content.bytes, size, digest);
+  return open_once(path, &content, digest, lua, out, fault);
+}
+
+bool hd_plugin_external(const struct hd_plugin *plugin) { return hd_capability_named(plugin->manifest.requires_, HD_CAP_EXTERNAL); }
 
 int32_t hd_plugin_open_digest(int fd, const char *path, const uint8_t expected[32], const struct hd_plugin_language *lua, const struct hd_plugin **out,
                               struct hd_fault *fault) {

@@ -64,6 +64,13 @@ int32_t hd_plugin_open(const char *path, const struct hd_plugin_language *lua, c
 int32_t hd_plugin_open_digest(int fd, const char *path, const uint8_t digest[32], const struct hd_plugin_language *lua,
                               const struct hd_plugin **out, struct hd_fault *fault);
 
+// The same for bytes in memory; borrowed(call).
+int32_t hd_plugin_open_bytes(const char *path, const void *bytes, size_t size, const struct hd_plugin_language *lua, const struct hd_plugin **out,
+                             struct hd_fault *fault);
+
+// Is it a card (capability.h): name, version, parameters and bars of a strategy whose program runs elsewhere?
+bool hd_plugin_external(const struct hd_plugin *plugin);
+
 // What is loaded already, by digest; NULL: nothing.
 const struct hd_plugin *hd_plugin_loaded(const uint8_t digest[32]);
 

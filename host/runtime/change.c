@@ -107,6 +107,9 @@ static int32_t check_wanted(const struct hd_change *c, struct hd_fault *fault) {
   for (uint32_t i = 0; i < w->arm_count; i++) {
     int32_t code = hd_plugin_expect_kind(c->plugins[i], HADRON_KIND_STRATEGY, fault);
     if (code) return code;
+    if (hd_plugin_external(c->plugins[i]) && w->placement && w->placement != HD_PLACEMENT_REMOTE && !c->s->options.recorded)
+      return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "deployment \"%s\": placement %s: version %s is external: expected remote, its program runs where somebody has started it; leave the placement out", w->name,
+                          hd_placement_name(w->placement), w->arms[i].version);
     if (i > 0 && w->arms[i].role != HD_ROLE_CANARY && w->arms[i].role != HD_ROLE_SHADOW)
       return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "deployment \"%s\": arm %u (%s): expected a canary or a shadow beside the live arm", w->name, i + 1, w->arms[i].version);
     bool universe = hd_plugin_scope(c->plugins[i]) == HADRON_SCOPE_UNIVERSE, seats = c->home->seat_count == 1 && c->home->instrument_count > 1;
@@ -279,7 +282,8 @@ static int32_t probe(const struct hd_change *c, const struct hd_staged *g, uint3
 static int32_t stage_one(struct hd_change *c, uint32_t arm, struct hd_fault *fault) {
   struct hd_staged *g = &c->staged[arm];
   g->loads = hd_change_hands_over(c, c->plugins[arm]);
-  int32_t code = c->s->options.recorded ? HADRON_OK : probe(c, g, arm, fault); // what ran once needs no rehearsal
+  bool rehearse = !c->s->options.recorded && !hd_plugin_external(c->plugins[arm]); // what ran once needs none, and nothing of a card runs
+  int32_t code = rehearse ? probe(c, g, arm, fault) : HADRON_OK;
   if (!code) code = places_make(c, g, fault);
   if (!code && g->loads) code = trial_start(c, g, arm, fault);
   if (!code) code = make_occupant(c, g, arm, fault);

@@ -501,6 +501,7 @@ static void settle_seat(struct hd_change *c, uint32_t at, struct hd_fault *fault
   if (code) hd_log_error("CHANGE_SEAT", "%s: %s", c->want.name, fault->text);
   p->seat->role = p->role;
   p->seat->weight = p->weight;
+  if (p->occupant && p->occupant->placed) hd_placed_role(p->occupant->placed, p->role);
 }
 
 // After it: roles, weights and splits; who has left trades no more. Splits first: what one gives up goes to the one that has it then.

@@ -39,11 +39,10 @@ struct hd_config_strategy {
   struct hd_limits risk;            // all zero: none of its own
   uint32_t placement;               // enum hd_placement
   uint32_t on_silent;               // enum hd_on_silent
-  bool external;                    // no plugin: whoever registers over the bus
+  bool external;                    // no plugin: whoever registers over the bus under its name (card.h)
   const char **bars;                // external: what it gets besides ticks, as they are written ("1m", "tick:100", "volume:10"), [0 .. bar_count)
   struct hadron_bar_request bar_requests[HD_BAR_KINDS_MAX];
   uint32_t bar_count;
-  char registers_as[HADRON_NAME_SIZE], version[HADRON_VERSION_SIZE]; // external; "": the section's name, any version
   // What its deployment begins with; from then on the registry's revision rules.
   uint32_t split, arrival;          // enum hd_split, enum hd_arrival
   double canary_weight, gate_accept;

@@ -8,6 +8,7 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
+#include "base/bar.h"
 #include "base/text.h"
 #include "lua/config.h"
 
@@ -440,35 +441,18 @@ static void read_policy(struct hd_config_reader *r, const struct hd_value *secti
   }
 }
 
-// "1m", "tick:100", "volume:10".
-static bool bar_parse(const char *text, struct hadron_bar_request *out) {
-  static const struct {
-    const char *word;
-    uint32_t kind;
-    int64_t scale;
-  } kinds[] = {{"tick:", HADRON_BAR_TICK, 1}, {"volume:", HADRON_BAR_VOLUME, HADRON_QUANTITY_SCALE}};
-  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-    size_t length = strlen(kinds[i].word);
-    if (strncmp(text, kinds[i].word, length) != 0) continue;
-    *out = (struct hadron_bar_request){.kind = kinds[i].kind};
-    return hadron_decimal_parse(text + length, strlen(text + length), kinds[i].scale, &out->interval) == HADRON_OK && out->interval > 0;
-  }
-  *out = (struct hadron_bar_request){.kind = HADRON_BAR_TIME};
-  return hd_duration_parse(text, &out->interval) == HADRON_OK && out->interval > 0;
-}
-
 static void read_bars(struct hd_config_reader *r, struct hd_config_strategy *s, const struct hd_value *section, const char *name) {
   char shown[256];
   snprintf(shown, sizeof shown, "strategies.%s.bars", name);
   const struct hd_value *list = table_of(r, section, "bars", shown, HD_VALUE_LIST);
   s->bars = read_names(r, list, shown, &s->bar_count);
-  if (s->bar_count && !s->external) wrong_at(r, list->line, "%s: a plugin asks for its bars by itself; `bars` is for `external = true`", shown);
+  if (s->bar_count && !s->external) wrong_at(r, list->line, "%s: a plugin, or the card of an external strategy, asks for its bars by itself; `bars` is for `external = true`", shown);
   if (s->bar_count > HD_BAR_KINDS_MAX) {
     wrong_at(r, list->line, "%s: expected at most %d kinds, found %u", shown, HD_BAR_KINDS_MAX, s->bar_count);
     s->bar_count = HD_BAR_KINDS_MAX;
   }
   for (uint32_t i = 0; i < s->bar_count; i++)
-    if (!bar_parse(s->bars[i], &s->bar_requests[i]))
+    if (!hd_bar_parse(s->bars[i], &s->bar_requests[i]))
       wrong_at(r, list->line, "%s: expected something like \"1m\", \"tick:100\" or \"volume:10\", found \"%s\"", shown, s->bars[i]);
 }
 

@@ -1,6 +1,10 @@
 // Seats and who sits there: a version with its instances, made for a seat or beside it.
+#include <jansson.h>
+
 #include "base/banned.h"
 #include "base/text.h"
+#include "lua/runtime.h"
+#include "runtime/card.h"
 #include "runtime/governor.h"
 #include "runtime/placed.h"
 #include "runtime/session_internal.h"
@@ -100,21 +104,36 @@ void hd_occupant_regovern(struct hd_occupant *o, struct hd_governor *governor, u
   if (governor) hd_governor_seat(governor, index, shard, place, &o->instances[index]);
 }
 
-// A version that runs elsewhere: its other side is made, and in the seat sit stand-ins.
+// What an external one is told of its parameters: those of its card as they hold here; without a card, those that were written. A JSON object of texts.
+static char *external_params(const struct hd_plugin *card, const struct hd_param_value *params, uint32_t count) {
+  json_t *o = json_object();
+  for (uint32_t i = 0; card->params && i < card->params->count; i++)
+    if (card->params->params[i].initial) json_object_set_new(o, card->params->params[i].name, json_string(card->params->params[i].initial));
+  for (uint32_t i = 0; i < count; i++) json_object_set_new(o, params[i].name, json_string(params[i].text));
+  char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
+  json_decref(o);
+  return text;
+}
+
+static void describe_external(const struct hd_session_arm *arm, const struct hd_occupant *o, const struct hd_param_value *params, uint32_t count, struct hd_placed_options *to) {
+  to->params = external_params(o->artifact, params, count);
+  to->bar_count = hd_lua_bars(o->artifact, &to->bars);
+  if (!hd_card_is_any(o->artifact)) return;
+  to->bars = arm->config->bar_requests;
+  to->bar_count = arm->config->bar_count;
+}
+
+// A version that runs elsewhere: its other side is made, or makes itself, and in the seat sit stand-ins.
 static int32_t place_elsewhere(struct hd_session *s, const struct hd_session_arm *arm, struct hd_occupant *o, const struct hd_param_value *params, uint32_t count, struct hd_fault *fault) {
   const struct hd_config *c = s->config;
-  if (arm->config->external) { // it makes itself; the stand-in is its plugin
-    const struct hd_placed_options external = {.name = arm->config->base.name, .placement = HD_PLACEMENT_REMOTE, .on_silent = arm->config->on_silent, .arm = arm->id,
-                                               .universe = arm->instruments, .universe_count = arm->instrument_count, .latency = &o->latency[0],
-                                               .bars = arm->config->bar_requests, .bar_count = arm->config->bar_count};
-    return hd_placed_make(s, &external, &o->placed, fault);
-  }
   const struct hd_far_description d = {.name = arm->config->base.name, .plugin = o->artifact, .arm = arm->id, .seed = c->seed, .session = s->trace_seed, .volatility_decay = c->volatility_decay,
                                        .errors_max = c->errors_max, .is_virtual = s->options.is_virtual, .lua_memory_max = c->lua_memory_max,
                                        .lua_instructions_max = c->lua_instructions_max, .budget = &o->budget, .instruments = &s->pipeline.instruments, .universe = arm->instruments,
                                        .universe_count = arm->instrument_count, .params = params, .param_count = count};
-  const struct hd_placed_options options = {.plugin = o->artifact, .name = arm->config->base.name, .placement = o->placement, .on_silent = arm->config->on_silent, .arm = arm->id,
-                                            .universe = arm->instruments, .universe_count = arm->instrument_count, .json = hd_far_describe(&d), .latency = &o->latency[0], .occupant = o};
+  struct hd_placed_options options = {.plugin = o->artifact, .name = arm->config->base.name, .placement = o->placement, .on_silent = arm->config->on_silent, .arm = arm->id,
+                                      .universe = arm->instruments, .universe_count = arm->instrument_count, .latency = &o->latency[0], .occupant = o};
+  if (hd_plugin_external(o->artifact)) describe_external(arm, o, params, count, &options);
+  else options.json = hd_far_describe(&d);
   int32_t code = hd_placed_make(s, &options, &o->placed, fault);
   const struct hd_plugin *standin = code ? NULL : hd_standin_plugin(o->artifact);
   if (code) return code;
@@ -132,8 +151,9 @@ int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm,
   if (!params || !o->instances)
     code = hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of %s: out of memory", arm->seat_count, base->name);
   if (!code) code = hd_occupant_governor(s, arm, o, &o->budget, &o->governor, fault);
-  uint32_t count = code || arm->config->external ? 0 : hd_occupant_params(base, o->params, o->param_count, params); // an external one is told them
+  uint32_t count = code ? 0 : hd_occupant_params(base, o->params, o->param_count, params);
   if (!code && o->placement != HD_PLACEMENT_INLINE) code = place_elsewhere(s, arm, o, params, count, fault);
+  if (hd_card_is_any(o->artifact)) count = 0; // it declares none: its program is told what is written
   for (; !code && o->instance_count < arm->seat_count; o->instance_count++) // a half-built one is destroyed with the others
     code = fill_one(s, arm, &places[o->instance_count], o, &o->instances[o->instance_count], params, count, fault);
   free(params);

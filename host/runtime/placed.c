@@ -46,6 +46,7 @@ static bool is_signed(const struct hd_session *s, const struct hd_plugin *plugin
 }
 
 uint32_t hd_placement_of(const struct hd_session *s, uint32_t wanted, const struct hd_plugin *plugin) {
+  if (hd_plugin_external(plugin)) return HD_PLACEMENT_REMOTE; // there is nothing of it here
   if (s->options.recorded) return wanted ? wanted : HD_PLACEMENT_INLINE; // as it was
   if (s->options.is_virtual && s->config->placements != 2) return HD_PLACEMENT_INLINE;
   if (wanted == HD_PLACEMENT_NONE) return HD_PLACEMENT_INLINE;
@@ -105,6 +106,7 @@ static void release(struct hd_placed *p) {
   free(p->universe);
   free(p->standins);
   free(p->json);
+  free(p->params);
   free(p);
 }
 
@@ -147,17 +149,17 @@ static int32_t open_metrics(struct hd_placed *p, struct hd_fault *fault) {
 }
 
 static int32_t make(struct hd_placed *p, const struct hd_placed_options *o, struct hd_fault *fault) {
-  bool universe = o->plugin && hd_plugin_scope(o->plugin) == HADRON_SCOPE_UNIVERSE;
+  bool universe = hd_plugin_scope(o->plugin) == HADRON_SCOPE_UNIVERSE;
   p->instance_count = universe ? 1 : o->universe_count;
   p->universe_count = o->universe_count;
   p->universe = malloc((o->universe_count + 1) * sizeof *p->universe);
   p->standins = calloc(p->instance_count + 1, sizeof(struct hd_standin *));
-  if (!p->universe || !p->standins || (o->plugin && !p->json)) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", p->name);
+  if (!p->universe || !p->standins || (p->external ? !p->params : !p->json)) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", p->name);
   memcpy(p->universe, o->universe, o->universe_count * sizeof *p->universe);
   int32_t code = make_channels(p, fault);
   if (code) return code;
   if (p->s->options.recorded) { // its decisions come from the journal; what it knew is handed over where its version or its place changed
-    p->api = p->plugin ? &hd_placement_thread : NULL;
+    p->api = p->external ? NULL : &hd_placement_thread;
     p->runs_again = true;
     code = p->api ? p->api->open(p, fault) : HADRON_OK;
     return code || !p->api ? code : ask_create(p, fault);
@@ -174,6 +176,7 @@ int32_t hd_placed_make(struct hd_session *s, const struct hd_placed_options *o, 
   struct hd_placed *p = aligned_alloc(64, (sizeof *p + 63) & ~(size_t)63);
   if (!p) {
     free(o->json);
+    free(o->params);
     return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", o->name);
   }
   memset(p, 0, sizeof *p);
@@ -183,7 +186,9 @@ int32_t hd_placed_make(struct hd_session *s, const struct hd_placed_options *o, 
   p->placement = o->placement;
   p->on_silent = o->on_silent ? o->on_silent : HD_SILENT_HOLD;
   p->lock_step = s->options.is_virtual && !s->options.recorded;
+  p->external = hd_plugin_external(o->plugin);
   p->json = o->json;
+  p->params = o->params;
   p->bars = o->bars;
   p->bar_count = o->bar_count;
   p->latency = o->latency;
@@ -212,7 +217,24 @@ void hd_placed_destroy(struct hd_placed *p) {
   else hd_log_error("PLACED", "%s: placement %s: what hangs there cannot be ended and is left behind; only a process can be killed", p->name, hd_placement_name(p->placement));
 }
 
-void hd_placed_sits(struct hd_placed *p, uint32_t arm) { atomic_store(&p->arm, arm); }
+void hd_placed_sits(struct hd_placed *p, uint32_t arm) {
+  if (arm != atomic_load(&p->arm)) atomic_store(&p->role, 0);
+  atomic_store(&p->arm, arm);
+  if (p->api && p->api->sits) p->api->sits(p);
+}
+
+void hd_placed_role(struct hd_placed *p, uint32_t role) {
+  atomic_store(&p->role, role);
+  if (p->api && p->api->sits) p->api->sits(p);
+}
+
+void hd_placed_params(struct hd_placed *p, const char *params) {
+  char *copy = strdup(params);
+  if (!copy) return; // the next that comes is told what held before
+  free(p->params);
+  p->params = copy;
+  if (p->api && p->api->told) p->api->told(p);
+}
 
 // ---- news -----------------------------------------------------------------------------------------------------------------------------
 

@@ -46,6 +46,9 @@ struct hd_placement_api {
   bool (*close)(struct hd_placed *p);
   // About ten times a second, while a session runs live. NULL: nothing to look after. now_ns: monotonic. [io]
   void (*look)(struct hd_placed *p, int64_t now_ns);
+  // p->arm, p->role or p->params are others now. NULL: nobody has to know. [shard, at a quiet point, or trade]
+  void (*sits)(struct hd_placed *p);
+  void (*told)(struct hd_placed *p);
   // For status: who is there ("pid 4711", an address); "": nothing to say. NULL: the same. [io]
   void (*words)(struct hd_placed *p, char *to, size_t size);
 };
@@ -61,20 +64,23 @@ struct hd_placed {
   struct hd_session *s;                    // borrowed
   const struct hd_placement_api *api;      // static; NULL: nobody is at the other end: external, and run again from records
   void *self;                              // the placement's own
-  const struct hd_plugin *plugin;          // the real one; static; NULL: external
+  const struct hd_plugin *plugin;          // the real one, or the card of an external one (card.h); static
+  bool external;                           // it has made itself: no CREATE, no state, no engine of its own
   char name[HADRON_NAME_SIZE];             // of the deployment
   uint32_t placement;                      // enum hd_placement
   uint32_t on_silent;                      // enum hd_on_silent
   bool lock_step;                          // the shard waits for every answer
   bool runs_again;                         // from records: what it decides is in them; it is fed so that it knows what it knew
   char *json;                              // CREATE's argument; NULL: external; owned
-  const struct hadron_bar_request *bars;   // external: what it gets besides ticks, [0 .. bar_count); borrowed, of its section
+  char *params;                            // external: JSON object of texts, what holds here; owned
+  const struct hadron_bar_request *bars;   // external: what it gets besides ticks, [0 .. bar_count); borrowed, of its card or section
   uint32_t bar_count;
   struct hd_channel *channels;             // [shard]; owned
   uint32_t channel_count;
   uint32_t *universe;                      // ascending; owned
   uint32_t universe_count;
   _Atomic uint32_t arm;                    // its seat; 0: none, and nothing that it decides counts
+  _Atomic uint32_t role;                   // of that, as far as the trading side has settled it; 0: not yet
   _Atomic uint32_t state;                  // enum hadron_placed_change: JOINED, SILENT, LEFT, FENCED; 0: never there
   _Atomic bool renew;                      // there is a new other end: [io] has the stand-ins begin again
   _Atomic bool clocked;                    // the far engine's clock is the wall's: no recovery feeds it
@@ -96,7 +102,7 @@ struct hd_placed {
 };
 
 struct hd_placed_options {
-  const struct hd_plugin *plugin;          // the real one; NULL: external
+  const struct hd_plugin *plugin;          // the real one, or a card
   const char *name;
   uint32_t placement;                      // not INLINE
   uint32_t on_silent;
@@ -104,6 +110,7 @@ struct hd_placed_options {
   const uint32_t *universe;                // borrowed(call)
   uint32_t universe_count;
   char *json;                              // hd_far_describe; moved, also on failure; NULL: external
+  char *params;                            // external: JSON object of texts; moved, also on failure
   const struct hadron_bar_request *bars;   // external; borrowed(until destroyed)
   uint32_t bar_count;
   struct hd_histogram *latency;            // borrowed(until destroyed); NULL: not measured
@@ -120,6 +127,8 @@ uint32_t hd_placement_of(const struct hd_session *s, uint32_t wanted, const stru
 
 // Its instances sit in the seat of this arm now; 0: in none. [shard, at a quiet point]
 void hd_placed_sits(struct hd_placed *p, uint32_t arm);
+void hd_placed_role(struct hd_placed *p, uint32_t role); // what that seat is to the trading side. [trade]
+void hd_placed_params(struct hd_placed *p, const char *params); // external: what holds from now on; copied. [any, while its shards rest]
 
 // ---- for who looks after the other end ---------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,9 @@
-// Placement `remote`: whoever registers over the bus under the name of a section with `external = true`. Its seat is there from the start, with a
-// stand-in and nobody behind it; the bus remembers the market and the positions for who comes. One that falls silent is treated as its section's
-// on_silent says, and decides again once it is back.
-#include <jansson.h>
-
+// Placement `remote`: whoever registers over the bus under the name and version of an external strategy (card.h). Its seat is there from the start,
+// with a stand-in and nobody behind it; the bus remembers the market and the positions for who comes. One that falls silent is treated as its
+// section's on_silent says, and decides again once it is back.
 #include "base/banned.h"
+#include "registry/deployment.h"
+#include "runtime/card.h"
 #include "runtime/placed.h"
 #include "runtime/session_bus.h"
 
@@ -22,13 +22,6 @@ static void on_changed(void *self, uint32_t change, const char *words) {
   if (change == HADRON_PLACED_SILENT || (change == HADRON_PLACED_LEFT && !was_silent)) atomic_store(&r->fell_silent, true);
 }
 
-static const struct hd_config_strategy *section_of(const struct hd_placed *p) {
-  const struct hd_config *c = p->s->config;
-  for (uint32_t i = 0; i < c->strategy_count; i++)
-    if (strcmp(c->strategies[i].base.name, p->name) == 0) return &c->strategies[i];
-  return NULL;
-}
-
 static struct hadron_instrument_definition *definitions(const struct hd_placed *p) {
   const struct hd_instruments *t = &p->s->pipeline.instruments;
   struct hadron_instrument_definition *rows = calloc(p->universe_count + 1, sizeof *rows);
@@ -40,40 +33,24 @@ static struct hadron_instrument_definition *definitions(const struct hd_placed *
   return rows;
 }
 
-static char *params_of(const struct hd_config_strategy *c) {
-  json_t *o = json_object();
-  for (uint32_t i = 0; o && i < c->base.param_count; i++) json_object_set_new(o, c->base.params[i].name, json_string(c->base.params[i].text));
-  char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
-  json_decref(o);
-  return text;
-}
-
-static char *bars_of(const struct hd_config_strategy *c) {
-  json_t *list = json_array();
-  for (uint32_t i = 0; list && i < c->bar_count; i++) json_array_append_new(list, json_string(c->bars[i]));
-  char *text = list ? json_dumps(list, JSON_COMPACT) : NULL;
-  json_decref(list);
-  return text;
-}
-
 static int32_t attach(struct hd_placed *p, struct placed_remote *r, struct hd_fault *fault) {
-  static const char *const roles[] = {"", "live", "canary", "shadow"};
-  const struct hd_config_strategy *c = section_of(p);
-  if (!c || !c->external)
-    return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "%s: placement remote: expected a section with external = true; a plugin of this host runs inline, in a thread or in a process of its own", p->name);
+  const struct hadron_manifest *is = &p->plugin->manifest;
+  if (!p->external)
+    return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "%s: placement remote: expected a version that is registered as external, found %s %s, a plugin of this host; it runs inline, in a thread or in a process of its own",
+                        p->name, is->name, is->version);
+  if (!p->lock_step && p->s->config->bus.session_count == 0)
+    return hd_fault_set(fault, HADRON_ERR_CONFIG, "%s: %s %s is external: expected an address in bus.sessions where it can register, found none", p->name, is->name, is->version);
   struct hd_channel **channels = calloc(p->channel_count, sizeof(struct hd_channel *));
   struct hadron_instrument_definition *universe = definitions(p);
-  char *params = params_of(c), *bars = bars_of(c);
   int32_t code = channels && universe ? hd_session_bus(p->s, &r->bus, fault) : hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", p->name);
   for (uint32_t i = 0; channels && i < p->channel_count; i++) channels[i] = &p->channels[i];
-  const struct hd_bus_expected who = {.name = c->registers_as[0] ? c->registers_as : p->name, .version = c->version[0] ? c->version : NULL, .channels = channels,
-                                      .channel_count = p->channel_count, .arm = atomic_load(&p->arm), .universe = universe, .universe_count = p->universe_count,
-                                      .lock_step = p->lock_step, .changed = on_changed, .self = p, .params = params, .bars = bars, .role = roles[c->role < 4 ? c->role : 0]};
+  bool any = hd_card_is_any(p->plugin);
+  const struct hd_bus_expected who = {.name = p->name, .version = any ? NULL : is->version, .channels = channels, .channel_count = p->channel_count,
+                                      .universe = universe, .universe_count = p->universe_count, .lock_step = p->lock_step, .changed = on_changed, .self = p,
+                                      .params = p->params, .declared = !any, .bars = p->bars, .bar_count = p->bar_count};
   if (!code) code = hd_bus_attach(r->bus, &who, &r->seat, fault);
   free(channels);
   free(universe);
-  free(params);
-  free(bars);
   return code;
 }
 
@@ -99,6 +76,16 @@ static void remote_look(struct hd_placed *p, int64_t now_ns) {
   if (atomic_exchange(&r->fell_silent, false)) hd_placed_silent(p);
 }
 
+static void remote_sits(struct hd_placed *p) {
+  const struct placed_remote *r = p->self;
+  hd_bus_sits(r->seat, atomic_load(&p->arm), hd_role_name(atomic_load(&p->role)));
+}
+
+static void remote_told(struct hd_placed *p) {
+  const struct placed_remote *r = p->self;
+  hd_bus_params(r->bus, r->seat, p->params);
+}
+
 static void remote_words(struct hd_placed *p, char *to, size_t size) {
   struct placed_remote *r = p->self;
   struct hd_bus_figures f;
@@ -106,4 +93,5 @@ static void remote_words(struct hd_placed *p, char *to, size_t size) {
   snprintf(to, size, "%s", f.peer);
 }
 
-const struct hd_placement_api hd_placement_remote = {.placement = HD_PLACEMENT_REMOTE, .open = remote_open, .close = remote_close, .look = remote_look, .words = remote_words};
+const struct hd_placement_api hd_placement_remote = {.placement = HD_PLACEMENT_REMOTE, .open = remote_open, .close = remote_close, .look = remote_look, .sits = remote_sits, .told = remote_told,
+                                                           .words = remote_words};

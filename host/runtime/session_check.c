@@ -54,14 +54,17 @@ static bool has_venue(const struct hd_config *c, const char *name) {
   return false;
 }
 
+static void check_address(struct check *k) {
+  if (k->config->bus.session_count == 0) wrong_at(k, NULL, "%s: it runs elsewhere: expected an address in bus.sessions where it can register, found none", k->section->name);
+}
+
 static void check_names(struct check *k) {
   const struct hd_config *c = k->config;
   for (uint32_t i = 0; i < c->strategy_count; i++) {
     k->section = &c->strategies[i].base;
     if (k->section->enabled && *c->strategies[i].venue && !has_venue(c, c->strategies[i].venue))
       wrong_at(k, NULL, "%s: venue: there is no venue \"%s\" in `venues`", k->section->name, c->strategies[i].venue);
-    if (k->section->enabled && c->strategies[i].external && c->bus.session_count == 0)
-      wrong_at(k, NULL, "%s: external = true: expected an address in bus.sessions where it can register, found none", k->section->name);
+    if (k->section->enabled && c->strategies[i].external) check_address(k);
   }
   for (uint32_t i = 0; i < c->instrument_count; i++) {
     const struct hd_config_plugin here = {.line = c->instruments[i].line};
@@ -81,7 +84,10 @@ uint32_t hd_session_check(const struct hd_config *config, struct hd_registry *re
   for (uint32_t i = 0; i < config->venue_count; i++)
     if (config->venues[i].enabled) check_plugin(&k, &config->venues[i], HADRON_KIND_VENUE);
   for (uint32_t i = 0; i < config->strategy_count; i++)
-    if (config->strategies[i].base.enabled && !config->strategies[i].external) check_plugin(&k, &config->strategies[i].base, HADRON_KIND_STRATEGY);
+    if (config->strategies[i].base.enabled && !config->strategies[i].external) {
+      const struct hd_plugin *plugin = check_plugin(&k, &config->strategies[i].base, HADRON_KIND_STRATEGY);
+      if (plugin && hd_plugin_external(plugin)) check_address(&k);
+    }
   for (uint32_t i = 0; i < config->service_count; i++)
     if (config->services[i].enabled) check_plugin(&k, &config->services[i], HADRON_KIND_SERVICE);
   check_plugin(&k, &config->allocator, HADRON_KIND_ALLOCATOR);

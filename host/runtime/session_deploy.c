@@ -13,9 +13,10 @@
 #include "base/text.h"
 #include "lua/runtime.h"
 #include "registry/deployment_store.h"
+#include "registry/source.h"
+#include "runtime/card.h"
 #include "runtime/change.h"
 #include "runtime/session_internal.h"
-#include "runtime/standin.h"
 
 #define WHO "config"
 
@@ -378,19 +379,34 @@ static int32_t recorded_strategy(struct hd_session *s, const struct hd_config_st
   return code;
 }
 
+// The host's own card of a section is a version like any other, so that others can take its place. Nobody vouches for it, and nothing of it runs.
+static int32_t register_any(struct hd_registry *r, const char *name, char file[HD_PLUGIN_PATH_SIZE], struct hd_fault *fault) {
+  char text[HD_CARD_SIZE], source[HADRON_NAME_SIZE + 8];
+  struct hd_fault refused;
+  hd_card_write(text, name, HD_CARD_ANY);
+  snprintf(source, sizeof source, "%s.lua", name);
+  const struct hd_source bytes = {(unsigned char *)text, strlen(text)};
+  const struct hd_registry_add options = {.who = WHO, .source = source, .unprobed = true};
+  int32_t code = hd_registry_add_bytes(r, &bytes, NULL, &options, NULL, NULL, &refused);
+  *file = 0;
+  if (code != HADRON_ERR_DUPLICATE && code != HADRON_ERR_PERMISSION) return code ? (*fault = refused, code) : HADRON_OK;
+  hd_log_warn("REGISTRY", "%s: %s; it is no deployment, and has no other versions", name, refused.text);
+  return HADRON_OK;
+}
+
 int32_t hd_session_strategy(struct hd_session *s, const struct hd_config_strategy *c, const struct hd_plugin **plugin, const struct hd_deployment **as,
                             struct hd_fault *fault) {
   const struct hd_session_plugins from = {s->config, s->options.registry, false, s->options.builtin};
   char file[HD_PLUGIN_PATH_SIZE];
   struct hd_session_deployed *row = NULL;
   *as = NULL;
-  if (c->external) { // no plugin, and so no deployment: its versions are sections
-    *plugin = hd_standin_external(c->base.name, c->version[0] ? c->version : "0.0.0");
-    return *plugin ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "%s:%d: %s: out of memory", s->config->path, c->base.line, c->base.name);
+  if (c->external) { // it is loaded before records name it
+    int32_t opened = hd_card_open_any(c->base.name, plugin, fault);
+    if (opened) return opened;
   }
   if (s->options.recorded) return recorded_strategy(s, c, plugin, as, fault);
-  if (!from.registry || !s->options.versions) return hd_session_load(s, &c->base, HADRON_KIND_STRATEGY, plugin, fault);
-  int32_t code = hd_session_load_plugin(&from, &c->base, HADRON_KIND_STRATEGY, file, plugin, fault);
+  if (!from.registry || !s->options.versions) return c->external ? HADRON_OK : hd_session_load(s, &c->base, HADRON_KIND_STRATEGY, plugin, fault);
+  int32_t code = c->external ? register_any(from.registry, c->base.name, file, fault) : hd_session_load_plugin(&from, &c->base, HADRON_KIND_STRATEGY, file, plugin, fault);
   if (!code) code = hd_session_new_row(s, &row, fault);
   if (!code) {
     hd_text_copy(row->file, sizeof row->file, file);

@@ -108,6 +108,7 @@ static int32_t open_arm(struct hd_session *s, struct hd_session_arm *arm, struct
   code = hd_occupant_fill(s, arm, arm->seats, arm->occupant, fault);
   if (!code) code = hd_occupant_start(arm->occupant, fault);
   if (!code) hd_occupant_sits(arm->occupant, arm->id);
+  if (!code && arm->occupant->placed) hd_placed_role(arm->occupant->placed, c->role);
   if (!code) hd_session_fence_crashed(s, arm);
   return code ? hd_fault_prefix(fault, "%s:%d: ", s->config->path, c->base.line) : HADRON_OK;
 }
@@ -116,7 +117,7 @@ static int32_t open_arm(struct hd_session *s, struct hd_session_arm *arm, struct
 static uint32_t placement_at_start(const struct hd_session *s, const struct hd_session_arm *arm, const struct hd_deployment *as, const struct hd_plugin *plugin) {
   const struct hd_session_recorded *r = s->options.recorded;
   const char *text;
-  if (arm->config->external) return HD_PLACEMENT_REMOTE;
+  if (hd_plugin_external(plugin)) return HD_PLACEMENT_REMOTE;
   const struct hadron_deployment *part = r ? r->part(r->self, HADRON_KIND_STRATEGY, arm->config->base.name, &text) : NULL;
   return hd_placement_of(s, r ? (part ? part->placement : 0u) : as && as->placement ? as->placement : arm->config->placement, plugin);
 }

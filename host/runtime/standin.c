@@ -37,7 +37,7 @@ struct standin_plugin {
   struct hadron_params params;
   struct hadron_param *rows;
   uint32_t params_size;
-  const struct hd_plugin *real;          // NULL: external
+  const struct hd_plugin *real;
   struct standin_plugin *next;
 };
 
@@ -187,7 +187,7 @@ static int32_t on_tick(void *self, const struct hadron_tick *tick, const struct 
 static int32_t on_bar(void *self, const struct hadron_bar *bar, const struct hadron_market *market) {
   struct hd_standin *s = self;
   (void)market;
-  if (s->placed->plugin) return s->placed->lock_step && bar->kind == HADRON_BAR_TIME ? step(s, 1, bar->close_ns) : HADRON_OK;
+  if (!s->placed->external) return s->placed->lock_step && bar->kind == HADRON_BAR_TIME ? step(s, 1, bar->close_ns) : HADRON_OK;
   const struct hd_channel_note note = {.kind = HADRON_MSG_BAR, .of.bar = *bar}; // an external one has no engine
   if (s->placed->s->recovering) make_room(s, &s->channel->notes);
   (void)hd_channel_note(s->channel, &note);
@@ -284,7 +284,7 @@ void hd_standin_rows(struct hd_placed *p) {
 // Its far side knows bars that run and that the host's engine has not.
 static bool rows_of(struct hd_standin *before, struct hd_image *m) {
   int32_t code = HADRON_OK;
-  if (!before || nobody(before) || before->placed->lock_step || atomic_load(&before->channel->broken)) return false;
+  if (!before || nobody(before) || before->placed->external || before->placed->lock_step || atomic_load(&before->channel->broken)) return false;
   struct hd_channel_ask *a = ask(before, HADRON_ASK_ROWS, NULL, 0, ASK_NS, &code);
   if (a) hd_image_put(m, a->answer, a->answer_size);
   hd_channel_let_go(a);
@@ -315,21 +315,46 @@ static int32_t start(void *self) {
   return code;
 }
 
-static int32_t changed(void *self) {
-  struct hd_standin *s = self;
+// All of them, live or not, as they hold now.
+static json_t *values_of(const struct hd_standin *s, bool all) {
   const struct hadron_params *t = s->instance->plugin->params;
-  if (!s->started || nobody(s)) return HADRON_OK; // CREATE had them
   json_t *o = json_object();
   char *value = malloc(HD_PARAM_TEXT_MAX);
   for (uint32_t i = 0; o && value && i < t->count; i++) {
-    if (!t->params[i].live) continue;
+    if (!t->params[i].live && !all) continue;
     hd_param_format(s->instance->plugin, s->instance, i, value, HD_PARAM_TEXT_MAX);
     json_object_set_new(o, t->params[i].name, json_string(value));
   }
-  char *text = o && value ? json_dumps(o, JSON_COMPACT) : NULL;
+  bool good = value != NULL;
+  if (!good) json_decref(o);
+  free(value);
+  return good ? o : NULL;
+}
+
+// An external one is one program for all its instruments: told once, by the first, and if nobody is there now, by the next WELCOME.
+static int32_t told(struct hd_standin *s) {
+  if (s->index > 0) return HADRON_OK;
+  json_t *all = values_of(s, true), *live = values_of(s, false);
+  char *whole = all ? json_dumps(all, JSON_COMPACT) : NULL, *text = live ? json_dumps(live, JSON_COMPACT) : NULL;
+  int32_t code = whole && text ? HADRON_OK : HADRON_ERR_MEMORY;
+  if (!code && atomic_load(&s->placed->state) == HADRON_PLACED_JOINED) code = plain_ask(s, HADRON_ASK_PARAMS, text, (uint32_t)strlen(text), ASK_NS);
+  if (code == HADRON_ERR_CLOSED) code = HADRON_OK; // it has left in this moment
+  if (!code) hd_placed_params(s->placed, whole);
+  free(whole);
+  free(text);
+  json_decref(all);
+  json_decref(live);
+  return code;
+}
+
+static int32_t changed(void *self) {
+  struct hd_standin *s = self;
+  if (!s->started || nobody(s)) return HADRON_OK; // CREATE had them
+  if (s->placed->external) return told(s);
+  json_t *o = values_of(s, false);
+  char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
   int32_t code = text ? plain_ask(s, HADRON_ASK_PARAMS, text, (uint32_t)strlen(text), ASK_NS) : HADRON_ERR_MEMORY;
   free(text);
-  free(value);
   json_decref(o);
   return code;
 }
@@ -417,12 +442,12 @@ static const void *no_capability(const char *name) {
   return NULL;
 }
 
-static struct standin_plugin *make(const struct hd_plugin *real, uint32_t scope) {
+static struct standin_plugin *make(const struct hd_plugin *real) {
   struct standin_plugin *p = calloc(1, sizeof *p);
   if (!p) return NULL;
-  if (real) p->plugin = *real;
+  p->plugin = *real;
   p->real = real;
-  p->api = (struct hadron_strategy_api){.struct_size = sizeof p->api, .scope = scope, .create = create, .destroy = destroy, .start = start, .on_tick = on_tick, .on_bar = on_bar,
+  p->api = (struct hadron_strategy_api){.struct_size = sizeof p->api, .scope = ((const struct hadron_strategy_api *)real->api)->scope, .create = create, .destroy = destroy, .start = start, .on_tick = on_tick, .on_bar = on_bar,
                                         .on_execution = on_execution, .on_order = on_order,
                                         .triggers = HADRON_ON_TRADE | HADRON_ON_QUOTE | HADRON_ON_BOOK | HADRON_ON_STATUS | HADRON_ON_BAR | HADRON_ON_EXECUTION | HADRON_ON_ORDER};
   p->plugin.api = &p->api;
@@ -430,11 +455,11 @@ static struct standin_plugin *make(const struct hd_plugin *real, uint32_t scope)
   p->plugin.inspect = NULL;
   p->plugin.capability = no_capability;
   memset(p->plugin.manifest.requires_, 0, sizeof p->plugin.manifest.requires_); // the far side has what it needs
-  if (real && real->state) {
+  if (real->state) {
     p->state = (struct hadron_state){.struct_size = sizeof p->state, .schema = real->state->schema, .schema_min = real->state->schema_min, .size_max = real->state->size_max, .save = save, .load = load};
     p->plugin.state = &p->state;
   }
-  if (real && real->params && !copy_params(p, real->params)) {
+  if (real->params && !copy_params(p, real->params)) {
     free(p);
     return NULL;
   }
@@ -453,27 +478,7 @@ const struct hd_plugin *hd_standin_plugin(const struct hd_plugin *real) {
   pthread_mutex_lock(&kept_lock);
   const struct standin_plugin *p = kept;
   while (p && p->real != real) p = p->next;
-  const struct hd_plugin *plugin = p ? &p->plugin : keep_plugin(make(real, ((const struct hadron_strategy_api *)real->api)->scope));
-  pthread_mutex_unlock(&kept_lock);
-  return plugin;
-}
-
-const struct hd_plugin *hd_standin_external(const char *name, const char *version) {
-  pthread_mutex_lock(&kept_lock);
-  const struct standin_plugin *p = kept;
-  while (p && (p->real || strcmp(p->plugin.manifest.name, name) != 0 || strcmp(p->plugin.manifest.version, version) != 0)) p = p->next;
-  const struct hd_plugin *plugin = p ? &p->plugin : NULL;
-  struct standin_plugin *made = plugin ? NULL : make(NULL, HADRON_SCOPE_INSTRUMENT);
-  if (made) {
-    struct hadron_manifest *m = &made->plugin.manifest;
-    m->kind = HADRON_KIND_STRATEGY;
-    hd_text_copy(m->name, sizeof m->name, name);
-    hd_text_copy(m->version, sizeof m->version, version);
-    hd_text_copy(made->plugin.path, sizeof made->plugin.path, "external");
-    made->plugin.language = HD_LANGUAGE_NATIVE;
-    made->plugin.fd = -1;
-    plugin = keep_plugin(made);
-  }
+  const struct hd_plugin *plugin = p ? &p->plugin : keep_plugin(make(real));
   pthread_mutex_unlock(&kept_lock);
   return plugin;
 }

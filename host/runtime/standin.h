@@ -13,10 +13,8 @@
 #include "plugin/loader.h"
 #include "runtime/placed.h"
 
-// Made once for each plugin, and kept. static; NULL: no memory. [any]
+// Made once for each plugin and each card, and kept. static; NULL: no memory. [any]
 const struct hd_plugin *hd_standin_plugin(const struct hd_plugin *real);
-// The same for a strategy that has no plugin here: its name and version, whoever has registered. scope INSTRUMENT, no parameters, no state.
-const struct hd_plugin *hd_standin_external(const char *name, const char *version);
 bool hd_standin_is(const struct hd_plugin *plugin);
 
 // It sits down where `before` sat, or somebody inline (NULL): the far side is told what the market is, with the bars that run, and what the seat holds.

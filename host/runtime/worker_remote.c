@@ -175,7 +175,7 @@ static void *guest_main(void *argument) {
 static int32_t open_guest(struct guest *g, const struct hadron_client_options *place, struct hd_fault *fault) {
   char path[1024];
   const struct hd_config_strategy *s = g->section;
-  hd_text_copy(g->name, sizeof g->name, s->registers_as[0] ? s->registers_as : s->base.name);
+  hd_text_copy(g->name, sizeof g->name, s->base.name);
   for (uint32_t i = 0, used = 0; i < s->universe_count && used < sizeof g->universe; i++) used += (uint32_t)snprintf(g->universe + used, sizeof g->universe - used, "%s%s", i ? " " : "", s->universe[i]);
   int32_t code = hd_session_plugin_path(g->config, s->base.plugin, path, sizeof path, fault);
   if (!code) code = hd_plugin_open(path, &hd_lua_language, &g->plugin, fault);

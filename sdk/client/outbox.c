@@ -96,8 +96,10 @@ static int32_t add_letter(struct hadron_client *c, const struct hc_letter *l) {
   return HADRON_OK;
 }
 
+// An answer comes behind what was decided before it. That of PARAMS does not wait for that: the host takes no decision before it has it.
 int32_t hadron_client_answer(struct hadron_client *c, uint64_t number, int32_t code, const void *bytes, uint32_t size) {
-  struct hc_letter l = {.kind = HADRON_FRAME_ANSWER, .head = {.number = number, .code = code, .total = size}, .after = c->decided, .size = size, .bytes = malloc(size + 1u)};
+  bool at_once = c->ask.number == number && c->ask.verb == HADRON_ASK_PARAMS;
+  struct hc_letter l = {.kind = HADRON_FRAME_ANSWER, .head = {.number = number, .code = code, .total = size}, .after = at_once ? 0 : c->decided, .size = size, .bytes = malloc(size + 1u)};
   if (!l.bytes) return hc_fail(HADRON_ERR_MEMORY, "out of memory for an answer of %u bytes", size);
   if (size) memcpy(l.bytes, bytes, size);
   int32_t result = add_letter(c, &l);

@@ -87,7 +87,7 @@ static void welcome(struct hadron_client *c, const struct hc_packet *p, int64_t 
   c->state = HC_JOINED;
   c->heard_ns = now;
   c->nonce[0] = 0;
-  c->forget = false;
+  c->forget = c->told = false;
   c->rewound = 0;
   c->figures.joined++;
   c->figures.resumed += resumed;
@@ -117,6 +117,8 @@ static void hello_answered(struct hadron_client *c, const struct hc_packet *p, i
     hc_session_again(c, r.text, now);
   } else if (may_pass(r.code)) {
     c->nonce[0] = 0;
+    if (!c->told) say(c, HADRON_EVENT_AWAY, r.code, r.text); // once: it may be what somebody has to mend
+    c->told = true;
     hc_session_again(c, r.text, now);
   } else {
     hc_session_close(c, r.code, r.text);

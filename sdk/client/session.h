@@ -50,7 +50,7 @@ struct hadron_client {
   uint32_t refusals;        // in a row: the back-off
   uint32_t dropped;         // generation of the connection that was hung up, and when
   int64_t dropped_ns;
-  bool stale, forget;       // forget: the next HELLO has no resume
+  bool stale, forget, told; // forget: the next HELLO has no resume; told: why it is not let in, since it was last
 
   struct hc_stream stream;
   uint64_t gap_serial;      // of the last call whose answer showed a gap

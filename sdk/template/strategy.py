@@ -2,6 +2,7 @@
 
     hadron backtest CONFIG --strategy my_strategy.py          over recorded or generated data (docs/python.md)
     python3 -m hadron run my_strategy.py --connect URL        in a running host
+    hadron registry add my_strategy.py                        as a version that `hadron ab`, `promote` and `rollback` know
 
 docs/python.md tells the rest. Prices are whole numbers of 1e-9, quantities of 1e-8: exact, so write them as texts, not as floats."""
 from collections import deque

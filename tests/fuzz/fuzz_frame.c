@@ -54,6 +54,8 @@ static void handle(struct hd_bus_session *session, const struct hd_frame *f) {
   switch (f->head.kind) {
   case HADRON_FRAME_HELLO:
     if (hd_hello_read(f->payload, f->head.size, &hello, &fault)) free(hd_refused_write(&fault, NULL));
+    else (void)hd_hello_fits(&hello, "{\"speed\":\"3\"}", true, NULL, 0, &fault);
+    hd_hello_fini(&hello);
     break;
   case HADRON_FRAME_NEXT:
   case HADRON_FRAME_DECIDE: hd_bus_session_request(session, 1, f, 0, 0); break;

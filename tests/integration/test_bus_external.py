@@ -1,7 +1,8 @@
 """Promise: a strategy that is no plugin of this host joins over the bus by its token, gets the state of things and then every tick, trades on paper with
 a book of its own beside the others, is shown in status as what it is, is silent when it is silent (its orders and position as on_silent says),
-comes back and goes on; without its token, under another's name or with a version that nobody wants it is refused. Feeds tell the same ticks and
-can be repaired; its journal, run again, comes out the same; two versions of one name run side by side. The peer is written from docs/wire.md alone (support/wire.py).
+comes back and goes on; without its token, under another's name, with a version that is not deployed, with parameters or bars that the host does not
+have for it it is refused. Feeds tell the same ticks and can be repaired; its journal, run again, comes out the same; two versions of one name run
+side by side. The peer is written from docs/wire.md alone (support/wire.py).
 
 Runs with one thread and with shard and trade threads."""
 
@@ -24,9 +25,17 @@ CONFIG = """return {
     feeds = { { url = "ipc://%s/t", publish = "ticks" } },
   },
   strategies = {
-    far = { external = true, version = "1.0.0", on_silent = "flatten", params = { speed = 3 } },
-    far_next = { external = true, registers_as = "far", version = "1.1.0", role = "shadow" },
+    far = { plugin = here("far.lua"), on_silent = "flatten", params = { speed = 3 } },
   },
+}
+"""
+
+
+CARD = """-- hadron: strategy far %s
+-- requires: hadron.strategy/1 hadron.external/1
+return hadron.strategy {
+  params = { speed = { type = "integer", default = 2 }, mood = { type = "text", default = "calm" } },
+  bars = { { kind = "time", interval = "1m" } },
 }
 """
 
@@ -71,23 +80,33 @@ def refused(function, code):
         function()
     except wire.Refused as refusal:
         assert refusal.args[0]["code"] == "HADRON_ERR_" + code, refusal
-        return
+        return refusal.args[0]["text"]
     raise AssertionError("it was let in")
 
 
 def life(threads, shards):
     with Host({}) as host:
+        host.write("far.lua", CARD % "1.0.0")
         host.write("host.lua", CONFIG % ("true" if threads else "false", shards, "2s", *[host.directory] * 3))
         token = host.command("token", "tokens", "--strategy", "far").stdout.strip()
         office = host.command("token", "tokens", "--class", "admin").stdout.strip()
         other = host.command("token", "tokens", "--strategy", "near").stdout.strip()
         host.start("--quiet")
         assert row(host, "far") is not None
+        host.write("next.lua", CARD % "1.1.0")
+        host.command("registry", "add", "next.lua", "--data-dir", "data")
+        changed = host.command("ab", "far", "1.0.0=1", "--shadow", "1.1.0", "--data-dir", "data")
+        assert changed.returncode == 0, changed.stdout + changed.stderr
         refused(lambda: Far(host, ""), "PERMISSION")
         refused(lambda: Far(host, other), "PERMISSION")
-        refused(lambda: Far(host, token, version="9.9.9"), "NOT_FOUND")
-        far = Far(host, token)
-        assert far.welcome["params"] == {"speed": "3"} and far.welcome["role"] == "live" and far.welcome["mode"] == "paper", far.welcome
+        for words, wrong in (("9.9.9", {"version": "9.9.9"}), ("protocol", {"protocol": 2}), ("length", {"params": {"length": "3"}}), ("speed", {"params": {"mood": "calm"}}),
+                             ("ill", {"params": {"speed": "3", "mood": "calm", "ill": "1"}}), ("params", {"params": {"speed": []}}), ("5m", {"bars": ["5m"]}),
+                             ("bars", {"bars": [1]}), ("NONE*", {"universe": ["NONE*"]})):
+            code = {"9.9.9": "STATE", "protocol": "UNSUPPORTED"}.get(words, "ARGUMENT")
+            text = refused(lambda: Far(host, token, **wrong), code)
+            assert words in text and "expected" in text or words == "protocol", text
+        far = Far(host, token, params={"speed": "7", "mood": "wild"}, bars=["60s"])  # the host's values hold
+        assert far.welcome["params"] == {"speed": "3", "mood": "calm"} and far.welcome["bars"] == ["1m"] and far.welcome["role"] == "live" and far.welcome["mode"] == "paper", far.welcome
         until("ticks", lambda: far.look() and far.ticks > 50)
         assert sorted(far.names.values()) == ["SIM00", "SIM01", "SIM02", "SIM03"], far.names
         instrument = min(far.names)
@@ -159,7 +178,7 @@ def commands(host, office, token):
     session = wire.Peer("ipc://" + host.path("s"))
     session.hello(name="office", **{"class": "admin"}, token=office)
     status = session.admin(command="status")
-    assert status["ok"] and [s["name"] for s in status["result"]["strategies"]] == ["far", "far_next"], status
+    assert status["ok"] and [s["name"] for s in status["result"]["strategies"]] == ["far", "far"], status
     again = session.ask(wire.ADMIN, sequence=session.admins, payload=b'{"command":"status"}')
     assert wire.json.loads(again[0][6]) == status  # the same answer, not a new one
     assert session.admin(command="history")["ok"]  # an answer that comes later

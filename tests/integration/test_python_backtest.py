@@ -86,7 +86,7 @@ def main():
         assert int(host.text("bars")) >= 10 and told["decisions"] == int(host.text("bars")), told["decisions"]
 
         done = backtest(host, "python.lua", "--strategy", "bars.py", "--duration", "10m")
-        assert done.returncode != 0 and "bars = { \"5m\" }" in done.stderr, done.stderr
+        assert done.returncode != 0 and "found \"5m\"; write it into strategies.my_strategy.bars" in done.stderr, done.stderr
         done = backtest(host, "python.lua", "--strategy", "fails.py", "--duration", "4h")
         assert done.returncode != 0 and "five hundred are enough" in done.stderr and "fails.py: it has failed" in done.stderr, (done.returncode, done.stderr)
         done = backtest(host, "python.lua", "--strategy", "broken.py")

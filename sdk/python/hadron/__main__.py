@@ -13,6 +13,7 @@ import traceback
 from types import FrameType
 
 from .client import HadronError
+from .card import write_card
 from .run import Runner
 from .strategy import Strategy
 
@@ -55,6 +56,10 @@ def arguments() -> argparse.ArgumentParser:
     describe = commands.add_parser("describe", help="say which strategy a file has, as JSON")
     describe.add_argument("file", metavar="FILE")
     describe.add_argument("--class", dest="wanted", metavar="NAME", help="which class, where the file has several")
+    card = commands.add_parser("card", help="write the card that registers this version with a host",
+                               description="Writes the card of the strategy in FILE: what `hadron registry add` registers as this version. `hadron registry add FILE.py` does both.")
+    card.add_argument("file", metavar="FILE")
+    card.add_argument("--class", dest="wanted", metavar="NAME", help="which class, where the file has several")
     run = commands.add_parser("run", help="join a running host", description="Joins a running host with the strategy in FILE; goes on until the host ends it or Ctrl-C.")
     run.add_argument("file", metavar="FILE", help="a .py file with one class derived from hadron.Strategy")
     run.add_argument("--connect", metavar="URL", default=os.environ.get("HADRON_URL"), help="the host's session listener (bus.sessions of its configuration): ipc://, tcp://, tls+tcp://, ws://; default: HADRON_URL")
@@ -74,13 +79,14 @@ def arguments() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     options = arguments().parse_args(argv)
-    if options.command == "describe":
+    if options.command in ("describe", "card"):
         try:
             found = load(options.file, options.wanted)
+            words = json.dumps({"name": found.name, "version": found.version, "class": found.__name__}) if options.command == "describe" else write_card(found)
         except (HadronError, OSError) as fault:
             print(fault, file=sys.stderr)
             return 1
-        print(json.dumps({"name": found.name, "version": found.version, "class": found.__name__}))
+        print(words)
         return 0
     if not options.connect:
         print("hadron run: --connect URL is missing (or HADRON_URL): where the host listens, as bus.sessions of its configuration says", file=sys.stderr)
@@ -110,7 +116,8 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(signal.SIGINT, stop)
         signal.signal(signal.SIGTERM, stop)
         runner = Runner(strategy, options.connect, token=secret(options.token_file), ca=options.ca, certificate=options.certificate, key=options.key,
-                        server_name=options.server_name, connect_ms=int(options.connect_timeout * 1000), hello=os.environ.get("HADRON_HELLO"), log=say)
+                        server_name=options.server_name, connect_ms=int(options.connect_timeout * 1000), hello=os.environ.get("HADRON_HELLO"), log=say,
+                        pinned={pair.partition("=")[0] for pair in options.set})
         while not stopping and runner.closed is None:
             runner.step(1000)
         strategy.on_stop()

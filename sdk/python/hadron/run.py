@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import json
 import struct
-from typing import Any, Callable, Iterator
+from typing import Any, Callable, Collection, Iterator
 
 from . import client as wire
 from .client import Client, Event, HadronError
@@ -13,15 +13,12 @@ from .strategy import Session, Strategy
 _tick = struct.Struct("<qqQIHBB4q")
 _ask = struct.Struct("<QqIIII")
 _lost = struct.Struct("<QQQII")
-_CREATE, _START, _STEP, _STOP = 1, 5, 6, 7
+_CREATE, _PARAMS, _START, _STEP, _STOP = 1, 2, 5, 6, 7
 
 
-def bars_json(bars: Any) -> str | None:
-    wanted = []
-    for bar in bars:
-        kind, interval = ("time", bar) if isinstance(bar, str) else bar
-        wanted.append({"kind": kind, "interval": str(interval)})
-    return json.dumps(wanted) if wanted else None
+def bar_texts(bars: Any) -> list[str]:
+    """As the wire and a configuration have them: "1m", "tick:100"."""
+    return [bar if isinstance(bar, str) else bar[1] if bar[0] == "time" else ":".join(bar) for bar in bars]
 
 
 def convert(value: str, like: Any, name: str) -> Any:
@@ -38,8 +35,10 @@ class Runner:
     """One strategy, one session. step() handles what has come; run() does so until the session is over."""
 
     def __init__(self, strategy: Strategy, url: str, *, token: str | None = None, ca: str | None = None, certificate: str | None = None, key: str | None = None,
-                 server_name: str | None = None, connect_ms: int = 0, hello: str | None = None, log: Callable[[str], None] = lambda line: None) -> None:
+                 server_name: str | None = None, connect_ms: int = 0, hello: str | None = None, pinned: Collection[str] = (),
+                 log: Callable[[str], None] = lambda line: None) -> None:
         self.strategy = strategy
+        self.pinned = pinned  # parameters that somebody has set here: another value of the host's is not taken silently
         self.log = log
         self.closed: str | None = None
         self._batch = type(strategy).on_batch is not Strategy.on_batch
@@ -47,7 +46,7 @@ class Runner:
         self._fresh = False
         own = type(strategy)
         self.client = Client(url, name=strategy.name, version=strategy.version, rights="trade", token=token, ca=ca, certificate=certificate, key=key,
-                             server_name=server_name, universe=" ".join(strategy.universe) or None, bars=bars_json(own.bars), connect_ms=connect_ms, hello=hello,
+                             server_name=server_name, universe=" ".join(strategy.universe) or None, bars=json.dumps(bar_texts(own.bars)) if own.bars else None, connect_ms=connect_ms, hello=hello,
                              params=json.dumps({name: str(value) for name, value in strategy.params.items()}) if strategy.params else None)
         self._handlers: dict[int, Callable[[Event], None]] = {
             wire.TICKS: self._batches if self._batch else self._ticks, wire.BARS: self._bars, wire.POSITIONS: self._positions,
@@ -161,23 +160,23 @@ class Runner:
             self.log("back: the stream goes on where it broke")
             return
         for name, value in (welcome.get("params") or {}).items():
-            strategy.params[name] = convert(value, type(strategy).params.get(name), name)
-        offered, wanted = welcome.get("bars") or [], [bar if isinstance(bar, str) else ":".join(bar) for bar in type(strategy).bars]
-        missing = [bar for bar in wanted if bar not in offered]
-        if missing:
-            self.closed = (f"{type(strategy).__name__} wants bars {', '.join(missing)}, and the host makes {', '.join(offered) or 'none'} for it; write "
-                           f"`bars = {{ {', '.join(chr(34) + bar + chr(34) for bar in wanted)} }}` into strategies.{strategy.name} of its configuration")
-            return
+            found = convert(value, type(strategy).params.get(name), name)
+            if name in self.pinned and found != strategy.params[name]:
+                self.closed = (f"--set {name}={strategy.params[name]}: the host runs {strategy.name} {strategy.version} with {name} = {value}; change it there (`hadron set "
+                               f"strategies.{strategy.name}.params.{name}=...`, its configuration or its deployment), or leave --set out")
+                return
+            strategy.params[name] = found
         strategy.session = Session(session=welcome["session"], epoch=int(welcome["epoch"]), arm=welcome.get("arm", 0), host=welcome.get("host", ""),
                                   mode=welcome.get("mode", ""), version=welcome.get("version", ""), heartbeat_ms=welcome.get("heartbeat_ms", 0),
                                   stale_ms=welcome.get("stale_ms", 0))
         strategy.instruments.clear()
         strategy._holdings.clear()
         self._fresh = True
-        self.log(f"joined {strategy.session.host or 'the host'} as {strategy.name} {strategy.version}, arm {strategy.session.arm}, {strategy.session.mode}")
+        role = welcome.get("role") or "not deployed yet"
+        self.log(f"joined {strategy.session.host or 'the host'} as {strategy.name} {strategy.version}, arm {strategy.session.arm}, {role}, {strategy.session.mode}")
 
     def _away(self, event: Event) -> None:
-        self.log(f"the host is away: {event.words() or 'connection lost'}; trying again")
+        self.log(f"{'not let in' if event.code else 'the host is away'}: {event.words() or 'connection lost'}; trying again")
 
     def _stale(self, event: Event) -> None:
         self.strategy.stale = True
@@ -195,14 +194,33 @@ class Runner:
     def _ended(self, event: Event) -> None:
         self.closed = event.words() or f"the session is over: {event.code}"
 
-    # ---- lock-step, in a backtest ----
+    # ---- what the host asks ----
 
     def _asked(self, event: Event) -> None:
         assert event.data is not None
         number, now_ns, verb, _, _, _ = _ask.unpack_from(event.bytes(), 0)
+        if verb == _PARAMS:
+            self.client.answer(number, self._set(event.words()), b"")
+            return
+        # Lock-step, in a backtest: all before it is handled; its decisions go out first.
         self.strategy.now_ns = now_ns
         self._begin()
-        if verb == _STEP:  # all before it is handled; its decisions go out first
+        if verb == _STEP:
             self.client.answer(number, 0, struct.pack("<q", 2**63 - 1))
         else:
             self.client.answer(number, 0 if verb in (_START, _STOP, _CREATE) else wire.UNSUPPORTED, b"")
+
+    def _set(self, words: str) -> int:
+        """An operator has changed parameters: all of them or none."""
+        strategy = self.strategy
+        try:
+            values = {name: convert(value, type(strategy).params.get(name), name) for name, value in json.loads(words).items()}
+        except (HadronError, ValueError) as fault:
+            self.log(f"parameters that the host has changed: {fault}")
+            return wire.ARGUMENT
+        changed = {name: value for name, value in values.items() if strategy.params.get(name) != value}
+        strategy.params.update(changed)
+        if changed:
+            self.log(f"set by the host: {', '.join(f'{name} = {value}' for name, value in changed.items())}")
+            strategy.on_params()
+        return 0

@@ -88,6 +88,9 @@ class Strategy:
     def on_order(self, event: OrderEvent) -> None:
         """One of its orders has changed its state."""
 
+    def on_params(self) -> None:
+        """An operator has changed parameters: self.params has them. A version whose class has this one takes changes while it runs."""
+
     def on_lost(self, first: int, last: int, count: int) -> None:
         """Ticks that it will not get, because it was too slow: their sequences and how many of its universe."""
 

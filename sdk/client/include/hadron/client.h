@@ -47,8 +47,8 @@ struct hadron_client_options {
   const char *key;         // PEM file of its secret key
   const char *server_name; // that the host's certificate must carry; NULL: the host part of the url
   const char *universe;    // globs separated by blanks: "BTC-* ETH-USD"; NULL: as configured
-  const char *params;      // JSON object: parameters that the strategy declares; NULL: none
-  const char *bars;        // JSON array: [{"kind":"time","interval":"1m"}]; NULL: none
+  const char *params;      // JSON object: parameters that the strategy has, by name; the host's values (WELCOME) hold; NULL: not said
+  const char *bars;        // JSON array: ["1m","tick:100"]; NULL: none
   const char *hello;       // JSON object: further members of the HELLO, such as "pid" and "cause"; NULL: none
   uint32_t batch;          // messages of a packet, at most; 0: what fits
   uint32_t connect_ms;     // how long a host may be away before the session is given up; 0: for ever
