@@ -12,11 +12,13 @@
 #include "pipeline/instrument.h"
 #include "runtime/far.h"
 #include "runtime/last_words.h"
-#include "runtime/session.h"
+#include "runtime/session_internal.h"
 #include "runtime/worker.h"
+#include "runtime/worker_state.h"
 
 #define UNIVERSE_SIZE 4096
 #define IDLE_MS 1000
+#define TELL_NS INT64_C(2000000000)    // nobody has answered for so long: it is said, then thirty times as seldom
 
 struct guest {
   struct hd_guests *owner;
@@ -34,11 +36,16 @@ struct guest {
   uint32_t id_count;
   struct hadron_position *views;
   uint64_t dropped;                   // decisions that the host could not be told
+  const char **keys;                  // of the far engine's instances: their instruments' names; owned
+  char state[1200];                   // where what it remembers is kept
+  int64_t tell_ns;                    // monotonic; when to say that nobody answers; 0: somebody has
+  bool made;                          // started: what it remembers is worth keeping
 };
 
 struct hd_guests {
   struct guest *rows; // owned
   uint32_t count;
+  char url[256];      // of the host
   _Atomic uint32_t left;
   _Atomic bool ends;
 };
@@ -69,6 +76,36 @@ static int32_t start(struct guest *g, struct hd_fault *fault) {
   return HADRON_OK;
 }
 
+// ---- what it remembers
+
+static struct hd_worker_memory memory_of(struct guest *g) {
+  static const char *const all[] = {""};
+  bool one = hd_plugin_scope(g->plugin) == HADRON_SCOPE_UNIVERSE;
+  for (uint32_t i = 0; i < g->id_count; i++) g->keys[i] = g->instruments.rows[g->ids[i]].name;
+  return (struct hd_worker_memory){g->state, g->plugin, one ? all : g->keys, one ? 1 : g->id_count};
+}
+
+static int32_t remember(struct guest *g, struct hd_fault *fault) {
+  const struct hd_worker_memory m = memory_of(g);
+  int64_t time_ns = 0;
+  uint32_t loaded = 0;
+  char time[40];
+  int32_t code = hd_worker_state_load(&m, g->far, &time_ns, &loaded, fault);
+  if (code == HADRON_ERR_NOT_FOUND) return HADRON_OK;
+  if (code) return code;
+  hd_time_format(time, sizeof time, time_ns, 0);
+  hd_log_info("WORKER_STATE", "%s: goes on with what it knew at %s: %u of %u instances (%s)", g->name, time, loaded, m.count, g->state);
+  return HADRON_OK;
+}
+
+static void keep(struct guest *g) {
+  const struct hd_worker_memory m = memory_of(g);
+  struct hd_fault fault = {0};
+  if (!g->plugin->state) return;
+  if (hd_worker_state_save(&m, g->far, hd_clock_wall_ns(), &fault)) hd_log_error("WORKER_STATE", "%s: what it remembers is not kept: %s", g->name, fault.text);
+  else hd_log_info("WORKER_STATE", "%s: what it remembers is in %s", g->name, g->state);
+}
+
 static int by_id(const void *a, const void *b) {
   uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
   return x < y ? -1 : x > y;
@@ -86,7 +123,10 @@ static int32_t make(struct guest *g, uint32_t arm, uint64_t session, struct hd_f
   if (!text) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", g->name);
   int32_t code = hd_far_create(text, strlen(text), g->plugin, &listener, &g->far, fault);
   free(text);
-  return code ? code : start(g, fault);
+  if (!code) code = remember(g, fault);
+  if (!code) code = start(g, fault);
+  g->made = !code;
+  return code;
 }
 
 static void take_instrument(struct guest *g, const struct hadron_instrument_definition *d) {
@@ -132,6 +172,7 @@ static int32_t on_event(struct guest *g, const struct hadron_event *e, struct hd
   struct hadron_client_info info;
   switch (e->kind) {
   case HADRON_EVENT_JOINED:
+    g->tell_ns = 0;
     hadron_client_info(g->client, &info);
     hd_log_info("WORKER_JOINED", "%s %s: at %s (%s, %s)%s", g->name, g->plugin->manifest.version, info.host, info.mode, info.rights, e->flags & HADRON_EVENT_RESUMED ? ", where it broke" : "");
     return HADRON_OK;
@@ -149,11 +190,21 @@ static int32_t wait_ms(const struct guest *g) {
   return left <= 0 ? 0 : left < IDLE_MS * INT64_C(1000000) ? (int32_t)((left + 999999) / 1000000) : IDLE_MS;
 }
 
+// A handshake that fails is not told by NNG: whoever looks at this program should know where to look.
+static void tell_waiting(struct guest *g) {
+  int64_t now_ns = hd_clock_monotonic_ns();
+  if (!g->tell_ns || now_ns < g->tell_ns) return;
+  g->tell_ns = now_ns + 30 * TELL_NS;
+  hd_log_warn("WORKER_WAITS", "%s: nobody has answered at %s so far: is the host there, is the address its bus.sessions', and are both certificates of one authority, valid and not revoked? it is tried again",
+              g->name, g->owner->url);
+}
+
 static void *guest_main(void *argument) {
   struct guest *g = argument;
   struct hd_fault fault = {0};
   int32_t code = HADRON_OK;
   hd_last_words_stack();
+  g->tell_ns = hd_clock_monotonic_ns() + TELL_NS;
   while (!code && !atomic_load(&g->owner->ends)) {
     struct hadron_event event;
     int32_t got = hadron_client_poll(g->client, 0, &event);
@@ -162,8 +213,10 @@ static void *guest_main(void *argument) {
       got = hadron_client_poll(g->client, wait_ms(g), &event);
     }
     if (got != HADRON_ERR_AGAIN) code = on_event(g, &event, &fault);
+    else tell_waiting(g);
   }
   if (code) hd_log_error("WORKER_ENDED", "%s: %s", g->name, fault.text);
+  if (g->made) keep(g);
   hd_far_destroy(g->far);
   atomic_fetch_sub(&g->owner->left, 1);
   hd_last_words_unstack();
@@ -185,7 +238,10 @@ static int32_t open_guest(struct guest *g, const struct hadron_client_options *p
   g->views = calloc(HD_INSTRUMENTS_MAX + 1, sizeof *g->views);
   g->instruments.rows = calloc(HD_INSTRUMENTS_MAX + 1, sizeof *g->instruments.rows);
   g->instruments.max = g->instruments.count = HD_INSTRUMENTS_MAX;
-  if (!g->ids || !g->views || !g->instruments.rows) return hd_fault_set(fault, HADRON_ERR_MEMORY, "strategies.%s: out of memory", s->base.name);
+  g->keys = calloc(HD_INSTRUMENTS_MAX + 1, sizeof *g->keys);
+  if (!g->ids || !g->views || !g->keys || !g->instruments.rows) return hd_fault_set(fault, HADRON_ERR_MEMORY, "strategies.%s: out of memory", s->base.name);
+  code = hd_worker_state_path(g->config->data_dir, s->base.name, g->state, sizeof g->state, fault);
+  if (code) return hd_fault_prefix(fault, "strategies.%s: ", s->base.name);
   struct hadron_client_options o = *place;
   o.name = g->name;
   o.version = g->plugin->manifest.version;
@@ -206,6 +262,7 @@ int32_t hd_guests_create(const struct hd_config *config, const struct hadron_cli
     free(all);
     return hd_fault_set(fault, HADRON_ERR_MEMORY, "strategies: out of memory");
   }
+  hd_text_copy(all->url, sizeof all->url, place->url);
   const struct hd_lua_limits limits = {.memory_max = config->lua_memory_max, .instructions_max = config->lua_instructions_max};
   hd_lua_limits_set(&limits);
   int32_t code = HADRON_OK;
@@ -236,6 +293,7 @@ void hd_guests_destroy(struct hd_guests *all) {
     hadron_client_close(g->client);
     free(g->ids);
     free(g->views);
+    free(g->keys);
     free(g->instruments.rows);
   }
   free(all->rows);

@@ -1,7 +1,7 @@
 // Strategies of this program's configuration that trade over another's wire: on another machine, as external strategies of a host that has sections
 // for them (`external = true`). Each joins by itself, learns its instruments and positions from the host, and runs in a far engine (far.h) on a thread of its
 // own; bars, timers and volatility are worked out here. A cut connection is taken up where it broke; where the host has begun anew it is told the
-// market and the positions again, and the strategy keeps what it remembers.
+// market and the positions again, and the strategy keeps what it remembers: over a clean end of this program too (worker_state.h).
 //
 // There is no sandbox: who runs this trusts its own plugins. What it may do at the host is its token's or certificate's.
 //
