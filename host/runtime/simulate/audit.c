@@ -19,6 +19,7 @@ struct audit {
   uint64_t sequence, last_event, last_execution, last_allocation;
   struct order_row orders[HD_WORLD_ORDERS];
   uint8_t filled[HD_WORLD_EXECUTIONS], busted[HD_WORLD_EXECUTIONS];
+  uint32_t numbered[HD_WORLD_VENUES][HD_WORLD_EXECUTIONS + 1]; // by a venue's own number: the index and one more
   int64_t missing_e8; // of the last execution: what its allocations have not shared out yet
   char execution[HADRON_VENUE_ID_SIZE];
 };
@@ -93,13 +94,14 @@ static void see_execution(struct audit *a, const struct hadron_execution *e) {
   shared_out(a);
   a->external = e->flags & 2 ? e->id : 0;
   if (a->external) return; // not ours, or found at the venue
-  if (number == 0 || number > a->w->execution_count) {
-    hd_world_finding(a->w, "journal: execution %.39s was never made", e->execution_id);
+  uint32_t index = number <= HD_WORLD_EXECUTIONS && e->venue >= 1 && e->venue <= a->w->setting.venues ? a->numbered[e->venue - 1][number] : 0;
+  if (index == 0) {
+    hd_world_finding(a->w, "journal: execution %.39s of venue %u was never made", e->execution_id, e->venue);
     return;
   }
   a->missing_e8 = e->quantity.e8;
   memcpy(a->execution, e->execution_id, sizeof a->execution);
-  uint8_t *count = e->flags & 1 ? &a->busted[number - 1] : &a->filled[number - 1];
+  uint8_t *count = e->flags & 1 ? &a->busted[index - 1] : &a->filled[index - 1];
   if (++*count > 1) hd_world_finding(a->w, "journal: execution %.39s was %s %u times", e->execution_id, e->flags & 1 ? "taken back" : "booked", *count);
 }
 
@@ -137,7 +139,7 @@ static void judge(struct audit *a, bool over) {
     if (w->executions[i].time_ns <= w->lost_ns || w->orders[w->executions[i].order].memory != w->memory) continue;
     bool never = w->executions[i].busted && !a->filled[i] && !a->busted[i]; // taken back before it was told
     if (!never && (a->filled[i] != 1 || a->busted[i] != w->executions[i].busted))
-      hd_world_finding(w, "journal: execution X%u was booked %u times and taken back %u times, by the venue it was taken back %u times", i + 1, a->filled[i], a->busted[i],
+      hd_world_finding(w, "journal: execution X%u was booked %u times and taken back %u times, by the venue it was taken back %u times", w->executions[i].number, a->filled[i], a->busted[i],
                        w->executions[i].busted);
   }
 }
@@ -150,6 +152,7 @@ void hd_audit(struct hd_world *w, struct hd_sim_disk *disk, const char *dir, boo
   struct hd_fault fault;
   memset(&a, 0, sizeof a);
   a.w = w;
+  for (uint32_t i = 0; i < w->execution_count; i++) a.numbered[w->instruments[w->executions[i].instrument].venue][w->executions[i].number] = i + 1;
   w->outside = true;
   int32_t code = hd_journal_cursor_open_on(&on, dir, &cursor, &fault);
   if (!code) {

@@ -23,10 +23,12 @@ static void text_id(char *to, char kind, uint64_t number) {
   snprintf(to, HADRON_VENUE_ID_SIZE, "%c%llu", kind, (unsigned long long)number);
 }
 
-static struct hadron_venue_report word(const struct hd_world *w, const struct hd_truth_order *o, uint8_t change) {
+static struct hd_world_venue *venue_of(struct hd_world *w, const struct hd_truth_order *o) { return hd_world_venue_of(w, o->instrument); }
+
+static struct hadron_venue_report word(struct hd_world *w, const struct hd_truth_order *o, uint8_t change) {
   struct hadron_venue_report r = {.venue_ns = w->now_ns, .client_order_id = o->request.client_order_id, .change = change, .side = o->request.side,
-                                  .cumulative = {w->setting.counts ? o->filled_e8 : -1}, .listing = o->instrument};
-  text_id(r.venue_order_id, 'V', (uint64_t)(o - w->orders) + 1);
+                                  .cumulative = {venue_of(w, o)->counts ? o->filled_e8 : -1}, .listing = o->instrument};
+  text_id(r.venue_order_id, 'V', o->number);
   return r;
 }
 
@@ -35,21 +37,21 @@ static void say(struct hd_world *w, const struct hd_truth_order *o, uint8_t chan
   r.reason = reason;
   r.flags = how == HD_TELL_LISTED;
   snprintf(r.text, sizeof r.text, "%s", text);
-  hd_venue_tell(w, &r, how);
+  hd_venue_tell(w, venue_of(w, o), &r, how);
 }
 
 static void say_execution(struct hd_world *w, uint32_t number, uint8_t change, enum hd_tell how, int64_t cumulative) {
   const struct hd_truth_execution *e = &w->executions[number];
   struct hadron_venue_report r = word(w, &w->orders[e->order], change);
-  text_id(r.execution_id, 'X', number + 1);
+  text_id(r.execution_id, 'X', e->number);
   r.venue_ns = e->time_ns;
   r.price = e->price;
   r.quantity = e->quantity;
   r.fee = e->fee;
   r.liquidity = (uint8_t)(1 + number % 2);
-  r.cumulative.e8 = w->setting.counts ? cumulative : -1;
+  r.cumulative.e8 = hd_world_venue_of(w, e->instrument)->counts ? cumulative : -1;
   r.flags = how != HD_TELL_NEWS;
-  hd_venue_tell(w, &r, how);
+  hd_venue_tell(w, hd_world_venue_of(w, e->instrument), &r, how);
 }
 
 static void end(const struct hd_world *w, struct hd_truth_order *o, uint8_t state) {
@@ -69,12 +71,13 @@ static bool trade(struct hd_world *w, struct hd_truth_order *o, int64_t price, i
   if (w->execution_count == HD_WORLD_EXECUTIONS || quantity <= 0) return false;
   uint32_t number = w->execution_count++;
   w->executions[number] = (struct hd_truth_execution){.price = {price}, .quantity = {quantity}, .fee = fee_of(price, quantity, number), .time_ns = w->now_ns,
-                                                      .order = (uint32_t)(o - w->orders), .instrument = o->instrument, .side = o->request.side};
+                                                      .order = (uint32_t)(o - w->orders), .instrument = o->instrument,
+                                                      .number = ++venue_of(w, o)->execution_count, .side = o->request.side};
   o->filled_e8 += quantity;
   if (o->filled_e8 > o->request.quantity.e8) o->overfilled = 1;
   if (left(o) <= 0) end(w, o, HD_TRUTH_FILLED);
   w->instruments[o->instrument].last = price / w->instruments[o->instrument].increment;
-  hd_world_trace(w, "venue: X%u fills %lld of %.24s at %lld", number + 1, (long long)quantity, o->request.client_order_id.hex, (long long)price);
+  hd_world_trace(w, "venue: X%u fills %lld of %.24s at %lld", w->executions[number].number, (long long)quantity, o->request.client_order_id.hex, (long long)price);
   say_execution(w, number, HADRON_CHANGE_FILL, HD_TELL_NEWS, o->filled_e8);
   return true;
 }
@@ -86,7 +89,7 @@ static int64_t part_of(struct hd_world *w, const struct hd_truth_order *o) {
 }
 
 static void overfill(struct hd_world *w, struct hd_truth_order *o, int64_t price) {
-  if (o->state != HD_TRUTH_FILLED || !hd_world_strikes(w, HD_FAULT_OVERFILL)) return;
+  if (o->state != HD_TRUTH_FILLED || !hd_venue_strikes(w, venue_of(w, o), HD_FAULT_OVERFILL)) return;
   trade(w, o, price, hd_world_between(&w->luck, 1, 3) * w->instruments[o->instrument].lot);
 }
 
@@ -121,7 +124,7 @@ static void say_state(struct hd_world *w, const struct hd_truth_order *o, enum h
   struct hadron_venue_report r = word(w, o, changes[o->state]);
   r.flags = 1;
   snprintf(r.text, sizeof r.text, "%s", texts[o->state]);
-  hd_venue_tell(w, &r, how);
+  hd_venue_tell(w, venue_of(w, o), &r, how);
 }
 
 // How the order stands, its executions first.
@@ -139,7 +142,7 @@ static void enter(struct hd_world *w, struct hd_truth_order *o) {
   const struct hd_world_instrument *i = &w->instruments[o->instrument];
   bool stop = o->request.order_type == HADRON_ORDER_STOP || o->request.order_type == HADRON_ORDER_STOP_LIMIT;
   bool takes = o->request.order_type == HADRON_ORDER_LIMIT && (buys(o) ? o->request.limit.nanos >= ask_of(i) : o->request.limit.nanos <= bid_of(i));
-  if (stop && !(w->setting.features & HADRON_VENUE_STOPS)) {
+  if (stop && !(venue_of(w, o)->features & HADRON_VENUE_STOPS)) {
     reject(w, o, REASON_STOP, "no stop orders here");
     return;
   }
@@ -169,22 +172,29 @@ static void submitted(struct hd_world *w, struct hd_truth_order *o, const struct
   }
   o->made++;
   o->arrived_ns = w->now_ns;
-  if (hd_world_strikes(w, HD_FAULT_REJECT)) reject(w, o, REASON_REJECT, "not today");
+  if (hd_venue_strikes(w, venue_of(w, o), HD_FAULT_REJECT)) reject(w, o, REASON_REJECT, "not today");
   else enter(w, o);
 }
 
-static void cancelled(struct hd_world *w, struct hd_truth_order *o, const struct hadron_order *order) {
+// A report has a listing, whatever it is about.
+static uint32_t first_of(const struct hd_world *w, const struct hd_world_venue *v) {
+  uint32_t i = 0;
+  while (i + 1 < w->setting.instruments && w->instruments[i].venue != (uint32_t)(v - w->venues)) i++;
+  return i;
+}
+
+static void cancelled(struct hd_world *w, struct hd_world_venue *v, struct hd_truth_order *o, const struct hadron_order *order) {
   if (!o || o->state == HD_TRUTH_UNSEEN) {
     struct hadron_venue_report r = {.venue_ns = w->now_ns, .client_order_id = order->client_order_id, .change = HADRON_CHANGE_CANCEL_REJECT,
-                                    .cumulative = {-1}, .reason = REASON_UNKNOWN, .listing = o ? o->instrument : 0, .text = "no such order"};
-    hd_venue_tell(w, &r, HD_TELL_ANSWER);
+                                    .cumulative = {-1}, .reason = REASON_UNKNOWN, .listing = o ? o->instrument : first_of(w, v), .text = "no such order"};
+    hd_venue_tell(w, v, &r, HD_TELL_ANSWER);
     return;
   }
-  if (is_open(o) && hd_world_strikes(w, HD_FAULT_CANCEL_REJECT)) {
+  if (is_open(o) && hd_venue_strikes(w, v, HD_FAULT_CANCEL_REJECT)) {
     say(w, o, HADRON_CHANGE_CANCEL_REJECT, HD_TELL_ANSWER, REASON_WHIM, "not now");
     return;
   }
-  if (o->state == HD_TRUTH_OPEN && hd_world_strikes(w, HD_FAULT_LATE_FILL)) {
+  if (o->state == HD_TRUTH_OPEN && hd_venue_strikes(w, v, HD_FAULT_LATE_FILL)) {
     const struct hd_world_instrument *i = &w->instruments[o->instrument];
     trade(w, o, o->request.limit.nanos > 0 ? o->request.limit.nanos : ask_of(i), part_of(w, o));
   }
@@ -197,7 +207,7 @@ static void cancelled(struct hd_world *w, struct hd_truth_order *o, const struct
   say(w, o, HADRON_CHANGE_CANCELED, HD_TELL_ANSWER, 0, "");
 }
 
-static void replaced(struct hd_world *w, struct hd_truth_order *o, const struct hadron_order *order) {
+static void replaced(struct hd_world *w, struct hd_world_venue *v, struct hd_truth_order *o, const struct hadron_order *order) {
   struct hd_truth_order *old = hd_world_order(w, &order->replaces);
   o->arrived++;
   if (o->made) { // the same id once more
@@ -206,8 +216,8 @@ static void replaced(struct hd_world *w, struct hd_truth_order *o, const struct 
   }
   o->made++;
   o->arrived_ns = w->now_ns;
-  bool possible = old && is_open(old) && old->filled_e8 < order->quantity.e8;
-  if (!possible || hd_world_strikes(w, HD_FAULT_CANCEL_REJECT)) {
+  bool possible = old && old->instrument == o->instrument && is_open(old) && old->filled_e8 < order->quantity.e8;
+  if (!possible || hd_venue_strikes(w, v, HD_FAULT_CANCEL_REJECT)) {
     end(w, o, HD_TRUTH_REJECTED);
     say(w, o, HADRON_CHANGE_REPLACE_REJECT, HD_TELL_ANSWER, REASON_LATE, possible ? "not now" : "too late");
     return;
@@ -219,20 +229,20 @@ static void replaced(struct hd_world *w, struct hd_truth_order *o, const struct 
   struct hadron_venue_report r = word(w, o, HADRON_CHANGE_REPLACED);
   r.price = order->limit;
   r.quantity = order->quantity;
-  hd_venue_tell(w, &r, HD_TELL_ANSWER);
+  hd_venue_tell(w, v, &r, HD_TELL_ANSWER);
   if (o->state == HD_TRUTH_OPEN) take(w, o);
 }
 
-static void queried(struct hd_world *w, const struct hd_truth_order *o, const struct hadron_order *order) {
+static void queried(struct hd_world *w, struct hd_world_venue *v, const struct hd_truth_order *o, const struct hadron_order *order) {
   bool fresh = o && w->now_ns - o->arrived_ns < 2 * HD_SECOND;
-  bool known = o && o->made && !(fresh && hd_world_strikes(w, HD_FAULT_QUERY_ABSENT));
+  bool known = o && o->made && !(fresh && hd_venue_strikes(w, v, HD_FAULT_QUERY_ABSENT));
   if (known) {
     answer(w, o, HD_TELL_ANSWER);
     return;
   }
   struct hadron_venue_report r = {.venue_ns = w->now_ns, .client_order_id = order->client_order_id, .change = HADRON_CHANGE_ABSENT, .cumulative = {-1},
-                                  .flags = 1, .listing = o ? o->instrument : 0, .text = "never heard of it"};
-  hd_venue_tell(w, &r, HD_TELL_ANSWER);
+                                  .flags = 1, .listing = o ? o->instrument : first_of(w, v), .text = "never heard of it"};
+  hd_venue_tell(w, v, &r, HD_TELL_ANSWER);
 }
 
 int64_t hd_exchange_position(const struct hd_world *w, uint32_t instrument) {
@@ -249,36 +259,38 @@ static void say_open(struct hd_world *w, const struct hd_truth_order *o) {
   struct hadron_venue_report r = word(w, o, HADRON_CHANGE_ACCEPT);
   r.flags = 1;
   if (w->memory > 0) r.price = o->request.limit, r.quantity = o->request.quantity;
-  hd_venue_tell(w, &r, HD_TELL_LISTED);
+  hd_venue_tell(w, venue_of(w, o), &r, HD_TELL_LISTED);
 }
 
-static void reconciled(struct hd_world *w, int64_t since_ns) {
+static void reconciled(struct hd_world *w, struct hd_world_venue *v, int64_t since_ns) {
   for (uint32_t i = 0; i < w->order_count; i++)
-    if (is_open(&w->orders[i])) say_open(w, &w->orders[i]);
+    if (is_open(&w->orders[i]) && venue_of(w, &w->orders[i]) == v) say_open(w, &w->orders[i]);
   for (uint32_t i = 0; i < w->execution_count; i++) {
-    if (w->executions[i].time_ns < since_ns) continue;
+    if (w->executions[i].time_ns < since_ns || hd_world_venue_of(w, w->executions[i].instrument) != v) continue;
     say_execution(w, i, HADRON_CHANGE_FILL, HD_TELL_LISTED, -1);
     if (w->executions[i].busted) say_execution(w, i, HADRON_CHANGE_BUST, HD_TELL_LISTED, -1);
   }
-  for (uint32_t i = 0; i < w->order_count && w->setting.lists_ends; i++) {
+  for (uint32_t i = 0; i < w->order_count && v->lists_ends; i++) {
     const struct hd_truth_order *o = &w->orders[i];
-    if (o->ended_ns >= since_ns && o->ended_ns > 0) say_state(w, o, HD_TELL_LISTED);
+    if (o->ended_ns >= since_ns && o->ended_ns > 0 && venue_of(w, o) == v) say_state(w, o, HD_TELL_LISTED);
   }
   for (uint32_t i = 0; i < w->setting.instruments; i++) {
+    if (hd_world_venue_of(w, i) != v) continue;
     struct hadron_venue_report r = {.venue_ns = w->now_ns, .change = HADRON_CHANGE_POSITION, .quantity = {hd_exchange_position(w, i)}, .cumulative = {-1},
                                     .flags = 1, .listing = i};
-    if (r.quantity.e8 != 0) hd_venue_tell(w, &r, HD_TELL_LISTED);
+    if (r.quantity.e8 != 0) hd_venue_tell(w, v, &r, HD_TELL_LISTED);
   }
 }
 
-void hd_exchange_request(struct hd_world *w, const struct hd_wire_message *m) {
+void hd_exchange_request(struct hd_world *w, struct hd_world_venue *v, const struct hd_wire_message *m) {
   struct hd_truth_order *o = m->kind == HD_WIRE_RECONCILE ? NULL : hd_world_order(w, &m->of.order.client_order_id);
+  if (o && venue_of(w, o) != v) o = NULL; // another venue's: never heard of it
   switch (m->kind) {
   case HD_WIRE_SUBMIT: submitted(w, o, &m->of.order); break;
-  case HD_WIRE_CANCEL: cancelled(w, o, &m->of.order); break;
-  case HD_WIRE_REPLACE: replaced(w, o, &m->of.order); break;
-  case HD_WIRE_QUERY: queried(w, o, &m->of.order); break;
-  default: reconciled(w, m->of.since_ns); break;
+  case HD_WIRE_CANCEL: cancelled(w, v, o, &m->of.order); break;
+  case HD_WIRE_REPLACE: replaced(w, v, o, &m->of.order); break;
+  case HD_WIRE_QUERY: queried(w, v, o, &m->of.order); break;
+  default: reconciled(w, v, m->of.since_ns); break;
   }
 }
 
@@ -327,44 +339,44 @@ void hd_exchange_market(struct hd_world *w, struct hd_world_instrument *i) {
 
 // ---- what it does by itself -----------------------------------------------------------------------------------------------------------
 
-static void bust(struct hd_world *w) {
+static void bust(struct hd_world *w, const struct hd_world_venue *v) {
   if (w->execution_count == 0) return;
   uint32_t number = (uint32_t)hd_random_below(&w->luck, w->execution_count);
   struct hd_truth_execution *e = &w->executions[number];
   struct hd_truth_order *o = &w->orders[e->order];
-  if (e->busted || o->state == HD_TRUTH_REPLACED) return;
-  if (!hd_world_strikes(w, HD_FAULT_BUST)) return;
+  if (e->busted || o->state == HD_TRUTH_REPLACED || venue_of(w, o) != v) return;
+  if (!hd_venue_strikes(w, v, HD_FAULT_BUST)) return;
   e->busted = 1;
   o->filled_e8 -= e->quantity.e8;
-  hd_world_trace(w, "venue: takes X%u back", number + 1);
+  hd_world_trace(w, "venue: takes X%u back", e->number);
   say_execution(w, number, HADRON_CHANGE_BUST, HD_TELL_NEWS, o->filled_e8);
   if (o->state != HD_TRUTH_FILLED) return;
   end(w, o, HD_TRUTH_CANCELED); // it was done, and is not brought back
   say(w, o, HADRON_CHANGE_CANCELED, HD_TELL_NEWS, REASON_WHIM, "closed");
 }
 
-static void end_one(struct hd_world *w, enum hd_world_fault fault, uint8_t state, uint8_t change) {
+static void end_one(struct hd_world *w, const struct hd_world_venue *v, enum hd_world_fault fault, uint8_t state, uint8_t change) {
   if (w->order_count == 0) return;
   struct hd_truth_order *o = &w->orders[hd_random_below(&w->luck, w->order_count)];
-  if (!is_open(o) || !hd_world_strikes(w, fault)) return;
+  if (!is_open(o) || venue_of(w, o) != v || !hd_venue_strikes(w, v, fault)) return;
   end(w, o, state);
   hd_world_trace(w, "venue: %s %.24s", hd_world_fault_names[fault], o->request.client_order_id.hex);
   say(w, o, change, HD_TELL_NEWS, REASON_WHIM, "by the venue");
 }
 
-static void foreign(struct hd_world *w) {
-  if (!hd_world_strikes(w, HD_FAULT_FOREIGN_REPORT)) return;
+static void foreign(struct hd_world *w, struct hd_world_venue *v) {
+  if (!hd_venue_strikes(w, v, HD_FAULT_FOREIGN_REPORT)) return;
   struct hadron_venue_report r = {.venue_ns = w->now_ns, .change = HADRON_CHANGE_FILL, .side = HADRON_SIDE_BUY, .price = {HADRON_PRICE_SCALE},
-                                  .quantity = {HADRON_QUANTITY_SCALE}, .cumulative = {-1}, .listing = 0, .text = "somebody else's"};
+                                  .quantity = {HADRON_QUANTITY_SCALE}, .cumulative = {-1}, .listing = first_of(w, v), .text = "somebody else's"};
   snprintf(r.client_order_id.hex, sizeof r.client_order_id.hex, "%023llx", (unsigned long long)++w->foreign);
   text_id(r.execution_id, 'F', w->foreign);
   if (hd_random_below(&w->luck, 2) == 0) r.change = HADRON_CHANGE_CANCELED;
-  hd_venue_tell(w, &r, HD_TELL_NEWS);
+  hd_venue_tell(w, v, &r, HD_TELL_NEWS);
 }
 
-void hd_exchange_whim(struct hd_world *w) {
-  bust(w);
-  end_one(w, HD_FAULT_VENUE_CANCEL, HD_TRUTH_CANCELED, HADRON_CHANGE_CANCELED);
-  end_one(w, HD_FAULT_VENUE_EXPIRE, HD_TRUTH_EXPIRED, HADRON_CHANGE_EXPIRE);
-  foreign(w);
+void hd_exchange_whim(struct hd_world *w, struct hd_world_venue *v) {
+  bust(w, v);
+  end_one(w, v, HD_FAULT_VENUE_CANCEL, HD_TRUTH_CANCELED, HADRON_CHANGE_CANCELED);
+  end_one(w, v, HD_FAULT_VENUE_EXPIRE, HD_TRUTH_EXPIRED, HADRON_CHANGE_EXPIRE);
+  foreign(w, v);
 }

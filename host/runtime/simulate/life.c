@@ -28,7 +28,7 @@ static const char config_text[] =
     "return {\n"
     "  mode = 'live', data_dir = '" DATA "', start = '2025-06-15T15:06:40Z',\n"
     "  universe = { open = true, max = 8 },\n"
-    "  venues = { hostile = {} },\n"
+    "  venues = { hostile = {}, second = {} },\n"
     "  strategies = { calm = { plugin = 'restless' }, wild = { plugin = 'restless' } },\n"
     "  engine = { lane_ticks = 64, measure_every = 0 },\n"
     "  gateway = { orders_max = 2048, ids_max = 8192 },\n"
@@ -69,7 +69,8 @@ void hd_life_setup_close(struct hd_life_setup *setup) {
 static const struct hd_plugin *allocator, *recorder; // [child]
 
 static const struct hd_plugin *builtin(const char *name) {
-  if (strcmp(name, "hostile") == 0) return &hd_venue_plugin;
+  if (strcmp(name, "hostile") == 0) return &hd_venue_plugins[0];
+  if (strcmp(name, "second") == 0) return &hd_venue_plugins[1];
   if (strcmp(name, "restless") == 0) return &hd_restless_plugin;
   if (strcmp(name, "recorder") == 0) return recorder;
   return strcmp(name, "net") == 0 ? allocator : NULL;
@@ -80,6 +81,8 @@ static void configure(struct hd_config *c, const struct hd_world *w, const char 
   c->seed = w->seed % 1000003 + 1;
   c->start_ns = w->now_ns + w->clock_offset_ns;
   c->strategy_count = s->strategies;
+  c->venue_count = s->venues;
+  hd_text_copy(c->strategies[s->strategies - 1].venue, sizeof c->strategies[0].venue, s->apart ? "second" : "");
   c->gateway.unknown_after_ns = s->unknown_after_ns;
   c->gateway.query_every_ns = s->query_every_ns;
   c->gateway.resend = s->resend;
@@ -141,7 +144,7 @@ static void become_calm(struct life *l) {
   w->calm = w->still = true;
   w->crash_event = w->crash_call = w->crash_point = 0;
   unsetenv("HADRON_CRASH_AT");
-  hd_venue_cut(w, "the last time");
+  for (uint32_t i = 0; i < w->setting.venues; i++) hd_venue_cut(w, &w->venues[i], "the last time");
   if (w->setting.ends_killed) hd_pipeline_kill(&l->s->pipeline, "the end", 0, l->s->runner.now_ns);
 }
 
@@ -161,8 +164,10 @@ static bool over(struct life *l) {
   if (w->memory == 0 || l->listed_again) return true;
   l->listed_again = true; // positions are compared where nothing works: another list, now that nothing moves
   l->rested_ns = 0;
-  hd_venue_cut(w, "for a last list");
-  l->s->venues[0].next_ns = l->s->runner.now_ns; // it had nothing to do any more
+  for (uint32_t i = 0; i < w->setting.venues; i++) {
+    hd_venue_cut(w, &w->venues[i], "for a last list");
+    l->s->venues[i].next_ns = l->s->runner.now_ns; // it had nothing to do any more
+  }
   return false;
 }
 
@@ -206,9 +211,10 @@ static void step(struct life *l) {
   }
   if (hd_world_strikes(w, HD_FAULT_CLOCK_SET)) set_clock(l);
   if (hd_world_strikes(w, HD_FAULT_CLOCK_VENUE)) {
-    w->venue_offset_ns = hd_world_between(&w->luck, -3600, 3600) * HD_SECOND;
-    w->venue_offset_until_ns = w->now_ns + hd_world_between(&w->luck, 100, 4000) * HD_MS;
-    hd_world_trace(w, "the venue's clock is %lld s off", (long long)(w->venue_offset_ns / HD_SECOND));
+    struct hd_world_venue *v = &w->venues[w->setting.venues > 1 ? hd_random_below(&w->luck, w->setting.venues) : 0];
+    v->clock_offset_ns = hd_world_between(&w->luck, -3600, 3600) * HD_SECOND;
+    v->clock_offset_until_ns = w->now_ns + hd_world_between(&w->luck, 100, 4000) * HD_MS;
+    hd_world_trace(w, "the venue's clock is %lld s off", (long long)(v->clock_offset_ns / HD_SECOND));
   }
   int64_t now_ns = w->now_ns + w->clock_offset_ns, due = hd_runner_due(r);
   if (now_ns < r->now_ns) now_ns = r->now_ns;
@@ -298,10 +304,13 @@ static void forget(struct hd_world *w) {
 // The world goes on without the host: what was under way to it is lost, what it had sent may arrive. It comes back after a while, perhaps
 // with another idea of the time.
 static void bury(struct hd_life_setup *setup, struct hd_world *w) {
-  w->down.count = 0;
-  w->down.last_ns = 0;
-  w->state = HADRON_VENUE_DOWN;
-  w->state_ns = INT64_MAX;
+  for (uint32_t i = 0; i < w->setting.venues; i++) {
+    struct hd_world_venue *v = &w->venues[i];
+    v->down.count = 0;
+    v->down.last_ns = 0;
+    v->state = HADRON_VENUE_DOWN;
+    v->state_ns = INT64_MAX;
+  }
   for (uint32_t i = 0; i < w->setting.instruments; i++) w->instruments[i].handle = 0;
   hd_sim_disk_restart(setup->disk);
   hd_audit(w, setup->disk, JOURNAL, false);
@@ -310,7 +319,7 @@ static void bury(struct hd_life_setup *setup, struct hd_world *w) {
     w->power_was_cut = true;
     if (!w->setting.fsync) forget(w);
   }
-  hd_venue_run(w, w->now_ns + hd_world_between(&w->life, 1, 8000) * HD_MS);
+  hd_venue_run_all(w, w->now_ns + hd_world_between(&w->life, 1, 8000) * HD_MS);
   if (hd_world_strikes(w, HD_FAULT_CLOCK_STEP)) {
     w->machine_offset_ns += (hd_random_below(&w->life, 2) ? 3600 : -3600) * HD_SECOND;
     hd_world_trace(w, "the clock is %lld s off", (long long)(w->machine_offset_ns / HD_SECOND));

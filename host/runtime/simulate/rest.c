@@ -1,5 +1,6 @@
 // Is the host at rest, and is what it believes true?
 #include <stdio.h>
+#include <string.h>
 
 #include "base/banned.h"
 #include "hadron/decimal.h"
@@ -13,10 +14,12 @@ static bool settled(const struct hd_order *o) {
 
 bool hd_life_rests(struct hd_world *w, const struct hd_session *s, const char **why) {
   const struct hd_gateway *g = s->pipeline.gateway;
-  *why = "the venue is not ready";
-  if (w->state != HADRON_VENUE_READY) return false;
-  *why = "messages are under way";
-  if (w->up.count || w->down.count) return false;
+  for (uint32_t i = 0; i < w->setting.venues; i++) {
+    *why = "the venue is not ready";
+    if (w->venues[i].state != HADRON_VENUE_READY) return false;
+    *why = "messages are under way";
+    if (w->venues[i].up.count || w->venues[i].down.count) return false;
+  }
   static char order[160];
   *why = order;
   for (const struct hd_order *o = hd_gateway_first(g); o; o = hd_gateway_next(g, o)) {
@@ -85,8 +88,10 @@ static void judge_books(struct hd_world *w, struct hd_session *s) {
   }
   for (uint32_t i = 0; i < w->setting.instruments; i++) {
     uint32_t id = hd_instruments_find(&p->instruments, w->instruments[i].name);
-    int64_t truth = hd_exchange_position(w, i), held = id ? hd_portfolio_position(&p->portfolio, 0, id)->quantity.e8 : 0;
+    int64_t truth = 0, held = id ? hd_portfolio_position(&p->portfolio, 0, id)->quantity.e8 : 0;
     struct hadron_quantity buy = {0}, sell = {0};
+    for (uint32_t k = 0; k < w->setting.instruments; k++)
+      if (strcmp(w->instruments[k].name, w->instruments[i].name) == 0) truth += hd_exchange_position(w, k); // of all venues
     if (id && w->memory > 0) hd_gateway_working(p->gateway, 0, id, true, &buy, &sell); // after a loss such a position is compared once nothing works
     if (truth != held && buy.e8 == 0 && sell.e8 == 0) hd_world_finding(w, "books: %s: the venue holds %lld e-8, the host %lld e-8", w->instruments[i].name, (long long)truth, (long long)held);
   }

@@ -4,9 +4,9 @@
 #include "base/banned.h"
 #include "runtime/simulate/world.h"
 
-void hd_wire_put(struct hd_world *w, struct hd_wire *wire, int64_t due_ns, bool in_place, const struct hd_wire_message *message) {
+void hd_wire_put(struct hd_world *w, struct hd_world_venue *v, struct hd_wire *wire, int64_t due_ns, bool in_place, const struct hd_wire_message *message) {
   if (wire->count == HD_WORLD_WIRE) { // nobody reads so far behind: the session is given up
-    w->clogged = true;
+    v->clogged = true;
     return;
   }
   if (in_place && due_ns < wire->last_ns) due_ns = wire->last_ns;
@@ -15,7 +15,7 @@ void hd_wire_put(struct hd_world *w, struct hd_wire *wire, int64_t due_ns, bool 
   *m = *message;
   m->due_ns = due_ns;
   m->number = ++w->wire_number;
-  m->session = w->session;
+  m->session = v->session;
 }
 
 static uint32_t first_of(const struct hd_wire *wire) {

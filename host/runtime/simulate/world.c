@@ -17,21 +17,32 @@ static const uint32_t ranges[HD_FAULT_COUNT][2] = {HD_WORLD_FAULTS(FAULT_RANGE)}
 
 // ---- making ----------------------------------------------------------------------------------------------------------------------
 
+#define INSTRUMENTS_EACH (HD_WORLD_INSTRUMENTS / HD_WORLD_VENUES)
+
 static bool one_in(struct hd_random *r, uint64_t n) { return hd_random_below(r, n) == 0; }
 
 // A third of the faults are on, each somewhere between rare and often, evenly by its logarithm.
-static void draw_faults(struct hd_world *w, struct hd_random *r, uint32_t from, uint32_t to) {
+static void draw_faults(uint32_t *chance, struct hd_random *r, uint32_t from, uint32_t to) {
   uint64_t part = 1 + hd_random_below(r, 6); // some worlds have few kinds, some have most
   for (uint32_t f = from; f < to; f++) {
     uint64_t low = ranges[f][0], high = low;
     bool on = hd_random_below(r, 8) < part;
     for (uint64_t steps = hd_random_below(r, 9); steps > 0 && high < ranges[f][1]; steps--) high = high * 5 / 3;
-    w->chance[f] = on ? (uint32_t)(high < ranges[f][1] ? high : ranges[f][1]) : 0;
+    chance[f] = on ? (uint32_t)(high < ranges[f][1] ? high : ranges[f][1]) : 0;
   }
 }
 
-static void draw_setting(struct hd_world_setting *s, struct hd_random *r) {
-  s->instruments = 2 + (uint32_t)hd_random_below(r, HD_WORLD_INSTRUMENTS - 1);
+static void draw_features(struct hd_world_venue *v, struct hd_random *r) {
+  v->features = HADRON_VENUE_TICKS | HADRON_VENUE_ORDERS | HADRON_VENUE_QUERIES | HADRON_VENUE_RECONCILES;
+  if (one_in(r, 2)) v->features |= HADRON_VENUE_REPLACES;
+  if (one_in(r, 2)) v->features |= HADRON_VENUE_STOPS;
+  if (one_in(r, 2)) v->features |= HADRON_VENUE_POST_ONLY;
+}
+
+static void draw_setting(struct hd_world *w, struct hd_random *r) {
+  struct hd_world_setting *s = &w->setting;
+  s->venues = 1;
+  s->instruments = 2 + (uint32_t)hd_random_below(r, INSTRUMENTS_EACH - 1);
   s->strategies = 1 + (uint32_t)hd_random_below(r, 2);
   s->horizon_ns = hd_world_between(r, 5, 30) * HD_SECOND;
   s->unknown_after_ns = hd_world_between(r, 100, 3000) * HD_MS;
@@ -39,19 +50,16 @@ static void draw_setting(struct hd_world_setting *s, struct hd_random *r) {
   s->order_rate_max = one_in(r, 3) ? hd_world_between(r, 5, 30) : 0;
   s->quantity_max_e8 = hd_world_between(r, 5, 20) * HADRON_QUANTITY_SCALE;
   s->position_max_e8 = hd_world_between(r, 20, 100) * HADRON_QUANTITY_SCALE;
-  s->features = HADRON_VENUE_TICKS | HADRON_VENUE_ORDERS | HADRON_VENUE_QUERIES | HADRON_VENUE_RECONCILES;
-  if (one_in(r, 2)) s->features |= HADRON_VENUE_REPLACES;
-  if (one_in(r, 2)) s->features |= HADRON_VENUE_STOPS;
-  if (one_in(r, 2)) s->features |= HADRON_VENUE_POST_ONLY;
+  draw_features(&w->venues[0], r);
   s->lives_max = 1 + (uint32_t)hd_random_below(r, 5);
   s->segment_bytes = UINT64_C(65536) << hd_random_below(r, 4);
   s->disk_bytes = UINT64_C(24) << 20;
   s->resend = one_in(r, 2);
   s->fsync = one_in(r, 2);
-  s->counts = !one_in(r, 3);
+  w->venues[0].counts = !one_in(r, 3);
   s->naive = !s->resend && one_in(r, 2);
   s->ends_killed = one_in(r, 2);
-  s->lists_ends = one_in(r, 2);
+  w->venues[0].lists_ends = one_in(r, 2);
 }
 
 // A database beside a journal of which the power has taken something has rows that no record stands for any more: not asked here.
@@ -61,55 +69,95 @@ static void draw_database(struct hd_world *w, struct hd_random *r) {
 }
 
 // Grids on which every product of price and quantity is a whole number of micros.
-static void draw_instruments(struct hd_world *w, struct hd_random *r) {
-  static const char *const names[HD_WORLD_INSTRUMENTS] = {"ASH", "BAY", "ELM", "FIR"};
-  for (uint32_t i = 0; i < w->setting.instruments; i++) {
-    struct hd_world_instrument *in = &w->instruments[i];
-    snprintf(in->name, sizeof in->name, "%s", names[i]);
-    bool fine = one_in(r, 3);
-    in->increment = fine ? 100000 : 10000000;
-    in->lot = fine ? HADRON_QUANTITY_SCALE / 100 : HADRON_QUANTITY_SCALE;
-    in->mid = in->last = hd_world_between(r, 20, 200) * HADRON_PRICE_SCALE / in->increment;
-    in->half = hd_world_between(r, 1, 3);
-    in->next_ns = w->now_ns + hd_world_between(r, 1, 50) * HD_MS;
+static void draw_instrument(struct hd_world *w, struct hd_world_instrument *in, const char *name, struct hd_random *r) {
+  snprintf(in->name, sizeof in->name, "%s", name);
+  bool fine = one_in(r, 3);
+  in->increment = fine ? 100000 : 10000000;
+  in->lot = fine ? HADRON_QUANTITY_SCALE / 100 : HADRON_QUANTITY_SCALE;
+  in->mid = in->last = hd_world_between(r, 20, 200) * HADRON_PRICE_SCALE / in->increment;
+  in->half = hd_world_between(r, 1, 3);
+  in->next_ns = w->now_ns + hd_world_between(r, 1, 50) * HD_MS;
+}
+
+// Another venue with faults and habits of its own. It lists other names, or the same ones: then the second strategy's orders go there.
+static void draw_second(struct hd_world *w, struct hd_random *r) {
+  static const char *const names[INSTRUMENTS_EACH] = {"GUM", "HAY", "IVY", "OAK"};
+  struct hd_world_setting *s = &w->setting;
+  struct hd_world_venue *v = &w->venues[1];
+  uint32_t first = s->instruments;
+  s->venues = 2;
+  s->apart = s->strategies > 1 && one_in(r, 2);
+  draw_faults(v->chance, r, 0, HD_FAULT_MANIFOLD);
+  for (uint32_t i = 0; i < 2; i++) draw_faults(w->venues[i].chance, r, HD_FAULT_VENUE_AWAY, HD_FAULT_VENUE_AWAY + 1);
+  draw_features(v, r);
+  v->counts = !one_in(r, 3);
+  v->lists_ends = one_in(r, 2);
+  uint32_t count = s->apart ? first : 1 + (uint32_t)hd_random_below(r, INSTRUMENTS_EACH);
+  for (uint32_t i = 0; i < count; i++) {
+    struct hd_world_instrument *in = &w->instruments[s->instruments++];
+    const struct hd_world_instrument *like = &w->instruments[i];
+    draw_instrument(w, in, s->apart ? like->name : names[i], r);
+    in->venue = 1;
+    if (s->apart) in->increment = like->increment, in->lot = like->lot, in->mid = in->last = like->mid; // one instrument has one grid
   }
 }
 
-void hd_world_make(struct hd_world *w, uint64_t seed, bool is_wide) {
-  struct hd_random draw, wide;
+// Without what is not wanted.
+static void mask(uint32_t *chance, uint64_t faults) {
+  for (uint32_t f = 0; f < HD_FAULT_COUNT; f++)
+    if (!(faults >> f & 1)) chance[f] = 0;
+}
+
+void hd_world_make(struct hd_world *w, uint64_t seed, uint64_t faults) {
+  static const char *const names[INSTRUMENTS_EACH] = {"ASH", "BAY", "ELM", "FIR"};
+  struct hd_random draw, wide, manifold;
   memset(w, 0, sizeof *w);
+  if (!faults) faults = ~UINT64_C(0);
   w->seed = seed;
   hd_random_init(&draw, hd_random_mix(seed));
   hd_random_init(&wide, hd_random_mix(seed ^ UINT64_C(0x65646977)));
+  hd_random_init(&manifold, hd_random_mix(seed ^ UINT64_C(0x646c6f6669)));
   hd_random_init(&w->market, seed * 4 + 1);
   hd_random_init(&w->luck, seed * 4 + 2);
   hd_random_init(&w->life, seed * 4 + 3);
   w->now_ns = HD_WORLD_EPOCH;
-  draw_setting(&w->setting, &draw);
-  draw_faults(w, &draw, 0, HD_FAULT_WIDE);
-  if (is_wide) {
-    draw_faults(w, &wide, HD_FAULT_WIDE, HD_FAULT_COUNT);
+  draw_setting(w, &draw);
+  draw_faults(w->chance, &draw, 0, HD_FAULT_WIDE);
+  if (faults >> HD_FAULT_WIDE) {
+    draw_faults(w->chance, &wide, HD_FAULT_WIDE, HD_FAULT_MANIFOLD);
     draw_database(w, &wide);
   }
-  draw_instruments(w, &draw);
+  memcpy(w->venues[0].chance, w->chance, sizeof w->chance);
+  for (uint32_t i = 0; i < w->setting.instruments; i++) draw_instrument(w, &w->instruments[i], names[i], &draw);
+  if (one_in(&manifold, 4) && faults >> HD_FAULT_VENUE_AWAY & 1) draw_second(w, &manifold);
+  mask(w->chance, faults);
+  for (uint32_t i = 0; i < w->setting.venues; i++) mask(w->venues[i].chance, faults);
   w->ends_ns = w->now_ns + w->setting.horizon_ns;
-  w->state = HADRON_VENUE_DOWN;
-  w->state_ns = INT64_MAX;
+  for (uint32_t i = 0; i < HD_WORLD_VENUES; i++) {
+    w->venues[i].state = HADRON_VENUE_DOWN;
+    w->venues[i].state_ns = INT64_MAX;
+  }
 }
 
 void hd_world_often(struct hd_world *w, enum hd_world_fault fault) {
   w->chance[fault] = ranges[fault][1];
+  for (uint32_t i = 0; i < w->setting.venues; i++) w->venues[i].chance[fault] = ranges[fault][1];
   if (fault == HD_FAULT_POWER_CUT || fault == HD_FAULT_POWER_CUT_LOOSE) w->setting.database = false;
   if (fault < HD_FAULT_DATABASE_AWAY || fault > HD_FAULT_COMMIT_LOST) return;
   w->setting.database = true;
   w->chance[HD_FAULT_POWER_CUT] = w->chance[HD_FAULT_POWER_CUT_LOOSE] = 0;
 }
 
-bool hd_world_strikes(struct hd_world *w, enum hd_world_fault fault) {
-  if (w->calm || w->outside || w->chance[fault] == 0 || hd_random_below(&w->luck, 1000000) >= w->chance[fault]) return false;
+static bool strikes(struct hd_world *w, const uint32_t *chance, enum hd_world_fault fault) {
+  if (w->calm || w->outside || chance[fault] == 0 || hd_random_below(&w->luck, 1000000) >= chance[fault]) return false;
   w->struck[fault]++;
   return true;
 }
+
+bool hd_world_strikes(struct hd_world *w, enum hd_world_fault fault) { return strikes(w, w->chance, fault); }
+bool hd_venue_strikes(struct hd_world *w, const struct hd_world_venue *v, enum hd_world_fault fault) { return strikes(w, v->chance, fault); }
+
+struct hd_world_venue *hd_world_venue_of(struct hd_world *w, uint32_t instrument) { return &w->venues[w->instruments[instrument].venue]; }
 
 // ---- what is told of it ------------------------------------------------------------------------------------------------------------
 

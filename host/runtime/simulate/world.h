@@ -15,11 +15,13 @@
 
 #include "base/random.h"
 #include "hadron/venue.h"
+#include "plugin/loader.h"
 
 #define HD_WORLD_ORDERS 1024
 #define HD_WORLD_EXECUTIONS 1024
 #define HD_WORLD_WIRE 2048       // messages under way, each direction
-#define HD_WORLD_INSTRUMENTS 4
+#define HD_WORLD_VENUES 2
+#define HD_WORLD_INSTRUMENTS 8   // of all venues
 #define HD_WORLD_RECORDS 32768   // of the journal, whose hashes are remembered
 #define HD_WORLD_TRACE_LINES 96
 #define HD_WORLD_TRACE_SIZE 168
@@ -76,8 +78,11 @@
   X(DATABASE_AWAY, "database_away", 1000, 50000, "the recorder's database answers nothing for up to fifteen seconds")                \
   X(DATABASE_SLOW, "database_slow", 1000, 50000, "it takes up to twenty seconds; the recorder waits, trading does not")              \
   X(DATABASE_FULL, "database_full", 1000, 50000, "a write of it finds no room")                                                     \
-  X(COMMIT_LOST, "commit_lost", 10000, 300000, "it has carried out a COMMIT, and the answer is an error")
-#define HD_FAULT_WIDE HD_FAULT_POWER_CUT_LOOSE // from here on faults of wide worlds alone: seeds that were kept before are narrow ones
+  X(COMMIT_LOST, "commit_lost", 10000, 300000, "it has carried out a COMMIT, and the answer is an error")                            \
+  X(VENUE_AWAY, "venue_away", 1000, 20000, "one of two venues is away for up to twenty seconds; the other one trades")
+// Each class of worlds draws from a stream of its own, so that a seed that was kept stays the world that it was.
+#define HD_FAULT_WIDE HD_FAULT_POWER_CUT_LOOSE // from here on faults of wide worlds
+#define HD_FAULT_MANIFOLD HD_FAULT_VENUE_AWAY  // and of those with two venues
 
 enum hd_world_fault {
 #define HD_WORLD_FAULT_ENUM(name, text, low, high, what) HD_FAULT_##name,
@@ -104,6 +109,7 @@ struct hd_truth_order {
   int64_t filled_e8;            // less what was taken back; of a replacing order with what its predecessors had
   int64_t sent_ns, arrived_ns, ended_ns;
   uint32_t instrument;          // index
+  uint32_t number;              // of the orders of its venue: both venues count from 1
   uint16_t sent, arrived, made; // how often; made: how many orders the venue has made of it
   uint8_t state;                // enum hd_truth_state
   uint8_t acknowledged;         // 1: the host has heard an ACCEPT, FILL, REPLACED... of it
@@ -118,6 +124,7 @@ struct hd_truth_execution {
   struct hadron_money fee;
   int64_t time_ns;
   uint32_t order, instrument; // indexes
+  uint32_t number;            // of the executions of its venue
   uint8_t side, busted;
 };
 
@@ -139,8 +146,10 @@ struct hd_wire {
   int64_t last_ns; // nothing that keeps its place arrives before this
 };
 
+// Two venues may list one name: the host holds one position, and each venue knows its part of it.
 struct hd_world_instrument {
   char name[16];
+  uint32_t venue;               // index
   int64_t increment, lot;       // 1e-9, 1e-8
   int64_t mid, half;            // of the market, in increments
   int64_t last;
@@ -151,19 +160,35 @@ struct hd_world_instrument {
 
 // What the host is, in this world.
 struct hd_world_setting {
-  uint32_t instruments, strategies;
+  uint32_t venues, instruments, strategies;
+  bool apart;                   // of two venues: the second strategy's orders all go to the second
   int64_t horizon_ns;           // how long faults go on
   int64_t unknown_after_ns, query_every_ns;
   int64_t order_rate_max;
   int64_t quantity_max_e8, position_max_e8;
-  uint32_t features;            // of the venue
   uint32_t lives_max;
   uint64_t segment_bytes, disk_bytes;
-  bool resend, fsync, counts;   // counts: the venue's reports carry cumulative quantities
+  bool resend, fsync;
   bool naive;                   // the venue does not look for client order ids that it has had
-  bool lists_ends;              // a session that is opened is told of orders that have ended as well, not of open ones alone
   bool database;                // a recorder writes into one
   bool ends_killed;             // at the end everything is cancelled; else orders are left open
+};
+
+// A venue and the connection to it.
+struct hd_world_venue {
+  uint32_t chance[HD_FAULT_COUNT];        // parts per million, of what strikes it and the way to it
+  uint32_t features;
+  bool counts;                            // its reports carry cumulative quantities
+  bool lists_ends;                        // a session that is opened is told of orders that have ended as well, not of open ones alone
+  uint32_t order_count, execution_count;
+  struct hd_wire up, down;                // to the venue, to the host
+  uint32_t state;                         // enum hadron_venue_state
+  int64_t state_ns;                       // when it goes on to the next; INT64_MAX: not by itself
+  uint8_t session;
+  bool clogged;                           // more is under way than a session holds
+  int64_t limited_until_ns;
+  int64_t heard_ns;                       // until then the session was whole
+  int64_t clock_offset_ns, clock_offset_until_ns; // of its clock
 };
 
 struct hd_world {
@@ -174,7 +199,6 @@ struct hd_world {
   struct hd_random market, luck, life;    // streams
   int64_t now_ns, clock_offset_ns, ends_ns; // clock_offset_ns: of the host's clock, in its present life
   int64_t machine_offset_ns;              // of the machine's, which the next life believes
-  int64_t venue_offset_ns, venue_offset_until_ns; // of the venue's
   bool calm;                              // faults have stopped
   bool still;                             // the market has stopped
   bool verbose;
@@ -186,15 +210,7 @@ struct hd_world {
   struct hd_truth_execution executions[HD_WORLD_EXECUTIONS];
   uint32_t order_count, execution_count;
   uint64_t wire_number;
-  struct hd_wire up, down;                // to the venue, to the host
-
-  // The connection.
-  uint32_t state;                         // enum hadron_venue_state
-  int64_t state_ns;                       // when it goes on to the next; INT64_MAX: not by itself
-  uint8_t session;
-  bool clogged;                           // more is under way than a session holds
-  int64_t limited_until_ns;
-  int64_t heard_ns;                       // until then the session was whole
+  struct hd_world_venue venues[HD_WORLD_VENUES];
   bool killed;                            // the operator has
   int64_t release_ns;
   uint64_t foreign;
@@ -221,14 +237,15 @@ struct hd_world {
   uint64_t trace_count;
 };
 
-// Makes the world of a seed in `w`, which is shared memory. wide: with what worlds have had since HD_FAULT_WIDE.
-void hd_world_make(struct hd_world *w, uint64_t seed, bool wide);
+// Makes the world of a seed in `w`, which is shared memory, with these faults and no others. 0: all.
+void hd_world_make(struct hd_world *w, uint64_t seed, uint64_t faults);
 
 // This fault is in the world, and as often as it ever is.
 void hd_world_often(struct hd_world *w, enum hd_world_fault fault);
 
 // Does this fault strike now? Counts it.
 bool hd_world_strikes(struct hd_world *w, enum hd_world_fault fault);
+bool hd_venue_strikes(struct hd_world *w, const struct hd_world_venue *v, enum hd_world_fault fault); // at this venue
 static inline int64_t hd_world_between(struct hd_random *r, int64_t low, int64_t high) {
   return low + (int64_t)hd_random_below(r, (uint64_t)(high - low + 1));
 }
@@ -248,26 +265,28 @@ _Noreturn void hd_world_die(struct hd_world *w, const char *where);
 struct hd_truth_order *hd_world_order(struct hd_world *w, const struct hadron_client_order_id *id); // NULL: never sent
 
 // wire.c
-void hd_wire_put(struct hd_world *w, struct hd_wire *wire, int64_t due_ns, bool in_place, const struct hd_wire_message *message);
+void hd_wire_put(struct hd_world *w, struct hd_world_venue *v, struct hd_wire *wire, int64_t due_ns, bool in_place, const struct hd_wire_message *message);
 int64_t hd_wire_due(const struct hd_wire *wire);
 bool hd_wire_take(struct hd_wire *wire, int64_t now_ns, struct hd_wire_message *out); // the earliest that is due
 
+struct hd_world_venue *hd_world_venue_of(struct hd_world *w, uint32_t instrument); // index
+
 // exchange.c: the venue itself. It speaks through hd_venue_tell.
-void hd_exchange_request(struct hd_world *w, const struct hd_wire_message *message);
+void hd_exchange_request(struct hd_world *w, struct hd_world_venue *v, const struct hd_wire_message *message);
 void hd_exchange_market(struct hd_world *w, struct hd_world_instrument *i);
-void hd_exchange_whim(struct hd_world *w); // what it does by itself, once per market event
+void hd_exchange_whim(struct hd_world *w, struct hd_world_venue *v); // what it does by itself, once per market event
 int64_t hd_exchange_position(const struct hd_world *w, uint32_t instrument);
 
 // venue.c: the connection to it.
 enum hd_tell { HD_TELL_ANSWER, HD_TELL_NEWS, HD_TELL_LISTED }; // LISTED: part of a reconciliation, in its order
-void hd_venue_tell(struct hd_world *w, struct hadron_venue_report *report, enum hd_tell how);
+void hd_venue_tell(struct hd_world *w, struct hd_world_venue *v, struct hadron_venue_report *report, enum hd_tell how);
 void hd_venue_tick(struct hd_world *w, struct hd_world_instrument *i, struct hadron_tick *tick);
-int64_t hd_venue_run(struct hd_world *w, int64_t now_ns); // up to now; returns when something is due next
-void hd_venue_cut(struct hd_world *w, const char *why);   // the connection is gone
+int64_t hd_venue_run(struct hd_world *w, struct hd_world_venue *v, int64_t now_ns); // up to now; returns when something is due next
+void hd_venue_run_all(struct hd_world *w, int64_t now_ns);                          // in the order of time
+void hd_venue_cut(struct hd_world *w, struct hd_world_venue *v, const char *why);   // the connection is gone
 
-// The venue plugin of the world that this process lives in. [child]
-struct hd_plugin;
-extern struct hd_plugin hd_venue_plugin; // the table's features are set by hd_venue_live
+// The venue plugins of the world that this process lives in. [child]
+extern struct hd_plugin hd_venue_plugins[HD_WORLD_VENUES]; // their tables' features are set by hd_venue_live
 // hear: takes what the venue says instead of the host, and passes it on; NULL: nobody is in between.
 typedef void hd_venue_hear(void *user, const struct hadron_venue_report *report, void (*pass)(const struct hadron_venue_report *report));
 void hd_venue_live(struct hd_world *w, hd_venue_hear *hear, void *user);
