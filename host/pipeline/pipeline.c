@@ -162,9 +162,10 @@ static void on_order_event(void *self, const struct hadron_order_event *event) {
     if (order->shares[i].arm) feedback_send(p, HADRON_MSG_ORDER_EVENT, order->shares[i].arm, event->instrument, event, sizeof *event);
 }
 
+// The books and the strategies hear of the allocations that follow.
 static void on_execution(void *self, const struct hadron_execution *execution) {
-  (void)self;
-  (void)execution; // the books and the strategies hear of the allocations that follow
+  const struct hd_desk *desk = self;
+  if (desk->side != HD_SIDE_SHADOW) hd_reconcile_executed(desk->pipeline, execution);
 }
 
 static int32_t on_allocate(void *self, struct hadron_allocation *allocation) {
@@ -177,6 +178,7 @@ static int32_t on_allocate(void *self, struct hadron_allocation *allocation) {
     alert(p, 3, code, allocation->arm, allocation->instrument, 0, "a fill could not be booked; the books no longer match the venue");
     return code;
   }
+  if (desk->side != HD_SIDE_SHADOW) hd_reconcile_booked(p, allocation);
   hd_risk_equity(desk->risk, p->now_ns); // it was booked at the newest mark
   fact_position(desk, allocation->instrument);
   return HADRON_OK;

@@ -54,6 +54,7 @@ static void adopt(struct hd_pipeline *p, uint16_t venue, uint32_t instrument, in
   snprintf(r.execution_id, sizeof r.execution_id, "adopted.%llx.%u", (unsigned long long)now_ns, instrument);
   struct hadron_allocation a = {.time_ns = now_ns, .price = r.price, .quantity = r.quantity, .instrument = instrument, .side = r.side};
   a.execution = hd_gateway_adopt(p->gateway, &r, now_ns);
+  p->reconcile.execution = 0; // the statement has it
   const struct hd_intent_listener listener = hd_desk_intent_listener(&p->desk);
   if (a.execution && listener.allocate(listener.self, &a) == HADRON_OK) (void)hd_desk_record(p, HADRON_MSG_ALLOCATION, &a, sizeof a, now_ns);
   p->reconcile.adopted++;
@@ -82,6 +83,20 @@ static void compare(struct hd_pipeline *p, uint16_t venue, uint32_t instrument, 
   int64_t ours = hd_portfolio_position(&p->portfolio, 0, instrument)->quantity.e8;
   if (ours == theirs->held_e8 || buy.e8 != 0 || sell.e8 != 0) return;
   differs(p, venue, instrument, theirs, ours, now_ns);
+}
+
+void hd_reconcile_executed(struct hd_pipeline *p, const struct hadron_execution *e) {
+  p->reconcile.execution = e->id;
+  p->reconcile.listing = hd_instruments_at(&p->instruments, e->instrument, e->venue);
+}
+
+// While a list is read what it tells of fills comes before what it tells of positions.
+void hd_reconcile_booked(struct hd_pipeline *p, const struct hadron_allocation *a) {
+  struct hd_reconcile *r = &p->reconcile;
+  if (a->execution == 0 || a->execution != r->execution || r->listing == 0 || r->reading[p->instruments.listings[r->listing].venue]) return;
+  bool more = (a->side == HADRON_SIDE_BUY) != ((a->flags & 1) != 0);
+  int64_t *held = &r->claims[r->listing].held_e8;
+  if (more ? __builtin_add_overflow(*held, a->quantity.e8, held) : __builtin_sub_overflow(*held, a->quantity.e8, held)) r->whole[p->instruments.listings[r->listing].venue] = false;
 }
 
 static void compare_all(struct hd_pipeline *p, uint16_t venue, int64_t now_ns) {

@@ -28,7 +28,9 @@ struct hd_stated {
 };
 
 struct hd_reconcile {
-  struct hd_stated *claims;   // [listing]; owned
+  struct hd_stated *claims;   // [listing]: what the venue has said, and what was booked there since; owned
+  uint64_t execution;        // the last one, and its listing: whose allocations are booked now; 0: of none that counts
+  uint32_t listing;
   bool *reading, *whole;     // [venue]: a list is being read; one was read to its end; owned, one piece with `hold`
   bool *hold;                // [venue]: what waited for an order there goes on once its list was read
   _Atomic bool *blind;       // [venue]: see above; [io] says so; owned
@@ -41,5 +43,9 @@ void hd_reconcile_fini(struct hd_reconcile *r);
 // One of the two marks; and a position that the venue holds.
 void hd_reconcile_mark(struct hd_pipeline *p, uint16_t venue, bool end, int64_t now_ns);
 void hd_reconcile_position(struct hd_pipeline *p, const struct hadron_venue_report *report, int64_t now_ns);
+// What is booked after a venue has stated its position is in the books and will be in what it states next: of an instrument of several venues
+// one states its position now, and the others' statements may be hours old.
+void hd_reconcile_executed(struct hd_pipeline *p, const struct hadron_execution *execution);
+void hd_reconcile_booked(struct hd_pipeline *p, const struct hadron_allocation *allocation);
 
 #endif
