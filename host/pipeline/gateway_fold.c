@@ -58,6 +58,9 @@ static void change_before(struct hd_gateway *g, struct hd_order *o, const struct
     if (o->held == HD_HOLD_TRIGGERED) hd_table_hold(g, o, HD_HOLD_SENT);
     hd_order_was_sent(g, o, e->time_ns);
     break;
+  case HADRON_CHANGE_LOSE: // a start was in doubt whether it had left; so is the one after it
+    if (o->held == HD_HOLD_TRIGGERED) hd_table_hold(g, o, HD_HOLD_SENT);
+    break;
   case HADRON_CHANGE_CANCEL:
     command_resumes(o);
     o->expiring = strncmp(e->text, "expired", sizeof e->text) == 0;

@@ -263,12 +263,11 @@ static void memory_of_a_change(void **state) {
   requests_fail(true);
 }
 
-static void calls_of_the_disk(void **state) {
+static void calls_fail(bool swaps) {
   static const int errors[] = {EIO, ENOSPC, ENOMEM};
   struct hd_random random = test_random();
   uint64_t requests, calls, met = 0, lives = 0;
-  (void)state;
-  measure(false, &requests, &calls);
+  measure(swaps, &requests, &calls);
   assert_true(calls > 50);
   for (uint64_t n = 1; n <= (all_of_them() ? 3 * calls : LIVES); n++, lives++) {
     struct failure f = {.kind = -1, .error = errors[n % 3], .at = all_of_them() ? 1 + n / 3 : 1 + hd_random_below(&random, calls), .during = n % 5 == 0 ? UINT64_MAX : 1};
@@ -276,6 +275,16 @@ static void calls_of_the_disk(void **state) {
   }
   print_message("%" PRIu64 " calls of the disk, %" PRIu64 " lives, %" PRIu64 " met their fault\n", calls, lives, met);
   assert_true(met >= lives * 6 / 10);
+}
+
+static void disk_of_a_session(void **state) {
+  (void)state;
+  calls_fail(false);
+}
+
+static void disk_of_a_change(void **state) {
+  (void)state;
+  calls_fail(true);
 }
 
 // A copy of a plugin with other bytes: the same behaviour under another digest.
@@ -309,6 +318,7 @@ static int close_all(void **state) {
 
 int main(void) {
   hd_log_level(HADRON_LOG_ERROR + 1);
-  const struct CMUnitTest tests[] = {cmocka_unit_test(memory_of_a_session), cmocka_unit_test(memory_of_a_change), cmocka_unit_test(calls_of_the_disk)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(memory_of_a_session), cmocka_unit_test(memory_of_a_change), cmocka_unit_test(disk_of_a_session),
+                                     cmocka_unit_test(disk_of_a_change)};
   return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -56,6 +56,31 @@ static void guess(void *user, struct hd_session *s) {
   wrap_port(s, &s->pipeline.port.query, query_guesses);
 }
 
+// Asks one venue about the other's orders.
+static int32_t query_elsewhere(void *self, const struct hadron_order *order) {
+  struct hadron_order o = *order;
+  o.venue = (uint16_t)(real.session->venue_count + 1 - o.venue);
+  return real.port.query(self, &o);
+}
+static void ask_elsewhere(void *user, struct hd_session *s) {
+  (void)user;
+  remember(s);
+  wrap_port(s, &s->pipeline.port.query, query_elsewhere);
+}
+
+// Sends every ninth order to the other venue.
+static int32_t submit_elsewhere(void *self, const struct hadron_order *order) {
+  static uint32_t count;
+  struct hadron_order o = *order;
+  if (++count % 9 == 0) o.venue = (uint16_t)(real.session->venue_count + 1 - o.venue);
+  return real.port.submit(self, &o);
+}
+static void send_elsewhere(void *user, struct hd_session *s) {
+  (void)user;
+  remember(s);
+  wrap_port(s, &s->pipeline.port.submit, submit_elsewhere);
+}
+
 // Believes that a cancel was sent.
 static int32_t cancel_nothing(void *self, const struct hadron_order *order) {
   (void)self, (void)order;
@@ -188,6 +213,8 @@ static const struct bug {
     {"guess Unknown as Rejected", {.opened = guess}, 0},
     {"retry a failed fsync", {.disk = retry_sync}, BIT(SYNC_FAILED) | BIT(POWER_CUT) | BIT(CRASH)},
     {"no fsync at all", {.disk = skip_sync}, BIT(POWER_CUT) | BIT(CRASH)},
+    {"ask the wrong venue", {.opened = ask_elsewhere}, BIT(VENUE_AWAY) | BIT(REQUEST_LOST) | BIT(ANSWER_LOST)},
+    {"send to the wrong venue", {.opened = send_elsewhere}, BIT(VENUE_AWAY)},
     {"double a fill", {.hear = hear_twice}, 0},
     {"lose a cancel", {.opened = lose_cancel}, 0},
     {"reuse a client order id", {.opened = reuse_id}, 0},

@@ -284,7 +284,9 @@ static void reconciled(struct hd_world *w, struct hd_world_venue *v, int64_t sin
 
 void hd_exchange_request(struct hd_world *w, struct hd_world_venue *v, const struct hd_wire_message *m) {
   struct hd_truth_order *o = m->kind == HD_WIRE_RECONCILE ? NULL : hd_world_order(w, &m->of.order.client_order_id);
+  bool makes = m->kind == HD_WIRE_SUBMIT || m->kind == HD_WIRE_REPLACE;
   if (o && venue_of(w, o) != v) o = NULL; // another venue's: never heard of it
+  if (makes && !o) return;                // not listed here; whoever has sent it has been found already
   switch (m->kind) {
   case HD_WIRE_SUBMIT: submitted(w, o, &m->of.order); break;
   case HD_WIRE_CANCEL: cancelled(w, v, o, &m->of.order); break;

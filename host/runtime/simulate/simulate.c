@@ -35,12 +35,10 @@ static void *shared(size_t size) {
 struct hd_world *hd_world_create(void) { return shared(sizeof(struct hd_world)); }
 
 bool hd_simulate_seed(struct hd_life_setup *setup, struct hd_world *w, const struct hd_simulate_options *options, uint64_t seed) {
-  hd_world_make(w, seed, options->faults);
+  hd_world_make(w, seed, options->faults, options->often);
   hd_sim_disk_clear(setup->disk, w);
   hd_sim_database_clear(&setup->database);
   w->verbose = options->verbose;
-  for (uint32_t f = 0; f < HD_FAULT_COUNT; f++)
-    if (options->often >> f & 1) hd_world_often(w, f);
   setup->hooks = options->hooks;
   for (;;) {
     enum hd_life_end end = hd_life(setup, w);

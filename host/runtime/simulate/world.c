@@ -108,7 +108,17 @@ static void mask(uint32_t *chance, uint64_t faults) {
     if (!(faults >> f & 1)) chance[f] = 0;
 }
 
-void hd_world_make(struct hd_world *w, uint64_t seed, uint64_t faults) {
+// This fault is in the world, and as often as it ever is.
+static void be_often(struct hd_world *w, enum hd_world_fault fault) {
+  w->chance[fault] = ranges[fault][1];
+  for (uint32_t i = 0; i < w->setting.venues; i++) w->venues[i].chance[fault] = ranges[fault][1];
+  if (fault == HD_FAULT_POWER_CUT || fault == HD_FAULT_POWER_CUT_LOOSE) w->setting.database = false;
+  if (fault < HD_FAULT_DATABASE_AWAY || fault > HD_FAULT_COMMIT_LOST) return;
+  w->setting.database = true;
+  w->chance[HD_FAULT_POWER_CUT] = w->chance[HD_FAULT_POWER_CUT_LOOSE] = 0;
+}
+
+void hd_world_make(struct hd_world *w, uint64_t seed, uint64_t faults, uint64_t often) {
   static const char *const names[INSTRUMENTS_EACH] = {"ASH", "BAY", "ELM", "FIR"};
   struct hd_random draw, wide, manifold;
   memset(w, 0, sizeof *w);
@@ -129,23 +139,17 @@ void hd_world_make(struct hd_world *w, uint64_t seed, uint64_t faults) {
   }
   memcpy(w->venues[0].chance, w->chance, sizeof w->chance);
   for (uint32_t i = 0; i < w->setting.instruments; i++) draw_instrument(w, &w->instruments[i], names[i], &draw);
-  if (one_in(&manifold, 4) && faults >> HD_FAULT_VENUE_AWAY & 1) draw_second(w, &manifold);
+  bool two = one_in(&manifold, 4) || often >> HD_FAULT_VENUE_AWAY & 1;
+  if (two && faults >> HD_FAULT_VENUE_AWAY & 1) draw_second(w, &manifold);
   mask(w->chance, faults);
   for (uint32_t i = 0; i < w->setting.venues; i++) mask(w->venues[i].chance, faults);
+  for (uint32_t f = 0; f < HD_FAULT_COUNT; f++)
+    if (often >> f & 1) be_often(w, f);
   w->ends_ns = w->now_ns + w->setting.horizon_ns;
   for (uint32_t i = 0; i < HD_WORLD_VENUES; i++) {
     w->venues[i].state = HADRON_VENUE_DOWN;
     w->venues[i].state_ns = INT64_MAX;
   }
-}
-
-void hd_world_often(struct hd_world *w, enum hd_world_fault fault) {
-  w->chance[fault] = ranges[fault][1];
-  for (uint32_t i = 0; i < w->setting.venues; i++) w->venues[i].chance[fault] = ranges[fault][1];
-  if (fault == HD_FAULT_POWER_CUT || fault == HD_FAULT_POWER_CUT_LOOSE) w->setting.database = false;
-  if (fault < HD_FAULT_DATABASE_AWAY || fault > HD_FAULT_COMMIT_LOST) return;
-  w->setting.database = true;
-  w->chance[HD_FAULT_POWER_CUT] = w->chance[HD_FAULT_POWER_CUT_LOOSE] = 0;
 }
 
 static bool strikes(struct hd_world *w, const uint32_t *chance, enum hd_world_fault fault) {

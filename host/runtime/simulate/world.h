@@ -237,11 +237,8 @@ struct hd_world {
   uint64_t trace_count;
 };
 
-// Makes the world of a seed in `w`, which is shared memory, with these faults and no others. 0: all.
-void hd_world_make(struct hd_world *w, uint64_t seed, uint64_t faults);
-
-// This fault is in the world, and as often as it ever is.
-void hd_world_often(struct hd_world *w, enum hd_world_fault fault);
+// Makes the world of a seed in `w`, which is shared memory, with these faults (bits; 0: all) and no others, and with these for certain.
+void hd_world_make(struct hd_world *w, uint64_t seed, uint64_t faults, uint64_t often);
 
 // Does this fault strike now? Counts it.
 bool hd_world_strikes(struct hd_world *w, enum hd_world_fault fault);
