@@ -23,8 +23,7 @@
 #define HD_TICK_DECISIONS_MAX 64  // decisions per tick and shard; more: decide() says FULL, counted
 #define HD_SHARES_MAX 16          // arms that share one order; more: the allocator's smallest shares become orders of their own
 #define HD_HANDOVER_BYTES (UINT32_C(16) << 20) // state of an instance that a swap hands over; more: the swap is refused
-#define HD_HANDOVER_NS INT64_C(50000000) // saving, loading and starting all instances of a shard in a swap; longer: the swap is refused
-#define HD_HANDOVER_ELSEWHERE_NS INT64_C(1000000000) // the same where one of the two versions runs elsewhere: its answers wait for a core; longer: the swap is refused
+#define HD_HANDOVER_ELSEWHERE_NS INT64_C(1000000000) // saving, loading and starting all instances of a shard in a swap (engine.handover_max, if that is more) where one of the two versions runs elsewhere: its answers wait for a core; longer: the swap is refused
 #define HD_PLACED_MAX 512         // versions outside of their shards at a time, those that are being made too; more: the change is refused
 #define HD_SLOTS_MAX 16           // WORK slots per arm and instrument
 

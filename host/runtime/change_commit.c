@@ -292,7 +292,8 @@ static int32_t check_timers(struct hd_change *c, uint32_t shard) {
 static int64_t handover_max(const struct hd_change *c) {
   bool elsewhere = c->home->occupant && c->home->occupant->placed;
   for (uint32_t a = 0; a < c->want.arm_count; a++) elsewhere |= c->staged[a].occupant && c->staged[a].occupant->placed;
-  return elsewhere ? HD_HANDOVER_ELSEWHERE_NS : HD_HANDOVER_NS;
+  const int64_t most_ns = c->s->config->handover_max_ns;
+  return elsewhere && most_ns < HD_HANDOVER_ELSEWHERE_NS ? HD_HANDOVER_ELSEWHERE_NS : most_ns;
 }
 
 static void on_prepare(void *self, uint32_t shard) {

@@ -30,6 +30,7 @@ const struct hd_config_key hd_config_keys[] = {
 
     {"engine.placements", HD_KEY_CHOICE, AT(placements), 0, 0, 0, "inline", "inline as-configured", false, "backtest and replay: inline: all strategies run in the one thread; as-configured: where their sections say, in lock-step with it"},
     {"engine.hang_after", HD_KEY_DURATION, AT(hang_after_ns), 0, 0, INT64_MAX, "5s", NULL, false, "a strategy in a thread of its own that is through with nothing for so long, while ticks wait, is fenced; a worker process that is not heard for so long is killed and started again; 0s: threads never, processes 2 s"},
+    {"engine.handover_max", HD_KEY_DURATION, AT(handover_max_ns), 0, 1000000, INT64_C(60000000000), "50ms", NULL, false, "a swap that holds the ticks of a shard for longer, while its instances save, load and start, is refused"},
     {"engine.worker_restarts", HD_KEY_U32, AT(worker_restarts), 0, 0, 1000, "5", NULL, false, "how often within 30 s a worker process that has ended is started again; then it is fenced"},
     {"engine.worker_memory", HD_KEY_BYTES, AT(worker_memory_max), 0, INT64_C(64) << 20, INT64_MAX, "1GiB", NULL, false, "address space of a worker process, the program's own 300 MiB included; what it asks for beyond this it does not get"},
 

@@ -87,6 +87,7 @@ struct hd_config {
   double volatility_decay;
   uint32_t placements;              // on a virtual clock: 1 all run inline, 2 where they are configured, in lock-step
   int64_t hang_after_ns;            // a thread that is through with nothing, a worker that is not heard for so long hangs; 0: not looked at
+  int64_t handover_max_ns;          // saving, loading and starting all instances of a shard in a swap
   uint32_t worker_restarts;         // within 30 s; one more end is the last
   uint64_t worker_memory_max;       // bytes of address space of a worker
   // account

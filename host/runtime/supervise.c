@@ -188,8 +188,8 @@ static void format_end(const struct hd_worker *w, int status, char *to, size_t s
 static int64_t next_start(struct hd_worker *w, int64_t now_ns) {
   uint32_t lately = 0;
   while (lately < w->restarts && lately < HD_WORKER_RESTARTS_MAX && now_ns - w->ends[(w->restarts - 1 - lately) % HD_WORKER_RESTARTS_MAX] < HD_WORKER_WINDOW_NS) lately++;
-  int64_t delay_ns = HD_WORKER_DELAY_NS << (lately < 16 ? lately : 16);
-  return lately < w->options.restarts_max ? now_ns + (delay_ns < HD_WORKER_DELAY_MAX_NS ? delay_ns : HD_WORKER_DELAY_MAX_NS) : 0;
+  int64_t delay_ns = HD_WORKER_DELAY_NS << (lately < 16 ? lately : 16), most_ns = w->options.delay_max_ns ? w->options.delay_max_ns : HD_WORKER_DELAY_MAX_NS;
+  return lately < w->options.restarts_max ? now_ns + (delay_ns < most_ns ? delay_ns : most_ns) : 0;
 }
 
 static void fail(struct hd_worker *w, const char *words) {

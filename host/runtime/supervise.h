@@ -54,6 +54,7 @@ struct hd_worker_options {
   uint64_t memory_max;             // bytes of address space; 0: HD_WORKER_MEMORY_MAX
   int64_t hang_ns;                 // 0: HD_WORKER_HANG_NS
   uint32_t restarts_max;           // at most HD_WORKER_RESTARTS_MAX
+  int64_t delay_max_ns;            // before a restart; 0: HD_WORKER_DELAY_MAX_NS
   uint32_t log_level;              // enum hadron_log_level; 0: INFO
   struct hd_worker_care care;
 };

@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
-from support.host import Host, until  # noqa: E402
+from support.host import Host, together, until  # noqa: E402
 from support.journal_bytes import messages  # noqa: E402
 from support.nats import PROGRAM, Server  # noqa: E402
 
@@ -171,11 +171,7 @@ def main():
         return 77
     seed = int(os.environ.get("HADRON_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
     print("seed", seed)
-    killed(random.Random(seed))
-    absent_at_the_start_and_at_the_end()
-    frozen()
-    if shutil.which("openssl"):
-        encrypted()
+    together((killed, random.Random(seed)), absent_at_the_start_and_at_the_end, frozen, *([encrypted] if shutil.which("openssl") else []))
     return 0
 
 

@@ -12,16 +12,16 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from host import PLUGINS, Host, until
+from host import PLUGINS, Host, together, until
 
 CONFIG = """return {
   mode = "paper", account = { cash = 1000000 }, registry = { enabled = false }, engine = { threads = %s, worker_restarts = %d, hang_after = "1s" },
   venues = { sim = { plugin = "sim", params = { flow = "random", instruments = 3, rate = 300, seed = 7, entry_latency = "5ms" } } },
-  strategies = { good = { plugin = "sma", params = { fast = 2, slow = 4, size = 10 } }, away = { %s, placement = "process" } },
+  strategies = { good = { plugin = "sma", params = { fast = 2, slow = 4, size = 10 } }, %s },
 }
 """
-MISBEHAVE = 'plugin = "%s", params = { order = "tick:%%s", at = 100 }' % os.path.join(PLUGINS, "misbehave.so")
-SMA = 'plugin = "sma", params = { fast = 2, slow = 4, size = 10 }'
+MISBEHAVE = 'away = { plugin = "%s", placement = "process", params = { order = "tick:%%s", at = 100 } }' % os.path.join(PLUGINS, "misbehave.so")
+SMA = '%s = { plugin = "sma", placement = "process", params = { fast = 2, slow = 4, size = 10 } }'
 SANITIZED = bool(os.environ.get("HADRON_SANITIZE"))
 
 
@@ -73,41 +73,42 @@ def decides_once(host):
     return count
 
 
-def whatever_it_does(threads):
-    figures = {}
-    with Host({"host.lua": CONFIG % (threads, 5, SMA)}) as host:
+def quiet(threads):
+    with Host({"host.lua": CONFIG % (threads, 5, SMA % "away")}) as host:
         host.start("--json", "--quiet")
         for _ in range(5):
             trades(host, "good")
-        figures["quiet"] = end(host)
-    for how in ["exit", "hang"] if SANITIZED else ["null", "abort", "stack", "memory", "exit", "hang"]:
-        with Host({"host.lua": CONFIG % (threads, 2, MISBEHAVE % how)}) as host:
-            host.start("--json", "--quiet")
+        print(f"threads {threads}: quiet: tick to order {end(host)}")
+
+
+def whatever_it_does(threads, how):
+    with Host({"host.lua": CONFIG % (threads, 2, MISBEHAVE % how)}) as host:
+        host.start("--json", "--quiet")
+        trades(host, "good")
+        until(f"{how}: it is given up", lambda: "ALERT strategy away (process): is fenced" in host.text("err"))
+        assert "is fenced: it has ended 3 times within 30 s" in host.text("err")
+        assert host.text("err").count("is started again") >= 1
+        for _ in range(3):
             trades(host, "good")
-            until(f"{how}: it is given up", lambda: "ALERT strategy away (process): is fenced" in host.text("err"))
-            assert "is fenced: it has ended 3 times within 30 s" in host.text("err")
-            assert host.text("err").count("is started again") >= 1
-            for _ in range(3):
-                trades(host, "good")
-            assert children(host.process.pid) == []
-            figures[how] = end(host)
-    for how, row in figures.items():
-        print(f"threads {threads}: {how}: tick to order {row}")
+        assert children(host.process.pid) == []
+        print(f"threads {threads}: {how}: tick to order {end(host)}")
 
 
 def killed_a_hundred_times():
-    with Host({"host.lua": CONFIG % ("true", 1000, SMA)}) as host:
+    """Four of them, as one that was killed before is started again only after a while."""
+    names = ("one", "two", "three", "four")
+    with Host({"host.lua": CONFIG % ("true", 1000, ", ".join(SMA % name for name in names))}) as host:
         host.start("--json", "--quiet")
         ended = set()
         times = 20 if SANITIZED else 100
         while len(ended) < times:
-            pid = until("a worker", lambda: [p for p in children(host.process.pid) if p not in ended])[0]
-            if len(ended) % 10 == 0:
-                trades(host, "away")
-            os.kill(pid, signal.SIGKILL)
-            ended.add(pid)
-        trades(host, "away")
-        trades(host, "good")
+            for pid in until("a worker", lambda: [p for p in children(host.process.pid) if p not in ended])[: times - len(ended)]:
+                if len(ended) % 10 == 0:
+                    trades(host, names[len(ended) // 10 % 4])
+                os.kill(pid, signal.SIGKILL)
+                ended.add(pid)
+        for name in names + ("good",):
+            trades(host, name)
         assert "is fenced" not in host.text("err")
         end(host)
         print(f"{times} workers killed; {decides_once(host)} decisions, each of its own tick")
@@ -139,8 +140,7 @@ def no_orphan(does, busy):
                     os.kill(pid, signal.SIGKILL)
 
 
-whatever_it_does("false")
-whatever_it_does("true")
-killed_a_hundred_times()
-no_orphan(SMA, lambda host: lambda: turnover(host, "away") not in ("0", "0.00", 0))
-no_orphan(MISBEHAVE % "hang", lambda host: lambda: host.strategies("away")[0]["placed"]["state"] == "silent")
+HOWS = ["exit", "hang"] if SANITIZED else ["null", "abort", "stack", "memory", "exit", "hang"]
+together(killed_a_hundred_times, (no_orphan, SMA % "away", lambda host: lambda: turnover(host, "away") not in ("0", "0.00", 0)),
+         (no_orphan, MISBEHAVE % "hang", lambda host: lambda: host.strategies("away")[0]["placed"]["state"] == "silent"),
+         *[case for threads in ("false", "true") for case in [(quiet, threads)] + [(whatever_it_does, threads, how) for how in HOWS]])

@@ -258,7 +258,7 @@ static void given_up(void **state) {
 // the last one was made would have decided. The market is fed on and on; what a worker had not got to is lost, never given twice.
 static void killed_under_load(void **state) {
   (void)state;
-  const struct hd_worker_options with = {.hang_ns = INT64_C(60000000000), .restarts_max = 1000};
+  const struct hd_worker_options with = {.hang_ns = INT64_C(60000000000), .restarts_max = 1000, .delay_max_ns = 40000000};
   struct hd_random random = test_random();
   struct walk walk;
   struct hadron_tick tick;

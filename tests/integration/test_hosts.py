@@ -21,7 +21,7 @@ import threading
 
 sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
 from support import host as host_of  # noqa: E402
-from support.host import HADRON, WAIT_S, turns, until  # noqa: E402
+from support.host import HADRON, WAIT_S, together, turns, until  # noqa: E402
 
 CONFIG = """return {
   mode = "paper",
@@ -489,6 +489,10 @@ def check_registry_away():
 POSTGRES = None
 
 
+def postgres_world():
+    return World(POSTGRES)
+
+
 def main():
     global POSTGRES
     wanted = [w for w in sys.argv[1:] if w not in ("sqlite", "postgres")]
@@ -499,18 +503,20 @@ def main():
     elif "postgres" in databases:
         print("PostgreSQL is not installed: SQLite alone")
     try:
+        wait, alone = [], []
         for name, case in list(globals().items()):
             if not name.startswith("check_") or (wanted and name not in wanted):
                 continue
-            if case.__code__.co_argcount == 0:
-                print(name, flush=True)
-                case()
+            if case.__code__.co_argcount == 0:  # it stops the server that the others are on
+                alone.append(case)
                 continue
             for database in databases:
                 if database == "postgres" and not POSTGRES or (case is check_silent_host and database == "sqlite" and POSTGRES and len(databases) > 1):
                     continue
-                print(name, database, flush=True)
-                case(World if database == "sqlite" else lambda: World(POSTGRES))
+                wait.append((case, World if database == "sqlite" else postgres_world))
+        together(*wait, at_once=4)
+        for case in alone:
+            case()
     finally:
         postgres.remove()
     return 0

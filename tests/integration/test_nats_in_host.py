@@ -10,7 +10,7 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
-from support.host import Host, until  # noqa: E402
+from support.host import Host, together, until  # noqa: E402
 from support.journal_bytes import INSTRUMENT, messages, read  # noqa: E402
 from support.nats import PROGRAM, Server  # noqa: E402
 
@@ -146,15 +146,18 @@ def lost(server):
         assert len(flagged) == 2, flagged
 
 
+def play(scene):
+    with Server() as server:
+        if scene is not follows:
+            server.start()
+        scene(server)
+
+
 def main():
     if not os.path.exists(PROGRAM):
         print("skipped: nats-server is not installed (package nats-server)")
         return 77
-    for scene in (follows, killed, stopped, lost):
-        with Server() as server:
-            if scene is not follows:
-                server.start()
-            scene(server)
+    together(*[(play, scene) for scene in (follows, killed, stopped, lost)])
     return 0
 
 

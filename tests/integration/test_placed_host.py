@@ -10,7 +10,7 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from host import Host, until
+from host import Host, together, until
 
 SCRIPT = """-- hadron: strategy counts 1.0.0
 -- description: wants one unit more with every hundredth trade
@@ -127,11 +127,4 @@ def hangs(threads):
         verify(host)
 
 
-def main():
-    whole(False)
-    whole(True)
-    hangs(False)
-    hangs(True)
-
-
-main()
+together((whole, False), (whole, True), (hangs, False), (hangs, True), at_once=4)

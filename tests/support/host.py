@@ -14,7 +14,9 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import threading
 import time
+import traceback
 
 BUILD = os.environ.get("HADRON_BUILD_DIR", "build/release")
 HADRON = os.path.join(BUILD, "hadron")
@@ -22,6 +24,7 @@ PLUGINS = os.environ.get("HADRON_TEST_PLUGIN_DIR", os.path.join(BUILD, "tests/pl
 WAIT_S = 200  # nothing takes that long; a machine that is busy, or a sanitizer, may come near
 
 
+PATIENT = ("--set", "engine.handover_max=10s")  # a swap is not refused because this machine had something else to do
 TURNS = """-- hadron: strategy turns %s
 -- description: holds a position for some trades, then the other one
 -- requires: hadron.strategy/1
@@ -53,6 +56,35 @@ def until(what, question):
             return answer
         select.select([], [], [], 0.02)
     raise AssertionError(f"not within {WAIT_S} s: {what}")
+
+
+def together(*cases, at_once=3):
+    """Runs cases that know nothing of each other side by side: each waits most of its time. (function, argument, ...) or a function. All of them
+    end before this does; the first that failed is raised, the others are printed."""
+    waiting, failed, lock = list(cases), [], threading.Lock()
+
+    def work():
+        while True:
+            with lock:
+                if not waiting or failed:
+                    return
+                case = waiting.pop(0)
+            words = case if isinstance(case, tuple) else (case,)
+            name = " ".join([words[0].__name__] + [str(getattr(w, "__name__", w)) for w in words[1:]])
+            try:
+                words[0](*words[1:])
+            except BaseException as error:  # pylint: disable=broad-except
+                with lock:
+                    failed.append(error)
+                    print(f"{name} failed:\n{traceback.format_exc()}", flush=True)
+
+    threads = [threading.Thread(target=work) for _ in range(min(at_once, len(cases)))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]
 
 
 class Host:
@@ -90,7 +122,7 @@ class Host:
     def launch(self, *arguments, environment=None):
         """Starts it and waits for nothing."""
         with open(self.path("out"), "wb") as out, open(self.path("err"), "wb") as err:
-            self.process = subprocess.Popen([HADRON, "run", self.config, *arguments], cwd=self.directory, stdout=out, stderr=err, env={**os.environ, **(environment or {})})
+            self.process = subprocess.Popen([HADRON, "run", self.config, *PATIENT, *arguments], cwd=self.directory, stdout=out, stderr=err, env={**os.environ, **(environment or {})})
         return self
 
     def start(self, *arguments, environment=None):

@@ -30,7 +30,7 @@ static int trouble(const char *step) {
   return asked && strcmp(asked, step) == 0;
 }
 
-// Longer than HD_HANDOVER_NS, by the processor's own time, so that a busy machine changes nothing.
+// Longer than engine.handover_max, by the processor's own time, so that a busy machine changes nothing.
 static void dawdle(void) {
   struct timespec from, now;
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &from);
