@@ -127,4 +127,32 @@ def hangs(threads):
         verify(host)
 
 
-together((whole, False), (whole, True), (hangs, False), (hangs, True), at_once=4)
+def comes_back():
+    """A callback that takes long and returns after all: the instance stays fenced. It gets no more ticks, and what it decides on those that it still had does not count."""
+    script = SCRIPT.replace("strategy counts", "strategy hangs").replace("default = 100", "default = 5")
+    script = script.replace("params = {", "params = { turns = { type = 'integer', default = 0, min = 0, max = 100000000000, live = true, help = 'to waste' },")
+    script = script.replace("self.seen = self.seen + 1\n", """self.seen = self.seen + 1
+    if self.params.turns > 0 and not self.wasted then
+      self.wasted = true
+      for i = 1, self.params.turns do end
+      hadron.log("info", "CAME_BACK", "to decide on what waits")
+    end
+""")
+    with Host({"host.lua": HANGS % "false", "counts.lua": SCRIPT, "hangs.lua": script}) as host:
+        host.start("--quiet", "--json")
+        until("it decides", lambda: row(host, "hangs")["placed"]["decisions"] > 1)
+        host.ask("set", "strategies.hangs.params.turns=150000000")
+        until("it is fenced", lambda: row(host, "hangs")["placed"]["state"] == "fenced")
+        assert "CAME_BACK" not in host.text("err")
+        until("its position is closed", lambda: float(row(host, "hangs")["gross"]) == 0)
+        was = row(host, "hangs")
+        until("it has come back", lambda: "CAME_BACK" in host.text("err"))
+        grows(host)
+        now = row(host, "hangs")
+        assert now["placed"]["state"] == "fenced" and now["placed"]["lost"] > was["placed"]["lost"], now
+        assert now["placed"]["decisions"] == was["placed"]["decisions"] and now["turnover"] == was["turnover"], (was, now)
+        host.stop()
+        verify(host)
+
+
+together((comes_back,), (whole, False), (whole, True), (hangs, False), (hangs, True), at_once=4)
