@@ -39,4 +39,24 @@ void hd_histogram_merge(struct hd_histogram *into, const struct hd_histogram *fr
   if (from->max > into->max) into->max = from->max;
 }
 
+void hd_histogram_add(struct hd_histogram *h, uint64_t v, uint64_t count) {
+  h->buckets[hd_histogram_index(v)] += count;
+  h->count += count;
+  h->sum += v * count;
+  if (count && v > h->max) h->max = v;
+}
+
+uint32_t hd_histogram_since(const struct hd_histogram *h, struct hd_histogram *told, struct hd_histogram_row *rows, uint32_t max) {
+  uint32_t n = 0;
+  for (uint32_t i = 0; i < HD_HISTOGRAM_BUCKETS && n < max && told->count < h->count; i++) {
+    uint64_t more = h->buckets[i] - told->buckets[i];
+    if (!more) continue;
+    uint64_t edge = i + 1 < HD_HISTOGRAM_BUCKETS ? upper_edge(i) : h->max;
+    rows[n++] = (struct hd_histogram_row){edge < h->max ? edge : h->max, more};
+    told->buckets[i] += more;
+    told->count += more;
+  }
+  return n;
+}
+
 void hd_histogram_reset(struct hd_histogram *h) { memset(h, 0, sizeof *h); }

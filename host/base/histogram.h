@@ -29,6 +29,10 @@ static inline void hd_histogram_record(struct hd_histogram *h, uint64_t v) {
 
 // Upper edge of the bucket that holds the q-quantile, q in [0, 1]; 0 if empty; never above max.
 uint64_t hd_histogram_quantile(const struct hd_histogram *h, double q);
+void hd_histogram_add(struct hd_histogram *h, uint64_t v, uint64_t count); // recorded so often
+// What was recorded since `told` was as h is now: up to `max` rows of an upper edge and how often; told has it then. Returns how many rows.
+struct hd_histogram_row { uint64_t ns, count; };
+uint32_t hd_histogram_since(const struct hd_histogram *h, struct hd_histogram *told, struct hd_histogram_row *rows, uint32_t max);
 void hd_histogram_merge(struct hd_histogram *into, const struct hd_histogram *from);
 void hd_histogram_reset(struct hd_histogram *h);
 

@@ -78,6 +78,7 @@ struct hd_bus_expected {
   bool declared;                    // they are all that there are: a HELLO with others is refused
   const struct hadron_bar_request *bars; // [0 .. bar_count): what it gets besides ticks
   uint32_t bar_count;
+  struct hd_histogram *latency;     // where times of its callbacks go that it tells; written by [bus]; borrowed(until detached); NULL: nowhere
   const char *role;                 // of the arm, for WELCOME: "live", "canary", "shadow"; NULL: none yet; static
   // Joined, silent, back, left: with words. [bus]
   void (*changed)(void *self, uint32_t change, const char *words);

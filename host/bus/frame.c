@@ -75,22 +75,23 @@ static const struct rule {
   uint16_t kind;
   bool counted;          // carries messages: count is at least 1
   uint32_t least, most;  // bytes of payload
+  uint32_t rows;         // it is made of rows of so many bytes; 0: not said here
 } rules[] = {
-    {HADRON_FRAME_DATA, true, sizeof(struct hadron_message_header) + 1, HADRON_PACKET_MAX},
-    {HADRON_FRAME_HEARTBEAT, false, 8, 8},
-    {HADRON_FRAME_HELLO, false, 2, HADRON_PACKET_MAX},
-    {HADRON_FRAME_NEXT, false, 0, 0},
-    {HADRON_FRAME_DECIDE, true, sizeof(struct hadron_message_header) + 1, HADRON_PACKET_MAX},
-    {HADRON_FRAME_REPAIR, false, sizeof(struct hadron_repair), sizeof(struct hadron_repair)},
-    {HADRON_FRAME_SNAPSHOT, false, sizeof(struct hadron_repair), sizeof(struct hadron_repair)},
-    {HADRON_FRAME_ANSWER, false, sizeof(struct hadron_answer), HADRON_PACKET_MAX},
-    {HADRON_FRAME_ADMIN, false, 2, HADRON_PACKET_MAX},
-    {HADRON_FRAME_BYE, false, 0, 0},
-    {HADRON_FRAME_WELCOME, false, 2, HADRON_PACKET_MAX},
-    {HADRON_FRAME_REFUSED, false, 2, HADRON_PACKET_MAX},
-    {HADRON_FRAME_ACK, false, 0, HADRON_PACKET_MAX},
-    {HADRON_FRAME_TOO_OLD, false, 0, 0},
-    {HADRON_FRAME_BUSY, false, 8, 8},
+    {HADRON_FRAME_DATA, true, sizeof(struct hadron_message_header) + 1, HADRON_PACKET_MAX, 0},
+    {HADRON_FRAME_HEARTBEAT, false, 8, 8, 0},
+    {HADRON_FRAME_HELLO, false, 2, HADRON_PACKET_MAX, 0},
+    {HADRON_FRAME_NEXT, false, 0, HADRON_MEASURED_MAX * sizeof(struct hadron_measured), sizeof(struct hadron_measured)},
+    {HADRON_FRAME_DECIDE, true, sizeof(struct hadron_message_header) + 1, HADRON_PACKET_MAX, 0},
+    {HADRON_FRAME_REPAIR, false, sizeof(struct hadron_repair), sizeof(struct hadron_repair), 0},
+    {HADRON_FRAME_SNAPSHOT, false, sizeof(struct hadron_repair), sizeof(struct hadron_repair), 0},
+    {HADRON_FRAME_ANSWER, false, sizeof(struct hadron_answer), HADRON_PACKET_MAX, 0},
+    {HADRON_FRAME_ADMIN, false, 2, HADRON_PACKET_MAX, 0},
+    {HADRON_FRAME_BYE, false, 0, 0, 0},
+    {HADRON_FRAME_WELCOME, false, 2, HADRON_PACKET_MAX, 0},
+    {HADRON_FRAME_REFUSED, false, 2, HADRON_PACKET_MAX, 0},
+    {HADRON_FRAME_ACK, false, 0, HADRON_PACKET_MAX, 0},
+    {HADRON_FRAME_TOO_OLD, false, 0, 0, 0},
+    {HADRON_FRAME_BUSY, false, 8, 8, 0},
 };
 
 static const struct rule *rule_of(uint16_t kind) {
@@ -115,6 +116,8 @@ static int32_t check(const struct hadron_frame *head, size_t at, struct hd_fault
   if (!rule) return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "frame at byte %zu: there is no kind %u in protocol %d", at, head->kind, HADRON_WIRE_VERSION);
   if (head->size < rule->least || head->size > rule->most)
     return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "frame at byte %zu, kind %u: expected %u to %u bytes of payload, found %u", at, head->kind, rule->least, rule->most, head->size);
+  if (rule->rows && head->size % rule->rows)
+    return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "frame at byte %zu, kind %u: expected rows of %u bytes, found %u bytes", at, head->kind, rule->rows, head->size);
   if (rule->counted && head->count == 0)
     return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "frame at byte %zu, kind %u: expected at least one message, found 0", at, head->kind);
   if (rule->counted && head->sequence > UINT64_MAX - head->count)

@@ -477,10 +477,21 @@ static void heard(struct hd_bus_peer *p, uint32_t kind) {
   change(p, HADRON_PLACED_BACK, "%s (%s) is heard again", p->name, p->peer);
 }
 
+// What it says of its callbacks counts for its own arm's figures alone.
+static void measured(const struct hd_bus_peer *p, const struct hd_frame *frame) {
+  struct hadron_measured row;
+  if (!p->seat || !p->seat->latency) return;
+  for (uint32_t at = 0; at + sizeof row <= frame->head.size; at += (uint32_t)sizeof row) {
+    memcpy(&row, frame->payload + at, sizeof row);
+    if (row.count <= UINT32_MAX) hd_histogram_add(p->seat->latency, row.ns, row.count);
+  }
+}
+
 static void on_session(struct hd_bus_peer *p, struct hd_request *r, const struct hd_frame *frame) {
   struct hd_bus *bus = p->bus;
   struct hd_fault fault;
   heard(p, frame->head.kind);
+  if (frame->head.kind == HADRON_FRAME_NEXT) measured(p, frame);
   switch (frame->head.kind) {
   case HADRON_FRAME_NEXT:
   case HADRON_FRAME_DECIDE: hd_bus_session_request(&p->session, (uint64_t)(uintptr_t)r, frame, bus->now_ns, bus->wall_ns); return;

@@ -114,6 +114,7 @@ int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, str
   seat->is_worker = who->token != NULL;
   if (who->token) memcpy(seat->token, who->token, sizeof seat->token);
   seat->lock_step = who->lock_step;
+  seat->latency = who->latency;
   hd_bus_sits(seat, who->arm, who->role);
   seat->changed = who->changed;
   seat->self = who->self;

@@ -4,6 +4,7 @@
 
 #include <pthread.h>
 
+#include "base/histogram.h"
 #include "bus/feed.h"
 #include "bus/hello.h"
 #include "bus/session.h"
@@ -45,6 +46,7 @@ struct hd_bus_seat {
   uint32_t bar_count;
   uint8_t token[32];
   bool is_worker, lock_step;
+  struct hd_histogram *latency; // borrowed; NULL: none
   char url[160];                // of its worker
   nng_listener listener;        // for it alone; id 0: none
   bool joined;                  // somebody was there once

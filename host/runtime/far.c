@@ -7,6 +7,7 @@
 #include "base/calling.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "hadron/wire.h"
 #include "pipeline/engine.h"
 #include "pipeline/image.h"
 #include "plugin/state.h"
@@ -462,6 +463,17 @@ int32_t hd_far_ask(struct hd_far *f, uint32_t verb, uint32_t instance, const voi
   *answer = NULL;
   if (give(fault.text, strlen(fault.text) + 1, answer, answer_size, &none)) *answer_size = 0;
   return code;
+}
+
+#define MEASURED_NS INT64_C(100000000)
+
+uint32_t hd_far_measured(struct hd_far_measure *m, int64_t mono_ns, struct hadron_measured *rows, uint32_t max) {
+  struct hd_histogram_row some[HADRON_MEASURED_MAX];
+  if (mono_ns - m->at_ns < MEASURED_NS || m->now.count == m->told.count) return 0;
+  m->at_ns = mono_ns;
+  uint32_t count = hd_histogram_since(&m->now, &m->told, some, max < HADRON_MEASURED_MAX ? max : HADRON_MEASURED_MAX);
+  for (uint32_t i = 0; i < count; i++) rows[i] = (struct hadron_measured){some[i].ns, some[i].count};
+  return count;
 }
 
 void hd_far_read(const struct hd_far *f, struct hd_far_figures *out) {

@@ -82,6 +82,14 @@ struct hd_far_step {       // its next timer, bars apart
 };
 int32_t hd_far_ask(struct hd_far *f, uint32_t verb, uint32_t instance, const void *bytes, uint32_t size, int64_t now_ns, void **answer, uint32_t *answer_size);
 
+// What the callbacks of a far engine with a latency took since it was asked last, at most once in 100 ms: for the other end's NEXT. Rows of struct hadron_measured.
+struct hd_far_measure {
+  struct hd_histogram now, told;
+  int64_t at_ns; // monotonic
+};
+struct hadron_measured;
+uint32_t hd_far_measured(struct hd_far_measure *m, int64_t mono_ns, struct hadron_measured *rows, uint32_t max);
+
 struct hd_far_figures {
   uint64_t ticks, calls, decisions, refused, faults, lost;
   uint32_t instances, fenced;

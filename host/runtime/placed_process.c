@@ -60,7 +60,7 @@ static int32_t on_admit(void *self, const uint8_t token[HD_WORKER_TOKEN_SIZE], c
   uint32_t arm = atomic_load(&p->arm);
   for (uint32_t i = 0; i < p->channel_count; i++) channels[i] = &p->channels[i];
   const struct hd_bus_expected who = {.name = p->name, .token = token, .channels = channels, .channel_count = p->channel_count, .arm = arm ? arm : t->arm, .universe = t->universe,
-                                      .universe_count = p->universe_count, .lock_step = p->lock_step, .changed = on_changed, .self = t};
+                                      .universe_count = p->universe_count, .lock_step = p->lock_step, .changed = on_changed, .self = t, .latency = p->latency};
   int32_t code = hd_bus_attach(t->bus, &who, &t->seat, fault);
   if (!code) *url = hd_bus_seat_url(t->seat);
   return code;

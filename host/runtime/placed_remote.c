@@ -47,7 +47,7 @@ static int32_t attach(struct hd_placed *p, struct placed_remote *r, struct hd_fa
   bool any = hd_card_is_any(p->plugin);
   const struct hd_bus_expected who = {.name = p->name, .version = any ? NULL : is->version, .channels = channels, .channel_count = p->channel_count,
                                       .universe = universe, .universe_count = p->universe_count, .lock_step = p->lock_step, .changed = on_changed, .self = p,
-                                      .params = p->params, .declared = !any, .bars = p->bars, .bar_count = p->bar_count};
+                                      .params = p->params, .declared = !any, .bars = p->bars, .bar_count = p->bar_count, .latency = p->latency};
   if (!code) code = hd_bus_attach(r->bus, &who, &r->seat, fault);
   free(channels);
   free(universe);

@@ -53,6 +53,7 @@ struct worker {
   struct hadron_position *views;    // [instrument]: the newest; owned
   struct parcel *parcels;           // [first .. first + count) of `room`; owned
   uint32_t first, count, room;
+  struct hd_far_measure measure;    // of its callbacks
   struct hd_fault fault;
 };
 
@@ -194,7 +195,7 @@ static int32_t load(struct worker *w, const char *json, size_t size) {
 }
 
 static int32_t create(struct worker *w, const char *json, size_t size) {
-  const struct hd_far_listener listener = {.self = w, .decided = on_decided};
+  const struct hd_far_listener listener = {.self = w, .decided = on_decided, .latency = &w->measure.now};
   if (w->far != NULL) return hd_fault_set(&w->fault, HADRON_ERR_STATE, "a worker: it is made already");
   int32_t code = w->plugin ? HADRON_OK : load(w, json, size);
   step = "create";
@@ -291,8 +292,14 @@ static void on_ticks(struct worker *w, const struct hadron_tick *ticks, uint32_t
   hd_far_ticks(w->far, ticks, count);
 }
 
+static void tell_measured(struct worker *w) {
+  struct hadron_measured rows[HADRON_MEASURED_MAX];
+  hadron_client_measured(w->client, rows, hd_far_measured(&w->measure, w->heard_ns, rows, HADRON_MEASURED_MAX));
+}
+
 static void on_event(struct worker *w, const struct hadron_event *event) {
   w->heard_ns = hd_clock_monotonic_ns();
+  if (w->far) tell_measured(w);
   if (event->kind == HADRON_EVENT_ASK) on_ask(w, event);
   else if (event->kind > HADRON_EVENT_MESSAGE) say(w, event);
   else if (w->far == NULL || event->data == NULL) return; // a stream begins with what there is; it is for those who are made

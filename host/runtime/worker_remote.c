@@ -39,6 +39,7 @@ struct guest {
   const char **keys;                  // of the far engine's instances: their instruments' names; owned
   char state[1200];                   // where what it remembers is kept
   int64_t tell_ns;                    // monotonic; when to say that nobody answers; 0: somebody has
+  struct hd_far_measure measure;      // of its callbacks
   bool made;                          // started: what it remembers is worth keeping
 };
 
@@ -118,7 +119,7 @@ static int32_t make(struct guest *g, uint32_t arm, uint64_t session, struct hd_f
   const struct hd_far_description d = {.name = g->name, .plugin = g->plugin, .arm = arm, .seed = c->seed, .session = session, .volatility_decay = c->volatility_decay, .errors_max = c->errors_max,
                                        .lua_memory_max = c->lua_memory_max, .lua_instructions_max = c->lua_instructions_max, .budget = &g->section->budget, .instruments = &g->instruments,
                                        .universe = g->ids, .universe_count = g->id_count, .params = g->section->base.params, .param_count = g->section->base.param_count};
-  const struct hd_far_listener listener = {.self = g, .decided = on_decided};
+  const struct hd_far_listener listener = {.self = g, .decided = on_decided, .latency = &g->measure.now};
   char *text = hd_far_describe(&d);
   if (!text) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%s: out of memory", g->name);
   int32_t code = hd_far_create(text, strlen(text), g->plugin, &listener, &g->far, fault);
@@ -160,6 +161,8 @@ static int32_t on_message(struct guest *g, const struct hadron_event *e, struct 
   if (!g->far && e->kind == HADRON_EVENT_INSTRUMENTS) return on_instruments(g, e), HADRON_OK;
   int32_t code = g->far || g->id_count == 0 ? HADRON_OK : begin(g, fault);
   if (code || !g->far) return code;
+  struct hadron_measured rows[HADRON_MEASURED_MAX];
+  hadron_client_measured(g->client, rows, hd_far_measured(&g->measure, hd_clock_monotonic_ns(), rows, HADRON_MEASURED_MAX));
   if (e->kind != HADRON_EVENT_TICKS) hd_worker_messages(g->far, g->views, e);
   else if (e->stride == sizeof(struct hadron_tick)) hd_far_ticks(g->far, e->data, e->count);
   else // of a newer host

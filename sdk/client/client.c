@@ -200,6 +200,10 @@ void hadron_client_wake(struct hadron_client *c) {
   hc_bell_ring(c->bell);
 }
 
+void hadron_client_measured(struct hadron_client *c, const struct hadron_measured *rows, uint32_t count) {
+  for (uint32_t i = 0; i < count && c->measured_count < HADRON_MEASURED_MAX; i++) c->measured[c->measured_count++] = rows[i];
+}
+
 void hadron_client_heartbeats(struct hadron_client *c, int32_t on) { c->verbose = on != 0; }
 void hadron_client_info(const struct hadron_client *c, struct hadron_client_info *out) { *out = c->info; }
 

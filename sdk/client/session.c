@@ -194,7 +194,7 @@ static void ask_for_more(struct hadron_client *c) {
       c->figures.rewinds++;
     }
     struct hadron_frame f = hc_session_frame(c, HADRON_FRAME_NEXT, rewind, rewind ? c->stream.next : c->given);
-    hc_call_send(call, &f, NULL, 0, NULL, 0);
+    if (hc_call_send(call, &f, c->measured, c->measured_count * sizeof *c->measured, NULL, 0) == HADRON_OK) c->measured_count = 0;
     if (rewind) c->rewind_serial = call->serial;
   }
 }

@@ -82,6 +82,8 @@ struct hadron_client {
   char *ask_bytes;          // owned
   uint32_t ask_size;
   struct hadron_client_figures figures;
+  struct hadron_measured measured[HADRON_MEASURED_MAX]; // for the next NEXT
+  uint32_t measured_count;
 };
 
 // An event. text: copied.

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "base/histogram.h"
 #include "bus/bus.h"
 #include "bus/rights.h"
 #include "support/bus_peer.h"
@@ -524,6 +525,35 @@ static void a_token_says_who_may_speak_for_whom(void **state) {
   close_rig(&g);
 }
 
+// What a NEXT says of callbacks is added up; another size of it is no NEXT.
+static void callbacks_times_are_told(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p;
+  static struct hd_histogram latency;
+  struct hadron_measured rows[HADRON_MEASURED_MAX + 1] = {{1000, 3}, {2000, 1}, {UINT64_MAX, 1}, {5, UINT64_MAX}};
+  open_rig(&g, false, (struct hd_bus_options){0});
+  hd_bus_detach(g.bus, g.seat);
+  const struct hd_bus_expected who = {.name = "trend", .channels = &g.channel, .channel_count = 1, .arm = 5, .universe = g.universe, .universe_count = INSTRUMENTS, .changed = on_changed,
+                                      .self = &g, .latency = &latency};
+  struct hd_fault fault;
+  assert_int_equal(hd_bus_attach(g.bus, &who, &g.seat, &fault), HADRON_OK);
+  bus_peer_open(&p, g.url);
+  bus_peer_hello(&p, HELLO_EXTERNAL);
+  assert_int_equal(bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, 1, rows, 2 * sizeof *rows).head.kind, HADRON_FRAME_DATA);
+  uint64_t count = latency.count; // what was asked again in a slow moment is told again
+  assert_true(count >= 4 && count % 4 == 0);
+  assert_int_equal(latency.max, 2000);
+  assert_in_range(hd_histogram_quantile(&latency, 0.5), 1000, 1031);
+  assert_int_equal(bus_peer_ask(&p, HADRON_FRAME_NEXT, 1, 1, rows + 2, 2 * sizeof *rows).head.kind, HADRON_FRAME_DATA);
+  assert_in_range(latency.count, count + 1, count + 20); // the other row is passed over: nobody calls so often
+  count = latency.count;
+  assert_int_equal(bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, 1, rows, sizeof rows).head.kind, HADRON_FRAME_REFUSED);
+  assert_int_equal(latency.count, count);
+  bus_peer_close(&p);
+  close_rig(&g);
+}
+
 static void an_ended_host_lets_everybody_go(void **state) {
   (void)state;
   struct rig g;
@@ -543,6 +573,6 @@ int main(void) {
                                      cmocka_unit_test(a_decision_is_acknowledged_when_it_is_written_down), cmocka_unit_test(asks_go_out_and_come_back_in_pieces),
                                      cmocka_unit_test(who_is_not_expected_is_refused), cmocka_unit_test(a_silent_one_is_refused_until_it_is_back),
                                      cmocka_unit_test(no_tick_may_be_the_cause), cmocka_unit_test(a_decision_on_old_ticks_is_refused), cmocka_unit_test(who_comes_back_goes_on_where_it_was),
-                                     cmocka_unit_test(a_token_says_who_may_speak_for_whom), cmocka_unit_test(an_ended_host_lets_everybody_go)};
+                                     cmocka_unit_test(a_token_says_who_may_speak_for_whom), cmocka_unit_test(callbacks_times_are_told), cmocka_unit_test(an_ended_host_lets_everybody_go)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -81,6 +81,7 @@ def over_tls():
             for life in (1, 2, 3):
                 worker = Worker(there, "--ca", "ca/ca.crt", *own, url=url)
                 until(f"life {life}", lambda: holds(life))
+                until("how long its callbacks took is told", lambda: there.strategies("alpha")[0]["latency"]["count"] > 0 and there.strategies("alpha")[0]["latency"]["p99_ns"] > 0)
                 assert ("goes on with what it knew" in there.text("worker.err")) == (life > 1), there.text("worker.err")
                 assert worker.end() == 0, there.text("worker.err")
             worker = Worker(there, "--ca", "ca/ca.crt", *own, url=url)

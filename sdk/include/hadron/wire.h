@@ -75,6 +75,14 @@ struct hadron_refusal {
 };
 HADRON_SIZE(hadron_refusal, 16);
 
+// How long callbacks took, as the payload of a NEXT: for whoever looks at the host. Rows, at most HADRON_MEASURED_MAX.
+#define HADRON_MEASURED_MAX 32
+struct hadron_measured {
+  uint64_t ns;
+  uint64_t count;  // so many of them
+};
+HADRON_SIZE(hadron_measured, 16);
+
 // Head of a worker's answer to an ASK.
 struct hadron_answer {
   uint64_t number; // of the ASK

@@ -15,7 +15,7 @@ def quoted(text: str) -> str:
 
 
 def row(name: str, value: Any, live: bool) -> str:
-    types = ((bool, "bool"), (int, "integer"), (float, "real"), ((str, decimal.Decimal), "text"))
+    types: tuple[tuple[Any, str], ...] = ((bool, "bool"), (int, "integer"), (float, "real"), ((str, decimal.Decimal), "text"))
     kind = next((word for of, word in types if isinstance(value, of)), None)
     if kind is None:
         raise HadronError(f"parameter {name}: expected a bool, int, float, Decimal or str, found {type(value).__name__}; a host can only say one of those")

@@ -158,6 +158,8 @@ HADRON_CLIENT_API int hadron_client_fd(const struct hadron_client *c);
 HADRON_CLIENT_API int32_t hadron_client_due(const struct hadron_client *c);
 // Makes a poll that waits, or the next one, return. [any]
 HADRON_CLIENT_API void hadron_client_wake(struct hadron_client *c);
+// How long callbacks took, for the host's status: rows of struct hadron_measured that go with the next NEXT. What has no room there until it goes is not told.
+HADRON_CLIENT_API void hadron_client_measured(struct hadron_client *c, const struct hadron_measured *rows, uint32_t count);
 // on: HEARTBEAT and ACK come as events, too.
 HADRON_CLIENT_API void hadron_client_heartbeats(struct hadron_client *c, int32_t on);
 
