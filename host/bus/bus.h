@@ -47,6 +47,7 @@ struct hd_bus_options {
   const char *directory;     // of the socket for workers of this machine, made with mode 0700; NULL: no workers
   const char *host;          // its name, for WELCOME
   uint32_t mode;             // enum hadron_mode
+  bool starting;             // whoever is expected may not be known yet: who comes is told to come again, until hd_bus_started
   bool is_virtual;           // ticks carry another clock's times: how old they are is not known
   int64_t heartbeat_ns, stale_after_ns, session_keep_ns; // 0: as docs/config.md says
   uint32_t window, sessions_max, decisions_per_second;   // 0: the same
@@ -58,6 +59,7 @@ int32_t hd_bus_create(const struct hd_bus_options *options, struct hd_bus **out,
 // Tells everybody to go and ends the thread. Every seat has been detached. NULL is fine.
 void hd_bus_destroy(struct hd_bus *bus);
 uint64_t hd_bus_epoch(const struct hd_bus *bus);
+void hd_bus_started(struct hd_bus *bus); // all who are expected at the start have their seats [any]
 // Publishes what the journal tells (feed.h); epoch, heartbeat and bell are the bus's. Its sessions can ask for repair from then on. [io]
 struct hd_feed_options;
 struct hd_feed;

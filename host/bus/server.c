@@ -273,6 +273,7 @@ int32_t hd_bus_create(const struct hd_bus_options *options, struct hd_bus **out,
   bus->options.host = keep_text(bus, options->host);
   bus->options.listeners = NULL;
   bus->epoch = options->epoch;
+  bus->starting = options->starting;
   while (!bus->epoch)
     if (getrandom(&bus->epoch, sizeof bus->epoch, 0) != sizeof bus->epoch) bus->epoch = 0;
   pthread_mutex_init(&bus->lock, NULL);
@@ -350,3 +351,4 @@ void hd_bus_destroy(struct hd_bus *bus) {
 const char *hd_bus_worker_url(const struct hd_bus *bus) { return bus->worker_url; }
 const char *hd_bus_seat_url(const struct hd_bus_seat *seat) { return seat->url; }
 uint64_t hd_bus_epoch(const struct hd_bus *bus) { return bus->epoch; }
+void hd_bus_started(struct hd_bus *bus) { atomic_store(&bus->starting, false); }

@@ -89,7 +89,7 @@ struct hd_bus {
   uint32_t socket_count;
   pthread_t thread;
   bool running;
-  _Atomic bool stop;
+  _Atomic bool stop, starting;
   pthread_mutex_t lock;         // of the errands
   pthread_cond_t done;
   struct hd_bus_errand *errands;

@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "bus/bus.h"
 #include "lua/runtime.h"
 #include "runtime/last_words.h"
 #include "runtime/recover.h"
@@ -309,6 +310,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   code = s->options.services ? hd_session_start_services(s, fault) : HADRON_OK;
   if (!code) code = hd_session_feed_open(s, fault);
   s->open = !code;
+  if (s->open && s->bus) hd_bus_started(s->bus);
   return code;
 }
 

@@ -39,7 +39,7 @@ static int32_t make(struct hd_session *s, struct hd_fault *fault) {
   snprintf(own, sizeof own, "ipc://%s/strategies.ipc", directory);
   if (s->options.is_virtual) listeners[0] = (struct hd_bus_listen){.url = own, .rights = HD_BUS_TRADE};
   const struct hd_bus_options options = {.listeners = listeners, .listener_count = s->options.is_virtual ? 1 : c->bus.session_count, .directory = directory, .host = host, .mode = c->mode,
-                                         .is_virtual = s->options.is_virtual, .heartbeat_ns = c->bus.heartbeat_ns, .stale_after_ns = c->bus.stale_after_ns,
+                                         .is_virtual = s->options.is_virtual, .starting = !s->open && !s->options.is_virtual, .heartbeat_ns = c->bus.heartbeat_ns, .stale_after_ns = c->bus.stale_after_ns,
                                          .session_keep_ns = c->bus.session_keep_ns, .window = c->bus.window, .sessions_max = c->bus.sessions_max,
                                          .decisions_per_second = c->bus.decisions_per_second};
   return hd_bus_create(&options, &s->bus, fault);

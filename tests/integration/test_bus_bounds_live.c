@@ -195,8 +195,27 @@ static void away_for_too_long(void **state) {
   close_rig(&g);
 }
 
+// A host that is starting has not made all its seats: who comes too early is told to come again, not that nobody expects it.
+static void too_early(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p;
+  open_rig(&g, (struct hd_bus_options){.starting = true});
+  bus_peer_open(&p, g.url);
+  struct hd_frame f = bus_peer_hello(&p, "{\"protocol\":1,\"name\":\"later\",\"version\":\"1.0.0\"}");
+  assert_int_equal(f.head.kind, HADRON_FRAME_REFUSED);
+  assert_non_null(memmem(f.payload, f.head.size, "HADRON_ERR_AGAIN", 16));
+  assert_int_equal(bus_peer_hello(&p, HELLO_TRADE).head.kind, HADRON_FRAME_WELCOME); // its seat is there
+  hd_bus_started(g.bus);
+  f = bus_peer_hello(&p, "{\"protocol\":1,\"name\":\"later\",\"version\":\"1.0.0\"}");
+  assert_int_equal(f.head.kind, HADRON_FRAME_REFUSED);
+  assert_non_null(memmem(f.payload, f.head.size, "HADRON_ERR_NOT_FOUND", 20));
+  bus_peer_close(&p);
+  close_rig(&g);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(sessions), cmocka_unit_test(connections), cmocka_unit_test(decisions_of_a_second), cmocka_unit_test(kept_for_a_while),
-                                     cmocka_unit_test(away_for_too_long)};
+                                     cmocka_unit_test(away_for_too_long), cmocka_unit_test(too_early)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
