@@ -11,6 +11,7 @@
 #include "bus/feed_internal.h"
 
 #define READ_MAX 4096               // records between two looks at everything else
+#define SUB_PROTOCOL 0x21           // SP's number of who dials a feed
 #define IDLE_NS INT64_C(1000000)    // nobody rings when the journal grows: that is how long the news may wait
 
 // ---- what is published ---------------------------------------------------------------------------------------------------------------------------
@@ -163,6 +164,22 @@ static void renew(struct hd_feed *f, int64_t now_ns) {
   }
 }
 
+// [feed]
+static void doors(struct hd_feed *f, int64_t now_ns) {
+  for (uint32_t i = 0; i < f->listener_count; i++) {
+    struct hd_feed_listener *l = &f->listeners[i];
+    struct hd_fault fault = {0};
+    bool stuck = hd_door_stuck(&l->door, l->listen.url, SUB_PROTOCOL, atomic_load(&l->accepted), now_ns);
+    if (!stuck && (l->proof || !l->shut || now_ns < l->again_ns)) continue;
+    if (nng_listener_id(l->listener) > 0) nng_listener_close(l->listener);
+    l->listener = (nng_listener)NNG_LISTENER_INITIALIZER;
+    l->shut = start_listener(l, &fault) != HADRON_OK;
+    l->again_ns = now_ns + 1000000000;
+    if (l->shut) hd_log_error("FEED_DOOR", "%s; trying again", fault.text);
+    else hd_log_warn("FEED_DOOR", "%s: let nobody in any more, since somebody went in the middle of a greeting (nng issue 1518); it listens anew, and what is missed is repaired", l->listen.url);
+  }
+}
+
 static void *feed_main(void *argument) {
   struct hd_feed *f = argument;
   while (!atomic_load_explicit(&f->stop, memory_order_acquire)) {
@@ -171,6 +188,7 @@ static void *feed_main(void *argument) {
     heartbeats(f, now_ns, wall_ns);
     hd_feed_jobs_work(f, wall_ns);
     renew(f, now_ns);
+    doors(f, now_ns);
     if (!more) hd_bell_wait(&f->bell, IDLE_NS);
   }
   return NULL;
@@ -181,7 +199,7 @@ static void *feed_main(void *argument) {
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument) {
   struct hd_feed_listener *l = argument;
   (void)pipe;
-  if (event == NNG_PIPE_EV_ADD_POST) atomic_fetch_add(&l->pipes, 1);
+  if (event == NNG_PIPE_EV_ADD_POST) atomic_fetch_add(&l->accepted, 1), atomic_fetch_add(&l->pipes, 1);
   else atomic_fetch_sub(&l->pipes, 1);
 }
 
@@ -280,6 +298,7 @@ void hd_feed_destroy(struct hd_feed *f) {
   const struct hd_feed_journal *j = &f->options.journal;
   for (uint32_t i = 0; i < f->listener_count; i++) {
     struct hd_feed_listener *l = &f->listeners[i];
+    hd_door_close(&l->door);
     if (l->open && nng_listener_id(l->listener) > 0) nng_listener_close(l->listener);
     if (l->open) nng_close(l->socket);
     hd_proof_close(l->proof);

@@ -9,6 +9,7 @@
 
 #include "base/bell.h"
 #include "base/map.h"
+#include "bus/door.h"
 #include "bus/feed.h"
 #include "bus/proof.h"
 
@@ -44,6 +45,8 @@ struct hd_feed_listener {
   bool open, events;
   struct hd_proof *proof;
   _Atomic uint32_t pipes;
+  _Atomic uint64_t accepted; // connections so far
+  struct hd_door door;
   bool shut;                    // it should listen and could not
   int64_t again_ns;             // monotonic; then it is tried again
 };

@@ -565,6 +565,7 @@ int64_t hd_peers_work(struct hd_bus *bus) {
   if (bus->question_count) hd_questions_work(bus);
   int64_t due_ns = bus->now_ns + 100000000;
   hd_bus_renew(bus);
+  hd_bus_doors(bus);
   for (uint32_t i = 0; i < bus->peer_count; i++) {
     struct hd_bus_peer *p = bus->peers[i];
     if (!look(p)) {

@@ -4,6 +4,7 @@
 #include "bus/server_internal.h"
 
 #define RENEW_NS INT64_C(1000000000)
+#define REQ_PROTOCOL 0x30 // SP's number of who dials a session's listener
 
 // A session whose certificate was revoked, or has ended, ends with it.
 static void end_unproved(struct hd_bus *bus) {
@@ -48,6 +49,17 @@ static void count_failures(struct hd_bus *bus, struct hd_socket *s) {
   bus->failed_certificate += certificate, bus->failed_other += other;
 }
 
+void hd_bus_doors(struct hd_bus *bus) {
+  for (uint32_t i = 0; i < bus->socket_count; i++) {
+    struct hd_socket *s = &bus->sockets[i];
+    struct hd_fault fault = {0};
+    if (!hd_door_stuck(&s->door, s->listen.url, REQ_PROTOCOL, atomic_load(&s->accepted), bus->now_ns)) continue;
+    s->shut = hd_socket_reopen(s, &fault) != HADRON_OK;
+    if (s->shut) hd_log_error("BUS_DOOR", "%s; trying again", fault.text);
+    else hd_log_warn("BUS_DOOR", "%s: let nobody in any more, since somebody went in the middle of a greeting (nng issue 1518); it listens anew, and sessions go on", s->listen.url);
+  }
+}
+
 void hd_bus_renew(struct hd_bus *bus) {
   enum hd_tls_change changed;
   struct hd_fault fault = {0};
@@ -56,6 +68,7 @@ void hd_bus_renew(struct hd_bus *bus) {
   for (uint32_t i = 0; i < bus->socket_count; i++) {
     struct hd_socket *s = &bus->sockets[i];
     if (s->tokens && hd_rights_refresh(s->tokens, &fault)) hd_log_error("BUS_TOKENS", "%s: %s; what was read before stays in force", s->listen.url, fault.text);
+    if (!s->proof && s->shut) reopen(s);
     if (!s->proof) continue;
     count_failures(bus, s);
     if (hd_proof_refresh(s->proof, bus->now_ns, &changed, &fault)) hd_log_error("BUS_TLS", "%s: %s; what was read before stays in force", s->listen.url, fault.text);

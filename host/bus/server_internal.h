@@ -131,6 +131,7 @@ void hd_questions_drop(struct hd_bus_peer *peer); // it is not there any more
 void hd_bus_refuse(struct hd_bus *bus, struct hd_request *r, struct hd_fault *fault); // peer.c: answers, counts, logs once
 // renew.c [bus]: once a second, what has changed about TLS: certificates that hold no longer, files, connections that never became one.
 void hd_bus_renew(struct hd_bus *bus);
+void hd_bus_doors(struct hd_bus *bus); // listeners that let nobody in any more listen anew (door.h)
 void hd_peer_figures(const struct hd_bus_peer *peer, struct hd_bus_figures *out); // added
 
 #endif

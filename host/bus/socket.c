@@ -49,6 +49,7 @@ struct hd_request *hd_inbox_take(struct hd_inbox *inbox, uint32_t gone[HD_SOCKET
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument) {
   struct hd_socket *s = argument;
   if (event == NNG_PIPE_EV_ADD_PRE) {
+    atomic_fetch_add(&s->accepted, 1);
     if (atomic_fetch_add(&s->pipes, 1) < s->pipes_max) return;
     atomic_fetch_add(&s->turned_away, 1);
     nng_pipe_close(pipe);
@@ -192,7 +193,7 @@ int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, const struct
   memset(s, 0, sizeof *s);
   s->inbox = inbox;
   s->listen = *listen;
-  s->pipes_max = pipes;
+  s->pipes_max = pipes + (strncmp(listen->url, "ipc://", 6) == 0); // one is the host's own knock
   int32_t code = hd_listen_check(listen, fault);
   if (code) return code;
   if (listen->tokens && (code = hd_rights_open(listen->tokens, &s->tokens, fault))) return hd_fault_prefix(fault, "bus: %s: ", listen->url);
@@ -258,6 +259,7 @@ void hd_socket_failures(const struct hd_socket *s, struct hd_socket_failures *ou
 void hd_socket_close(struct hd_socket *s) {
   if (!s->open) return;
   atomic_store(&s->closing, true);
+  hd_door_close(&s->door);
   if (nng_listener_id(s->listener) > 0) nng_listener_close(s->listener);
   for (uint32_t i = 0; i < s->request_count; i++) {
     struct hd_request *r = &s->requests[i];

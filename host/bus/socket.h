@@ -16,6 +16,7 @@
 
 #include "base/bell.h"
 #include "base/fault.h"
+#include "bus/door.h"
 #include "bus/bus.h"
 #include "bus/proof.h"
 #include "bus/rights.h"
@@ -60,6 +61,8 @@ struct hd_socket {
   bool open;
   _Atomic bool closing;
   _Atomic uint32_t pipes, turned_away;
+  _Atomic uint64_t accepted; // connections so far
+  struct hd_door door;
   _Atomic uint32_t under_way; // answers that NNG has
 };
 

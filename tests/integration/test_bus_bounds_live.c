@@ -4,6 +4,10 @@
 
 #include <nng/protocol/reqrep0/req.h>
 
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
 #include "base/clock.h"
 #include "base/limits.h"
 #include "bus/bus.h"
@@ -214,8 +218,32 @@ static void too_early(void **state) {
   close_rig(&g);
 }
 
+// NNG takes a connection that ends within its greeting for the end of the listener. The host notices, listens anew, and who waits is let in.
+static void gone_in_the_middle_of_a_greeting(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer p;
+  struct sockaddr_un at = {.sun_family = AF_UNIX};
+  struct hd_frame f = {0};
+  open_rig(&g, (struct hd_bus_options){0});
+  const char *path = g.url + strlen("ipc://");
+  assert_true(strlen(path) < sizeof at.sun_path);
+  memcpy(at.sun_path, path, strlen(path));
+  for (size_t size = 0; size < 40; size++) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof at), 0);
+    if (size % 8) assert_int_equal(send(fd, "\0SP\0\0\x30\0\0", size % 8, MSG_NOSIGNAL), (ssize_t)(size % 8));
+    close(fd);
+  }
+  bus_peer_open(&p, g.url);
+  f = bus_peer_hello(&p, HELLO_TRADE);
+  assert_int_equal(f.head.kind, HADRON_FRAME_WELCOME);
+  bus_peer_close(&p);
+  close_rig(&g);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(sessions), cmocka_unit_test(connections), cmocka_unit_test(decisions_of_a_second), cmocka_unit_test(kept_for_a_while),
-                                     cmocka_unit_test(away_for_too_long), cmocka_unit_test(too_early)};
+                                     cmocka_unit_test(away_for_too_long), cmocka_unit_test(too_early), cmocka_unit_test(gone_in_the_middle_of_a_greeting)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -129,7 +129,7 @@ with Host({"turns.lua": turns("1.0.0")}) as host:
         for reader in readers.values():
             reader.begin()
         host_is = Watched(host, watch)
-        assert host_is.feed("subscribers") == 5
+        until("five subscribers", lambda: host_is.feed("subscribers") == 5)
         greedy_peer(ipc[0])
         still, deaf = still_peer((tcp[1], tcp[0], far))
         until("the other peer is there", lambda: host_is.feed("subscribers") == 6)
