@@ -392,7 +392,8 @@ static void half_open(void **state) {
   for (int i = 0; i < COUNT; i++) test_peer_close(peers[i]);
   alpha_is_served(&g);
   uint64_t end = test_resident_bytes();
-  assert_true(refusals(&g).other + refusals(&g).certificate > 0); // NNG counts about ten a second
+  for (int64_t until = hd_clock_monotonic_ns() + INT64_C(20000000000); refusals(&g).other + refusals(&g).certificate == 0; sched_yield()) // NNG counts about ten a second, the host looks once
+    if (hd_clock_monotonic_ns() > until) fail_msg("nothing of it was counted");
   print_message("1,000 connections that never became one: %+.1f MB resident\n", ((double)end - (double)start) / 1e6);
   const char *sanitizer = getenv("HADRON_SANITIZE");
   if (!sanitizer || !*sanitizer) assert_true(end < start + (UINT64_C(128) << 20));
