@@ -187,7 +187,8 @@ static int run(struct replay_command *r) {
   struct hd_fault fault = {0};
   uv_loop_t loop;
   struct hd_report *report = NULL;
-  uv_loop_init(&loop);
+  int error = uv_loop_init(&loop);
+  if (error) return hd_cli_fail("replay", HD_EXIT_FAILED, &(struct hd_fault){.code = HADRON_ERR_IO, .text = "the event loop was not made: the system has no descriptors left; raise the limit of open files (ulimit -n)"});
   int32_t code = hd_report_create(&r->setup.config, &report);
   if (code) return hd_cli_fail("replay", HD_EXIT_FAILED, &(struct hd_fault){code, "the report: out of memory"});
   const struct hd_session_options options = {.digest = true, .is_virtual = true, .registry = r->setup.registry, .observer = report, .observe = hd_report_observe};

@@ -170,10 +170,24 @@ static void on_timer(uv_timer_t *timer) {
   json_decref(status);
 }
 
+// The first signal handle makes the loop's pipe: what the system may refuse is asked for here, and not where nobody can say so.
+static int32_t loop_open(struct run *r, struct hd_fault *fault) {
+  int error = uv_loop_init(&r->loop);
+  for (int i = 0; i < 2 && !error; i++) error = uv_signal_init(&r->loop, &r->signals[i]);
+  return error ? hd_fault_set(fault, HADRON_ERR_IO, "the host's event loop was not made: expected an epoll, an event and a pipe from the system, found %s; raise the limit of open files (ulimit -n)",
+                              uv_strerror(error))
+               : HADRON_OK;
+}
+
+static void loop_close(struct run *r) {
+  for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&r->signals[i], NULL);
+  uv_run(&r->loop, UV_RUN_NOWAIT);
+  uv_loop_close(&r->loop);
+}
+
 static void watch(struct run *r) {
   static const int numbers[2] = {SIGINT, SIGTERM};
   for (int i = 0; i < 2; i++) {
-    uv_signal_init(&r->loop, &r->signals[i]);
     r->signals[i].data = r;
     uv_signal_start(&r->signals[i], on_signal, numbers[i]);
   }
@@ -186,7 +200,7 @@ static void watch(struct run *r) {
 }
 
 static void unwatch(struct run *r) {
-  for (int i = 0; i < 2; i++) uv_close((uv_handle_t *)&r->signals[i], NULL);
+  for (int i = 0; i < 2; i++) uv_signal_stop(&r->signals[i]);
   uv_close((uv_handle_t *)&r->timer, NULL);
   uv_run(&r->loop, UV_RUN_NOWAIT);
   if (r->terminal) hd_screen_end(stdout);
@@ -288,9 +302,12 @@ int hd_run_command(int argc, char **argv) {
   if (!code && !r.check) {
     r.terminal = isatty(STDOUT_FILENO) && !r.setup.json && !r.quiet;
     r.ended_by = "";
-    uv_loop_init(&r.loop);
-    code = run_session(&r);
-    uv_loop_close(&r.loop);
+    struct hd_fault fault = {0};
+    if (loop_open(&r, &fault)) code = hd_cli_fail("run", HD_EXIT_FAILED, &fault);
+    else {
+      code = run_session(&r);
+      loop_close(&r);
+    }
   }
   hd_setup_fini(&r.setup);
   return code;

@@ -654,7 +654,8 @@ int32_t hd_live_open(struct hd_live *live, struct hd_session *session, uv_loop_t
   uv_prepare_init(loop, &live->prepare);
   live->prepare.data = live;
   live->outside.data = live;
-  uv_poll_init(loop, &live->outside, session->runner.io.set);
+  int error = uv_poll_init(loop, &live->outside, session->runner.io.set);
+  if (error) return hd_fault_set(fault, HADRON_ERR_IO, "the venues' descriptors: the event loop did not take them: %s; raise fs.epoll.max_user_watches or free memory", uv_strerror(error));
   uv_poll_start(&live->outside, UV_READABLE, on_outside);
   uv_prepare_start(&live->prepare, on_prepare);
   int32_t code = reconcile_venues(session, fault);
@@ -764,7 +765,7 @@ void hd_live_close(struct hd_live *live) {
   uv_prepare_stop(&live->prepare);
   uv_close((uv_handle_t *)&live->prepare, NULL);
   uv_close((uv_handle_t *)&live->timer, NULL);
-  uv_close((uv_handle_t *)&live->outside, NULL);
+  if (live->outside.type == UV_POLL) uv_close((uv_handle_t *)&live->outside, NULL); // else it was never made
   uv_close((uv_handle_t *)&live->wake, NULL);
   uv_run(live->loop, UV_RUN_NOWAIT);
   for (uint32_t i = 0; i < shards; i++) {
