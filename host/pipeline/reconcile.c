@@ -35,7 +35,7 @@ static bool claimed(struct hd_pipeline *p, uint32_t instrument, struct hd_stated
     uint16_t venue = t->listings[handle].venue;
     uint32_t features = p->port.features(p->port.self, venue);
     if (!(features & HADRON_VENUE_ORDERS) || (p->room && venue == hd_desk_shadow_venue(p))) continue;
-    if (p->reconcile.blind[venue] || !p->reconcile.whole[venue]) return false;
+    if (p->reconcile.blind[venue] || !p->reconcile.whole[venue] || p->reconcile.reading[venue]) return false; // what is being read compares when it has ended
     const struct hd_stated *c = &p->reconcile.claims[handle];
     if (__builtin_add_overflow(sum.held_e8, c->held_e8, &sum.held_e8)) return false;
     if (c->price_nanos) sum.price_nanos = c->price_nanos;

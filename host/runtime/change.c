@@ -282,7 +282,8 @@ static int32_t probe(const struct hd_change *c, const struct hd_staged *g, uint3
 static int32_t stage_one(struct hd_change *c, uint32_t arm, struct hd_fault *fault) {
   struct hd_staged *g = &c->staged[arm];
   g->loads = hd_change_hands_over(c, c->plugins[arm]);
-  bool rehearse = !c->s->options.recorded && !hd_plugin_external(c->plugins[arm]); // what ran once needs none, and nothing of a card runs
+  // What ran once needs none, what is in the program has no file, and nothing of a card runs.
+  bool rehearse = !c->s->options.recorded && !hd_plugin_external(c->plugins[arm]) && c->plugins[arm]->fd >= 0;
   int32_t code = rehearse ? probe(c, g, arm, fault) : HADRON_OK;
   if (!code) code = places_make(c, g, fault);
   if (!code && g->loads) code = trial_start(c, g, arm, fault);

@@ -109,6 +109,9 @@ struct hd_session_options {
   const char *orders_to; // overrides config->orders_to; NULL: as configured
   const struct hd_disk *disk; // where the journal is; borrowed; NULL: the system's
   const struct hd_plugin *(*builtin)(const char *name); // plugins that are in the program, asked before any file; NULL: there are none
+  // Where there is no registry: what runs of a strategy, and the plugin of each arm. NULL: what the configuration says.
+  int32_t (*deployment)(void *of, const char *name, struct hd_deployment *out, const struct hd_plugin **plugins);
+  void *deployments;
   // Carries an operator's "key=value" out again, as it was when it was set; NULL: what was set does not last over starts.
   int32_t (*set)(struct hd_session *s, const char *assignment, struct hd_fault *fault);
   // What the reports are made of: called with every record after it was written, from the first one on; NULL: nobody.

@@ -195,7 +195,7 @@ static int32_t committed(const struct hd_session *s, const struct hd_revision *r
   struct hadron_record record;
   *found = false;
   if (!s->journal) return HADRON_OK;
-  int32_t code = hd_journal_cursor_open(hd_journal_dir(s->journal), &cursor, fault);
+  int32_t code = hd_journal_cursor_open_on(s->options.disk, hd_journal_dir(s->journal), &cursor, fault);
   if (code) return code == HADRON_ERR_NOT_FOUND ? HADRON_OK : code;
   while (!*found && (code = hd_journal_cursor_next(cursor, &record, fault)) == HADRON_OK) {
     if (record.template_id != HADRON_MSG_SWAP || record.block_length < sizeof(struct hadron_swap)) continue;
@@ -394,6 +394,20 @@ static int32_t register_any(struct hd_registry *r, const char *name, char file[H
   return HADRON_OK;
 }
 
+// Without a registry, by whoever made the session.
+static int32_t given_strategy(struct hd_session *s, const struct hd_config_strategy *c, const struct hd_plugin **plugin, const struct hd_deployment **as,
+                              struct hd_fault *fault) {
+  const struct hd_plugin *plugins[HD_DEPLOYMENT_ARMS_MAX];
+  struct hd_session_deployed *row = NULL;
+  int32_t code = hd_session_new_row(s, &row, fault);
+  if (code) return code;
+  if ((code = s->options.deployment(s->options.deployments, c->base.name, &row->now, plugins)))
+    return hd_fault_set(fault, code, "deployment %s: %s", c->base.name, hadron_error_text(code));
+  *plugin = plugins[0];
+  *as = &row->now;
+  return HADRON_OK;
+}
+
 int32_t hd_session_strategy(struct hd_session *s, const struct hd_config_strategy *c, const struct hd_plugin **plugin, const struct hd_deployment **as,
                             struct hd_fault *fault) {
   const struct hd_session_plugins from = {s->config, s->options.registry, false, s->options.builtin};
@@ -405,6 +419,7 @@ int32_t hd_session_strategy(struct hd_session *s, const struct hd_config_strateg
     if (opened) return opened;
   }
   if (s->options.recorded) return recorded_strategy(s, c, plugin, as, fault);
+  if (s->options.deployment) return given_strategy(s, c, plugin, as, fault);
   if (!from.registry || !s->options.versions) return c->external ? HADRON_OK : hd_session_load(s, &c->base, HADRON_KIND_STRATEGY, plugin, fault);
   int32_t code = c->external ? register_any(from.registry, c->base.name, file, fault) : hd_session_load_plugin(&from, &c->base, HADRON_KIND_STRATEGY, file, plugin, fault);
   if (!code) code = hd_session_new_row(s, &row, fault);
@@ -453,7 +468,10 @@ static int32_t deploy_one(struct hd_session *s, const struct hd_deployment *d, s
   struct hd_change *change = NULL;
   struct hd_changed changed;
   int32_t code = HADRON_OK;
-  for (uint32_t i = 0; i < d->arm_count && !code; i++) code = hd_session_open_artifact(s->options.registry, d, i, &plugins[i], fault);
+  struct hd_deployment again;
+  if (s->options.deployment) code = s->options.deployment(s->options.deployments, d->name, &again, plugins);
+  else
+    for (uint32_t i = 0; i < d->arm_count && !code; i++) code = hd_session_open_artifact(s->options.registry, d, i, &plugins[i], fault);
   if (!code) code = hd_change_create(s, d, plugins, &change, fault);
   if (!code) code = hd_change_stage(change, fault);
   if (!code) code = hd_change_commit(change, &changed, fault);

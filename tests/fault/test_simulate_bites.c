@@ -15,6 +15,7 @@ static struct {
   struct hd_record_sink sink;
   struct hd_venue_port port;
   struct hd_disk_api disk;
+  struct hd_gateway_listener gateway;
   struct hadron_client_order_id first;
 } real;
 
@@ -54,6 +55,38 @@ static void guess(void *user, struct hd_session *s) {
   (void)user;
   remember(s);
   wrap_port(s, &s->pipeline.port.query, query_guesses);
+}
+
+// Changes seats without a record of it.
+static int32_t sink_without_swaps(void *self, uint16_t template_id, const void *block, uint16_t size, const void *tail, uint32_t tail_size, int64_t now_ns,
+                                  uint32_t flags) {
+  return template_id == HADRON_MSG_SWAP ? HADRON_OK : real.sink.write(self, template_id, block, size, tail, tail_size, now_ns, flags);
+}
+static void half_swap(void *user, struct hd_session *s) {
+  (void)user;
+  remember(s);
+  s->pipeline.sink.write = sink_without_swaps;
+}
+
+// Leaves the new version where it was staged, and says that it sits.
+static void sit_nowhere(void *user, const struct hadron_venue_report *r, void (*pass)(const struct hadron_venue_report *)) {
+  struct hd_session *s = real.session;
+  (void)user;
+  for (uint32_t i = 1; i < s->arm_count; i++)
+    if (s->arms[i].role == HD_ROLE_CANARY) s->arms[i].role = HD_ROLE_SHADOW;
+  pass(r);
+}
+
+// Books what the old version's orders have filled to whoever came last.
+static int32_t allocate_to_last(void *self, struct hadron_allocation *a) {
+  if (a->execution && a->arm) a->arm = real.session->arm_count;
+  return real.gateway.allocate(self, a);
+}
+static void book_to_new(void *user, struct hd_session *s) {
+  (void)user;
+  remember(s);
+  real.gateway = s->pipeline.gateway->listener;
+  s->pipeline.gateway->listener.allocate = allocate_to_last;
 }
 
 // Asks one venue about the other's orders.
@@ -215,6 +248,9 @@ static const struct bug {
     {"no fsync at all", {.disk = skip_sync}, BIT(POWER_CUT) | BIT(CRASH)},
     {"ask the wrong venue", {.opened = ask_elsewhere}, BIT(VENUE_AWAY) | BIT(REQUEST_LOST) | BIT(ANSWER_LOST)},
     {"send to the wrong venue", {.opened = send_elsewhere}, BIT(VENUE_AWAY)},
+    {"change seats without a record", {.opened = half_swap}, BIT(SWAP)},
+    {"change a role behind its deployment", {.opened = session_known, .hear = sit_nowhere}, BIT(AB) | BIT(SWAP)},
+    {"book the old arm's fills to the new", {.opened = book_to_new}, BIT(AB) | BIT(SWAP)},
     {"double a fill", {.hear = hear_twice}, 0},
     {"lose a cancel", {.opened = lose_cancel}, 0},
     {"reuse a client order id", {.opened = reuse_id}, 0},

@@ -11,6 +11,8 @@ struct order_row {
   uint8_t state;
   bool recorded;
   bool guessed;
+  uint64_t arms;     // bits: whose shares it has
+  uint32_t session;  // that made it: the next one numbers its arms anew
 };
 
 struct audit {
@@ -22,6 +24,8 @@ struct audit {
   uint32_t numbered[HD_WORLD_VENUES][HD_WORLD_EXECUTIONS + 1]; // by a venue's own number: the index and one more
   int64_t missing_e8; // of the last execution: what its allocations have not shared out yet
   char execution[HADRON_VENUE_ID_SIZE];
+  uint64_t arms;      // of its order; 0: not known
+  uint32_t session;   // from 1
 };
 
 static uint64_t hash_of(const struct hadron_record *r) {
@@ -62,7 +66,20 @@ static struct order_row *row_of(struct audit *a, const struct hadron_client_orde
 static void see_order(struct audit *a, const struct hadron_order *o) {
   struct hd_truth_order *t;
   struct order_row *row = row_of(a, &o->client_order_id, &t);
-  if (row) row->recorded = true;
+  if (!row) return;
+  row->recorded = true;
+  row->arms |= UINT64_C(1) << (o->arm & 63);
+  row->session = a->session;
+}
+
+// An order of several arms says their shares.
+static void see_share(struct audit *a, const struct hadron_order_share *s) {
+  struct hd_truth_order *t;
+  struct order_row *row = s->kind == HADRON_SHARE_MOVED ? NULL : row_of(a, &s->client_order_id, &t);
+  uint64_t arm = UINT64_C(1) << (s->arm & 63);
+  if (row) row->arms |= arm;
+  for (uint32_t i = 0; s->kind == HADRON_SHARE_MOVED && i < a->w->order_count; i++)
+    if (a->orders[i].arms >> (s->from & 63) & 1) a->orders[i].arms |= arm;
 }
 
 // An unknown outcome ends by the venue's word alone.
@@ -99,6 +116,9 @@ static void see_execution(struct audit *a, const struct hadron_execution *e) {
     hd_world_finding(a->w, "journal: execution %.39s of venue %u was never made", e->execution_id, e->venue);
     return;
   }
+  struct hd_truth_order *t;
+  const struct order_row *row = row_of(a, &e->client_order_id, &t);
+  a->arms = row && row->session == a->session ? row->arms : 0;
   a->missing_e8 = e->quantity.e8;
   memcpy(a->execution, e->execution_id, sizeof a->execution);
   uint8_t *count = e->flags & 1 ? &a->busted[index - 1] : &a->filled[index - 1];
@@ -109,12 +129,15 @@ static void see_allocation(struct audit *a, const struct hadron_allocation *x) {
   ascends(a->w, "allocation", &a->last_allocation, x->id);
   if (x->execution == 0 || x->execution == a->external) return; // crossed inside the house; the house's altogether
   if (x->execution != a->last_execution) hd_world_finding(a->w, "journal: allocation %llu is not of the execution before it", (unsigned long long)x->id);
+  if (a->arms && !(a->arms >> (x->arm & 63) & 1)) hd_world_finding(a->w, "journal: of execution %.39s arm %u has a share, and none of its order", a->execution, x->arm);
   a->missing_e8 -= x->quantity.e8;
 }
 
 static void see(struct audit *a, const struct hadron_record *r) {
   switch (r->template_id) {
+  case HADRON_MSG_SESSION: a->session++; break;
   case HADRON_MSG_ORDER: see_order(a, r->bytes); break;
+  case HADRON_MSG_SHARE: see_share(a, r->bytes); break;
   case HADRON_MSG_ORDER_EVENT: see_event(a, r->bytes); break;
   case HADRON_MSG_EXECUTION: see_execution(a, r->bytes); break;
   case HADRON_MSG_ALLOCATION: see_allocation(a, r->bytes); break;
@@ -142,6 +165,24 @@ static void judge(struct audit *a, bool over) {
       hd_world_finding(w, "journal: execution X%u was booked %u times and taken back %u times, by the venue it was taken back %u times", w->executions[i].number, a->filled[i], a->busted[i],
                        w->executions[i].busted);
   }
+}
+
+bool hd_audit_swap(struct hd_world *w, struct hd_sim_disk *disk, const char *dir, const char *name, uint32_t revision) {
+  const struct hd_disk on = {disk, &hd_sim_disk_api};
+  struct hd_journal_cursor *cursor;
+  struct hadron_record record;
+  struct hd_fault fault;
+  bool found = false;
+  w->outside = true;
+  if (hd_journal_cursor_open_on(&on, dir, &cursor, &fault) == HADRON_OK) {
+    while (!found && hd_journal_cursor_next(cursor, &record, &fault) == HADRON_OK) {
+      const struct hadron_swap *swap = record.bytes;
+      found = record.template_id == HADRON_MSG_SWAP && swap->stage == HADRON_SWAP_COMMIT && swap->revision == revision && strncmp(swap->name, name, sizeof swap->name) == 0;
+    }
+    hd_journal_cursor_close(cursor);
+  }
+  w->outside = false;
+  return found;
 }
 
 void hd_audit(struct hd_world *w, struct hd_sim_disk *disk, const char *dir, bool over) {

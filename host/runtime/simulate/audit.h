@@ -7,5 +7,7 @@
 
 // over: the seed is; then executions must be whole.
 void hd_audit(struct hd_world *w, struct hd_sim_disk *disk, const char *dir, bool over);
+// Has the journal the record of this change?
+bool hd_audit_swap(struct hd_world *w, struct hd_sim_disk *disk, const char *dir, const char *name, uint32_t revision);
 
 #endif

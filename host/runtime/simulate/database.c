@@ -1,10 +1,13 @@
 #include "runtime/simulate/database.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/banned.h"
@@ -12,11 +15,48 @@
 
 // ---- the place -----------------------------------------------------------------------------------------------------------------------
 
+static void remove_all(const char *path) {
+  DIR *dir = opendir(path);
+  for (struct dirent *at; dir && (at = readdir(dir));)
+    if (at->d_name[0] != '.') unlinkat(dirfd(dir), at->d_name, 0);
+  if (dir) closedir(dir);
+  rmdir(path);
+}
+
+// SQLite wants names, and a simulator that is killed takes none away: somebody waits for its end who is not of its group.
+static _Noreturn void janitor(const char *path, int end) {
+  char byte;
+  setsid();
+  close(STDIN_FILENO), close(STDOUT_FILENO), close(STDERR_FILENO);
+  while (read(end, &byte, 1) < 0 && errno == EINTR) continue;
+  remove_all(path);
+  _exit(0);
+}
+
+static int32_t guard(struct hd_sim_database *d, struct hd_fault *fault) {
+  int ends[2] = {-1, -1};
+  pid_t child = pipe2(ends, O_CLOEXEC) ? -1 : fork();
+  if (child == 0) {
+    close(ends[1]);
+    janitor(d->dir, ends[0]);
+  }
+  if (child < 0) {
+    hd_fault_set(fault, HADRON_ERR_IO, "simulate: nobody to clear %s away: %s", d->dir, strerror(errno));
+    if (ends[1] >= 0) close(ends[0]), close(ends[1]);
+    remove_all(d->dir);
+    return fault->code;
+  }
+  close(ends[0]);
+  d->guard = ends[1];
+  d->janitor = child;
+  return HADRON_OK;
+}
+
 int32_t hd_sim_database_open(struct hd_sim_database *d, struct hd_fault *fault) {
-  static const char *const places[] = {"/dev/shm/hadron-simulate-XXXXXX", "/tmp/hadron-simulate-XXXXXX"};
+  static const char *const places[] = {"/dev/shm/hadron-simulate", "/tmp/hadron-simulate"};
   for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-    snprintf(d->dir, sizeof d->dir, "%s", places[i]);
-    if (mkdtemp(d->dir)) return HADRON_OK;
+    snprintf(d->dir, sizeof d->dir, "%s-%ld-XXXXXX", places[i], (long)getpid());
+    if (mkdtemp(d->dir)) return guard(d, fault);
   }
   d->dir[0] = 0;
   return hd_fault_set(fault, HADRON_ERR_IO, "simulate: no directory for databases in /dev/shm or /tmp: %s", strerror(errno));
@@ -38,7 +78,10 @@ void hd_sim_database_clear(struct hd_sim_database *d) {
 
 void hd_sim_database_close(struct hd_sim_database *d) {
   remove_files(d);
-  if (d->dir[0]) rmdir(d->dir);
+  if (d->dir[0]) { // what other processes of it have left the janitor takes
+    close(d->guard);
+    waitpid((pid_t)d->janitor, NULL, 0);
+  }
   *d = (struct hd_sim_database){0};
 }
 

@@ -8,6 +8,8 @@
 
 struct hd_sim_database {
   char dir[64];   // made by open; "": there is none
+  int guard;      // the end of a pipe that all processes of the simulator hold; when the last one is gone, however it went, so is the directory
+  long janitor;   // the process that waits for it
   char url[128];  // sqlite:PATH, of the present process
 };
 

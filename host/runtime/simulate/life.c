@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -71,7 +72,7 @@ static const struct hd_plugin *allocator, *recorder; // [child]
 static const struct hd_plugin *builtin(const char *name) {
   if (strcmp(name, "hostile") == 0) return &hd_venue_plugins[0];
   if (strcmp(name, "second") == 0) return &hd_venue_plugins[1];
-  if (strcmp(name, "restless") == 0) return &hd_restless_plugin;
+  if (strcmp(name, "restless") == 0) return &hd_restless_plugins[0];
   if (strcmp(name, "recorder") == 0) return recorder;
   return strcmp(name, "net") == 0 ? allocator : NULL;
 }
@@ -229,6 +230,7 @@ static void step(struct life *l) {
     _exit(STOPPED);
   }
   operate(l);
+  hd_world_changes(w, l->s);
   record(l);
   hd_world_event(w);
 }
@@ -263,7 +265,7 @@ static _Noreturn void live(struct hd_life_setup *setup, struct hd_world *w) {
   plan_point(w);
   struct hd_disk disk = {setup->disk, &hd_sim_disk_api};
   if (hooks && hooks->disk) hooks->disk(hooks->user, &disk);
-  const struct hd_session_options options = {.journal = true, .services = w->setting.database, .is_virtual = true, .now_ns = setup->config.start_ns, .recover = true, .group = true,
+  const struct hd_session_options options = {.journal = true, .services = w->setting.database, .is_virtual = true, .now_ns = setup->config.start_ns, .recover = true, .group = true, .versions = w->setting.changes, .deployment = w->setting.changes ? hd_world_deployment : NULL, .deployments = w,
                                              .observer = w, .observe = observe, .builtin = builtin, .disk = &disk};
   int32_t code = hd_session_open(&session, &setup->config, &options, &fault);
   if (code) {
@@ -271,6 +273,7 @@ static _Noreturn void live(struct hd_life_setup *setup, struct hd_world *w) {
     if (code == HADRON_ERR_CORRUPT || !w->disk_faults) hd_world_finding(w, "start: %.380s", fault.text);
     _exit(STOPPED);
   }
+  hd_world_check_deployments(w, &session, "after a start");
   if (hooks && hooks->opened) hooks->opened(hooks->user, &session);
   hd_runner_advance(&session.runner, setup->config.start_ns);
   for (uint32_t i = 0; i < session.venue_count; i++) hd_venue_reconcile(&session.venues[i], &fault); // as live does
@@ -279,6 +282,7 @@ static _Noreturn void live(struct hd_life_setup *setup, struct hd_world *w) {
     step(&l);
   }
   hd_life_judge(w, &session);
+  hd_world_check_deployments(w, &session, "at the end");
   record_rest(&l);
   hd_session_close(&session);
   _exit(0);
@@ -300,6 +304,9 @@ static void plan(struct hd_world *w) {
   } else if (hd_world_strikes(w, HD_FAULT_CRASH_POINT)) {
     w->crash_point = (uint32_t)hd_random_below(r, HD_CRASH_POINTS);
     w->crash_time = 1 + (uint32_t)hd_random_below(r, sooner / 4);
+  } else if (hd_world_strikes(w, HD_FAULT_CHANGE_CRASH)) {
+    w->crash_point = (uint32_t)hd_random_below(r, HD_CRASH_CHANGE_ACTIVE + 1);
+    w->crash_time = 1 + (uint32_t)hd_random_below(r, 3);
   }
 }
 
@@ -308,6 +315,22 @@ static void forget(struct hd_world *w) {
   w->memory++;
   w->lost_ns = w->now_ns;
   w->killed = false; // whoever had stopped it will see that it is no longer stopped
+}
+
+// Did the changes that were under way take effect?
+static void resolve(struct hd_life_setup *setup, struct hd_world *w) {
+  for (uint32_t i = 0; w->setting.changes && i < w->setting.strategies; i++)
+    if (w->deployments[i].under_way) hd_world_resolve(w, i, hd_audit_swap(w, setup->disk, JOURNAL, hd_world_strategy_names[i], w->deployments[i].pending.revision));
+}
+
+// What is active is in the journal, but for what the power took or no room was found for.
+static void audit_changes(struct hd_life_setup *setup, struct hd_world *w) {
+  bool taken = w->struck[HD_FAULT_POWER_CUT] + w->struck[HD_FAULT_POWER_CUT_LOOSE] + w->struck[HD_FAULT_DISK_FULL] + w->struck[HD_FAULT_DISK_WRITE] > 0;
+  for (uint32_t i = 0; w->setting.changes && !taken && i < w->setting.strategies; i++) {
+    uint32_t revision = w->deployments[i].active.revision;
+    if (revision && !hd_audit_swap(w, setup->disk, JOURNAL, hd_world_strategy_names[i], revision))
+      hd_world_finding(w, "deployment: %s revision %u is active, and the journal has no record of it", hd_world_strategy_names[i], revision);
+  }
 }
 
 // The world goes on without the host: what was under way to it is lost, what it had sent may arrive. It comes back after a while, perhaps
@@ -328,6 +351,7 @@ static void bury(struct hd_life_setup *setup, struct hd_world *w) {
     w->power_was_cut = true;
     if (!w->setting.fsync) forget(w);
   }
+  resolve(setup, w);
   hd_venue_run_all(w, w->now_ns + hd_world_between(&w->life, 1, 8000) * HD_MS);
   if (hd_world_strikes(w, HD_FAULT_CLOCK_STEP)) {
     w->machine_offset_ns += (hd_random_below(&w->life, 2) ? 3600 : -3600) * HD_SECOND;
@@ -340,7 +364,10 @@ enum hd_life_end hd_life(struct hd_life_setup *setup, struct hd_world *w) {
   plan(w);
   fflush(NULL);
   pid_t child = fork();
-  if (child == 0) live(setup, w);
+  if (child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    live(setup, w);
+  }
   int status = 0;
   if (child < 0 || waitpid(child, &status, 0) != child) {
     hd_world_finding(w, "the machine gave no process: %s", strerror(errno));
@@ -350,6 +377,7 @@ enum hd_life_end hd_life(struct hd_life_setup *setup, struct hd_world *w) {
   if (ended && WEXITSTATUS(status) == 0) {
     hd_sim_disk_restart(setup->disk);
     hd_audit(w, setup->disk, JOURNAL, true);
+    audit_changes(setup, w);
     if (w->setting.database) hd_sim_database_audit(&setup->database, w, setup->disk, JOURNAL);
     return HD_LIFE_AT_REST;
   }

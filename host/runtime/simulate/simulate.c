@@ -1,10 +1,12 @@
 #include "runtime/simulate/simulate.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -102,6 +104,7 @@ static int32_t spread(struct hd_life_setup *setup, const struct hd_simulate_opti
   for (uint32_t i = 0; i < jobs; i++) {
     children[i] = fork();
     if (children[i] == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody would hear what it finds
       work(setup, o, board, &board->jobs[i]);
       _exit(0);
     }

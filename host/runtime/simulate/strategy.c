@@ -130,8 +130,9 @@ static const struct hadron_strategy_api api = {.struct_size = sizeof api, .trigg
                                                .create = restless_create, .destroy = restless_destroy, .on_tick = restless_tick};
 static const struct hadron_state state = {sizeof state, 1, 1, sizeof(struct kept), restless_save, restless_load};
 
-struct hd_plugin hd_restless_plugin = {
-    .manifest = {.magic = HADRON_PLUGIN_MAGIC, .struct_size = sizeof(struct hadron_manifest), .abi_major = HADRON_ABI_MAJOR, .abi_minor = HADRON_ABI_MINOR,
-                 .kind = HADRON_KIND_STRATEGY, .name = "restless", .version = "1.0.0", .description = "Orders of every kind, all the time",
-                 .requires_ = "hadron.strategy/1"},
-    .api = &api, .state = &state, .path = "restless", .fd = -1, .digest_text = "restless", .digest = {2}};
+#define VERSION(number, words)                                                                                                                              \
+  {.manifest = {.magic = HADRON_PLUGIN_MAGIC, .struct_size = sizeof(struct hadron_manifest), .abi_major = HADRON_ABI_MAJOR, .abi_minor = HADRON_ABI_MINOR,   \
+                .kind = HADRON_KIND_STRATEGY, .name = "restless", .version = words, .description = "Orders of every kind, all the time",                     \
+                .requires_ = "hadron.strategy/1"},                                                                                                          \
+   .api = &api, .state = &state, .path = "restless", .fd = -1, .digest_text = "restless " words, .digest = {2, number}}
+struct hd_plugin hd_restless_plugins[HD_WORLD_VERSIONS] = {VERSION(0, "1.0.0"), VERSION(1, "1.1.0"), VERSION(2, "2.0.0")};

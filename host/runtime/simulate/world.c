@@ -102,6 +102,13 @@ static void draw_second(struct hd_world *w, struct hd_random *r) {
   }
 }
 
+static void draw_changes(struct hd_world *w, struct hd_random *r) {
+  w->setting.changes = true;
+  draw_faults(w->chance, r, HD_FAULT_CHANGING, HD_FAULT_COUNT);
+  for (uint32_t f = HD_FAULT_SWAP; f <= HD_FAULT_ENABLE; f++)
+    if (!w->chance[f] && (f == HD_FAULT_SWAP || f == HD_FAULT_ENABLE)) w->chance[f] = ranges[f][0]; // what is off comes on again
+}
+
 // Without what is not wanted.
 static void mask(uint32_t *chance, uint64_t faults) {
   for (uint32_t f = 0; f < HD_FAULT_COUNT; f++)
@@ -120,13 +127,14 @@ static void be_often(struct hd_world *w, enum hd_world_fault fault) {
 
 void hd_world_make(struct hd_world *w, uint64_t seed, uint64_t faults, uint64_t often) {
   static const char *const names[INSTRUMENTS_EACH] = {"ASH", "BAY", "ELM", "FIR"};
-  struct hd_random draw, wide, manifold;
+  struct hd_random draw, wide, manifold, changing;
   memset(w, 0, sizeof *w);
   if (!faults) faults = ~UINT64_C(0);
   w->seed = seed;
   hd_random_init(&draw, hd_random_mix(seed));
   hd_random_init(&wide, hd_random_mix(seed ^ UINT64_C(0x65646977)));
   hd_random_init(&manifold, hd_random_mix(seed ^ UINT64_C(0x646c6f6669)));
+  hd_random_init(&changing, hd_random_mix(seed ^ UINT64_C(0x6368616e6765)));
   hd_random_init(&w->market, seed * 4 + 1);
   hd_random_init(&w->luck, seed * 4 + 2);
   hd_random_init(&w->life, seed * 4 + 3);
@@ -141,6 +149,9 @@ void hd_world_make(struct hd_world *w, uint64_t seed, uint64_t faults, uint64_t 
   for (uint32_t i = 0; i < w->setting.instruments; i++) draw_instrument(w, &w->instruments[i], names[i], &draw);
   bool two = one_in(&manifold, 4) || often >> HD_FAULT_VENUE_AWAY & 1;
   if (two && faults >> HD_FAULT_VENUE_AWAY & 1) draw_second(w, &manifold);
+  bool changes = one_in(&changing, 8) || often >> HD_FAULT_SWAP & 1;
+  if (changes && faults >> HD_FAULT_SWAP & 1) draw_changes(w, &changing);
+  for (uint32_t i = 0; i < HD_WORLD_STRATEGIES; i++) w->deployments[i].active = (struct hd_world_arms){.live = 1, .enabled = true};
   mask(w->chance, faults);
   for (uint32_t i = 0; i < w->setting.venues; i++) mask(w->venues[i].chance, faults);
   for (uint32_t f = 0; f < HD_FAULT_COUNT; f++)

@@ -79,10 +79,17 @@
   X(DATABASE_SLOW, "database_slow", 1000, 50000, "it takes up to twenty seconds; the recorder waits, trading does not")              \
   X(DATABASE_FULL, "database_full", 1000, 50000, "a write of it finds no room")                                                     \
   X(COMMIT_LOST, "commit_lost", 10000, 300000, "it has carried out a COMMIT, and the answer is an error")                            \
-  X(VENUE_AWAY, "venue_away", 1000, 20000, "one of two venues is away for up to twenty seconds; the other one trades")
+  X(VENUE_AWAY, "venue_away", 1000, 20000, "one of two venues is away for up to twenty seconds; the other one trades")              \
+  X(SWAP, "swap", 500, 15000, "another version takes a strategy's live seat, with its state")                                    \
+  X(AB, "ab", 500, 15000, "another version trades beside the live one, with a part of its capital or of its instruments")        \
+  X(ROLLBACK, "rollback", 500, 15000, "what ran before a change runs again")                                                     \
+  X(DISABLE, "disable", 300, 8000, "a strategy is switched off; its book waits")                                                 \
+  X(ENABLE, "enable", 3000, 60000, "it is switched on again")                                                                    \
+  X(CHANGE_CRASH, "change_crash", 100000, 700000, "the host dies at a crash point of a change of version")
 // Each class of worlds draws from a stream of its own, so that a seed that was kept stays the world that it was.
 #define HD_FAULT_WIDE HD_FAULT_POWER_CUT_LOOSE // from here on faults of wide worlds
 #define HD_FAULT_MANIFOLD HD_FAULT_VENUE_AWAY  // and of those with two venues
+#define HD_FAULT_CHANGING HD_FAULT_SWAP        // and of those in which versions change
 
 enum hd_world_fault {
 #define HD_WORLD_FAULT_ENUM(name, text, low, high, what) HD_FAULT_##name,
@@ -171,6 +178,7 @@ struct hd_world_setting {
   bool resend, fsync;
   bool naive;                   // the venue does not look for client order ids that it has had
   bool database;                // a recorder writes into one
+  bool changes;                 // versions change while it runs
   bool ends_killed;             // at the end everything is cancelled; else orders are left open
 };
 
@@ -190,6 +198,21 @@ struct hd_world_venue {
   int64_t heard_ns;                       // until then the session was whole
   int64_t clock_offset_ns, clock_offset_until_ns; // of its clock
 };
+
+// What runs of a strategy, as its operator's book has it. Versions count from 1.
+struct hd_world_arms {
+  uint32_t revision;            // 0: as configured
+  uint8_t live, canary;         // canary 0: none
+  uint8_t percent;              // of the canary
+  bool enabled, by_instrument;
+};
+struct hd_world_deployment {
+  struct hd_world_arms active, before, pending;
+  uint32_t revision;            // the last one that was thought of
+  bool under_way;               // pending: nobody knows what has become of it
+};
+#define HD_WORLD_STRATEGIES 2
+#define HD_WORLD_VERSIONS 3
 
 struct hd_world {
   uint64_t seed;
@@ -214,6 +237,9 @@ struct hd_world {
   bool killed;                            // the operator has
   int64_t release_ns;
   uint64_t foreign;
+
+  struct hd_world_deployment deployments[HD_WORLD_STRATEGIES];
+  uint64_t changes, changes_refused;
 
   // Of the present life.
   uint64_t crash_event, crash_call;       // it dies at this event, at this call; 0: it does not
@@ -288,6 +314,16 @@ extern struct hd_plugin hd_venue_plugins[HD_WORLD_VENUES]; // their tables' feat
 typedef void hd_venue_hear(void *user, const struct hadron_venue_report *report, void (*pass)(const struct hadron_venue_report *report));
 void hd_venue_live(struct hd_world *w, hd_venue_hear *hear, void *user);
 // strategy.c
-extern struct hd_plugin hd_restless_plugin;
+extern struct hd_plugin hd_restless_plugins[HD_WORLD_VERSIONS];
+
+// deploy.c: changes of version.
+struct hd_session;
+struct hd_deployment;
+extern const char *const hd_world_strategy_names[HD_WORLD_STRATEGIES];
+int32_t hd_world_deployment(void *w, const char *name, struct hd_deployment *out, const struct hd_plugin **plugins); // as hd_session_options wants it
+void hd_world_changes(struct hd_world *w, struct hd_session *s);                          // now and then one begins [child]
+void hd_world_check_deployments(struct hd_world *w, const struct hd_session *s, const char *when); // what sits there is what is active [child]
+// A change that was under way when the host died has happened if the journal has its record. [parent]
+void hd_world_resolve(struct hd_world *w, uint32_t strategy, bool recorded);
 
 #endif
