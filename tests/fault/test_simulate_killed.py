@@ -24,7 +24,7 @@ def alive(pid):
 
 
 def main():
-    with subprocess.Popen([HADRON, "simulate", "--seeds", "100000", "--jobs", "2", "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+    with subprocess.Popen([HADRON, "simulate", "--seeds", "20000", "--jobs", "2", "--json"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         places = [f"/dev/shm/hadron-simulate-{process.pid}-*", f"/tmp/hadron-simulate-{process.pid}-*"]
         until("it is at work", lambda: len(children(process.pid)) >= 3)  # the janitor and two who work
         found = [path for place in places for path in glob.glob(place)]

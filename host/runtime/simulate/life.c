@@ -363,9 +363,10 @@ static void bury(struct hd_life_setup *setup, struct hd_world *w) {
 enum hd_life_end hd_life(struct hd_life_setup *setup, struct hd_world *w) {
   plan(w);
   fflush(NULL);
-  pid_t child = fork();
+  pid_t self = getpid(), child = fork();
   if (child == 0) {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    if (getppid() != self) _exit(1);
     live(setup, w);
   }
   int status = 0;

@@ -99,12 +99,13 @@ static void tell(const struct hd_simulate_options *o, struct board *board, uint3
 }
 
 static int32_t spread(struct hd_life_setup *setup, const struct hd_simulate_options *o, struct board *board, uint32_t jobs, struct hd_fault *fault) {
-  pid_t children[JOBS_MAX];
+  pid_t children[JOBS_MAX], self = getpid();
   fflush(NULL);
   for (uint32_t i = 0; i < jobs; i++) {
     children[i] = fork();
     if (children[i] == 0) {
       prctl(PR_SET_PDEATHSIG, SIGKILL); // nobody would hear what it finds
+      if (getppid() != self) _exit(1);  // gone before it could be said
       work(setup, o, board, &board->jobs[i]);
       _exit(0);
     }
