@@ -789,6 +789,13 @@ void hd_pipeline_release(struct hd_pipeline *p, const char *why, uint32_t uid, i
   hd_risk_release(&p->risk);
 }
 
+void hd_pipeline_clear(struct hd_pipeline *p, uint16_t venue, const char *name, int64_t now_ns) {
+  char text[HADRON_NAME_SIZE + 16];
+  snprintf(text, sizeof text, "clear: %s", name);
+  operator_record(p, text, 0, now_ns);
+  hd_gateway_cancel_venue(p->gateway, venue, now_ns);
+}
+
 // ---- one thread ----------------------------------------------------------------------------------------------------------------
 
 // The shard whose timer is first, in an order that does not depend on how many shards there are.

@@ -262,6 +262,8 @@ void hd_pipeline_adjust(struct hd_pipeline *p, const struct hadron_adjustment *a
 // [trade] Kill: denies every new order and cancels the open ones; latched until released. Returns the cancels sent.
 uint32_t hd_pipeline_kill(struct hd_pipeline *p, const char *why, uint32_t uid, int64_t now_ns);
 void hd_pipeline_release(struct hd_pipeline *p, const char *why, uint32_t uid, int64_t now_ns);
+// [trade] Cancels every open order at one venue. name: what the journal calls it.
+void hd_pipeline_clear(struct hd_pipeline *p, uint16_t venue, const char *name, int64_t now_ns);
 // [trade] Something that an operator should know, from outside of the stages: recorded and told.
 void hd_pipeline_alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue, const char *text);
 // [io] A venue's state has changed: recorded, with its words.

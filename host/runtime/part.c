@@ -212,7 +212,8 @@ static void count_orders(void *argument) {
 // [trade]
 static void cancel_orders(void *argument) {
   struct hd_part *p = argument;
-  hd_gateway_cancel_venue(p->s->pipeline.gateway, p->s->venues[p->index].number, part_now(p));
+  const struct hd_venue *v = &p->s->venues[p->index];
+  hd_pipeline_clear(&p->s->pipeline, v->number, v->name, part_now(p));
   count_orders(p);
 }
 

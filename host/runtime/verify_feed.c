@@ -235,6 +235,11 @@ static void set(struct hd_verify *v, const char *assignment) {
   (void)v->options->set(v->session, assignment, &fault); // what was refused then is refused now
 }
 
+static void clear(struct hd_verify *v, const char *name, int64_t t_ns) {
+  for (uint32_t i = 0; i < v->session->venue_count; i++)
+    if (strcmp(v->session->venues[i].name, name) == 0) hd_pipeline_clear(&v->session->pipeline, v->session->venues[i].number, name, t_ns);
+}
+
 static void feed_operator(struct hd_verify *v, const struct hd_verify_record *r) {
   const struct hadron_operator *o = HD_VERIFY_BLOCK(r, struct hadron_operator);
   struct hd_pipeline *p = &v->session->pipeline;
@@ -246,6 +251,7 @@ static void feed_operator(struct hd_verify *v, const struct hd_verify_record *r)
   before(v, o->time_ns, true);
   if (strncmp(words, "kill: ", 6) == 0) hd_pipeline_kill(p, words + 6, o->uid, o->time_ns);
   else if (strncmp(words, "release: ", 9) == 0) hd_pipeline_release(p, words + 9, o->uid, o->time_ns);
+  else if (strncmp(words, "clear: ", 7) == 0) clear(v, words + 7, o->time_ns);
   else if (strncmp(words, "set ", 4) == 0) set(v, words + 4);
 }
 

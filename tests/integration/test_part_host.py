@@ -3,7 +3,7 @@ revision like any other change. A venue that is exchanged keeps its orders: they
 for every open order, and what was filled while nobody was connected is booked once; what was missed is a gap. The allocator changes between
 two merges. A recorder loses and doubles nothing. A simulated market is exchanged too: what rests in it is cancelled first, and it trades on.
 `set` reaches a service on its own thread, and every version of a strategy or the one that is named. What cannot be is refused with its
-reason. Rollback goes back; the next start goes by the registry.
+reason. Rollback goes back; the next start goes by the registry. The journal of all of it replays to the same bytes.
 
 How: hosts of the built program, with plugins that are copied into their directory under another version: the digits of the version are raised
 in the file. Waiting is asking again until an answer comes, at most WAIT_S seconds."""
@@ -68,6 +68,8 @@ class PartHost(Host):
     def end(self):
         summary = json.loads(self.stop())
         assert summary["identity"], summary
+        again = self.command("replay", "data", "--verify")
+        assert again.returncode == 0, again.stdout + again.stderr
         return summary
 
     def orders(self):
