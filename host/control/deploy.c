@@ -367,7 +367,7 @@ static int32_t found(struct hd_task *t, struct hd_fault *fault) {
   t->idle = !t->want->enabled;
   if (t->idle) return HADRON_OK;
   code = hd_session_own_again(t->row, t->want, s, fault);
-  if (!code) code = hd_session_found(s, t->row, t->plugins[0], fault);
+  if (!code) code = hd_session_found(s, t->row, t->want, t->plugins[0], fault);
   t->founds = !code;
   return code;
 }

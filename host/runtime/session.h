@@ -89,6 +89,7 @@ struct hd_session_recorded {
   uint64_t recover_to;
   // Of the START record of a section, with its text ("": none); NULL: there was none. A shadow's market: HD_SHADOW_MARKET.
   const struct hadron_deployment *(*part)(void *self, uint32_t kind, const char *name, const char **text);
+  const struct hadron_deployment *(*at)(void *self, uint32_t index, const char **text); // one after the other; NULL: no more
   int32_t (*plugin)(void *self, const struct hadron_deployment *part, const struct hd_plugin **out, struct hd_fault *fault);
   int32_t (*write)(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail, uint32_t tail_size, int64_t now_ns, uint32_t flags);
 };

@@ -50,8 +50,8 @@ int32_t hd_session_own_again(struct hd_session_deployed *row, const struct hd_de
 bool hd_session_is_section(const struct hd_config *config, const char *name); // of whatever kind
 // Has it a seat with a book?
 bool hd_session_founded(const struct hd_session *s, const char *name);
-// Founds the seat of a deployment, empty, with a book; a change sets somebody down in it. unfound: nobody came. [io]
-int32_t hd_session_found(struct hd_session *s, struct hd_session_deployed *row, const struct hd_plugin *plugin, struct hd_fault *fault);
+// Founds the seat of a deployment, empty, with a book; a change sets somebody down in it. unfound: nobody came. want: what row->own was made of. [io]
+int32_t hd_session_found(struct hd_session *s, struct hd_session_deployed *row, const struct hd_deployment *want, const struct hd_plugin *plugin, struct hd_fault *fault);
 void hd_session_unfound(struct hd_session *s, struct hd_session_deployed *row);
 // Ticks of instruments that nobody has asked for so far are asked for once somebody sits who wants them. [io]
 bool hd_session_wants_new(const struct hd_session *s, const struct hd_session_arm *seat);

@@ -105,9 +105,29 @@ static int32_t take_pending(void *user, const struct hd_revision *r, const char 
   return HADRON_OK;
 }
 
+// Of a session that is run again: what it began with and has no section for.
+static int32_t recorded_rows(struct hd_session *s, struct hd_fault *fault) {
+  const struct hd_session_recorded *r = s->options.recorded;
+  const struct hadron_deployment *part;
+  const char *text;
+  int32_t code = HADRON_OK;
+  for (uint32_t i = 0; !code && (part = r->at(r->self, i, &text)); i++) {
+    struct hd_session_deployed *row = NULL;
+    if (part->kind != HADRON_KIND_STRATEGY || part->stage != HADRON_DEPLOYMENT_START || !*text || hd_session_is_section(s->config, part->name) || hd_session_deployed(s, part->name)) continue;
+    struct hd_deployment *d = malloc(sizeof *d);
+    code = d ? hd_deployment_parse(text, d, fault) : hd_fault_set(fault, HADRON_ERR_MEMORY, "deployment %s: out of memory", part->name);
+    if (!code) hd_text_copy(d->name, sizeof d->name, part->name);
+    if (!code) code = hd_session_own_row(s, d, &row, fault);
+    if (!code) row->now.revision = part->revision;
+    free(d);
+  }
+  return code;
+}
+
 // Rows for what is active and named this host; the changes of it that were under way when the host last went down are settled first.
 int32_t hd_session_own_rows(struct hd_session *s, struct hd_fault *fault) {
   struct finding f = {.s = s};
+  if (s->options.recorded) return recorded_rows(s, fault);
   if (!s->options.registry || !s->options.versions) return HADRON_OK;
   struct hd_database *d = hd_registry_database(s->options.registry);
   hd_session_host(s->config, f.host, sizeof f.host);
@@ -145,12 +165,30 @@ bool hd_session_founded(const struct hd_session *s, const char *name) {
 struct founding {
   struct hd_session *s;
   struct hd_session_arm *seat;
+  const struct hd_deployment *want;
   const struct hd_plugin *plugin;
   int32_t code;
 };
 
+static int64_t now_of(const struct hd_session *s) { return s->options.is_virtual ? s->runner.now_ns : hd_clock_wall_ns(); }
+
+// Before it is done, for who runs this again.
+static int32_t write_seat(const struct founding *f, uint8_t stage) {
+  struct hadron_deployment part = {.time_ns = now_of(f->s), .number = f->seat->id, .kind = HADRON_KIND_STRATEGY, .stage = stage};
+  hd_text_copy(part.name, sizeof part.name, f->seat->config->base.name);
+  if (!f->want) return hd_session_write_part(f->s, &part, NULL);
+  part.revision = f->want->revision;
+  memcpy(part.digest, f->plugin->digest, sizeof part.digest);
+  hd_text_copy(part.version, sizeof part.version, f->plugin->manifest.version);
+  char *text = hd_deployment_text(f->want);
+  int32_t code = text ? hd_session_write_part(f->s, &part, text) : HADRON_ERR_MEMORY;
+  free(text);
+  return code;
+}
+
 static void open_book(void *argument) {
   struct founding *f = argument;
+  if ((f->code = write_seat(f, HADRON_DEPLOYMENT_FOUND))) return;
   const struct hd_config_strategy *c = f->seat->config;
   struct hd_arm row = {.id = f->seat->id, .role = HD_ROLE_LIVE, .weight = c->weight, .venue = hd_session_order_venue(f->s, c->venue), .size = c->size};
   hd_text_copy(row.name, sizeof row.name, c->base.name);
@@ -188,7 +226,7 @@ static int32_t seat_fill(struct hd_session *s, struct hd_session_arm *seat, cons
   return code ? code : check_shards(s, seat, fault);
 }
 
-int32_t hd_session_found(struct hd_session *s, struct hd_session_deployed *row, const struct hd_plugin *plugin, struct hd_fault *fault) {
+int32_t hd_session_found(struct hd_session *s, struct hd_session_deployed *row, const struct hd_deployment *want, const struct hd_plugin *plugin, struct hd_fault *fault) {
   struct hd_session_arm *seat = home_of(s, row->now.name);
   bool fresh = !seat;
   if (fresh && s->arm_count == s->arm_max)
@@ -198,7 +236,7 @@ int32_t hd_session_found(struct hd_session *s, struct hd_session_deployed *row, 
   if (fresh) *seat = (struct hd_session_arm){.id = s->arm_count + 1, .home = s->arm_count + 1};
   seat->config = row->own;
   seat->weight = row->own->weight;
-  struct founding f = {s, seat, plugin, HADRON_OK};
+  struct founding f = {s, seat, want, plugin, HADRON_OK};
   int32_t code = seat_fill(s, seat, plugin, fault);
   if (!code) {
     hd_session_trade(s, open_book, &f);
@@ -212,14 +250,15 @@ int32_t hd_session_found(struct hd_session *s, struct hd_session_deployed *row, 
 static void close_book(void *argument) {
   struct founding *f = argument;
   struct hd_fault fault;
-  f->code = hd_pipeline_close(&f->s->pipeline, f->seat->id, 0, f->s->options.is_virtual ? f->s->runner.now_ns : hd_clock_wall_ns(), &fault);
+  if (write_seat(f, HADRON_DEPLOYMENT_UNFOUND)) hd_log_error("CHANGE_SEAT", "%s: the journal did not take that its seat is closed", f->seat->config->base.name);
+  f->code = hd_pipeline_close(&f->s->pipeline, f->seat->id, 0, now_of(f->s), &fault);
   if (f->code) hd_log_error("CHANGE_SEAT", "%s: %s", f->seat->config->base.name, fault.text);
 }
 
 void hd_session_unfound(struct hd_session *s, struct hd_session_deployed *row) {
   struct hd_session_arm *seat = home_of(s, row->now.name);
   if (!seat || seat->occupant || !hd_session_founded(s, row->now.name)) return;
-  struct founding f = {s, seat, NULL, HADRON_OK};
+  struct founding f = {s, seat, NULL, NULL, HADRON_OK};
   hd_session_trade(s, close_book, &f);
 }
 

@@ -131,7 +131,8 @@ static int32_t own_arms(struct hd_session *s, struct hd_fault *fault) {
     if (!row->own) continue;
     if (s->arm_count == s->arm_max)
       return hd_fault_set(fault, HADRON_ERR_FULL, "deployment %s: all %u seats of the session are taken; `hadron disable %s` before the start", row->now.name, s->arm_max, row->now.name);
-    if ((code = hd_session_open_artifact(s->options.registry, &row->now, 0, &plugin, fault)))
+    code = s->options.recorded ? hd_session_recorded_plugin(s, HADRON_KIND_STRATEGY, row->now.name, &plugin, fault) : hd_session_open_artifact(s->options.registry, &row->now, 0, &plugin, fault);
+    if (code)
       return hd_fault_prefix(fault, "the configuration has no section for it, and the registry says that it runs here (`hadron disable %s` if it shall not): ", row->now.name);
     struct hd_session_arm *arm = &s->arms[s->arm_count++];
     arm->config = row->own;

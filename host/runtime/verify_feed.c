@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "runtime/placed.h"
 #include "runtime/recover.h"
+#include "runtime/session_deploy.h"
 #include "runtime/verify_internal.h"
 
 // ---- the pipeline's ways out ---------------------------------------------------------------------------------------------------------
@@ -372,6 +373,32 @@ static void change_open(struct hd_verify *v, const struct hd_verify_record *r, c
   if (code && !v->code) v->code = hd_fault_prefix(v->fault, "the change of %s in record %llu: ", d->name, (unsigned long long)r->sequence);
 }
 
+// A strategy that has no section gets its seat and its book, or gives them up.
+static void seat_found(struct hd_verify *v, const struct hd_verify_record *r, const struct hadron_deployment *d) {
+  struct hd_deployment *want = calloc(1, sizeof *want);
+  struct hd_session_deployed *row = hd_session_deployed(v->session, d->name);
+  const struct hd_plugin *plugin;
+  uint32_t size;
+  const char *text = hd_verify_text(r, &size);
+  char *copy = strndup(text, size);
+  int32_t code = want && copy ? hd_deployment_parse(copy, want, v->fault) : hd_fault_set(v->fault, HADRON_ERR_MEMORY, "the seat of %s: out of memory", d->name);
+  if (!code) {
+    hd_text_copy(want->name, sizeof want->name, d->name);
+    want->revision = d->revision;
+    code = row ? hd_session_own_again(row, want, v->session, v->fault) : hd_session_own_row(v->session, want, &row, v->fault);
+  }
+  if (!code) code = hd_verify_plugin(v, HADRON_KIND_STRATEGY, d->name, d->version, d->digest, &plugin);
+  if (!code) code = hd_session_found(v->session, row, want, plugin, v->fault);
+  if (code && !v->code) v->code = hd_fault_prefix(v->fault, "the seat of %s in record %llu: ", d->name, (unsigned long long)r->sequence);
+  free(copy);
+  free(want);
+}
+
+static void seat_close(struct hd_verify *v, const struct hadron_deployment *d) {
+  struct hd_session_deployed *row = hd_session_deployed(v->session, d->name);
+  if (row) hd_session_unfound(v->session, row);
+}
+
 static void feed_deployment(struct hd_verify *v, const struct hd_verify_record *r) {
   const struct hadron_deployment *d = HD_VERIFY_BLOCK(r, struct hadron_deployment);
   struct hd_fault fault;
@@ -379,6 +406,10 @@ static void feed_deployment(struct hd_verify *v, const struct hd_verify_record *
   if (!v->threads) settle(v);
   if (d->stage == HADRON_DEPLOYMENT_START) hd_verify_part_add(v, r);
   if (d->stage == HADRON_DEPLOYMENT_OPEN) change_open(v, r, d);
+  v->session->runner.now_ns = d->time_ns;
+  if (d->stage == HADRON_DEPLOYMENT_FOUND) seat_found(v, r, d);
+  if (d->stage == HADRON_DEPLOYMENT_UNFOUND) seat_close(v, d);
+  v->session->runner.now_ns = v->now_ns;
   struct hd_verify_change *c = d->stage == HADRON_DEPLOYMENT_SETTLE ? change_of(v, d->name) : NULL;
   if (!c || !c->met) return;
   v->session->runner.now_ns = d->time_ns;

@@ -124,6 +124,13 @@ static const struct hadron_deployment *part_of(void *self, uint32_t kind, const 
   return NULL;
 }
 
+static const struct hadron_deployment *part_at(void *self, uint32_t index, const char **text) {
+  const struct hd_verify *v = self;
+  if (index >= v->part_count) return NULL;
+  *text = v->parts[index].text;
+  return &v->parts[index].block;
+}
+
 static int32_t plugin_of(void *self, const struct hadron_deployment *part, const struct hd_plugin **out, struct hd_fault *fault) {
   struct hd_verify *v = self;
   int32_t code = hd_verify_plugin(v, part->kind, part->name, part->version, part->digest, out);
@@ -164,7 +171,7 @@ static bool has_start(const struct hd_verify *v) { return v->part_count > 0; }
 
 int32_t hd_verify_open(struct hd_verify *v, const struct hd_verify_record *first) {
   const struct hadron_session *begin = first->r.bytes;
-  v->recorded = (struct hd_session_recorded){.self = v, .session = *begin, .part = part_of, .plugin = plugin_of, .write = hd_verify_write};
+  v->recorded = (struct hd_session_recorded){.self = v, .session = *begin, .part = part_of, .at = part_at, .plugin = plugin_of, .write = hd_verify_write};
   v->threads = (begin->flags & 2) != 0;
   v->is_virtual = (begin->flags & 4) != 0;
   v->now_ns = begin->time_ns;

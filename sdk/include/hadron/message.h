@@ -425,6 +425,8 @@ enum hadron_deployment_stage {
   HADRON_DEPLOYMENT_START = 1,  // what a session, or a venue in its course, begins with
   HADRON_DEPLOYMENT_OPEN = 2,   // a change begins: seats are opened. Its SWAP record says whether and when it took effect
   HADRON_DEPLOYMENT_SETTLE = 3, // what the trading side makes of it: roles, weights, splits
+  HADRON_DEPLOYMENT_FOUND = 4,  // a seat and a book are made for a name that the configuration has no section for
+  HADRON_DEPLOYMENT_UNFOUND = 5, // its change failed: the book is closed
 };
 
 // What is wanted of a name: how a run is built again from its records.

@@ -150,6 +150,8 @@ class DeploymentStage(enum.IntEnum):
     START = 1
     OPEN = 2
     SETTLE = 3
+    FOUND = 4
+    UNFOUND = 5
 
 
 class PlacedChange(enum.IntEnum):
