@@ -317,6 +317,8 @@ static void feed_recovered(struct hd_verify *v, const struct hd_verify_record *r
   const struct hadron_recovered *block = HD_VERIFY_BLOCK(r, struct hadron_recovered);
   if (!block || !v->recorded.recovers) return;
   v->session->runner.now_ns = block->time_ns;
+  v->recovered = true;
+  v->adopts_to = r->sequence;
   if (hd_session_recover(v->session, NULL, v->fault)) v->code = v->fault->code;
   now(v, block->time_ns);
   hd_verify_listen_threads(v);
@@ -474,7 +476,8 @@ static void feed_sent(struct hd_verify *v, const struct hd_verify_record *r) {
 // The journal has it and the run does not yet: what waits is tried, in the order in which a runner would come to it.
 static void make(struct hd_verify *v, const struct hd_verify_record *r) {
   struct hd_pipeline *p = &v->session->pipeline;
-  if (is_made(v, r)) return;
+  bool adopted_later = r->r.template_id == HADRON_MSG_ARM && v->recorded.recovers && !v->recovered; // by the recovery, which says so behind them
+  if (adopted_later || is_made(v, r)) return;
   if (v->threads && r->r.template_id == HADRON_MSG_DECISION) feed_batch(v, r);
   if (!is_made(v, r) && r->r.template_id == HADRON_MSG_SWAP) feed_swap(v, r);
   if (!v->threads)

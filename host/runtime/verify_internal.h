@@ -52,6 +52,8 @@ struct hd_verify {
   char cancel_words[40];         // id of an order whose cancel could not be sent, by an alert on the way to `next`
   int32_t cancel_code;
   bool running;                  // what comes out counts
+  bool recovered;                // the RECOVERED record of this session was fed
+  uint64_t adopts_to;            // its sequence, while what the journal knows is taken over; 0: not at it
   // The session.
   struct hd_session_recorded recorded;
   struct hd_session *session;

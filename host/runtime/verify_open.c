@@ -175,7 +175,8 @@ int32_t hd_verify_open(struct hd_verify *v, const struct hd_verify_record *first
   v->threads = (begin->flags & 2) != 0;
   v->is_virtual = (begin->flags & 4) != 0;
   v->now_ns = begin->time_ns;
-  v->has_next = v->out_ended = false;
+  v->has_next = v->out_ended = v->recovered = false;
+  v->adopts_to = 0;
   for (size_t i = 0; i < sizeof v->states / sizeof *v->states; i++) v->states[i] = HADRON_VENUE_CONNECTING;
   int32_t code = configure(v, first);
   if (!code) code = read_setup(v);

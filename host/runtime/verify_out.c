@@ -129,6 +129,14 @@ static bool same(const struct hd_verify *v, const struct hd_verify_record *e, ui
   return !v->is_virtual || e->r.time_ns == now_ns;
 }
 
+// A strategy that is no longer there gets its old book, to close it, before the recovery says that it is done: among what a session begins with,
+// unless a change came before it.
+static bool belongs_to_start(struct hd_verify *v, uint16_t template_id) {
+  if (template_id == HADRON_MSG_RECOVERED) v->adopts_to = 0;
+  const struct hd_verify_record *e = v->adopts_to && template_id == HADRON_MSG_ARM ? hd_verify_expected(v) : NULL;
+  return v->adopts_to && template_id == HADRON_MSG_ARM && !(e && e->r.template_id == HADRON_MSG_ARM && e->sequence < v->adopts_to);
+}
+
 int32_t hd_verify_write(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail, uint32_t tail_size, int64_t now_ns, uint32_t flags) {
   struct hd_verify *v = self;
   (void)flags;
@@ -138,7 +146,7 @@ int32_t hd_verify_write(void *self, uint16_t template_id, const void *block, uin
     v->timer = *(const struct hadron_timer_fired *)block;
     v->timer_fired = true;
   }
-  if (!counts(template_id, block, block_size)) return HADRON_OK;
+  if (belongs_to_start(v, template_id) || !counts(template_id, block, block_size)) return HADRON_OK;
   bool apart = is_apart(v, template_id, block);
   const struct hd_verify_record *e = apart ? v->apart : hd_verify_expected(v);
   if (v->code) return HADRON_OK;
