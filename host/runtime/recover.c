@@ -15,6 +15,7 @@
 
 struct hd_recover {
   uint64_t to;                                       // the journal's end when it was opened
+  uint64_t first;                                    // position of the first record that is kept
   struct hadron_instrument_definition *instruments;  // [id]; owned
   uint32_t instrument_count, instrument_room;        // highest id
   uint32_t arm_highest;                              // of all runs
@@ -84,6 +85,7 @@ static int32_t begins(struct hd_session *s, bool *yes, uint64_t *sequence, struc
   int32_t code = hd_journal_cursor_open_on(s->options.disk, hd_journal_dir(s->journal), &cursor, fault);
   if (code) return code == HADRON_ERR_NOT_FOUND ? HADRON_OK : hd_fault_prefix(fault, "recovery: ");
   *sequence = hd_journal_cursor_sequence(cursor);
+  s->recover->first = hd_journal_cursor_position(cursor);
   *yes = *sequence <= 1;
   hd_journal_cursor_close(cursor);
   return HADRON_OK;
@@ -93,6 +95,16 @@ static void passed_over(void *user, const char *text) {
   struct hd_recover *r = user;
   hd_log_warn("SNAPSHOT", "%s", text);
   r->out.snapshots_bad++;
+}
+
+static int32_t look_into(struct hd_session *s, struct hd_fault *fault) {
+  struct hd_recover *r = s->recover;
+  int32_t code = HADRON_OK;
+  for (uint32_t i = 0; i < r->snapshot.instrument_count && !code; i++) code = scan_instrument(r, &r->snapshot.instruments[i], fault);
+  r->arm_highest = r->arm_count = r->snapshot.arm_count;
+  r->snapshot.image.at = 0;
+  hd_settings_load(s->settings, &r->snapshot.image);
+  return code;
 }
 
 // A strategy that cannot save is fed from the beginning, as long as that is there.
@@ -112,11 +124,19 @@ static int32_t choose_snapshot(struct hd_session *s, struct hd_fault *fault) {
     hd_snapshot_fini(&r->snapshot);
     return HADRON_OK;
   }
-  for (uint32_t i = 0; i < r->snapshot.instrument_count && !code; i++) code = scan_instrument(r, &r->snapshot.instruments[i], fault);
-  r->arm_highest = r->arm_count = r->snapshot.arm_count;
-  r->snapshot.image.at = 0;
-  hd_settings_load(s->settings, &r->snapshot.image);
-  return code;
+  return look_into(s, fault);
+}
+
+// Run again: what it began with then. Where that is gone, everything before it is read: who got a state handed over knows only what it was fed since.
+static int32_t recorded_snapshot(struct hd_session *s, struct hd_fault *fault) {
+  const struct hd_session_recorded *r = s->options.recorded;
+  struct hd_fault why;
+  if (r->snapshot == 0) return HADRON_OK;
+  int32_t code = hd_snapshot_at(s->options.disk, r->journal, r->snapshot, &s->recover->snapshot, &why);
+  if (code == HADRON_OK) return look_into(s, fault);
+  hd_log_warn("SNAPSHOT", "the session began with a snapshot that cannot be read now: %s; the journal is read from its beginning instead, and strategies that had a state handed over before "
+              "that may decide otherwise", why.text);
+  return HADRON_OK;
 }
 
 int32_t hd_recover_scan(struct hd_session *s, struct hd_fault *fault) {
@@ -125,7 +145,7 @@ int32_t hd_recover_scan(struct hd_session *s, struct hd_fault *fault) {
   if (!(s->settings = hd_settings_create())) return hd_fault_set(fault, HADRON_ERR_MEMORY, "recovery: out of memory");
   s->recover->session = s;
   s->recover->to = s->options.recorded ? s->options.recorded->recover_to : hd_journal_end(s->journal);
-  int32_t code = s->journal ? choose_snapshot(s, fault) : HADRON_OK;
+  int32_t code = s->journal ? choose_snapshot(s, fault) : recorded_snapshot(s, fault);
   if (!code) code = walk(s, s->recover->snapshot.position, scan_record, s->recover, fault);
   hd_settings_tell(s->settings);
   return code;
@@ -257,6 +277,13 @@ static int32_t fold(struct hd_session *s, struct hd_fold *f, struct hd_recovered
   return code ? code : hd_fold_resume(f, time_of(s, f), fault);
 }
 
+// Nothing of the session depends on it.
+static void keep_snapshot(struct hd_session *s) {
+  struct hd_fault fault;
+  if (hd_snapshot_keep(s->options.disk, hd_journal_dir(s->journal), hd_journal_id(s->journal), s->recover->first, &s->recover->snapshot, &fault))
+    hd_log_warn("SNAPSHOT", "%s; a replay of this session may begin with another state", fault.text);
+}
+
 int32_t hd_session_recover(struct hd_session *s, struct hd_recovered *out, struct hd_fault *fault) {
   struct hd_recovered *to = &s->recover->out;
   struct hd_fold f = {0};
@@ -265,6 +292,7 @@ int32_t hd_session_recover(struct hd_session *s, struct hd_recovered *out, struc
   int32_t code = fold(s, &f, to, fault);
   to->first = to->records == 0 && to->snapshot == 0;
   if (!code) tell(s, &f, to);
+  if (!code && s->journal && to->snapshot) keep_snapshot(s);
   hd_fold_fini(&f);
   hd_snapshot_fini(&s->recover->snapshot);
   if (!code && s->journal && !s->options.is_virtual && !(s->snapshots = calloc(1, sizeof *s->snapshots)))

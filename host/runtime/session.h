@@ -87,6 +87,7 @@ struct hd_session_recorded {
   bool recovers;                                // it begins with a recovery: from the journal, up to a position
   const char *journal;                          // its directory; borrowed
   uint64_t recover_to;
+  uint64_t snapshot;                            // position of the one that it began with; 0: none
   // Of the START record of a section, with its text ("": none); NULL: there was none. A shadow's market: HD_SHADOW_MARKET.
   const struct hadron_deployment *(*part)(void *self, uint32_t kind, const char *name, const char **text);
   const struct hadron_deployment *(*at)(void *self, uint32_t index, const char **text); // one after the other; NULL: no more

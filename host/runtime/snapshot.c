@@ -103,20 +103,25 @@ int32_t hd_snapshot_take(struct hd_session *s, struct hd_snapshot *out, struct h
 
 // ---- files -------------------------------------------------------------------------------------------------------------------------
 
-static void name_of(char name[NAME_SIZE], uint64_t position) {
-  snprintf(name, NAME_SIZE, HD_JOURNAL_SNAPSHOT_PREFIX "%016llx" HD_JOURNAL_SNAPSHOT_SUFFIX, (unsigned long long)position);
+// Two names for the same bytes: those that a start may take, and those that a session has begun with.
+#define FOR_STARTS HD_JOURNAL_SNAPSHOT_PREFIX
+#define BEGUN_WITH "begin-"
+
+static void name_of(char name[NAME_SIZE], const char *prefix, uint64_t position) {
+  snprintf(name, NAME_SIZE, "%s%016llx" HD_JOURNAL_SNAPSHOT_SUFFIX, prefix, (unsigned long long)position);
 }
 
 struct listed {
+  const char *prefix;
   uint64_t positions[64]; // the newest first
   uint32_t count;
 };
 
 static int list_one(void *context, const char *name) {
   struct listed *l = context;
-  size_t prefix = sizeof HD_JOURNAL_SNAPSHOT_PREFIX - 1;
+  size_t prefix = strlen(l->prefix);
   char *end;
-  if (strncmp(name, HD_JOURNAL_SNAPSHOT_PREFIX, prefix) != 0) return 0;
+  if (strncmp(name, l->prefix, prefix) != 0) return 0;
   uint64_t position = strtoull(name + prefix, &end, 16);
   if (end != name + prefix + 16 || strcmp(end, HD_JOURNAL_SNAPSHOT_SUFFIX) != 0 || l->count == 64) return 0;
   uint32_t at = l->count++;
@@ -125,55 +130,81 @@ static int list_one(void *context, const char *name) {
   return 0;
 }
 
-static int put_file(const struct hd_disk *d, int dir, const char *name, const struct head *h, const struct hd_snapshot *s) {
+// lasting: it outlives a power cut.
+static int put_file(const struct hd_disk *d, int dir, const char *name, const struct head *h, const struct hd_snapshot *s, bool lasting) {
   size_t instruments = s->instrument_count * sizeof *s->instruments;
   int file = hd_disk_open(d, dir, name, HD_DISK_CREATE);
   if (file < 0) return file;
   int error = hd_disk_write(d, file, h, sizeof *h, 0);
   if (!error) error = hd_disk_write(d, file, s->instruments, instruments, sizeof *h);
   if (!error) error = hd_disk_write(d, file, s->image.bytes, s->image.size, sizeof *h + instruments);
-  if (!error) error = hd_disk_sync(d, file);
+  if (!error && lasting) error = hd_disk_sync(d, file);
   hd_disk_close(d, file);
   return error;
 }
 
-static int write_file(const struct hd_disk *d, int dir, const struct head *h, const struct hd_snapshot *s) {
+static int write_file(const struct hd_disk *d, int dir, const char *prefix, const struct head *h, const struct hd_snapshot *s) {
   char name[NAME_SIZE], fresh[NAME_SIZE + 2];
-  name_of(name, s->position);
+  bool lasting = strcmp(prefix, FOR_STARTS) == 0;
+  name_of(name, prefix, s->position);
   snprintf(fresh, sizeof fresh, ".%s", name);
   int error = hd_disk_unlink(d, dir, fresh); // of a host that died while it wrote
   if (error && error != -ENOENT) return error;
-  if ((error = put_file(d, dir, fresh, h, s))) {
+  if ((error = put_file(d, dir, fresh, h, s, lasting))) {
     (void)hd_disk_unlink(d, dir, fresh);
     return error;
   }
-  hd_crash_here(HD_CRASH_SNAPSHOT_WRITTEN);
+  if (lasting) hd_crash_here(HD_CRASH_SNAPSHOT_WRITTEN);
   error = hd_disk_rename(d, dir, fresh, name);
-  if (!error) error = hd_disk_sync_dir(d, dir);
-  if (!error) hd_crash_here(HD_CRASH_SNAPSHOT_RENAMED);
+  if (!error && lasting) error = hd_disk_sync_dir(d, dir);
+  if (!error && lasting) hd_crash_here(HD_CRASH_SNAPSHOT_RENAMED);
   return error;
+}
+
+static struct head head_of(const uint8_t journal[16], const struct hd_snapshot *s) {
+  size_t instruments = s->instrument_count * sizeof *s->instruments;
+  struct head h = {.magic = MAGIC, .format = FORMAT, .head_bytes = sizeof h, .layout = hd_image_layout(), .position = s->position, .bytes = instruments + s->image.size,
+                   .time_ns = s->time_ns, .instruments = s->instrument_count, .arms = s->arm_count, .whole = s->whole};
+  memcpy(h.journal, journal, sizeof h.journal);
+  h.crc = hd_crc32c(hd_crc32c(0, s->instruments, instruments), s->image.bytes, s->image.size);
+  h.head_crc = head_crc(&h);
+  return h;
+}
+
+static void remove_file(const struct hd_disk *d, int dir, const char *prefix, uint64_t position) {
+  char name[NAME_SIZE];
+  name_of(name, prefix, position);
+  (void)hd_disk_unlink(d, dir, name);
 }
 
 int32_t hd_snapshot_write(const struct hd_disk *disk, const char *dir, const uint8_t journal[16], const struct hd_snapshot *s, struct hd_fault *fault) {
   const struct hd_disk *d = hd_disk_or_system(disk);
-  size_t instruments = s->instrument_count * sizeof *s->instruments;
-  struct head h = {.magic = MAGIC, .format = FORMAT, .head_bytes = sizeof h, .layout = hd_image_layout(), .position = s->position, .bytes = instruments + s->image.size,
-                   .time_ns = s->time_ns, .instruments = s->instrument_count, .arms = s->arm_count, .whole = s->whole};
-  struct listed listed = {.count = 0};
-  memcpy(h.journal, journal, sizeof h.journal);
-  h.crc = hd_crc32c(hd_crc32c(0, s->instruments, instruments), s->image.bytes, s->image.size);
-  h.head_crc = head_crc(&h);
+  struct listed listed = {.prefix = FOR_STARTS};
+  const struct head h = head_of(journal, s);
   int handle = hd_disk_dir_open(d, dir, false);
   if (handle < 0) return hd_disk_fault(fault, handle, "snapshot", "opening", dir);
-  int error = write_file(d, handle, &h, s);
+  int error = write_file(d, handle, FOR_STARTS, &h, s);
   if (!error) (void)hd_disk_list(d, handle, list_one, &listed);
-  for (uint32_t i = 2; i < listed.count; i++) {
-    char name[NAME_SIZE];
-    name_of(name, listed.positions[i]);
-    (void)hd_disk_unlink(d, handle, name);
-  }
+  for (uint32_t i = 2; i < listed.count; i++) remove_file(d, handle, FOR_STARTS, listed.positions[i]);
   hd_disk_close(d, handle);
   return error ? hd_disk_fault(fault, error, "snapshot", "writing", dir) : HADRON_OK;
+}
+
+int32_t hd_snapshot_keep(const struct hd_disk *disk, const char *dir, const uint8_t journal[16], uint64_t first, const struct hd_snapshot *s, struct hd_fault *fault) {
+  const struct hd_disk *d = hd_disk_or_system(disk);
+  struct listed listed = {.prefix = BEGUN_WITH};
+  const struct head h = head_of(journal, s);
+  int handle = hd_disk_dir_open(d, dir, false);
+  if (handle < 0) return hd_disk_fault(fault, handle, "snapshot", "opening", dir);
+  int error = hd_disk_list(d, handle, list_one, &listed);
+  bool there = false;
+  for (uint32_t i = 0; i < listed.count; i++) {
+    there |= listed.positions[i] == s->position;
+    if (listed.positions[i] < first) remove_file(d, handle, BEGUN_WITH, listed.positions[i]);
+  }
+  if (!error && !there) error = write_file(d, handle, BEGUN_WITH, &h, s);
+  hd_disk_close(d, handle);
+  return error ? hd_disk_fault(fault, error, "snapshot", "keeping", dir) : HADRON_OK;
 }
 
 // Why it is not to be used; NULL: it is good, and in `out`.
@@ -188,7 +219,7 @@ static const char *read_file(const struct hd_disk *d, int dir, const char *name,
   if (hd_disk_size(d, file, &size) || hd_disk_read(d, file, &h, sizeof h, 0, &done) || done != sizeof h) why = "it is shorter than its head";
   else if (memcmp(h.magic, MAGIC, sizeof h.magic) != 0 || h.head_crc != head_crc(&h)) why = "its head is damaged";
   else if (h.format != FORMAT || h.layout != hd_image_layout()) why = "it is another build's";
-  else if (memcmp(h.journal, journal, sizeof h.journal) != 0) why = "it is another journal's";
+  else if (journal && memcmp(h.journal, journal, sizeof h.journal) != 0) why = "it is another journal's";
   else if (h.position > end) why = "it stands for records that the journal does not have";
   else if (size != sizeof h + h.bytes || h.bytes < h.instruments * sizeof *out->instruments) why = "it has not its length";
   else if (!(bytes = malloc(h.bytes ? h.bytes : 1))) why = "there is no memory for it";
@@ -211,14 +242,14 @@ static const char *read_file(const struct hd_disk *d, int dir, const char *name,
 int32_t hd_snapshot_find(const struct hd_disk *disk, const char *dir, const uint8_t journal[16], uint64_t end, struct hd_snapshot *out,
                          void (*told)(void *user, const char *text), void *user, struct hd_fault *fault) {
   const struct hd_disk *d = hd_disk_or_system(disk);
-  struct listed listed = {.count = 0};
+  struct listed listed = {.prefix = FOR_STARTS};
   int handle = hd_disk_dir_open(d, dir, false);
   if (handle < 0) return hd_disk_fault(fault, handle, "snapshot", "opening", dir);
   int error = hd_disk_list(d, handle, list_one, &listed);
   bool found = false;
   for (uint32_t i = 0; i < listed.count && !error && !found; i++) {
     char name[NAME_SIZE], text[160];
-    name_of(name, listed.positions[i]);
+    name_of(name, FOR_STARTS, listed.positions[i]);
     const char *why = read_file(d, handle, name, journal, end, out);
     found = why == NULL;
     snprintf(text, sizeof text, "snapshot %s is passed over: %s", name, why ? why : "");
@@ -227,6 +258,22 @@ int32_t hd_snapshot_find(const struct hd_disk *disk, const char *dir, const uint
   hd_disk_close(d, handle);
   if (error) return hd_disk_fault(fault, error, "snapshot", "listing", dir);
   return found ? HADRON_OK : HADRON_ERR_NOT_FOUND;
+}
+
+int32_t hd_snapshot_at(const struct hd_disk *disk, const char *dir, uint64_t position, struct hd_snapshot *out, struct hd_fault *fault) {
+  static const char *const prefixes[] = {BEGUN_WITH, FOR_STARTS};
+  const struct hd_disk *d = hd_disk_or_system(disk);
+  const char *why = NULL;
+  char name[NAME_SIZE];
+  int handle = hd_disk_dir_open(d, dir, false);
+  if (handle < 0) return hd_disk_fault(fault, handle, "snapshot", "opening", dir);
+  for (size_t i = 0; i == 0 || (why && i < sizeof prefixes / sizeof *prefixes); i++) {
+    name_of(name, prefixes[i], position);
+    why = read_file(d, handle, name, NULL, UINT64_MAX, out);
+  }
+  hd_disk_close(d, handle);
+  name_of(name, BEGUN_WITH, position);
+  return why ? hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "%s/%s: %s", dir, name, why) : HADRON_OK;
 }
 
 // ---- into a fold -------------------------------------------------------------------------------------------------------------------

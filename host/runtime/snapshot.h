@@ -30,6 +30,11 @@ void hd_snapshot_fini(struct hd_snapshot *snapshot);
 
 int32_t hd_snapshot_take(struct hd_session *s, struct hd_snapshot *out, struct hd_fault *fault);
 int32_t hd_snapshot_write(const struct hd_disk *disk, const char *dir, const uint8_t journal[16], const struct hd_snapshot *snapshot, struct hd_fault *fault);
+// The one that a session begins with stays under another name, for who runs that session again: begin-POSITION.hds, as long as the journal has what is
+// before it. first: position of the first record that is kept.
+int32_t hd_snapshot_keep(const struct hd_disk *disk, const char *dir, const uint8_t journal[16], uint64_t first, const struct hd_snapshot *snapshot, struct hd_fault *fault);
+// That one. HADRON_ERR_NOT_FOUND: it is not to be had, and why.
+int32_t hd_snapshot_at(const struct hd_disk *disk, const char *dir, uint64_t position, struct hd_snapshot *out, struct hd_fault *fault);
 // HADRON_ERR_NOT_FOUND: there is no good one. told: one line for each that was passed over.
 int32_t hd_snapshot_find(const struct hd_disk *disk, const char *dir, const uint8_t journal[16], uint64_t end, struct hd_snapshot *out,
                          void (*told)(void *user, const char *text), void *user, struct hd_fault *fault);

@@ -59,6 +59,7 @@ static int32_t find_recovery(struct hd_verify *v) {
     if (!block) continue;
     v->recorded.recovers = true;
     v->recorded.recover_to = block->position;
+    v->recorded.snapshot = block->snapshot;
     v->recorded.journal = v->dir;
   }
   return code == HADRON_ERR_AGAIN ? HADRON_OK : code;
