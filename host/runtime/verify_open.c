@@ -200,6 +200,7 @@ void hd_verify_close(struct hd_verify *v) {
   while (v->changes) {
     struct hd_verify_change *c = v->changes;
     v->changes = c->next;
+    if (c->met) hd_change_taken(c->change); // the journal ends between the change and what the trading side makes of it
     hd_change_destroy(c->change);
     free(c);
   }
