@@ -27,14 +27,15 @@ struct hd_recover {
 
 // ---- reading ---------------------------------------------------------------------------------------------------------------------
 
+static const char *dir_of(const struct hd_session *s) { return s->options.recorded ? s->options.recorded->journal : hd_journal_dir(s->journal); }
+
 typedef int32_t take_record(void *user, const struct hadron_record *record, struct hd_fault *fault);
 
 // Every record from `from` (0: the first that is kept) up to the end that was.
 static int32_t walk(struct hd_session *s, uint64_t from, take_record *take, void *user, struct hd_fault *fault) {
   struct hd_journal_cursor *cursor;
   struct hadron_record record;
-  const char *dir = s->options.recorded ? s->options.recorded->journal : hd_journal_dir(s->journal);
-  int32_t code = hd_journal_cursor_open_on(s->options.disk, dir, &cursor, fault);
+  int32_t code = hd_journal_cursor_open_on(s->options.disk, dir_of(s), &cursor, fault);
   if (code == HADRON_ERR_NOT_FOUND) return HADRON_OK;
   if (code) return hd_fault_prefix(fault, "recovery: ");
   if (from > 0 && from < s->recover->to) code = hd_journal_cursor_seek(cursor, from, fault);
@@ -82,7 +83,7 @@ static int32_t scan_record(void *user, const struct hadron_record *record, struc
 // Its first record is still there, so that everything can be made from the beginning.
 static int32_t begins(struct hd_session *s, bool *yes, uint64_t *sequence, struct hd_fault *fault) {
   struct hd_journal_cursor *cursor;
-  int32_t code = hd_journal_cursor_open_on(s->options.disk, hd_journal_dir(s->journal), &cursor, fault);
+  int32_t code = hd_journal_cursor_open_on(s->options.disk, dir_of(s), &cursor, fault);
   if (code) return code == HADRON_ERR_NOT_FOUND ? HADRON_OK : hd_fault_prefix(fault, "recovery: ");
   *sequence = hd_journal_cursor_sequence(cursor);
   s->recover->first = hd_journal_cursor_position(cursor);
@@ -130,10 +131,18 @@ static int32_t choose_snapshot(struct hd_session *s, struct hd_fault *fault) {
 // Run again: what it began with then. Where that is gone, everything before it is read: who got a state handed over knows only what it was fed since.
 static int32_t recorded_snapshot(struct hd_session *s, struct hd_fault *fault) {
   const struct hd_session_recorded *r = s->options.recorded;
-  struct hd_fault why;
-  if (r->snapshot == 0) return HADRON_OK;
-  int32_t code = hd_snapshot_at(s->options.disk, r->journal, r->snapshot, &s->recover->snapshot, &why);
-  if (code == HADRON_OK) return look_into(s, fault);
+  struct hd_fault why = {0};
+  bool from_beginning = true;
+  uint64_t sequence = 1;
+  int32_t code = begins(s, &from_beginning, &sequence, fault);
+  if (code) return code;
+  if (r->snapshot) code = hd_snapshot_at(s->options.disk, r->journal, r->snapshot, &s->recover->snapshot, &why);
+  if (!code && r->snapshot && r->snapshot < r->recover_to && r->snapshot < s->recover->first) code = HADRON_ERR_NOT_FOUND;
+  else if (!code && r->snapshot) return look_into(s, fault);
+  if (!from_beginning)
+    return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "it went on from what was before it, and the journal keeps only what comes after position %llu%s%s", (unsigned long long)s->recover->first,
+                        *why.text ? "; " : "", why.text);
+  if (!code) return HADRON_OK;
   hd_log_warn("SNAPSHOT", "the session began with a snapshot that cannot be read now: %s; the journal is read from its beginning instead, and strategies that had a state handed over before "
               "that may decide otherwise", why.text);
   return HADRON_OK;

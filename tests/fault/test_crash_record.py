@@ -41,6 +41,8 @@ def misbehaving(order, name="stuck"):
 class Place(Host):
     """A directory with a configuration; hosts start in it one after the other."""
 
+    replays = False
+
     def __init__(self, text):
         super().__init__({"host.lua": text})
 

@@ -42,6 +42,8 @@ def config(strategies, threads, form="paper"):
 
 
 class Host(host_of.Host):
+    replays = False  # a strategy that takes its time would take it again
+
     def __init__(self, text, directory=None):
         super().__init__({"host.lua": text}, directory=directory)
 

@@ -76,13 +76,12 @@ def costs(data, threads):
     assert {row["client_order_id"] for row in rows} <= sent
     for row in rows:  # each is rounded to a ns by itself
         assert abs(row["total_ns"] - sum(row[s + "_ns"] for s in STAGES)) <= len(STAGES), row
-    last = rows[-1]
+    last = [row for row in rows if row["engine_ns"]][-1]  # that a tick has led to, and not the end of an order that was in its way
     told = json.loads(hadron("explain", last["client_order_id"], "--journal", data, "--json"))
     mine = [s for s in told["stages_ns"] if s["order"] == last["client_order_id"]]
     assert len(mine) == 1 and mine[0]["total"] == last["total_ns"], (mine, last)
     assert mine[0]["engine"] == last["engine_ns"] and mine[0]["gateway"] == last["gateway_ns"] and told["cost_ns"]["decision_to_order"] > 0, (told["cost_ns"], last)
-    waited = sum(row["lane_ns"] + row["ring_ns"] for row in rows if row["total_ns"] and row["record"] >= rows[-1]["record"])
-    assert (waited > 0) == threads, last
+    assert (last["lane_ns"] + last["ring_ns"] > 0) == threads, last
 
 
 def replaced(data):

@@ -88,6 +88,8 @@ def together(*cases, at_once=3):
 
 
 class Host:
+    replays = True  # at the end; False: its strategies would do to the replay what they did to the host
+
     def __init__(self, files, config="host.lua", directory=None):
         self.keep = directory is not None
         self.directory = directory or tempfile.mkdtemp(prefix="hd", dir="/tmp")  # short: the path of a socket has 107 bytes
@@ -103,6 +105,19 @@ class Host:
         if kind and self.process:
             print(self.text("err")[-4000:])
         self.kill()
+        try:
+            if not kind and self.replays:
+                self.replay()
+        finally:
+            self.remove()
+
+    def replay(self):
+        """Whatever happened to the host: its journal, run again, comes out the same. A version that is gone by now is no difference."""
+        if os.path.isdir(self.path("data", "journal")):
+            done = self.command("replay", "data", "--verify")
+            assert done.returncode == 0 or "not to be had" in done.stderr, (done.returncode, done.stdout, done.stderr)
+
+    def remove(self):
         if not self.keep:
             shutil.rmtree(self.directory, ignore_errors=True)
 
