@@ -199,6 +199,56 @@ static void away_for_too_long(void **state) {
   close_rig(&g);
 }
 
+// Reads answers, each whole, until one has a message of that template; its first one.
+static void look_for(struct bus_peer *p, uint16_t template_id, void *block, size_t size) {
+  for (bool found = false; !found;) {
+    struct hd_frame f = bus_peer_ask(p, HADRON_FRAME_NEXT, 0, p->next, NULL, 0);
+    do {
+      struct hd_frame_messages m;
+      if (f.head.kind != HADRON_FRAME_DATA) continue;
+      assert_int_equal(hd_frame_messages(&f, &m, NULL), HADRON_OK);
+      assert_int_equal(f.head.sequence, p->next);
+      p->next += m.count;
+      if (m.template_id != template_id || found) continue;
+      memcpy(block, m.blocks, size);
+      found = true;
+    } while (bus_peer_more(p, &f));
+  }
+}
+
+// It does not ask, and its ring fills: what finds no room is counted, and told it in its place, with the first and the last one.
+static void too_slow(void **state) {
+  (void)state;
+  enum { MORE = 100 };
+  struct rig g;
+  struct bus_peer p;
+  struct hadron_tick t = {.instrument = 1, .kind = HADRON_TICK_TRADE, .value.trade.price = {1}};
+  struct hadron_lost lost;
+  uint64_t refused = 0;
+  open_rig(&g, (struct hd_bus_options){0});
+  bus_peer_open(&p, g.url);
+  assert_int_equal(bus_peer_hello(&p, HELLO_TRADE).head.kind, HADRON_FRAME_WELCOME);
+  for (uint64_t i = 1; i <= HD_CHANNEL_TICKS + MORE; i++) {
+    t.sequence = i;
+    t.recv_ns = hd_clock_wall_ns();
+    refused += !hd_channel_tick(g.channel, &t);
+  }
+  assert_int_equal(refused, MORE);
+  assert_int_equal(atomic_load(&g.channel->lost), MORE);
+  hd_channel_ring(g.channel);
+  look_for(&p, HADRON_MSG_TICK, &t, sizeof t); // there is room again
+  assert_int_equal(t.sequence, 1);
+  t.sequence = HD_CHANNEL_TICKS + MORE + 1;
+  assert_true(hd_channel_tick(g.channel, &t));
+  hd_channel_ring(g.channel);
+  look_for(&p, HADRON_MSG_LOST, &lost, sizeof lost);
+  assert_int_equal(lost.first, HD_CHANNEL_TICKS + 1);
+  assert_int_equal(lost.last, HD_CHANNEL_TICKS + MORE);
+  assert_int_equal(lost.count, MORE);
+  bus_peer_close(&p);
+  close_rig(&g);
+}
+
 // A host that is starting has not made all its seats: who comes too early is told to come again, not that nobody expects it.
 static void too_early(void **state) {
   (void)state;
@@ -244,6 +294,6 @@ static void gone_in_the_middle_of_a_greeting(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(sessions), cmocka_unit_test(connections), cmocka_unit_test(decisions_of_a_second), cmocka_unit_test(kept_for_a_while),
-                                     cmocka_unit_test(away_for_too_long), cmocka_unit_test(too_early), cmocka_unit_test(gone_in_the_middle_of_a_greeting)};
+                                     cmocka_unit_test(away_for_too_long), cmocka_unit_test(too_slow), cmocka_unit_test(too_early), cmocka_unit_test(gone_in_the_middle_of_a_greeting)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
