@@ -390,6 +390,12 @@ void hd_pipeline_shard(struct hd_pipeline *p, const uint32_t *groups) {
   }
 }
 
+void hd_pipeline_joins(struct hd_pipeline *p, uint32_t id) {
+  HD_ASSERT(id > 0 && id <= p->instruments.count);
+  p->instruments.rows[id].shard = (uint32_t)(hd_random_mix(id) % p->options.shards);
+  hd_router_fact(&p->router, id, HD_FACT_UNSUBSCRIBED, true);
+}
+
 int32_t hd_pipeline_seal(struct hd_pipeline *p, int64_t now_ns) {
   p->now_ns = now_ns;
   for (uint32_t s = 0; s < p->options.shards; s++) {

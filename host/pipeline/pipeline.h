@@ -204,6 +204,8 @@ void hd_pipeline_reallocate(struct hd_pipeline *p, const struct hadron_allocator
 // Gives every instrument its shard: a hash of its id, but all of a group (universe-scope strategies) on one. groups[instrument]:
 // smallest instrument of its group, or itself.
 void hd_pipeline_shard(struct hd_pipeline *p, const uint32_t *groups);
+// The same for one that is listed while ticks flow, before its first tick: on a shard of its own hash, and nobody has asked for it yet. [io]
+void hd_pipeline_joins(struct hd_pipeline *p, uint32_t id);
 int32_t hd_pipeline_seal(struct hd_pipeline *p, int64_t now_ns);
 
 // [io] Offers a venue's tick. HADRON_OK: routed, conflated or dropped by rule; HADRON_ERR_RANGE: refused (counted, recorded);

@@ -40,6 +40,9 @@ struct hd_runner {
   bool stop;                     // take no more ticks
   bool touched;                  // a venue was given a command and not polled since, or has reported
   bool held;                     // a tick was not taken, for one of these reasons
+  // A venue has resolved listings from this handle on while ticks flow: whatever it says not HADRON_OK, their ticks are not taken. NULL: not yet.
+  int32_t (*listed)(void *listed_of, uint32_t first);
+  void *listed_of;
   void (*judge)(void *judge_of); // after timers and samples, between two events; NULL: nobody
   void *judge_of;
   // Live with threads: the pipeline's trading side is another thread's. NULL: it is this one's.

@@ -301,6 +301,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
   if ((code = hd_session_strategies(s, fault))) return code;
   if ((code = hd_session_subscribe(s, fault))) return code;
   if ((code = hd_session_define(s, 1))) return unwritten(code, "instrument definitions", fault);
+  hd_session_hear_listings(s);
   if ((code = hd_session_write_strategies(s))) return unwritten(code, "the strategies", fault);
   if (s->options.recorded) return HADRON_OK; // what follows comes from its records
   if ((code = hd_session_deploy(s, fault))) return code;

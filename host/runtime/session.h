@@ -132,6 +132,7 @@ struct hd_session {
   _Atomic bool shadows_open;
   _Atomic(struct hd_shadow_room *) shadow_room; // made by a worker for the first shadow, not opened yet; owned
   bool defined;                         // the definitions of instruments are written
+  uint32_t instruments_joined;          // highest one that the pipeline knows the shard of
   struct hd_venue *orders_to;           // takes all orders (paper, backtest); NULL: the venue of the strategy, or of the instrument
   struct hadron_instance *allocator;    // owned
   struct hd_session_arm *arms;          // [0 .. arm_count): ids 1 ..; rows never move

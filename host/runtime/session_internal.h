@@ -19,6 +19,9 @@ int32_t hd_session_start_venues(struct hd_session *s, struct hd_fault *fault);
 int32_t hd_session_subscribe(struct hd_session *s, struct hd_fault *fault);
 int32_t hd_session_subscribe_venue(struct hd_session *s, struct hd_venue *v, struct hd_fault *fault);
 
+// Once everything is defined: instruments that venues resolve later are taken in.
+void hd_session_hear_listings(struct hd_session *s);
+
 // Makes the instance of a venue whose number, instance and shadow are set. seed: of which venue its random stream is.
 // The instances behind a venue, the allocator and a service, made and given the parameters of their sections, not started. Owned by the
 // caller also when this fails (hd_instance_destroy_owned).
@@ -42,6 +45,8 @@ int32_t hd_session_write_market(struct hd_session *s, const struct hd_venue *v, 
 // In a session from records: a venue, the instruments with their listings, and plugins.
 int32_t hd_session_recorded_venue(struct hd_session *s, struct hd_venue *v, const struct hd_config_plugin *c, struct hd_fault *fault);
 int32_t hd_session_recorded_instruments(struct hd_session *s, struct hd_fault *fault);
+// One that was defined while ticks flowed. HADRON_ERR_CORRUPT: it does not follow from those before it.
+int32_t hd_session_recorded_instrument(struct hd_session *s, const struct hadron_instrument_definition *d, struct hd_fault *fault);
 int32_t hd_session_recorded_plugin(struct hd_session *s, uint32_t kind, const char *name, const struct hd_plugin **out, struct hd_fault *fault);
 int32_t hd_session_recorded_strategy(struct hd_session *s, const char *name, const struct hd_plugin **out, struct hd_session_deployed *row, bool *deployed, struct hd_fault *fault);
 

@@ -156,3 +156,18 @@ int32_t hd_session_recorded_instruments(struct hd_session *s, struct hd_fault *f
   }
   return code;
 }
+
+int32_t hd_session_recorded_instrument(struct hd_session *s, const struct hadron_instrument_definition *d, struct hd_fault *fault) {
+  struct hd_instruments *t = &s->pipeline.instruments;
+  uint32_t id = d->instrument, handle = 0;
+  int32_t code = HADRON_OK;
+  if (d->listing <= t->listing_count) return HADRON_OK; // of the shadows' market, which is made here too
+  struct hd_instrument row = {.asset = d->asset, .increment = d->increment, .lot = d->lot, .multiplier = d->multiplier};
+  memcpy(row.name, d->name, sizeof row.name);
+  memcpy(row.currency, d->currency, sizeof row.currency);
+  if (id == t->count + 1 && !(code = hd_instruments_add(t, &row, &id))) hd_pipeline_joins(&s->pipeline, s->instruments_joined = id);
+  else if (!code && id >= 1 && id <= t->count) t->rows[id].retired = false;
+  if (!code) code = hd_instruments_list(t, id, d->venue, d->symbol, &handle);
+  if (!code && handle != d->listing) code = HADRON_ERR_CORRUPT;
+  return code ? hd_fault_set(fault, code, "listing %u of the journal (%s at venue %u), defined while ticks flowed: %s", d->listing, d->symbol, d->venue, hadron_error_text(code)) : HADRON_OK;
+}

@@ -141,6 +141,33 @@ static int32_t list_at_order_venue(struct hd_session *s, struct hd_fault *fault)
   return HADRON_OK;
 }
 
+// A venue lists something while ticks flow: it has a shard, can be traded where orders go, and its definition is written down before its first tick.
+// Who sits already has its universe; who is seated from now on may have it.
+static int32_t listed_late(void *self, uint32_t first) {
+  struct hd_session *s = self;
+  struct hd_instruments *t = &s->pipeline.instruments;
+  int32_t code = HADRON_OK;
+  uint32_t handle, last = t->listing_count;
+  for (uint32_t i = first; i <= last && !code; i++) {
+    uint32_t id = t->listings[i].instrument;
+    if (id > s->instruments_joined) hd_pipeline_joins(&s->pipeline, s->instruments_joined = id);
+    if (s->orders_to && !hd_instruments_at(t, id, s->orders_to->number)) code = hd_instruments_list(t, id, s->orders_to->number, t->rows[id].name, &handle);
+    if (!code && atomic_load(&s->shadows_open)) code = hd_instruments_list(t, id, s->runner.shadow_venue, t->rows[id].name, &handle);
+    if (!code) hd_log_info("INSTRUMENT", "%s: listed while ticks flow, as %s at %s; strategies that are seated from now on may have it", t->rows[id].name, t->listings[i].symbol,
+                           t->listings[i].venue <= s->venue_count ? s->venues[t->listings[i].venue - 1].name : "?");
+  }
+  if (!code) code = hd_session_define(s, first);
+  if (code) hd_log_error("INSTRUMENT", "%s: it was not taken in: %s", t->rows[t->listings[first].instrument].name, hadron_error_text(code));
+  return code;
+}
+
+void hd_session_hear_listings(struct hd_session *s) {
+  s->instruments_joined = s->pipeline.instruments.count;
+  if (s->options.is_virtual || s->options.recorded) return; // a source of records knows all of its instruments
+  s->runner.listed_of = s;
+  s->runner.listed = listed_late;
+}
+
 int32_t hd_session_start_venues(struct hd_session *s, struct hd_fault *fault) {
   if (s->options.recorded) return HADRON_OK;
   for (uint32_t i = 0; i < s->venue_count; i++) {

@@ -10,8 +10,13 @@
 static struct hd_venue *venue_of(struct hadron_instance *instance) { return instance->owner; }
 
 static int32_t venue_resolve(struct hadron_instance *instance, const struct hadron_listing *listing, uint32_t *handle) {
-  struct hd_venue *v = venue_of(instance);
-  return hd_instruments_resolve(&v->runner->pipeline->instruments, v->number, listing, handle);
+  const struct hd_runner *r = venue_of(instance)->runner;
+  struct hd_instruments *t = &r->pipeline->instruments;
+  uint32_t before = t->listing_count, found = 0;
+  int32_t code = hd_instruments_resolve(t, venue_of(instance)->number, listing, &found);
+  if (!code && t->listing_count > before && r->listed) code = r->listed(r->listed_of, before + 1);
+  if (!code) *handle = found;
+  return code;
 }
 
 static bool queue_grow(struct hd_venue *v, uint32_t count) {

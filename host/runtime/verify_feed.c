@@ -3,6 +3,7 @@
 // clock says so. With threads each record is one thread's event: a shard's TICK, TIMER or HEARD, the trading thread's DECISION,
 // VENUE_REPORT, MARK, TIMER; decisions and feedback wait in queues until it is their turn.
 #include "base/clock.h"
+#include "base/text.h"
 #include "runtime/placed.h"
 #include "runtime/recover.h"
 #include "runtime/session_deploy.h"
@@ -313,6 +314,11 @@ static void feed_alert(struct hd_verify *v, const struct hd_verify_record *r) {
 // ---- recovery ------------------------------------------------------------------------------------------------------------------------
 
 // The session had made its state from the journal up to here; so does this one. What was under way then goes on as it did.
+static void feed_instrument(struct hd_verify *v, const struct hd_verify_record *r) {
+  const struct hadron_instrument_definition *d = HD_VERIFY_BLOCK(r, struct hadron_instrument_definition);
+  if (d) v->code = hd_session_recorded_instrument(v->session, d, v->fault);
+}
+
 static void feed_recovered(struct hd_verify *v, const struct hd_verify_record *r) {
   const struct hadron_recovered *block = HD_VERIFY_BLOCK(r, struct hadron_recovered);
   if (!block || !v->recorded.recovers) return;
@@ -521,6 +527,7 @@ void hd_verify_feed(struct hd_verify *v, const struct hd_verify_record *r) {
   case HADRON_MSG_DEPLOYMENT: feed_deployment(v, r); break;
   case HADRON_MSG_ALERT: feed_alert(v, r); break;
   case HADRON_MSG_PLACED: feed_placed(v, r); break;
+  case HADRON_MSG_INSTRUMENT: feed_instrument(v, r); break;
   case HADRON_MSG_RECOVERED: feed_recovered(v, r); break;
   default: break;
   }

@@ -1,7 +1,8 @@
 """Promise: the ticks of one host are the market of another, through a JetStream: each tick of the publishing host reaches the other one
 once and in order while the NATS server is killed in between, instruments come with their grids, and a host that was killed goes on where it
 was: no tick is lost, the order holds, and only those of its last moment come again; after an ordinary stop none does. What the stream lost
-before it was read is told as a gap.
+before it was read is told as a gap. An instrument that appears in the stream while this host runs is taken in: it is defined before its first tick, a
+strategy that is seated then trades it, and the journal, run again, comes out the same.
 
 How: two real hosts and a real nats-server; the ticks of both journals are compared value by value."""
 
@@ -10,7 +11,7 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
-from support.host import Host, together, until  # noqa: E402
+from support.host import Host, together, turns, until  # noqa: E402
 from support.journal_bytes import INSTRUMENT, messages, read  # noqa: E402
 from support.nats import PROGRAM, Server  # noqa: E402
 
@@ -146,6 +147,31 @@ def lost(server):
         assert len(flagged) == 2, flagged
 
 
+def appears(server):
+    with Host({"host.lua": OUT % server.url}) as far, Host({"host.lua": IN % (server.url, "", "all"), "late.lua": turns("1.0.0")}) as near:
+        near.write("host.lua", near.text("host.lua").replace("registry = { enabled = false },", "").replace('"AAPL", "BRK.B"', '"AAPL"'))
+        far.write("host.lua", far.text("host.lua").replace('"BRK.B"', '"AAPL"').replace('"AAPL", "AAPL"', '"AAPL"'))
+        far.start("--quiet")
+        until("the stream is there", lambda: far.ask("status")["bridge"]["connected"])
+        near.start("--quiet", "--set", "engine.threads=true", "--set", "engine.shards=2")
+        more(near)
+        far.stop()
+        far.write("host.lua", far.text("host.lua").replace('"AAPL"', '"AAPL", "CORV"'))
+        far.start("--quiet")
+        until("it is known here", lambda: near.ask("status")["instruments_known"] == 2)
+        assert near.command("registry", "add", "late.lua", "--data-dir", "data").returncode == 0
+        near.ask("enable", "turns")
+        until("it is traded here", lambda: [p for p in near.ask("positions")["positions"] if p["instrument"] == "CORV"])
+        near.stop()
+        assert [name for name in grids(near)] == ["AAPL", "CORV"] and grids(near)["CORV"] == grids(far)["CORV"], (grids(near), grids(far))
+        verified = near.command("replay", "data/journal", "--verify")
+        assert verified.returncode == 0, verified.stdout[-2000:] + verified.stderr[-2000:]
+        near.start("--quiet")  # and from then on it is one like any other
+        more(near)
+        near.stop()
+        far.stop()
+
+
 def play(scene):
     with Server() as server:
         if scene is not follows:
@@ -157,7 +183,7 @@ def main():
     if not os.path.exists(PROGRAM):
         print("skipped: nats-server is not installed (package nats-server)")
         return 77
-    together(*[(play, scene) for scene in (follows, killed, stopped, lost)])
+    together(*[(play, scene) for scene in (follows, killed, stopped, lost, appears)])
     return 0
 
 

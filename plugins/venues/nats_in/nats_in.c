@@ -40,9 +40,7 @@ struct inlet {
   struct hadron_tick ticks[TICKS_MAX];
   uint32_t count;
   int64_t unwanted, list_ns;
-  char (*known)[HADRON_SYMBOL_SIZE]; // symbols resolved at the start: [0 .. known_count)
-  uint32_t known_count;
-  bool listed, late; // the start is over; an instrument that came after it was told
+  bool listed; // the start is over
 };
 
 #define FIELD(name, help, initial, type, field) {name, help, "", initial, type, offsetof(struct inlet, field), sizeof(((struct inlet *)0)->field), 0, 1, 0, 1, 0}
@@ -74,13 +72,7 @@ static int32_t inlet_create(const struct hadron_host *host, const struct hadron_
   if (!v) return HADRON_ERR_MEMORY;
   snprintf(v->name, sizeof v->name, "%s", context->name);
   int32_t rc = feed_init(&v->feed, &v->options, v->name);
-  v->known = calloc(SLOTS_MAX, sizeof *v->known);
-  if (rc == HADRON_OK && !v->known) {
-    feed_fini(&v->feed);
-    rc = HADRON_ERR_MEMORY;
-  }
   if (rc != HADRON_OK) {
-    free(v->known);
     free(v);
     return rc;
   }
@@ -104,7 +96,6 @@ static int32_t inlet_create(const struct hadron_host *host, const struct hadron_
 static void inlet_destroy(void *self) {
   struct inlet *v = self;
   feed_fini(&v->feed);
-  free(v->known);
   free(v);
 }
 
@@ -126,26 +117,10 @@ static int32_t inlet_changed(void *self) {
   return HADRON_OK;
 }
 
-static bool is_known(const struct inlet *v, const char *symbol) {
-  for (uint32_t i = 0; i < v->known_count; i++)
-    if (strncmp(v->known[i], symbol, HADRON_SYMBOL_SIZE) == 0) return true;
-  return false;
-}
-
-// The handle of a listing. The journal defines its instruments when a session begins: one that turns up later waits for the next start.
+// The handle of a listing, also of one that turns up while ticks flow: the host takes it in.
 static uint32_t handle_of(struct inlet *v, const struct hadron_listing *l) {
   uint32_t handle = NO_HANDLE;
-  bool known = is_known(v, l->symbol);
-  if (!known && v->listed) {
-    char words[WORDS_SIZE];
-    snprintf(words, sizeof words, "%.31s, and any other instrument that the stream did not have when this host started, is left out: name it in symbols, or start anew", l->symbol);
-    if (!v->late) tell(v, HADRON_LOG_WARN, "NATS_INSTRUMENT", words);
-    v->late = true;
-    return NO_HANDLE;
-  }
-  if (v->venue->resolve(v->host->instance, l, &handle) != HADRON_OK) return NO_HANDLE;
-  if (!known && v->known_count < SLOTS_MAX) memcpy(v->known[v->known_count++], l->symbol, sizeof l->symbol);
-  return handle;
+  return v->venue->resolve(v->host->instance, l, &handle) == HADRON_OK ? handle : NO_HANDLE;
 }
 
 static int32_t symbols_resolve(struct inlet *v) {
