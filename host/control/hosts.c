@@ -34,7 +34,8 @@ struct hd_hosting {
   struct hd_host self;
   uv_work_t work;
   bool working, again, closed, away, back;
-  uint32_t others;                // running hosts besides this one
+  uint32_t others;                // running hosts besides this one; the worker's while it looks
+  uint32_t others_shown;          // as the last look left it [io]
   int64_t next_ns;                // monotonic
   int64_t open_ns;                // monotonic: not before, what has no row here is tried again
   struct concern concerns[TASKS_MAX];
@@ -220,6 +221,7 @@ static void look_done(uv_work_t *work, int status) {
     if (here && !hd_task_find(h->d, h->rows[i].name) && untold(h, &h->rows[i], here)) note_untold(h, &h->rows[i]);
     else consider(h, &h->rows[i]);
   }
+  h->others_shown = h->others;
   bool others = h->others || hd_database_shared(h->database);
   h->next_ns = others || h->away ? hd_clock_monotonic_ns() + HD_HOST_BEAT_NS : INT64_MAX;
   if (h->again || h->back) look(h);
@@ -270,7 +272,7 @@ json_t *hd_hosting_status(const struct hd_deploying *d) {
   json_t *host, *row;
   json_array_foreach(h->hosts, i, host) json_array_foreach(json_object_get(host, "runs"), k, row)
     drift += strcmp(json_string_value(json_object_get(host, "state")), "running") == 0 && json_is_true(json_object_get(row, "drift"));
-  return json_pack("{s:s, s:b, s:I, s:O, s:I}", "host", h->self.host, "away", h->away, "others", (json_int_t)h->others, "hosts", h->hosts, "drift", drift);
+  return json_pack("{s:s, s:b, s:I, s:O, s:I}", "host", h->self.host, "away", h->away, "others", (json_int_t)h->others_shown, "hosts", h->hosts, "drift", drift);
 }
 
 // ---- life ---------------------------------------------------------------------------------------------------------------------------------------

@@ -58,7 +58,7 @@ static void take(void *argument) {
   memcpy(v->books, p->portfolio.books, (p->arm_count + 1) * sizeof *v->books);
   v->house = *hd_portfolio_house(&p->portfolio);
   for (uint32_t i = 1; i <= v->arm_count; i++) v->splits[i] = (struct hd_view_split){p->arms[i].split_low, p->arms[i].split_high};
-  v->instrument_count = p->instruments.count;
+  v->instrument_count = hd_instruments_count(&p->instruments);
   for (uint32_t i = 1; i <= v->instrument_count; i++) {
     v->positions[i] = *hd_portfolio_position(&p->portfolio, 0, i);
     v->house_quantity[i] = hd_portfolio_house_position(&p->portfolio, i)->quantity;
@@ -88,7 +88,7 @@ void hd_rates_sample(struct hd_control *c) {
   const uint64_t counts[][2] = {{now.ticks, last.ticks}, {now.decisions, last.decisions}, {now.orders, last.orders}, {now.executions, last.executions}};
   for (int i = 0; i < 4; i++) c->rates[i] = (double)(counts[i][0] - counts[i][1]) / seconds;
   const struct hd_pipeline *p = &c->options.session->pipeline;
-  for (uint32_t i = 1; i <= p->instruments.count; i++) {
+  for (uint32_t i = 1; i <= hd_instruments_count(&p->instruments); i++) {
     uint64_t written = atomic_load_explicit(&hd_pipeline_board(p)->cells[i].version, memory_order_relaxed) / 2;
     // Smoothed, so that the busiest rows of a table do not jump about.
     c->busy[i] = (uint32_t)((c->busy[i] * 3 + (double)(written - c->seen[i]) / seconds) / 4);

@@ -64,7 +64,7 @@ static void waiting_again(struct hd_coordinator *c, uint64_t decision, uint32_t 
 // --- what a decision asks for ---
 
 static bool decision_valid(const struct hd_coordinator *c, const struct hadron_decision *d) {
-  return d->arm >= 1 && d->arm <= c->arm_max && d->instrument >= 1 && d->instrument <= c->instruments->count &&
+  return d->arm >= 1 && d->arm <= c->arm_max && d->instrument >= 1 && d->instrument <= hd_instruments_count(c->instruments) &&
          d->kind >= HADRON_DECISION_SIDE && d->kind <= HADRON_DECISION_WORK;
 }
 

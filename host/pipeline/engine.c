@@ -66,7 +66,7 @@ __attribute__((noinline)) static void row_seed(struct hd_engine *e, uint32_t ins
 int32_t hd_engine_seal(struct hd_engine *e) {
   struct hd_engine_layout *layout;
   HD_ASSERT(!e->sealed);
-  for (uint32_t id = 1; id <= e->instruments->count; id++) row_seed(e, id);
+  for (uint32_t id = 1; id <= hd_instruments_count(e->instruments); id++) row_seed(e, id);
   int32_t code = hd_engine_layout_create(e, NULL, 0, NULL, 0, &layout);
   if (code) return code;
   hd_engine_layout_install(layout);
@@ -222,7 +222,7 @@ __attribute__((noinline)) static void call_others(struct hd_engine *e, struct hd
 void hd_engine_tick(struct hd_engine *e, const struct hadron_tick *tick) {
   // Kinds of ticks and the triggers for them are the same bits in the same order.
   _Static_assert(HADRON_ON_TRADE == 1 << (HADRON_TICK_TRADE - 1) && HADRON_ON_STATUS == 1 << (HADRON_TICK_STATUS - 1), "bits");
-  HD_DASSERT(tick->instrument > 0 && tick->instrument <= e->instruments->count && e->sealed);
+  HD_DASSERT(tick->instrument > 0 && tick->instrument <= hd_instruments_count(e->instruments) && e->sealed);
   struct hd_engine_row *row = &e->rows[tick->instrument];
   if (__builtin_expect(row->market.instrument == 0, 0)) row_seed(e, tick->instrument); // joined after the seal
   hd_engine_begin(e, tick->sequence, tick->recv_ns);
@@ -252,7 +252,7 @@ bool hd_engine_lapse(struct hd_engine *e, uint32_t arm, uint32_t instrument) {
 }
 
 void hd_engine_refresh(struct hd_engine *e) {
-  for (uint32_t id = 1; id <= e->instruments->count; id++)
+  for (uint32_t id = 1; id <= hd_instruments_count(e->instruments); id++)
     for (uint32_t i = 0; i < e->rows[id].at.count; i++) {
       struct hd_subscription *s = &e->subscriptions[e->rows[id].at.first + i];
       if (s->lapsed) s->view = e->listener.view(e->listener.self, s->instance->arm, id);

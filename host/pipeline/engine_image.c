@@ -25,12 +25,12 @@ static void save_row(const struct hd_engine *e, uint32_t id, struct hd_image *m)
 
 void hd_engine_save(const struct hd_engine *e, struct hd_image *m) {
   uint32_t rows = 0, timers = 0;
-  for (uint32_t id = 1; id <= e->instruments->count; id++) rows += e->rows[id].market.sequence != 0;
+  for (uint32_t id = 1; id <= hd_instruments_count(e->instruments); id++) rows += e->rows[id].market.sequence != 0;
   for (uint32_t i = 0; i < e->due_count; i++) timers += e->due[i].class == HD_DUE_TIMER;
   hd_image_mark(m, MARK);
   HD_IMAGE_PUT(m, e->last);
   HD_IMAGE_PUT(m, rows);
-  for (uint32_t id = 1; id <= e->instruments->count; id++)
+  for (uint32_t id = 1; id <= hd_instruments_count(e->instruments); id++)
     if (e->rows[id].market.sequence != 0) save_row(e, id, m);
   HD_IMAGE_PUT(m, timers);
   for (uint32_t i = 0; i < e->due_count; i++) {
@@ -81,7 +81,7 @@ static void load_row(struct hd_engine *const *engines, uint32_t shards, struct h
   uint32_t id, bars;
   struct hd_engine_row saved = {0};
   HD_IMAGE_GET(m, id);
-  m->bad |= id == 0 || id > engines[0]->instruments->count;
+  m->bad |= id == 0 || id > hd_instruments_count(engines[0]->instruments);
   HD_IMAGE_GET(m, saved.market);
   HD_IMAGE_GET(m, saved.traded);
   HD_IMAGE_GET(m, saved.turbulent);
@@ -130,7 +130,7 @@ static void load_timer(struct hd_engine *const *engines, uint32_t shards, struct
   HD_IMAGE_GET(m, instrument);
   HD_IMAGE_GET(m, due_ns);
   HD_IMAGE_GET(m, id);
-  if (m->bad || arm > arm_max || arms[arm] == 0 || instrument == 0 || instrument > engines[0]->instruments->count) return;
+  if (m->bad || arm > arm_max || arms[arm] == 0 || instrument == 0 || instrument > hd_instruments_count(engines[0]->instruments)) return;
   struct hd_engine *e = engine_of(engines, shards, instrument);
   struct hd_engine_instance *instance = instance_of(e, arms[arm], instrument);
   const struct hd_due_item item = {.due = {due_ns, 0}, .class = HD_DUE_TIMER, .instrument = instrument, .instance = instance, .id = id};

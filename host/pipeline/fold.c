@@ -16,7 +16,7 @@ static struct hd_gateway *gateway_of(struct hd_fold *f, uint32_t flags) {
 static uint16_t venue_now(const struct hd_fold *f, uint16_t venue) { return venue < HD_VENUES_MAX + 2 ? f->venue_map[venue] : 0; }
 
 static bool instrument_known(struct hd_fold *f, uint32_t instrument) {
-  bool known = instrument >= 1 && instrument <= f->p->instruments.count;
+  bool known = instrument >= 1 && instrument <= hd_instruments_count(&f->p->instruments);
   f->skipped += !known;
   return known;
 }
@@ -208,7 +208,7 @@ static void share_out(struct hd_fold *f, int64_t now_ns) {
 static void on_event(struct hd_fold *f, const struct hadron_order_event *recorded) {
   struct hd_gateway *g = gateway_of(f, recorded->flags);
   struct hadron_order_event e = *recorded;
-  if (!g || e.instrument > f->p->instruments.count) return;
+  if (!g || e.instrument > hd_instruments_count(&f->p->instruments)) return;
   e.venue = venue_now(f, e.venue);
   hd_gateway_fold_event(g, &e);
   if (memcmp(&e.client_order_id, &f->executed, sizeof f->executed) == 0) {

@@ -53,7 +53,7 @@ static struct hadron_money cash_of(const struct hd_fold *f, const struct hadron_
 }
 
 static int32_t book_open(struct hd_fold *f, const struct hadron_arm_definition *d) {
-  uint32_t count = f->p->instruments.count, *all = calloc(count + 1, sizeof *all);
+  uint32_t count = hd_instruments_count(&f->p->instruments), *all = calloc(count + 1, sizeof *all);
   if (!all) return HADRON_ERR_MEMORY;
   for (uint32_t i = 0; i < count; i++) all[i] = i + 1;
   int32_t code = hd_portfolio_open(&f->p->portfolio, d->arm, hd_fold_role(d), cash_of(f, d), all, count);

@@ -146,7 +146,7 @@ static void strays_close(struct hd_fold *f, uint32_t arm, int64_t now_ns) {
 }
 
 static void views(struct hd_pipeline *p) {
-  for (uint32_t id = 1; id <= p->instruments.count; id++) hd_desk_fact(p, id);
+  for (uint32_t id = 1; id <= hd_instruments_count(&p->instruments); id++) hd_desk_fact(p, id);
   for (uint32_t arm = 1; arm <= p->arm_count; arm++) {
     const struct hd_book *book = &p->portfolio.books[arm];
     for (uint32_t i = 0; i < book->position_count; i++) {

@@ -58,7 +58,7 @@ static void save_books(const struct hd_pipeline *p, struct hd_image *m) {
     if (p->arms[arm].role) save_book(&b->books[arm], m);
   for (int i = 0; i < HD_SIDE_COUNT; i++) {
     HD_IMAGE_PUT(m, b->sides[i].allocations);
-    for (uint32_t id = 1; id <= p->instruments.count; id++) HD_IMAGE_PUT(m, b->sides[i].holdings[id]);
+    for (uint32_t id = 1; id <= hd_instruments_count(&p->instruments); id++) HD_IMAGE_PUT(m, b->sides[i].holdings[id]);
   }
 }
 
@@ -158,14 +158,15 @@ static int32_t load_desk(struct hd_fold *f, struct hd_desk *desk, bool here, uin
 void hd_fold_save(const struct hd_pipeline *p, const char *const *venues, uint32_t venue_count, struct hd_image *m) {
   bool shadows = p->shadow.gateway != NULL;
   hd_image_mark(m, MARK);
-  HD_IMAGE_PUT(m, p->instruments.count);
+  const uint32_t instruments = hd_instruments_count(&p->instruments); // [io] adds them, and waits while this is made
+  HD_IMAGE_PUT(m, instruments);
   save_arms(p, venues, venue_count, m);
   save_books(p, m);
   HD_IMAGE_PUT(m, p->risk.killed);
   HD_IMAGE_PUT(m, p->normalize.sequence);
   HD_IMAGE_PUT(m, p->next_mark_ns);
   save_desk(p, &p->desk, m);
-  for (uint32_t id = 1; id <= p->instruments.count; id++) {
+  for (uint32_t id = 1; id <= hd_instruments_count(&p->instruments); id++) {
     const struct hd_mark mark = hd_mark_read(hd_pipeline_board(p), id);
     HD_IMAGE_PUT(m, mark);
   }
@@ -182,7 +183,7 @@ static int32_t load(struct hd_fold *f, struct hd_image *m) {
   bool killed, shadows;
   hd_image_expect(m, MARK);
   HD_IMAGE_GET(m, instruments);
-  m->bad |= instruments > p->instruments.count;
+  m->bad |= instruments > hd_instruments_count(&p->instruments);
   load_venues(f, m);
   int32_t code = load_arms(f, m);
   if (code || m->bad) return code;

@@ -169,7 +169,7 @@ struct hd_made { // what the checks of an intent have found
 static int32_t intent_check(struct hd_gateway *g, const struct hadron_intent *intent, const struct hd_verdict *verdict, const char *strategy,
                             int64_t now_ns, struct hd_made *made) {
   hd_gateway_order_id(g, intent, strategy, now_ns, &made->id);
-  bool known = intent->instrument >= 1 && intent->instrument <= g->instruments->count;
+  bool known = intent->instrument >= 1 && intent->instrument <= hd_instruments_count(g->instruments);
   uint32_t first = known ? g->instruments->rows[intent->instrument].listing : 0;
   made->venue = intent->venue || !first ? intent->venue : g->instruments->listings[first].venue;
   made->listing = known ? hd_instruments_at(g->instruments, intent->instrument, made->venue) : 0;

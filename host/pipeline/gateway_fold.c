@@ -8,7 +8,7 @@
 static bool is_stop(uint32_t type) { return type == HADRON_ORDER_STOP || type == HADRON_ORDER_STOP_LIMIT; }
 
 static bool fits(const struct hd_gateway *g, const struct hadron_order *order) {
-  return order->instrument >= 1 && order->instrument <= g->instruments->count && order->quantity.e8 > 0 && !hd_id_zero(&order->client_order_id);
+  return order->instrument >= 1 && order->instrument <= hd_instruments_count(g->instruments) && order->quantity.e8 > 0 && !hd_id_zero(&order->client_order_id);
 }
 
 int32_t hd_gateway_fold_order(struct hd_gateway *g, const struct hadron_order *order, uint64_t opportunity, const struct hd_share *shares, uint32_t share_count,

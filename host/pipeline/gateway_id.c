@@ -63,7 +63,7 @@ static char *put_date(struct hd_id_cache *cache, char *to, int64_t day) {
 }
 
 static size_t id_text(const struct hd_gateway *g, const struct hadron_intent *intent, const char *strategy, int64_t day, char text[TEXT_SIZE]) {
-  const char *symbol = intent->instrument <= g->instruments->count ? g->instruments->rows[intent->instrument].name : "";
+  const char *symbol = intent->instrument <= hd_instruments_count(g->instruments) ? g->instruments->rows[intent->instrument].name : "";
   char *to = put_text(text, symbol, HADRON_SYMBOL_SIZE);
   to = put_text(to, intent->side == HADRON_SIDE_BUY ? "|BUY|" : "|SELL|", 6);
   to = put_decimal(to, intent->quantity.e8, HADRON_QUANTITY_SCALE, 8);
@@ -104,7 +104,7 @@ void hd_gateway_order_id(const struct hd_gateway *g, const struct hadron_intent 
   put_hex(out->hex + 8, (uint32_t)high);
   put_hex(out->hex + 16, low);
   cache->key = key;
-  if (intent->instrument > g->instruments->count) cache->key.day = INT64_MIN; // not there yet: it may get a name
+  if (intent->instrument > hd_instruments_count(g->instruments)) cache->key.day = INT64_MIN; // not there yet: it may get a name
   hd_text_copy(cache->strategy, sizeof cache->strategy, strategy);
   hd_ids_ask(g, out, high, low); // the set of used ids outgrows the cache, and risk asks next
 }

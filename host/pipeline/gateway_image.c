@@ -38,7 +38,7 @@ void hd_gateway_save(const struct hd_gateway *g, struct hd_image *m) {
 // ---- back --------------------------------------------------------------------------------------------------------------------------
 
 static bool sane(const struct hd_gateway *g, const struct hd_order *o) {
-  return o->request.instrument >= 1 && o->request.instrument <= g->instruments->count && o->state > 0 && o->state <= HADRON_STATE_UNKNOWN &&
+  return o->request.instrument >= 1 && o->request.instrument <= hd_instruments_count(g->instruments) && o->state > 0 && o->state <= HADRON_STATE_UNKNOWN &&
          o->share_count <= HD_SHARES_MAX && o->held <= HD_HOLD_SENT && !hd_id_zero(&o->request.client_order_id) && !hd_table_find(g, &o->request.client_order_id);
 }
 

@@ -51,7 +51,7 @@ struct hd_listing {
 struct hd_instruments {
   struct hd_instrument *rows;   // [1 .. count]; owned
   struct hd_listing *listings;  // [1 .. listing_count]; owned
-  uint32_t count, max;
+  uint32_t count, max;          // count: hd_instruments_count, wherever it is not the writers' side
   uint32_t listing_count, listing_max;
   bool open;                    // may venues add instruments?
   struct hadron_price default_increment;
@@ -79,6 +79,9 @@ int32_t hd_instruments_list(struct hd_instruments *t, uint32_t id, uint16_t venu
 // What a venue's `resolve` does: finds the listing, or makes it (and the instrument, if the universe is open). What the venue knows
 // of the instrument replaces defaults, never what the universe file said. HADRON_ERR_NOT_FOUND: the universe is closed.
 int32_t hd_instruments_resolve(struct hd_instruments *t, uint16_t venue, const struct hadron_listing *listing, uint32_t *handle);
+
+// How many there are: all of their rows may be read. [any]
+static inline uint32_t hd_instruments_count(const struct hd_instruments *t) { return __atomic_load_n(&t->count, __ATOMIC_ACQUIRE); }
 
 uint32_t hd_instruments_find(const struct hd_instruments *t, const char *name); // 0: none
 uint32_t hd_instruments_find_symbol(const struct hd_instruments *t, uint16_t venue, const char *symbol); // handle; 0: none

@@ -41,7 +41,7 @@ void hd_normalize_fini(struct hd_normalize *n) {
 __attribute__((noinline)) static bool learn(const struct hd_normalize *n, struct hd_listing_check *check, uint32_t handle) {
   if (handle == 0 || handle > n->instruments->listing_count) return false;
   uint32_t instrument = n->instruments->listings[handle].instrument;
-  HD_ASSERT(instrument > 0 && instrument <= n->instruments->count);
+  HD_ASSERT(instrument > 0 && instrument <= hd_instruments_count(n->instruments));
   check->row = &n->instruments->rows[instrument];
   check->instrument = instrument;
   return true;

@@ -384,14 +384,14 @@ void hd_pipeline_reallocate(struct hd_pipeline *p, const struct hadron_allocator
 }
 
 void hd_pipeline_shard(struct hd_pipeline *p, const uint32_t *groups) {
-  for (uint32_t id = 1; id <= p->instruments.count; id++) {
+  for (uint32_t id = 1; id <= hd_instruments_count(&p->instruments); id++) {
     HD_ASSERT(groups[id] > 0 && groups[id] <= id);
     p->instruments.rows[id].shard = (uint32_t)(hd_random_mix(groups[id]) % p->options.shards);
   }
 }
 
 void hd_pipeline_joins(struct hd_pipeline *p, uint32_t id) {
-  HD_ASSERT(id > 0 && id <= p->instruments.count);
+  HD_ASSERT(id > 0 && id <= hd_instruments_count(&p->instruments));
   p->instruments.rows[id].shard = (uint32_t)(hd_random_mix(id) % p->options.shards);
   hd_router_fact(&p->router, id, HD_FACT_UNSUBSCRIBED, true);
 }
@@ -402,7 +402,7 @@ int32_t hd_pipeline_seal(struct hd_pipeline *p, int64_t now_ns) {
     int32_t code = hd_engine_seal(p->engines[s]);
     if (code) return code;
   }
-  for (uint32_t id = 1; id <= p->instruments.count; id++)
+  for (uint32_t id = 1; id <= hd_instruments_count(&p->instruments); id++)
     hd_router_fact(&p->router, id, HD_FACT_UNSUBSCRIBED, !hd_engine_wants(p->engines[p->instruments.rows[id].shard], id));
   return HADRON_OK;
 }
@@ -430,7 +430,7 @@ int32_t hd_pipeline_apart(struct hd_pipeline *p) {
   if (!p->board.cells) return HADRON_ERR_MEMORY;
   p->board.max = p->marks.max;
   memset(p->board.cells, 0, size);
-  for (uint32_t i = 1; i <= p->instruments.count; i++) {
+  for (uint32_t i = 1; i <= hd_instruments_count(&p->instruments); i++) {
     const struct hd_mark mark = hd_mark_read(&p->marks, i);
     if (mark.sequence) hd_mark_write(&p->board.cells[i], &mark);
   }
@@ -444,7 +444,7 @@ int32_t hd_pipeline_apart(struct hd_pipeline *p) {
 }
 
 static void look(struct hd_pipeline *p, uint32_t instrument, int64_t now_ns) {
-  if (!p->looks || instrument == 0 || instrument > p->instruments.count) return;
+  if (!p->looks || instrument == 0 || instrument > hd_instruments_count(&p->instruments)) return;
   const struct hd_mark m = hd_mark_read(&p->board, instrument);
   if (m.sequence == p->marks.cells[instrument].mark.sequence) return;
   const struct hadron_mark block = {.last = m.last, .bid = m.bid, .ask = m.ask, .event_ns = m.event_ns, .recv_ns = m.recv_ns, .sequence = m.sequence,
@@ -453,7 +453,7 @@ static void look(struct hd_pipeline *p, uint32_t instrument, int64_t now_ns) {
 }
 
 void hd_pipeline_look(struct hd_pipeline *p, int64_t now_ns) {
-  for (uint32_t i = 1; p->looks && i <= p->instruments.count; i++) {
+  for (uint32_t i = 1; p->looks && i <= hd_instruments_count(&p->instruments); i++) {
     bool held = hd_portfolio_holds_side(&p->portfolio, HD_SIDE_TRADING, i) || hd_gateway_worked(p->gateway, i);
     if (!held && p->shadow.gateway) held = hd_portfolio_holds_side(&p->portfolio, HD_SIDE_SHADOW, i) || hd_gateway_worked(p->shadow.gateway, i);
     if (held) look(p, i, now_ns);
@@ -522,7 +522,7 @@ static bool triggers(const struct hd_desk *desk, uint32_t instrument, const stru
 void hd_pipeline_stops(struct hd_pipeline *p, int64_t now_ns) {
   HD_ASSERT(p->looks);
   stamp_trading(p);
-  for (uint32_t i = 1; i <= p->instruments.count; i++) {
+  for (uint32_t i = 1; i <= hd_instruments_count(&p->instruments); i++) {
     if (!hd_gateway_holds(p->gateway, i) && !(p->shadow.gateway && hd_gateway_holds(p->shadow.gateway, i))) continue;
     const struct hd_mark mark = hd_mark_read(&p->board, i);
     if (!triggers(&p->desk, i, &mark) && !triggers(&p->shadow, i, &mark)) continue;

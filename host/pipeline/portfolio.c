@@ -103,7 +103,7 @@ int32_t hd_portfolio_open(struct hd_portfolio *p, uint32_t arm, uint32_t role, s
                           const uint32_t *instruments, uint32_t count) {
   if (arm == 0 || arm > p->arm_max || role < HD_ROLE_LIVE || role > HD_ROLE_SHADOW) return HADRON_ERR_ARGUMENT;
   for (uint32_t i = 0; i < count; i++)
-    if (instruments[i] == 0 || instruments[i] > p->instruments->count) return HADRON_ERR_ARGUMENT;
+    if (instruments[i] == 0 || instruments[i] > hd_instruments_count(p->instruments)) return HADRON_ERR_ARGUMENT;
   struct hd_book *book = &p->books[arm];
   if (book->role) return HADRON_ERR_EXISTS;
 
@@ -273,7 +273,7 @@ int32_t hd_portfolio_mark(struct hd_portfolio *p, uint32_t instrument) {
 
 int32_t hd_portfolio_mark_all(struct hd_portfolio *p) {
   int32_t result = HADRON_OK;
-  for (uint32_t i = 1; i <= p->instruments->count; i++) {
+  for (uint32_t i = 1; i <= hd_instruments_count(p->instruments); i++) {
     for (int side = 0; side < HD_SIDE_COUNT; side++) {
       int32_t error = p->sides[side].holdings[i].books ? hd_portfolio_mark_side(p, (enum hd_side)side, i) : HADRON_OK;
       if (error) result = error;
@@ -355,7 +355,7 @@ static int32_t change_allocation(const struct hd_portfolio *p, const struct hd_p
 }
 
 int32_t hd_portfolio_allocate(struct hd_portfolio *p, struct hadron_allocation *a) {
-  if (a->arm > p->arm_max || a->instrument == 0 || a->instrument > p->instruments->count) return HADRON_ERR_NOT_FOUND;
+  if (a->arm > p->arm_max || a->instrument == 0 || a->instrument > hd_instruments_count(p->instruments)) return HADRON_ERR_NOT_FOUND;
   struct hd_book *book = &p->books[a->arm ? a->arm : p->arm_max + 1];
   if (!a->arm) house_extend(p, a->instrument);
   struct hd_position *position = book_position(book, a->instrument);
@@ -453,7 +453,7 @@ int32_t hd_portfolio_close(struct hd_portfolio *p, uint32_t arm) {
 }
 
 int32_t hd_portfolio_mirror(struct hd_portfolio *p, const struct hd_position *like, struct hadron_allocation *a) {
-  if (a->arm == 0 || a->arm > p->arm_max || a->instrument == 0 || a->instrument > p->instruments->count) return HADRON_ERR_NOT_FOUND;
+  if (a->arm == 0 || a->arm > p->arm_max || a->instrument == 0 || a->instrument > hd_instruments_count(p->instruments)) return HADRON_ERR_NOT_FOUND;
   const struct hd_book *book = &p->books[a->arm];
   const struct hd_position *position = book_position(book, a->instrument);
   if (book->role != HD_ROLE_SHADOW) return HADRON_ERR_STATE;
@@ -558,7 +558,7 @@ static int32_t adjust_price(const struct hd_portfolio *p, enum hd_side side, con
 }
 
 int32_t hd_portfolio_adjust(struct hd_portfolio *p, const struct hadron_adjustment *a) {
-  if (a->instrument == 0 || a->instrument > p->instruments->count) return HADRON_ERR_NOT_FOUND;
+  if (a->instrument == 0 || a->instrument > hd_instruments_count(p->instruments)) return HADRON_ERR_NOT_FOUND;
   if (a->numerator <= 0 || a->denominator <= 0) return HADRON_ERR_ARGUMENT;
   if (!hd_portfolio_holds(p, a->instrument)) return HADRON_OK;
   (void)hd_portfolio_mark(p, a->instrument);
@@ -681,6 +681,6 @@ int32_t hd_portfolio_check(const struct hd_portfolio *p, struct hd_fault *fault)
   }
   const struct total sum[] = {{"cash", p->books[0].cash.micros, cash}};
   if (!error) error = totals_compare(sum, 1, 0, 0, fault);
-  for (uint32_t i = 1; !error && i <= p->instruments->count; i++) error = instrument_check(p, i, fault);
+  for (uint32_t i = 1; !error && i <= hd_instruments_count(p->instruments); i++) error = instrument_check(p, i, fault);
   return error;
 }

@@ -50,7 +50,7 @@ void hd_portfolio_holders(struct hd_portfolio *p, uint32_t arm) {
 static void sides_copy(struct hd_portfolio *p, const struct hd_portfolio *from) {
   for (int i = 0; i < HD_SIDE_COUNT; i++) {
     p->sides[i].allocations = from->sides[i].allocations;
-    for (uint32_t id = 1; id <= p->instruments->count; id++) {
+    for (uint32_t id = 1; id <= hd_instruments_count(p->instruments); id++) {
       p->sides[i].holdings[id].valued = from->sides[i].holdings[id].valued;
       p->sides[i].holdings[id].split_stale = from->sides[i].holdings[id].split_stale;
     }

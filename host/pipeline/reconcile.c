@@ -100,7 +100,7 @@ void hd_reconcile_booked(struct hd_pipeline *p, const struct hadron_allocation *
 }
 
 static void compare_all(struct hd_pipeline *p, uint16_t venue, int64_t now_ns) {
-  for (uint32_t id = 1; id <= p->instruments.count; id++) {
+  for (uint32_t id = 1; id <= hd_instruments_count(&p->instruments); id++) {
     struct hd_stated theirs;
     if (hd_instruments_at(&p->instruments, id, venue) && claimed(p, id, &theirs)) compare(p, venue, id, &theirs, now_ns);
   }

@@ -89,7 +89,7 @@ static void facts_gather(struct facts *f, struct hd_risk *r, const struct hd_ris
   HD_ASSERT(!r->alone || (in->arm && q->share_count <= 1));
   f->risk = r, f->request = q, f->intent = in;
   f->view_count = 0;
-  f->instrument = in->instrument && in->instrument <= r->instruments->count ? &r->instruments->rows[in->instrument] : NULL;
+  f->instrument = in->instrument && in->instrument <= hd_instruments_count(r->instruments) ? &r->instruments->rows[in->instrument] : NULL;
   if (!f->instrument) return;
   f->mark = hd_mark_read(r->marks, in->instrument);
   f->sign = in->side == HADRON_SIDE_BUY ? 1 : in->side == HADRON_SIDE_SELL ? -1 : 0;
@@ -175,7 +175,7 @@ static const struct hd_book *view_book(const struct facts *f, const struct view 
 static bool check_killed(struct facts *f, struct numbers *n) { return f->risk->house->killed && failed(n, 1, 0); }
 
 static bool check_instrument(struct facts *f, struct numbers *n) {
-  if (!f->instrument) return failed(n, f->intent->instrument, f->risk->instruments->count);
+  if (!f->instrument) return failed(n, f->intent->instrument, hd_instruments_count(f->risk->instruments));
   return hd_instruments_at(f->risk->instruments, f->intent->instrument, f->intent->venue) == 0 &&
          failed(n, f->intent->instrument, 0);
 }

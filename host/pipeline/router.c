@@ -165,7 +165,7 @@ static bool release_held(struct hd_router *r, uint32_t instrument) {
 }
 
 enum hd_routed hd_router_route(struct hd_router *r, const struct hadron_tick *tick) {
-  HD_DASSERT(tick->instrument > 0 && tick->instrument <= r->instruments->count);
+  HD_DASSERT(tick->instrument > 0 && tick->instrument <= hd_instruments_count(r->instruments));
   struct hd_route *route = &r->routes[tick->instrument];
   uint32_t facts = atomic_load_explicit(&route->facts, memory_order_relaxed);
   if (facts != route->facts_seen || route->rules_seen != r->rules_version) refresh(r, tick->instrument, facts);

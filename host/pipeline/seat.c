@@ -26,7 +26,7 @@ static uint32_t share_of(struct hd_pipeline *p, uint32_t instrument) {
 }
 
 bool hd_desk_trades(struct hd_pipeline *p, const struct hd_arm *arm, uint32_t instrument) {
-  if (instrument == 0 || instrument > p->instruments.count) return true; // the coordinator says what is wrong with it
+  if (instrument == 0 || instrument > hd_instruments_count(&p->instruments)) return true; // the coordinator says what is wrong with it
   return split_takes(arm->split_low, arm->split_high, share_of(p, instrument));
 }
 
