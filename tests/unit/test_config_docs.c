@@ -87,7 +87,8 @@ static void page(void) {
   put_keys(hd_config_plugin_keys, hd_config_plugin_key_count, false);
   put("\n## strategies.NAME\n\n"
       "Also `params`; `universe`, a list of names or globs (`{ \"BTC*\" }`; without it: all instruments); `risk`, limits of its own; and, where\n"
-      "`external = true`, `bars`, what it gets besides ticks (`{ \"1m\", \"tick:100\", \"volume:10\" }`).\n"
+      "`external = true`, `bars`, what it gets besides ticks (`{ \"1m\", \"tick:100\", \"volume:10\" }`); one version of those is the `plugin` of a section too, by its card\n"
+      "([remote](remote.md#versions)).\n"
       "`deployment` is what the first revision of its deployment begins with ([versions](versions.md)).\n\n");
   put_keys(hd_config_strategy_keys, hd_config_strategy_key_count, false);
   put("\n## universe.instruments\n\n"
