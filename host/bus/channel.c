@@ -178,6 +178,13 @@ bool hd_channel_decide(struct hd_channel *c, const struct hadron_decision *decis
   return true;
 }
 
+uint64_t hd_channel_given(const struct hd_channel *c) {
+  uint64_t decided = atomic_load_explicit(&c->decided, memory_order_acquire), head = atomic_load_explicit(&c->decisions.head, memory_order_acquire);
+  if (head == 0) return decided;
+  const struct hd_channel_decision *last = (const void *)(c->decisions.slots + ((head - 1) & c->decisions.mask) * sizeof *last); // it stays there when it is taken
+  return last->number > decided ? last->number : decided;
+}
+
 // ---- [trade] ---------------------------------------------------------------------------------------------------------------------------
 
 uint32_t hd_channel_take(struct hd_channel *c, struct hadron_decision *out, uint64_t *number) {

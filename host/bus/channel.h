@@ -97,6 +97,8 @@ void hd_channel_release_ticks(struct hd_channel *c, uint32_t count);
 void hd_channel_release_note(struct hd_channel *c);
 // answer: moved, from malloc; NULL is fine.
 void hd_channel_answer(struct hd_channel *c, struct hd_channel_ask *ask, int32_t code, void *answer, uint32_t size);
+// Number of the last decision that went in, taken yet or not: where whoever comes next goes on. Nobody is at the far end.
+uint64_t hd_channel_given(const struct hd_channel *c);
 // False: full, or closed.
 bool hd_channel_decide(struct hd_channel *c, const struct hadron_decision *decision, uint64_t number, bool last);
 

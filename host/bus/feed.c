@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bus/feed_internal.h"
+#include "bus/hangup.h"
 
 #define READ_MAX 4096               // records between two looks at everything else
 #define SUB_PROTOCOL 0x21           // SP's number of who dials a feed
@@ -299,8 +300,9 @@ void hd_feed_destroy(struct hd_feed *f) {
   for (uint32_t i = 0; i < f->listener_count; i++) {
     struct hd_feed_listener *l = &f->listeners[i];
     hd_door_close(&l->door);
-    if (l->open && nng_listener_id(l->listener) > 0) nng_listener_close(l->listener);
-    if (l->open) nng_close(l->socket);
+    if (l->open && nng_listener_id(l->listener) > 0) hd_listener_hang_up(l->listener), nng_listener_close(l->listener);
+    if (l->open) nng_pipe_notify(l->socket, NNG_PIPE_EV_ADD_POST, NULL, NULL), nng_pipe_notify(l->socket, NNG_PIPE_EV_REM_POST, NULL, NULL);
+    if (l->open) hd_nng_close(l->socket);
     hd_proof_close(l->proof);
     const char *texts[] = {l->listen.url, l->listen.certificate, l->listen.key, l->listen.ca, l->listen.crl};
     for (size_t k = 0; k < sizeof texts / sizeof *texts; k++) free((char *)(uintptr_t)texts[k]);

@@ -1,6 +1,9 @@
 #include "bus/hangup.h"
 
 #include <netinet/in.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <time.h>
 #include <nng/transport/ipc/ipc.h>
 #include <stdbool.h>
 #include <string.h>
@@ -9,6 +12,8 @@
 #include <sys/un.h>
 
 #include "base/banned.h"
+#include "base/clock.h"
+#include "base/log.h"
 
 #define FILES_MAX 65536
 
@@ -46,4 +51,99 @@ void hd_pipe_hang_up(nng_pipe pipe) {
   for (int fd = 0; known && fd < end; fd++)
     if (ipc ? is_ipc(fd, &e) : is_tcp(fd, &e.remote)) found |= shutdown(fd, SHUT_RDWR) == 0;
   if (!found) nng_pipe_close(pipe); // inproc, or it has gone
+}
+
+// ---- a listener ------------------------------------------------------------------------------------------------------------------------------
+
+// A connection, not the listener itself, at this address of ours.
+static bool came_by(int fd, const nng_sockaddr *at) {
+  struct sockaddr_storage own = {0}, peer;
+  socklen_t size = sizeof own, peer_size = sizeof peer;
+  if (getsockname(fd, (struct sockaddr *)&own, &size) != 0 || getpeername(fd, (struct sockaddr *)&peer, &peer_size) != 0) return false;
+  const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&own;
+  const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&own;
+  const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&own;
+  switch (at->s_family) {
+  case NNG_AF_IPC: return own.ss_family == AF_UNIX && un->sun_path[0] && strncmp(un->sun_path, at->s_ipc.sa_path, sizeof un->sun_path) == 0;
+  case NNG_AF_INET: return own.ss_family == AF_INET && v4->sin_port == at->s_in.sa_port;
+  case NNG_AF_INET6: return own.ss_family == AF_INET6 && v6->sin6_port == at->s_in6.sa_port;
+  default: return false;
+  }
+}
+
+void hd_listener_hang_up(nng_listener listener) {
+  nng_sockaddr at = {0};
+  struct rlimit files = {.rlim_cur = FILES_MAX};
+  if (nng_listener_get_addr(listener, NNG_OPT_LOCADDR, &at) != 0) return; // inproc
+  getrlimit(RLIMIT_NOFILE, &files);
+  int end = files.rlim_cur < FILES_MAX ? (int)files.rlim_cur : FILES_MAX;
+  for (int64_t until = hd_clock_monotonic_ns() + HD_HANG_UP_NS; hd_clock_monotonic_ns() < until;) {
+    uint32_t found = 0;
+    for (int fd = 0; fd < end; fd++)
+      if (came_by(fd, &at)) found++, shutdown(fd, SHUT_RDWR);
+    if (found == 0) return;
+    const struct timespec moment = {.tv_nsec = 2000000};
+    nanosleep(&moment, NULL);
+  }
+}
+
+// ---- closing ---------------------------------------------------------------------------------------------------------------------------------
+
+struct closing {
+  nng_socket socket;
+  pthread_mutex_t lock;
+  pthread_cond_t changed;
+  bool done, left; // left: nobody waits any more, and the thread frees it
+};
+
+static void closing_free(struct closing *c) {
+  pthread_cond_destroy(&c->changed);
+  pthread_mutex_destroy(&c->lock);
+  free(c);
+}
+
+static void *close_now(void *argument) {
+  struct closing *c = argument;
+  nng_close(c->socket);
+  pthread_mutex_lock(&c->lock);
+  c->done = true;
+  bool left = c->left;
+  pthread_cond_signal(&c->changed);
+  pthread_mutex_unlock(&c->lock);
+  if (left) closing_free(c);
+  return NULL;
+}
+
+static bool wait_done(struct closing *c) {
+  struct timespec until;
+  clock_gettime(CLOCK_MONOTONIC, &until);
+  until.tv_sec += HD_CLOSE_NS / 1000000000;
+  pthread_mutex_lock(&c->lock);
+  while (!c->done && pthread_cond_clockwait(&c->changed, &c->lock, CLOCK_MONOTONIC, &until) == 0) continue;
+  bool done = c->done;
+  c->left = !done;
+  pthread_mutex_unlock(&c->lock);
+  return done;
+}
+
+void hd_nng_close(nng_socket socket) {
+  struct closing *c = calloc(1, sizeof *c);
+  pthread_t thread;
+  if (c) {
+    c->socket = socket;
+    pthread_mutex_init(&c->lock, NULL);
+    pthread_cond_init(&c->changed, NULL);
+  }
+  if (!c || pthread_create(&thread, NULL, close_now, c)) {
+    if (c) closing_free(c);
+    nng_close(socket);
+    return;
+  }
+  if (wait_done(c)) {
+    pthread_join(thread, NULL);
+    closing_free(c);
+    return;
+  }
+  pthread_detach(thread);
+  hd_log_warn("BUS_CLOSE", "a socket of NNG is not closed within %d s: it waits for a connection that is gone; it is left, and ends with this process", (int)(HD_CLOSE_NS / 1000000000));
 }

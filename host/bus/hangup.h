@@ -10,4 +10,14 @@
 
 void hd_pipe_hang_up(nng_pipe pipe);
 
+// All connections that came by this listener, also those that have not greeted yet; waits until NNG has let go of them, for HD_HANG_UP_NS at most. Before
+// a listener is closed: nng_listener_close and nng_close have the same hole.
+#define HD_HANG_UP_NS INT64_C(1000000000)
+void hd_listener_hang_up(nng_listener listener);
+
+// nng_close that does not wait for ever, whatever else NNG forgets. A host that has ended its books would stay. After
+// HD_CLOSE_NS it is left to a thread of its own, and a warning says so. The caller has taken back its notifications: nothing of its own is called any more.
+#define HD_CLOSE_NS INT64_C(3000000000)
+void hd_nng_close(nng_socket socket);
+
 #endif

@@ -118,7 +118,7 @@ int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, str
   hd_bus_sits(seat, who->arm, who->role);
   seat->changed = who->changed;
   seat->self = who->self;
-  seat->given = atomic_load(&who->channels[0]->decided);
+  seat->given = hd_channel_given(who->channels[0]);
   int32_t code = who->token ? open_door(bus, seat, fault) : HADRON_OK;
   if (code) {
     seat_free(seat);

@@ -229,7 +229,10 @@ int32_t hd_socket_also(struct hd_socket *s, const char *url, nng_listener *out, 
   return HADRON_OK;
 }
 
-void hd_socket_shut_one(nng_listener listener) { nng_listener_close(listener); }
+void hd_socket_shut_one(nng_listener listener) {
+  hd_listener_hang_up(listener);
+  nng_listener_close(listener);
+}
 
 int32_t hd_socket_reopen(struct hd_socket *s, struct hd_fault *fault) {
   if (nng_listener_id(s->listener) > 0) nng_listener_close(s->listener);
@@ -260,7 +263,7 @@ void hd_socket_close(struct hd_socket *s) {
   if (!s->open) return;
   atomic_store(&s->closing, true);
   hd_door_close(&s->door);
-  if (nng_listener_id(s->listener) > 0) nng_listener_close(s->listener);
+  if (nng_listener_id(s->listener) > 0) hd_socket_shut_one(s->listener);
   for (uint32_t i = 0; i < s->request_count; i++) {
     struct hd_request *r = &s->requests[i];
     if (r->sending) nng_aio_wait(r->aio); // it has SEND_MS to leave
@@ -270,7 +273,9 @@ void hd_socket_close(struct hd_socket *s) {
     nng_aio_free(r->aio);
   }
   free(s->requests);
-  nng_close(s->socket);
+  nng_pipe_notify(s->socket, NNG_PIPE_EV_ADD_PRE, NULL, NULL);
+  nng_pipe_notify(s->socket, NNG_PIPE_EV_REM_POST, NULL, NULL);
+  hd_nng_close(s->socket);
   close_rights(s);
   s->open = false;
 }
