@@ -30,6 +30,12 @@ int32_t hd_ring_init(struct hd_ring *ring, uint32_t element_size, uint64_t capac
   return HADRON_OK;
 }
 
+int32_t hd_ring_init_in(struct hd_ring *ring, uint32_t element_size, uint64_t capacity, void *slots) {
+  if (element_size == 0 || capacity == 0 || (capacity & (capacity - 1)) != 0 || ((uintptr_t)slots & 63) != 0) return HADRON_ERR_ARGUMENT;
+  *ring = (struct hd_ring){.slots = slots, .mask = capacity - 1, .element_size = element_size};
+  return HADRON_OK;
+}
+
 void hd_ring_fini(struct hd_ring *ring) {
   if (ring == NULL) return;
   free(ring->memory);

@@ -15,7 +15,7 @@ struct hd_ring {
   _Alignas(64) _Atomic uint64_t tail; // consumer
   uint64_t head_seen;                 // consumer's copy of head
   _Alignas(64) unsigned char *slots;  // in `memory`, aligned
-  unsigned char *memory;              // owned
+  unsigned char *memory;              // owned; NULL: the caller's
   uint64_t mask;
   uint32_t element_size;
 };
@@ -24,6 +24,8 @@ struct hd_ring {
 int32_t hd_ring_init(struct hd_ring *ring, uint32_t element_size, uint64_t capacity);
 // The same, but memory is used when a slot is: for a ring that is rewound, which uses few of them.
 int32_t hd_ring_init_lazy(struct hd_ring *ring, uint32_t element_size, uint64_t capacity);
+// The same in memory of the caller: capacity * element_size zero bytes on a boundary of 64; borrowed(until fini).
+int32_t hd_ring_init_in(struct hd_ring *ring, uint32_t element_size, uint64_t capacity, void *slots);
 void hd_ring_fini(struct hd_ring *ring);
 
 // Producer: the next free slot, or NULL when full; then publish it.

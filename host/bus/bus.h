@@ -76,6 +76,7 @@ struct hd_bus_expected {
   const struct hadron_instrument_definition *universe; // [0 .. universe_count)
   uint32_t universe_count;
   bool lock_step;                   // the shard waits for every answer: silence is no fault
+  bool shares;                      // a worker that has the memory of the channels
   const char *params;               // JSON object of texts, for WELCOME: those that hold here; NULL: none
   bool declared;                    // they are all that there are: a HELLO with others is refused
   const struct hadron_bar_request *bars; // [0 .. bar_count): what it gets besides ticks

@@ -1,7 +1,10 @@
 #include "bus/channel.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/assert.h"
 #include "base/banned.h"
@@ -10,11 +13,39 @@
 #include "base/log.h"
 #include "hadron/error.h"
 
-int32_t hd_channel_init(struct hd_channel *c, uint32_t arm, uint32_t shard) {
+#define RING_BYTES (HD_CHANNEL_TICKS * sizeof(struct hadron_tick))
+
+int32_t hd_channel_memory_open(struct hd_channel_memory *m, uint32_t rings) {
+  size_t size = rings * RING_BYTES;
+  void *base = MAP_FAILED;
+  int fd = memfd_create("hadron-ticks", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+  // This mapping can be written, every later one only read.
+  if (fd >= 0 && ftruncate(fd, (off_t)size) == 0) base = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  if (base != MAP_FAILED && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_FUTURE_WRITE | F_SEAL_SEAL) == 0) {
+    *m = (struct hd_channel_memory){base, size, fd};
+    return HADRON_OK;
+  }
+  if (base != MAP_FAILED) munmap(base, size);
+  if (fd >= 0) close(fd);
+  return HADRON_ERR_MEMORY;
+}
+
+void hd_channel_memory_close(struct hd_channel_memory *m) {
+  if (!m->base) return;
+  munmap(m->base, m->size);
+  close(m->fd);
+  *m = (struct hd_channel_memory){0};
+}
+
+int32_t hd_channel_init(struct hd_channel *c, uint32_t arm, uint32_t shard) { return hd_channel_init_in(c, arm, shard, &(struct hd_channel_memory){0}); }
+
+int32_t hd_channel_init_in(struct hd_channel *c, uint32_t arm, uint32_t shard, const struct hd_channel_memory *m) {
   memset(c, 0, sizeof *c);
   c->arm = arm;
   c->shard = shard;
-  int32_t code = hd_ring_init_lazy(&c->ticks, sizeof(struct hadron_tick), HD_CHANNEL_TICKS);
+  HD_ASSERT(!m->base || (shard + 1) * RING_BYTES <= m->size);
+  int32_t code = m->base ? hd_ring_init_in(&c->ticks, sizeof(struct hadron_tick), HD_CHANNEL_TICKS, m->base + shard * RING_BYTES)
+                         : hd_ring_init_lazy(&c->ticks, sizeof(struct hadron_tick), HD_CHANNEL_TICKS);
   if (!code) code = hd_ring_init_lazy(&c->notes, sizeof(struct hd_channel_note), HD_CHANNEL_NOTES);
   if (!code) code = hd_ring_init_lazy(&c->decisions, sizeof(struct hd_channel_decision), HD_CHANNEL_DECISIONS);
   if (code) hd_channel_fini(c);
@@ -123,7 +154,7 @@ struct hd_channel_ask *hd_channel_ask(struct hd_channel *c, uint32_t verb, uint3
 
 uint32_t hd_channel_next(struct hd_channel *c, uint32_t max, const struct hadron_tick **ticks, const struct hd_channel_note **note) {
   const struct hd_channel_note *n = hd_ring_peek(&c->notes);
-  uint64_t at = atomic_load_explicit(&c->ticks.tail, memory_order_relaxed);
+  uint64_t at = atomic_load_explicit(&c->at, memory_order_relaxed);
   *note = NULL;
   if (n && n->after <= at) {
     *note = n;
@@ -146,10 +177,20 @@ uint32_t hd_channel_next(struct hd_channel *c, uint32_t max, const struct hadron
 }
 
 void hd_channel_release_ticks(struct hd_channel *c, uint32_t count) {
-  uint64_t tail = atomic_load_explicit(&c->ticks.tail, memory_order_relaxed) + count;
-  HD_ASSERT(tail <= atomic_load_explicit(&c->ticks.head, memory_order_acquire));
-  atomic_store_explicit(&c->ticks.tail, tail, memory_order_release);
+  hd_channel_take_ticks(c, count);
+  atomic_store_explicit(&c->ticks.tail, atomic_load_explicit(&c->at, memory_order_relaxed), memory_order_release);
+}
+
+void hd_channel_take_ticks(struct hd_channel *c, uint32_t count) {
+  uint64_t at = atomic_load_explicit(&c->at, memory_order_relaxed) + count;
+  HD_ASSERT(at <= atomic_load_explicit(&c->ticks.head, memory_order_acquire));
+  atomic_store_explicit(&c->at, at, memory_order_release);
   atomic_fetch_add_explicit(&c->handled, count, memory_order_relaxed);
+}
+
+void hd_channel_free_ticks(struct hd_channel *c, uint64_t position) {
+  if (position <= atomic_load_explicit(&c->ticks.tail, memory_order_relaxed) || position > atomic_load_explicit(&c->at, memory_order_relaxed)) return;
+  atomic_store_explicit(&c->ticks.tail, position, memory_order_release);
 }
 
 void hd_channel_release_note(struct hd_channel *c) { hd_ring_release(&c->notes); }

@@ -6,6 +6,9 @@
 //                                  Full: the far end has not looked for so long that it is given up (`broken`)
 //   decisions  [far] -> [trade]    full: the far end waits
 //
+// What the far end has taken (`at`) and what the shard may write over (`ticks.tail`) are one and the same, but where ticks are not copied out of the ring: a
+// worker maps it and is told where they lie (struct hd_channel_run); they stay there until it has handled them.
+//
 // One channel per occupant and shard. The far end is a thread of the host (placement `thread`) or the bus (`process`, `remote`). Nothing in
 // here allocates after init but asks, which are no part of the tick path. Each side is one thread at a time.
 #ifndef HD_BUS_CHANNEL_H
@@ -20,6 +23,23 @@
 #define HD_CHANNEL_TICKS 16384   // 1 MiB: what a far end may be behind
 #define HD_CHANNEL_NOTES 4096    // allocations and order events of one arm meanwhile
 #define HD_CHANNEL_DECISIONS 1024
+
+// Rings of ticks, one behind the other, in a sealed memory file: another process may map it, to read.
+struct hd_channel_memory {
+  uint8_t *base;                    // NULL: none
+  size_t size;
+  int fd;
+};
+int32_t hd_channel_memory_open(struct hd_channel_memory *m, uint32_t rings); // HADRON_ERR_MEMORY; untouched then [any]
+void hd_channel_memory_close(struct hd_channel_memory *m);                   // one that is none is fine [any]
+
+// To a worker, in the place of ticks, as a message of this template, which is between host and worker alone: `count` of them lie in the ring of this number
+// from `from` on, and do not go over its end.
+#define HD_CHANNEL_RUN 0xff01
+struct hd_channel_run {
+  uint64_t from;
+  uint32_t count, ring;
+};
 
 // Something to be done at the far end after all that came before it. On the heap; whoever is the last to let go frees it.
 struct hd_channel_ask {
@@ -68,6 +88,7 @@ struct hd_channel {
   uint64_t lost_first, lost_last;
   // any
   _Atomic uint64_t lost;            // ticks, in all
+  _Atomic uint64_t at;              // [far]: the next tick that it takes; never before ticks.tail
   _Atomic uint64_t handled;         // ticks that the far end is through with: it hangs when this stands while ticks wait
   _Atomic uint64_t sent;            // highest sequence of a tick that went in
   _Atomic uint64_t decided;         // number of the last decision that [trade] has taken and written down
@@ -76,6 +97,8 @@ struct hd_channel {
 };
 
 int32_t hd_channel_init(struct hd_channel *c, uint32_t arm, uint32_t shard); // HADRON_ERR_MEMORY [control]
+// With its ticks in ring `shard` of `m`, which stays open until fini; one that is none: as above.
+int32_t hd_channel_init_in(struct hd_channel *c, uint32_t arm, uint32_t shard, const struct hd_channel_memory *m);
 void hd_channel_fini(struct hd_channel *c);                                   // nobody is at either end any more
 
 // [shard]. False: there was no room, or it is broken.
@@ -93,8 +116,16 @@ bool hd_channel_post(struct hd_channel *c, uint32_t verb, uint32_t instance, con
 // [far] What is next, in order: a run of at most `max` ticks (returns how many), or one note (returns 0 and *note is not NULL), or nothing (0 and NULL).
 // borrowed(until released).
 uint32_t hd_channel_next(struct hd_channel *c, uint32_t max, const struct hadron_tick **ticks, const struct hd_channel_note **note);
-void hd_channel_release_ticks(struct hd_channel *c, uint32_t count);
+void hd_channel_release_ticks(struct hd_channel *c, uint32_t count); // and all that were only taken before
+// The two halves of it: they are taken, and stay where they are; and all before `position` are done with. A position that is none: nothing happens.
+void hd_channel_take_ticks(struct hd_channel *c, uint32_t count);
+void hd_channel_free_ticks(struct hd_channel *c, uint64_t position);
 void hd_channel_release_note(struct hd_channel *c);
+// Ticks that nobody has taken yet. [any]
+static inline uint64_t hd_channel_waiting(const struct hd_channel *c) {
+  uint64_t at = atomic_load_explicit(&c->at, memory_order_acquire);
+  return hd_ring_head(&c->ticks) - at;
+}
 // answer: moved, from malloc; NULL is fine.
 void hd_channel_answer(struct hd_channel *c, struct hd_channel_ask *ask, int32_t code, void *answer, uint32_t size);
 // Number of the last decision that went in, taken yet or not: where whoever comes next goes on. Nobody is at the far end.

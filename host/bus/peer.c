@@ -135,6 +135,11 @@ static uint32_t port_fill(void *self, struct hd_packet *packet, uint64_t number)
   return p->seat ? hd_stream_fill(&p->seat->stream, packet, p->session.number, p->bus->epoch, number) : 0;
 }
 
+static void port_handled(void *self, uint64_t before) {
+  struct hd_bus_peer *p = self;
+  if (p->seat) hd_stream_handled(&p->seat->stream, before);
+}
+
 static void port_answer(void *self, uint64_t ticket, const void *packet, uint32_t size) {
   (void)self;
   hd_request_answer((struct hd_request *)(uintptr_t)ticket, packet, size);
@@ -332,7 +337,7 @@ static struct hd_bus_peer *begin(struct hd_bus *bus, const struct hd_hello *h, s
   hd_text_copy(p->name, sizeof p->name, seat ? seat->name : h->name);
   hd_text_copy(p->version, sizeof p->version, h->version);
   memcpy(p->identity, identity, sizeof p->identity);
-  const struct hd_session_port port = {p, port_fill, port_decide, port_settled, port_answer};
+  const struct hd_session_port port = {p, port_fill, port_decide, port_settled, port_answer, port_handled};
   hd_bus_session_init(&p->session, &port, fresh_number(bus), bus->epoch, o->window, o->heartbeat_ns);
   bus->peers[bus->peer_count++] = p;
   if (!seat) return p;

@@ -99,7 +99,7 @@ static int32_t open_door(struct hd_bus *bus, struct hd_bus_seat *seat, struct hd
 int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, struct hd_bus_seat **out, struct hd_fault *fault) {
   HD_ASSERT(who->channel_count >= 1 && who->channel_count <= HD_SHARDS_MAX);
   struct hd_bus_seat *seat = calloc(1, sizeof *seat);
-  const struct hd_stream_options options = {who->channels, who->channel_count, who->universe, who->universe_count, who->token != NULL, who->lock_step};
+  const struct hd_stream_options options = {who->channels, who->channel_count, who->universe, who->universe_count, who->token != NULL, who->lock_step, who->shares};
   if (!seat || hd_stream_init(&seat->stream, &options) || (who->params && !(seat->params = strdup(who->params)))) {
     seat_free(seat);
     return hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: %s: no memory for its seat", who->name);

@@ -131,6 +131,7 @@ static void on_next(struct hd_bus_session *s, uint64_t ticket, const struct hadr
     return;
   }
   if (head->sequence > s->acked) acknowledge(s, head->sequence, now_ns);
+  if (head->count != HD_NEXT_REWIND && s->port.handled) s->port.handled(s->port.self, head->sequence);
   if (s->sent < s->acked) s->sent = s->acked;
   if (head->count == HD_NEXT_REWIND && head->sequence >= s->acked && head->sequence < s->sent) {
     s->sent = head->sequence;

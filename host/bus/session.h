@@ -32,6 +32,8 @@ struct hd_session_port {
   uint64_t (*settled)(void *self, uint64_t handled);
   // The one answer of a request. packet: borrowed(call)
   void (*answer)(void *self, uint64_t ticket, const void *packet, uint32_t size);
+  // The peer is through with everything before this number: a NEXT says it, but not a REWIND, which asks for what has not come. NULL: nobody wants to know.
+  void (*handled)(void *self, uint64_t before);
 };
 
 struct hd_session_kept {

@@ -8,14 +8,22 @@
 
 #define PIECE_MAX (96u * 1024)  // of an ask's argument, a message
 #define RUN_MAX 8000u           // ticks in a frame: 500 KiB
+#define SHARED_MAX 4096u        // ticks that a packet tells of: two packets are half a ring
 #define ASK_BYTES_MAX (HD_HANDOVER_BYTES + 65536u)
 
 enum { PHASE_INSTRUMENT = 0, PHASE_MARK, PHASE_POSITION, PHASE_DONE };
+
+// Nobody reads the rings any more.
+static void free_all(struct hd_stream *s) {
+  s->run_first = s->run_end;
+  for (uint32_t i = 0; i < s->channel_count; i++) hd_channel_free_ticks(s->channels[i], atomic_load_explicit(&s->channels[i]->at, memory_order_relaxed));
+}
 
 int32_t hd_stream_init(struct hd_stream *s, const struct hd_stream_options *options) {
   memset(s, 0, sizeof *s);
   s->worker = options->worker;
   s->lock_step = options->lock_step;
+  s->shares = options->shares;
   s->channels = calloc(options->channel_count + 1, sizeof(struct hd_channel *));
   s->rows = calloc(options->universe_count + 1, sizeof *s->rows);
   s->row_of = calloc(HD_INSTRUMENTS_MAX + 1, sizeof *s->row_of);
@@ -26,6 +34,7 @@ int32_t hd_stream_init(struct hd_stream *s, const struct hd_stream_options *opti
   s->row_room = options->universe_count + 1;
   s->channel_count = options->channel_count;
   memcpy(s->channels, options->channels, options->channel_count * sizeof(struct hd_channel *));
+  free_all(s); // of the worker before
   for (uint32_t i = 0; i < options->universe_count; i++) {
     uint32_t instrument = options->universe[i].instrument;
     if (instrument == 0 || instrument > HD_INSTRUMENTS_MAX || s->row_of[instrument]) continue; // of several listings the first
@@ -60,6 +69,7 @@ void hd_stream_fini(struct hd_stream *s) {
 
 void hd_stream_begin(struct hd_stream *s) {
   asks_end(s, HADRON_ERR_CLOSED); // who was asked is not there any more
+  free_all(s);
   s->phase = PHASE_INSTRUMENT;
   s->phase_at = 0;
   s->time_count = 0;
@@ -135,6 +145,7 @@ struct filling {
   struct hd_packet *packet;
   uint32_t session;
   uint64_t epoch, number, first;
+  uint32_t told; // ticks that the packet tells of
 };
 
 #define FRAME_COST ((uint32_t)(sizeof(struct hadron_frame) + sizeof(struct hadron_message_header)))
@@ -194,6 +205,39 @@ static uint32_t wanted(const struct hd_stream *s, const struct hadron_tick *run,
   return n;
 }
 
+static void remember_times(struct hd_stream *s, const struct hadron_tick *run, uint32_t count) {
+  uint64_t low = run[0].sequence, high = low; // lanes: a tick may come behind one of a higher sequence
+  for (uint32_t i = 1; i < count; i++) {
+    if (run[i].sequence < low) low = run[i].sequence;
+    if (run[i].sequence > high) high = run[i].sequence;
+  }
+  if (high > s->last) s->last = high;
+  s->times[s->time_count % HD_STREAM_TIMES].low = low;
+  s->times[s->time_count % HD_STREAM_TIMES].high = high;
+  s->times[s->time_count++ % HD_STREAM_TIMES].recv_ns = run[count - 1].recv_ns;
+}
+
+// Where they lie, for a worker. It begins with rows of the shard's engine, so that marks are nothing to it.
+static bool tell_run(struct filling *f, uint32_t channel, const struct hadron_tick *run, uint32_t count) {
+  struct hd_stream *s = f->s;
+  struct hd_channel *c = s->channels[channel];
+  const struct hd_channel_run where = {atomic_load_explicit(&c->at, memory_order_relaxed), count < SHARED_MAX - f->told ? count : SHARED_MAX - f->told, c->shard};
+  if (where.count == 0 || s->run_end - s->run_first == HD_STREAM_RUNS || !one(f, HD_CHANNEL_RUN, &where, sizeof where)) return false;
+  s->runs[s->run_end % HD_STREAM_RUNS].number = f->number - 1;
+  s->runs[s->run_end % HD_STREAM_RUNS].end = where.from + where.count;
+  s->runs[s->run_end++ % HD_STREAM_RUNS].channel = channel;
+  remember_times(s, run, where.count);
+  s->ticks += where.count;
+  f->told += where.count;
+  hd_channel_take_ticks(c, where.count);
+  return true;
+}
+
+void hd_stream_handled(struct hd_stream *s, uint64_t before) {
+  for (; s->run_first < s->run_end && s->runs[s->run_first % HD_STREAM_RUNS].number < before; s->run_first++)
+    hd_channel_free_ticks(s->channels[s->runs[s->run_first % HD_STREAM_RUNS].channel], s->runs[s->run_first % HD_STREAM_RUNS].end);
+}
+
 static bool ticks(struct filling *f, uint32_t channel, const struct hadron_tick *run, uint32_t count) {
   struct hd_stream *s = f->s;
   uint32_t left = hd_frame_left(f->packet), fit = left < FRAME_COST ? 0 : (left - FRAME_COST) / (uint32_t)sizeof *run;
@@ -204,16 +248,8 @@ static bool ticks(struct filling *f, uint32_t channel, const struct hadron_tick 
   hd_frame_more(f->packet, n * (uint32_t)sizeof *run);
   if (n) hd_frame_end(f->packet, (uint16_t)n);
   else hd_frame_drop(f->packet);
-  uint64_t low = run[0].sequence, high = low; // lanes: a tick may come behind one of a higher sequence
-  for (uint32_t i = 0; i < count; i++) {
-    fold_tick(s, &run[i]);
-    if (run[i].sequence < low) low = run[i].sequence;
-    if (run[i].sequence > high) high = run[i].sequence;
-  }
-  if (high > s->last) s->last = high;
-  s->times[s->time_count % HD_STREAM_TIMES].low = low;
-  s->times[s->time_count % HD_STREAM_TIMES].high = high;
-  s->times[s->time_count++ % HD_STREAM_TIMES].recv_ns = run[count - 1].recv_ns;
+  for (uint32_t i = 0; i < count; i++) fold_tick(s, &run[i]);
+  remember_times(s, run, count);
   s->ticks += n;
   f->number += n;
   hd_channel_release_ticks(s->channels[channel], count);
@@ -296,13 +332,13 @@ static bool drain(struct filling *f, uint32_t channel) {
     const struct hd_channel_note *n = NULL;
     uint32_t count = hd_channel_next(c, RUN_MAX, &run, &n);
     if (count == 0 && !n) return true;
-    if (n ? !note(f, channel, n) : !ticks(f, channel, run, count)) return false;
+    if (n ? !note(f, channel, n) : f->s->shares ? !tell_run(f, channel, run, count) : !ticks(f, channel, run, count)) return false;
     if (f->s->giving && !ask_pieces(f)) return false;
   }
 }
 
 uint32_t hd_stream_fill(struct hd_stream *s, struct hd_packet *packet, uint32_t session, uint64_t epoch, uint64_t number) {
-  struct filling f = {s, packet, session, epoch, number, number};
+  struct filling f = {s, packet, session, epoch, number, number, 0};
   if (s->phase < PHASE_DONE && !snapshot(&f)) return (uint32_t)(f.number - f.first);
   if (s->giving && !ask_pieces(&f)) return (uint32_t)(f.number - f.first);
   for (uint32_t i = 0; i < s->channel_count; i++) {
@@ -348,7 +384,7 @@ void hd_stream_early(struct hd_stream *s) {
 
 bool hd_stream_look(const struct hd_stream *s) {
   bool any = s->phase < PHASE_DONE || s->giving;
-  for (uint32_t i = 0; i < s->channel_count && !any; i++) any = hd_ring_size(&s->channels[i]->ticks) || hd_ring_size(&s->channels[i]->notes);
+  for (uint32_t i = 0; i < s->channel_count && !any; i++) any = hd_channel_waiting(s->channels[i]) || hd_ring_size(&s->channels[i]->notes);
   return any;
 }
 
@@ -365,8 +401,9 @@ bool hd_stream_stale(struct hd_stream *s, uint64_t cause, int64_t wall_ns, int64
   if (at < s->time_count) return wall_ns - s->times[at % HD_STREAM_TIMES].recv_ns > after_ns; // the batch behind the one that it answers to
   for (uint32_t i = 0; i < s->channel_count; i++) {
     const struct hd_ring *ring = &s->channels[i]->ticks; // not hd_ring_peek: the channel reads runs, and leaves its copy of the head behind
-    const struct hadron_tick *waits = (const void *)(ring->slots + (hd_ring_tail(ring) & ring->mask) * sizeof *waits);
-    if (hd_ring_size(ring) > 0 && wall_ns - waits->recv_ns > after_ns) return true;
+    uint64_t next = atomic_load_explicit(&s->channels[i]->at, memory_order_relaxed);
+    const struct hadron_tick *waits = (const void *)(ring->slots + (next & ring->mask) * sizeof *waits);
+    if (hd_ring_head(ring) > next && wall_ns - waits->recv_ns > after_ns) return true;
   }
   return false;
 }

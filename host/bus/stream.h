@@ -14,6 +14,7 @@
 #include "bus/channel.h"
 #include "bus/frame.h"
 
+#define HD_STREAM_RUNS 1024  // runs of ticks that a worker has not handled yet
 #define HD_STREAM_TIMES 1024 // batches of ticks of which is known how old they are
 
 // What a stream is made of; arrays are copied, channels borrowed.
@@ -24,6 +25,7 @@ struct hd_stream_options {
   uint32_t universe_count;
   bool worker;    // it answers asks
   bool lock_step; // it answers STEP
+  bool shares;    // a worker that maps the rings: it is told where ticks lie, and gets every one of them
 };
 
 struct hd_stream_row { // an instrument
@@ -46,7 +48,9 @@ struct hd_stream_ask {
 struct hd_stream {
   struct hd_channel **channels; // owned list
   uint32_t channel_count, next_channel;
-  bool worker, lock_step;
+  bool worker, lock_step, shares;
+  struct { uint64_t number, end; uint32_t channel; } runs[HD_STREAM_RUNS]; // shares: message, and where its ticks end, in order
+  uint64_t run_first, run_end;  // [run_first .. run_end) of them, modulo
   struct hd_stream_row *rows;   // owned
   uint32_t row_count, row_room;
   uint16_t *row_of;             // [instrument]: row + 1; owned
@@ -67,6 +71,8 @@ void hd_stream_begin(struct hd_stream *s); // a new stream: the snapshot comes f
 // What comes next, as DATA frames into a packet; number: of the first message. Returns how many.
 uint32_t hd_stream_fill(struct hd_stream *s, struct hd_packet *packet, uint32_t session, uint64_t epoch, uint64_t number);
 bool hd_stream_look(const struct hd_stream *s); // is there something to fill in?
+// All messages before this number have been handled by the peer: a ring that it reads may be written again.
+void hd_stream_handled(struct hd_stream *s, uint64_t before);
 // Nobody is there: what waits is only remembered. Asks are answered with `code`.
 void hd_stream_skip(struct hd_stream *s, int32_t code);
 // Nobody has come yet, and everything waits for who will: asks that are not for an external strategy are answered all the same.

@@ -103,6 +103,7 @@ static void release(struct hd_placed *p) {
   pthread_mutex_destroy(&p->words_lock);
   for (uint32_t i = 0; p->channels && i < p->channel_count; i++) hd_channel_fini(&p->channels[i]);
   free(p->channels);
+  hd_channel_memory_close(&p->memory);
   free(p->universe);
   free(p->standins);
   free(p->json);
@@ -115,8 +116,9 @@ static int32_t make_channels(struct hd_placed *p, struct hd_fault *fault) {
   p->channel_count = p->s->pipeline.options.shards;
   p->channels = aligned_alloc(64, (p->channel_count * sizeof *p->channels + 63) & ~(size_t)63);
   if (p->channels) memset(p->channels, 0, p->channel_count * sizeof *p->channels);
+  if (p->placement == HD_PLACEMENT_PROCESS && !p->s->options.recorded) code = hd_channel_memory_open(&p->memory, p->channel_count);
   for (uint32_t i = 0; p->channels && !code && i < p->channel_count; i++) {
-    code = hd_channel_init(&p->channels[i], atomic_load(&p->arm), i);
+    code = hd_channel_init_in(&p->channels[i], atomic_load(&p->arm), i, &p->memory);
     p->channels[i].wake = wake;
     p->channels[i].wake_self = p;
   }
@@ -264,7 +266,7 @@ uint64_t hd_placed_lost(const struct hd_placed *p) {
 
 uint64_t hd_placed_backlog(const struct hd_placed *p) {
   uint64_t backlog = 0;
-  for (uint32_t i = 0; i < p->channel_count; i++) backlog += hd_ring_size(&p->channels[i].ticks);
+  for (uint32_t i = 0; i < p->channel_count; i++) backlog += hd_channel_waiting(&p->channels[i]);
   return backlog;
 }
 
@@ -490,7 +492,7 @@ void hd_session_look_placed(struct hd_session *s) {
 
 static bool waits(const struct hd_placed *p) {
   for (uint32_t i = 0; i < p->channel_count; i++)
-    if (hd_ring_size(&p->channels[i].ticks) || hd_ring_size(&p->channels[i].notes)) return true;
+    if (hd_channel_waiting(&p->channels[i]) || hd_ring_size(&p->channels[i].notes)) return true;
   return false;
 }
 

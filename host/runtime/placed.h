@@ -77,6 +77,7 @@ struct hd_placed {
   uint32_t bar_count;
   struct hd_channel *channels;             // [shard]; owned
   uint32_t channel_count;
+  struct hd_channel_memory memory;         // of their ticks, for a worker; none: it is sent them
   uint32_t *universe;                      // ascending; owned
   uint32_t universe_count;
   _Atomic uint32_t arm;                    // its seat; 0: none, and nothing that it decides counts

@@ -60,7 +60,7 @@ static int32_t on_admit(void *self, const uint8_t token[HD_WORKER_TOKEN_SIZE], c
   uint32_t arm = atomic_load(&p->arm);
   for (uint32_t i = 0; i < p->channel_count; i++) channels[i] = &p->channels[i];
   const struct hd_bus_expected who = {.name = p->name, .token = token, .channels = channels, .channel_count = p->channel_count, .arm = arm ? arm : t->arm, .universe = t->universe,
-                                      .universe_count = p->universe_count, .lock_step = p->lock_step, .changed = on_changed, .self = t, .latency = p->latency};
+                                      .universe_count = p->universe_count, .lock_step = p->lock_step, .shares = p->memory.base != NULL, .changed = on_changed, .self = t, .latency = p->latency};
   int32_t code = hd_bus_attach(t->bus, &who, &t->seat, fault);
   if (!code) *url = hd_bus_seat_url(t->seat);
   return code;
@@ -122,7 +122,7 @@ static int32_t process_open(struct hd_placed *p, struct hd_fault *fault) {
   int32_t code = hd_session_bus(p->s, &t->bus, fault);
   if (!code) code = workers_of(p->s, &workers, fault);
   if (code) return code;
-  const struct hd_worker_options options = {.name = p->name, .plugin = p->plugin, .memory_max = p->s->config->worker_memory_max, .hang_ns = p->s->config->hang_after_ns, .restarts_max = p->s->config->worker_restarts,
+  const struct hd_worker_options options = {.name = p->name, .plugin = p->plugin, .memory_max = p->s->config->worker_memory_max, .hang_ns = p->s->config->hang_after_ns, .restarts_max = p->s->config->worker_restarts, .rings = p->memory.fd,
                                             .care = {.self = t, .admit = on_admit, .heard = on_heard, .ended = on_ended, .wanted = on_wanted, .farewell = on_farewell}};
   return hd_worker_start(workers, &options, &t->worker, fault);
 }

@@ -86,7 +86,7 @@ static int32_t run(struct hd_worker *w, const uint8_t token[HD_WORKER_TOKEN_SIZE
   int32_t code = HADRON_OK;
   if (boot < 0 || pipe2(output, O_CLOEXEC) != 0) code = hd_fault_set(fault, HADRON_ERR_IO, "worker of %s: memory or descriptors for it: %s", w->name, strerror(errno));
   if (!code) {
-    const struct hd_child child = {.name = w->name, .words = words, .fds = {w->owner->nothing, output[1], output[1], boot, w->options.plugin->fd}, .fd_count = HD_WORKER_FD_END};
+    const struct hd_child child = {.name = w->name, .words = words, .fds = {w->owner->nothing, output[1], output[1], boot, w->options.plugin->fd, w->options.rings ? w->options.rings : w->owner->nothing}, .fd_count = HD_WORKER_FD_END};
     fcntl(output[0], F_SETFL, O_NONBLOCK);
     code = hd_child_start(&child, &w->pid, fault);
   }

@@ -56,6 +56,7 @@ struct hd_worker_options {
   uint32_t restarts_max;           // at most HD_WORKER_RESTARTS_MAX
   int64_t delay_max_ns;            // before a restart; 0: HD_WORKER_DELAY_MAX_NS
   uint32_t log_level;              // enum hadron_log_level; 0: INFO
+  int rings;                       // descriptor of hd_channel_memory, which it maps; borrowed(until stopped); 0: none
   struct hd_worker_care care;
 };
 

@@ -51,6 +51,8 @@ struct worker {
   bool stopped;
   int64_t tick_ns, heard_ns;        // of the last tick; when something came, monotonic
   struct hadron_position *views;    // [instrument]: the newest; owned
+  const struct hadron_tick *rings;  // [ring_count * HD_CHANNEL_TICKS]: what the host writes; borrowed
+  uint32_t ring_count;
   struct parcel *parcels;           // [first .. first + count) of `room`; owned
   uint32_t first, count, room;
   struct hd_far_measure measure;    // of its callbacks
@@ -70,6 +72,19 @@ static int32_t map_boot(struct worker *w) {
   const struct hd_worker_boot *b = w->boot = at;
   if (b->magic != HD_WORKER_MAGIC || b->size != sizeof *b || strcmp(b->build, HD_VERSION) != 0)
     return hd_fault_set(&w->fault, HADRON_ERR_ABI, "a worker's boot file: expected one of Hadron %s, found %.31s; host and worker are one program", HD_VERSION, b->build);
+  return HADRON_OK;
+}
+
+// None where the host has none: then ticks come by the connection.
+static int32_t map_rings(struct worker *w) {
+  struct stat st;
+  if (fstat(HD_WORKER_FD_RINGS, &st) || !S_ISREG(st.st_mode)) return HADRON_OK;
+  size_t one = HD_CHANNEL_TICKS * sizeof *w->rings;
+  void *at = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, HD_WORKER_FD_RINGS, 0);
+  close(HD_WORKER_FD_RINGS);
+  if (at == MAP_FAILED || st.st_size % (off_t)one) return hd_fault_set(&w->fault, HADRON_ERR_IO, "a worker's rings: expected memory of %zu bytes each to map, found %lld", one, (long long)st.st_size);
+  w->rings = at;
+  w->ring_count = (uint32_t)((size_t)st.st_size / one);
   return HADRON_OK;
 }
 
@@ -297,12 +312,20 @@ static void tell_measured(struct worker *w) {
   hadron_client_measured(w->client, rows, hd_far_measured(&w->measure, w->heard_ns, rows, HADRON_MEASURED_MAX));
 }
 
+// Ticks that lie where the host has put them: they stay until the next poll says that they are handled.
+static void on_run(struct worker *w, const struct hd_channel_run *run) {
+  uint64_t first = run->from % HD_CHANNEL_TICKS;
+  HD_ASSERT(run->ring < w->ring_count && run->count > 0 && run->count <= HD_CHANNEL_TICKS - first);
+  on_ticks(w, w->rings + run->ring * (uint64_t)HD_CHANNEL_TICKS + first, run->count);
+}
+
 static void on_event(struct worker *w, const struct hadron_event *event) {
   w->heard_ns = hd_clock_monotonic_ns();
   if (w->far) tell_measured(w);
   if (event->kind == HADRON_EVENT_ASK) on_ask(w, event);
   else if (event->kind > HADRON_EVENT_MESSAGE) say(w, event);
   else if (w->far == NULL || event->data == NULL) return; // a stream begins with what there is; it is for those who are made
+  else if (event->kind == HADRON_EVENT_MESSAGE && event->template_id == HD_CHANNEL_RUN && event->stride == sizeof(struct hd_channel_run)) on_run(w, event->data);
   else if (event->kind == HADRON_EVENT_TICKS && event->stride == sizeof(struct hadron_tick) && event->count > 0) on_ticks(w, event->data, event->count);
   else hd_worker_messages(w->far, w->views, event);
 }
@@ -359,7 +382,8 @@ static int32_t begin(struct worker *w) {
   int32_t code = map_boot(w);
   if (code) return code;
   hd_log_level(w->boot->log_level);
-  code = wall_in(w);
+  code = map_rings(w);
+  if (!code) code = wall_in(w);
   if (code) return code;
   hd_last_words_worker(name_speaker);
   code = join(w);

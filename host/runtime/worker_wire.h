@@ -1,4 +1,5 @@
-// What a host hands to a worker that it starts (supervise.h): a sealed memory file with who it is and where the host is, and the plugin's file. Both
+// What a host hands to a worker that it starts (supervise.h): a sealed memory file with who it is and where the host is, the plugin's file, and
+// the memory that its ticks come in (bus/channel.h), to be read. Both
 // sides are the same program; a stamp refuses another build. [any]
 #ifndef HD_RUNTIME_WORKER_WIRE_H
 #define HD_RUNTIME_WORKER_WIRE_H
@@ -7,7 +8,7 @@
 
 #include "hadron/types.h"
 
-enum hd_worker_fd { HD_WORKER_FD_BOOT = 3, HD_WORKER_FD_PLUGIN = 4, HD_WORKER_FD_END = 5 };
+enum hd_worker_fd { HD_WORKER_FD_BOOT = 3, HD_WORKER_FD_PLUGIN = 4, HD_WORKER_FD_RINGS = 5, HD_WORKER_FD_END = 6 };
 
 #define HD_WORKER_MAGIC UINT32_C(0x42575248) // "HRWB"
 #define HD_WORKER_TOKEN_SIZE 32

@@ -129,7 +129,13 @@ static void hello_answered(struct hadron_client *c, const struct hc_packet *p, i
 
 static void ready(struct hadron_client *c, struct hc_packet *p, uint64_t from) { c->ready[c->ready_count++] = (struct hc_ready){p, from}; }
 
-static bool room_for_more(const struct hadron_client *c) { return c->ready_count + c->stream.held_count < HC_READY; }
+// The host keeps twice its window of packets until they are handled, and gives no more. If the NEXTs that wait there were all sent while that many were on
+// their way or still here, nobody tells it of what was handled meanwhile, and it stands until a heartbeat is due.
+static bool room_for_more(const struct hadron_client *c) {
+  uint32_t packets = c->ready_count + c->stream.held_count + (c->current && c->given < c->current->to);
+  for (size_t i = 0; i < HADRON_WINDOW_MAX; i++) packets += hc_call_state(&c->next[i]) != HC_IDLE;
+  return packets < 2 * c->info.window;
+}
 
 static void numbers_came(struct hadron_client *c, struct hc_packet *p, uint64_t serial, int64_t now) {
   struct hc_piece piece = {p->from, p->to, p};

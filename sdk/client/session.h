@@ -6,8 +6,7 @@
 #include "packet.h"
 #include "stream.h"
 
-#define HC_READY (2 * HADRON_WINDOW_MAX) // packets that wait, for the user or behind a gap: with more, none are asked for
-#define HC_READY_MAX (HC_READY + HADRON_WINDOW_MAX) // with those that were on their way
+#define HC_READY_MAX (3 * HADRON_WINDOW_MAX) // packets that wait, for the user or behind a gap: twice the host's window, and those that were on their way
 #define HC_SAYS 128                      // events that are no messages and wait: with more of them, no answers about decisions are taken
 #define HC_DECISIONS_REQUEST 64          // of one DECIDE: what the host takes at a time
 

@@ -22,7 +22,7 @@ static int32_t admit(void *self, const uint8_t token[HD_WORKER_TOKEN_SIZE], cons
   struct worker_rig *rig = self;
   struct hd_channel *channels[] = {&rig->channel};
   const struct hd_bus_expected who = {.name = "test", .token = token, .channels = channels, .channel_count = 1, .arm = INLINE_ARM, .universe = rig->universe,
-                                      .universe_count = rig->in.universe_count, .lock_step = true, .changed = on_changed, .self = rig};
+                                      .universe_count = rig->in.universe_count, .lock_step = true, .shares = true, .changed = on_changed, .self = rig};
   hd_bus_detach(rig->bus, rig->seat);
   rig->seat = NULL;
   int32_t code = hd_bus_attach(rig->bus, &who, &rig->seat, fault);
@@ -81,12 +81,14 @@ void worker_rig_open(struct worker_rig *rig, const char *plugin, uint32_t instru
   test_path(directory, rig->directory, "bus");
   const struct hd_bus_options options = {.directory = directory, .host = "test", .is_virtual = true, .decisions_per_second = 1000000};
   if (hd_bus_create(&options, &rig->bus, &fault)) fail_msg("%s", fault.text);
-  assert_int_equal(hd_channel_init(&rig->channel, INLINE_ARM, 0), HADRON_OK);
+  assert_int_equal(hd_channel_memory_open(&rig->memory, 1), HADRON_OK);
+  assert_int_equal(hd_channel_init_in(&rig->channel, INLINE_ARM, 0, &rig->memory), HADRON_OK);
   if (hd_workers_create(&rig->workers, &fault)) fail_msg("%s", fault.text);
   struct hd_worker_options o = with ? *with : (struct hd_worker_options){.name = NULL};
   o.name = "test";
   if (!o.restarts_max) o.restarts_max = 5;
   o.plugin = rig->in.plugin;
+  o.rings = rig->memory.fd;
   o.care = (struct hd_worker_care){.self = rig, .admit = admit, .heard = heard, .ended = ended, .farewell = farewell};
   if (hd_worker_start(rig->workers, &o, &rig->worker, &fault)) fail_msg("%s", fault.text);
 }
@@ -100,6 +102,7 @@ void worker_rig_close(struct worker_rig *rig) {
   hd_workers_destroy(rig->workers);
   hd_bus_destroy(rig->bus);
   hd_channel_fini(&rig->channel);
+  hd_channel_memory_close(&rig->memory);
   decision_list_fini(&rig->decisions);
   inline_rig_close(&rig->in);
   free(rig->json);
@@ -112,7 +115,7 @@ int32_t worker_rig_ask(struct worker_rig *rig, uint32_t verb, uint32_t instance,
   if (!ask) {
     struct hd_bus_figures f = {0};
     hd_bus_figures(rig->bus, rig->seat, &f);
-    fail_msg("an ask of kind %u: no answer; %u ticks and %u notes wait, %llu messages sent, %llu acknowledged, %llu decisions, state %u", verb, (unsigned)hd_ring_size(&rig->channel.ticks),
+    fail_msg("an ask of kind %u: no answer; %u ticks and %u notes wait, %llu messages sent, %llu acknowledged, %llu decisions, state %u", verb, (unsigned)hd_channel_waiting(&rig->channel),
              (unsigned)hd_ring_size(&rig->channel.notes), (unsigned long long)f.sent, (unsigned long long)f.acknowledged, (unsigned long long)f.decisions, f.state);
   }
   int32_t code = ask->code;
@@ -141,7 +144,7 @@ void worker_rig_take(struct worker_rig *rig) {
 void worker_rig_wait_handled(struct worker_rig *rig) {
   char words[300];
   int64_t until = hd_clock_monotonic_ns() + WAIT_NS;
-  while (hd_ring_size(&rig->channel.ticks) > 0) {
+  while (hd_channel_waiting(&rig->channel) > 0) {
     assert_true(hd_clock_monotonic_ns() < until);
     worker_rig_take(rig);
     sched_yield();

@@ -16,6 +16,7 @@ struct worker_rig {
   bool open;
   struct hd_bus *bus;
   struct hd_channel channel;
+  struct hd_channel_memory memory;       // of its ticks
   struct hd_workers *workers;
   struct hd_worker *worker;
   char *json;                            // CREATE's argument; owned

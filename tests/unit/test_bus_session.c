@@ -20,7 +20,7 @@ struct world {
   struct hd_bus_session session;
   struct letter letters[64];
   // the source: messages are marks whose `sequence` is their number
-  uint64_t there;
+  uint64_t there, handled;
   // the trading side
   uint64_t taken, settled, refused_seen;
   bool decided[20001];
@@ -81,6 +81,11 @@ static uint64_t port_settled(void *self, uint64_t handled) {
 }
 
 static void port_answer(void *self, uint64_t ticket, const void *packet, uint32_t size) { post(self, false, ticket, packet, size); }
+static void port_handled(void *self, uint64_t before) {
+  struct world *w = self;
+  assert_true(before <= w->next); // what has not come is not handled
+  if (before > w->handled) w->handled = before;
+}
 static void drop(void *self, uint64_t ticket) { (void)self, (void)ticket; }
 
 // ---- the peer's side -------------------------------------------------------------------------------------------------------------------
@@ -207,7 +212,7 @@ static void run(uint32_t loss, uint32_t cut) {
   w->random = test_random();
   w->loss = loss;
   w->next = 1;
-  const struct hd_session_port port = {w, port_fill, port_decide, port_settled, port_answer};
+  const struct hd_session_port port = {w, port_fill, port_decide, port_settled, port_answer, port_handled};
   hd_bus_session_init(&w->session, &port, SESSION, EPOCH, 2, 100000000);
   ask_next(w, 0, false);
   ask_next(w, 1, false);
@@ -220,6 +225,7 @@ static void run(uint32_t loss, uint32_t cut) {
   assert_true(w->delivered > STEPS / 40);
   assert_true(w->decide_acked > 100);
   assert_int_equal(w->delivered, w->next - 1);
+  assert_true(w->handled > w->next / 2);
   assert_true(w->session.made - w->session.acked <= 4 * 5 + 5); // what is kept is bounded by the window
   for (uint32_t i = 0; i < 64; i++) free(w->letters[i].bytes);
   hd_bus_session_drop(&w->session, drop);
@@ -248,7 +254,8 @@ static void an_idle_stream_has_a_heartbeat(void **state) {
   (void)state;
   struct world *w = calloc(1, sizeof *w);
   w->random = test_random();
-  const struct hd_session_port port = {w, port_fill, port_decide, port_settled, port_answer};
+  const struct hd_session_port port = {w, port_fill, port_decide, port_settled, port_answer, port_handled};
+  w->next = 1;
   hd_bus_session_init(&w->session, &port, SESSION, EPOCH, 2, 100000000);
   const struct hd_frame next = {.head = hd_frame_head(HADRON_TOPIC_SESSION, SESSION, EPOCH, HADRON_FRAME_NEXT, 0, 1)};
   hd_bus_session_request(&w->session, 1, &next, 1000, 1000);
@@ -268,13 +275,73 @@ static void an_idle_stream_has_a_heartbeat(void **state) {
   free(w);
 }
 
+// A REWIND says what has come, not what was handled: memory that its sender still reads is not given back for it.
+static void a_rewind_handles_nothing(void **state) {
+  (void)state;
+  struct world *w = calloc(1, sizeof *w);
+  w->random = test_random();
+  w->there = 12;
+  w->next = 20;
+  const struct hd_session_port port = {w, port_fill, port_decide, port_settled, port_answer, port_handled};
+  hd_bus_session_init(&w->session, &port, SESSION, EPOCH, 2, 100000000);
+  struct hd_frame next = {.head = hd_frame_head(HADRON_TOPIC_SESSION, SESSION, EPOCH, HADRON_FRAME_NEXT, 0, 1)};
+  hd_bus_session_request(&w->session, 1, &next, 0, 0); // messages 1 to 5
+  hd_bus_session_request(&w->session, 2, &next, 0, 0); // 6 to 10
+  assert_int_equal(w->handled, 1);
+  next.head.sequence = 6;
+  next.head.count = HD_NEXT_REWIND;
+  hd_bus_session_request(&w->session, 3, &next, 0, 0);
+  assert_int_equal(w->handled, 1);
+  next.head.count = 0;
+  hd_bus_session_request(&w->session, 4, &next, 0, 0); // acknowledged before, handled now
+  assert_int_equal(w->handled, 6);
+  for (uint32_t i = 0; i < 64; i++) free(w->letters[i].bytes);
+  hd_bus_session_drop(&w->session, drop);
+  hd_bus_session_fini(&w->session);
+  free(w);
+}
+
+// A packet's bound follows its peer: full packets that are taken quickly make it larger, up to HADRON_PACKET_MAX; slow ones smaller, not below what an
+// ask needs. A small packet, however late its acknowledgement, says nothing.
+static uint32_t full_fill(void *self, struct hd_packet *packet, uint64_t number) {
+  const struct world *w = self;
+  struct hadron_frame head = hd_frame_head(HADRON_TOPIC_SESSION, SESSION, EPOCH, HADRON_FRAME_DATA, 0, number);
+  assert_true(hd_frame_begin(packet, &head));
+  memset(hd_frame_more(packet, w->there ? hd_frame_left(packet) : 100), 0, w->there ? 1 : 100);
+  hd_frame_end(packet, 1);
+  return 1;
+}
+static void no_answer(void *self, uint64_t ticket, const void *packet, uint32_t size) { (void)self, (void)ticket, (void)packet, (void)size; }
+
+static void packets_grow_with_a_quick_peer(void **state) {
+  (void)state;
+  struct world w = {.there = 1};
+  const struct hd_session_port port = {&w, full_fill, port_decide, port_settled, no_answer, NULL};
+  static const struct { int64_t takes_ns; uint64_t full; uint32_t bound; } rows[] = {
+      {1000000, 1, 256 * 1024}, {29000000, 1, 512 * 1024}, {1000000, 1, 512 * 1024}, {100000000, 1, 512 * 1024}, {200000000, 1, 256 * 1024}, {400000000, 0, 256 * 1024},
+      {400000000, 0, 256 * 1024}, {200000000, 1, 128 * 1024}, {200000000, 1, 128 * 1024}, {1000000, 1, 256 * 1024}};
+  hd_bus_session_init(&w.session, &port, SESSION, EPOCH, 2, 100000000);
+  struct hd_frame next = {.head = hd_frame_head(HADRON_TOPIC_SESSION, SESSION, EPOCH, HADRON_FRAME_NEXT, 0, 1)};
+  assert_int_equal(w.session.packet_max, 128 * 1024);
+  hd_bus_session_request(&w.session, 1, &next, 0, 0);
+  for (uint32_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    next.head.sequence++;
+    w.there = i + 1 < sizeof rows / sizeof *rows ? rows[i + 1].full : 0; // the packet that is made now is the next row's
+    hd_bus_session_request(&w.session, 1, &next, w.now += rows[i].takes_ns, 0);
+    assert_int_equal(w.session.packet_max, rows[i].bound);
+    assert_true(w.session.kept[0].size <= w.session.packet_max);
+  }
+  hd_bus_session_fini(&w.session);
+}
+
 // Nothing that was acknowledged is kept, and nothing is there that was not made: from there nobody goes on.
 static void resume_only_where_it_was(void **state) {
   (void)state;
   struct world *w = calloc(1, sizeof *w);
   w->random = test_random();
   w->there = 12;
-  const struct hd_session_port port = {w, port_fill, port_decide, port_settled, port_answer};
+  w->next = 13;
+  const struct hd_session_port port = {w, port_fill, port_decide, port_settled, port_answer, port_handled};
   hd_bus_session_init(&w->session, &port, SESSION, EPOCH, 2, 100000000);
   struct hd_frame next = {.head = hd_frame_head(HADRON_TOPIC_SESSION, SESSION, EPOCH, HADRON_FRAME_NEXT, 0, 1)};
   hd_bus_session_request(&w->session, 1, &next, 0, 0); // messages 1 to 5
@@ -293,6 +360,7 @@ static void resume_only_where_it_was(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(whole_in_order_once), cmocka_unit_test(with_loss), cmocka_unit_test(with_reconnects), cmocka_unit_test(an_idle_stream_has_a_heartbeat), cmocka_unit_test(resume_only_where_it_was)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(whole_in_order_once), cmocka_unit_test(with_loss), cmocka_unit_test(with_reconnects), cmocka_unit_test(an_idle_stream_has_a_heartbeat), cmocka_unit_test(resume_only_where_it_was), cmocka_unit_test(a_rewind_handles_nothing),
+                                     cmocka_unit_test(packets_grow_with_a_quick_peer)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,93 @@
+// Promise: as long as ticks wait for a strategy elsewhere its session never stands: no request of its client waits for a heartbeat because the host has
+// given all that it may before the client could say what it has handled. How: a ring that is never empty, the client library at the other end of a
+// socket, and a host whose heartbeat is further away than the test's patience: what stands once fails it. One shard and client in one thread.
+#include "base/clock.h"
+#include "bus/bus.h"
+#include "hadron/client.h"
+#include "support/directory.h"
+#include "support/test.h"
+
+#define TICKS UINT64_C(1500000)
+#define FAR_NS INT64_C(60000000000)
+#define PATIENCE_NS INT64_C(30000000000)
+
+struct rig {
+  char directory[TEST_PATH_SIZE], url[TEST_PATH_SIZE + 32];
+  struct hd_bus *bus;
+  struct hd_channel *channel;
+  struct hd_bus_seat *seat;
+  struct hadron_client *client;
+  uint64_t given, got, sequence, heartbeats;
+};
+
+static void open_rig(struct rig *g, uint32_t host_window, uint32_t client_window) {
+  struct hd_fault fault = {0};
+  struct hadron_event e = {0};
+  memset(g, 0, sizeof *g);
+  test_directory_make(g->directory);
+  snprintf(g->url, sizeof g->url, "ipc://%s/out.ipc", g->directory);
+  const struct hd_bus_listen listen = {.url = g->url, .rights = HD_BUS_TRADE};
+  const struct hd_bus_options options = {.listeners = &listen, .listener_count = 1, .host = "test", .heartbeat_ns = FAR_NS, .stale_after_ns = 2 * FAR_NS, .window = host_window};
+  const struct hadron_instrument_definition one = {.instrument = 1, .listing = 1, .name = "ONE"};
+  if (hd_bus_create(&options, &g->bus, &fault)) fail_msg("%s", fault.text);
+  g->channel = aligned_alloc(64, sizeof *g->channel);
+  assert_int_equal(hd_channel_init(g->channel, 5, 0), HADRON_OK);
+  const struct hd_bus_expected who = {.name = "trend", .channels = &g->channel, .channel_count = 1, .arm = 5, .universe = &one, .universe_count = 1};
+  assert_int_equal(hd_bus_attach(g->bus, &who, &g->seat, &fault), HADRON_OK);
+  const struct hadron_client_options o = {.struct_size = sizeof o, .url = g->url, .name = "trend", .version = "1.0.0", .window = client_window};
+  assert_int_equal(hadron_client_open(&o, &g->client), HADRON_OK);
+  hadron_client_heartbeats(g->client, 1);
+  while (e.kind != HADRON_EVENT_JOINED) assert_int_equal(hadron_client_poll(g->client, 20000, &e), HADRON_OK);
+}
+
+static void close_rig(struct rig *g) {
+  hadron_client_close(g->client);
+  hd_bus_detach(g->bus, g->seat);
+  hd_bus_destroy(g->bus);
+  hd_channel_fini(g->channel);
+  free(g->channel);
+  test_directory_remove(g->directory);
+}
+
+static void fill_up(struct rig *g) {
+  for (uint64_t room = HD_CHANNEL_TICKS - hd_ring_size(&g->channel->ticks); room > 0 && g->given < TICKS; room--) {
+    const struct hadron_tick t = {.sequence = ++g->given, .instrument = 1, .kind = HADRON_TICK_TRADE};
+    assert_true(hd_channel_tick(g->channel, &t));
+  }
+  hd_channel_ring(g->channel);
+}
+
+static void flow(uint32_t host_window, uint32_t client_window) {
+  struct rig g;
+  struct hadron_event e;
+  open_rig(&g, host_window, client_window);
+  for (int64_t until = hd_clock_monotonic_ns() + PATIENCE_NS; g.got < TICKS && hd_clock_monotonic_ns() < until;) {
+    fill_up(&g);
+    if (hadron_client_poll(g.client, 100, &e)) continue;
+    g.heartbeats += e.kind == HADRON_EVENT_HEARTBEAT;
+    if (e.kind != HADRON_EVENT_TICKS) continue;
+    const struct hadron_tick *ticks = e.data;
+    for (uint32_t i = 0; i < e.count; i++) assert_int_equal(ticks[i].sequence, ++g.sequence);
+    g.got += e.count;
+  }
+  struct hadron_client_figures figures;
+  hadron_client_figures(g.client, &figures);
+  print_message("windows %u, %u: %llu packets, %llu heartbeats, %llu rewinds\n", host_window, client_window, (unsigned long long)figures.packets, (unsigned long long)g.heartbeats,
+                (unsigned long long)figures.rewinds);
+  assert_int_equal(g.got, TICKS);
+  assert_true(g.heartbeats <= 3); // NEXTs that were sent again because the machine stood still for as long as that
+  close_rig(&g);
+}
+
+static void it_never_stands(void **state) {
+  (void)state;
+  flow(2, 0);
+  flow(1, 0);
+  flow(4, 0);
+  flow(2, 4);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(it_never_stands)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
