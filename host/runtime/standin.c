@@ -188,6 +188,7 @@ static int32_t on_bar(void *self, const struct hadron_bar *bar, const struct had
   struct hd_standin *s = self;
   (void)market;
   if (!s->placed->external) return s->placed->lock_step && bar->kind == HADRON_BAR_TIME ? step(s, 1, bar->close_ns) : HADRON_OK;
+  if (nobody(s)) return HADRON_OK;
   const struct hd_channel_note note = {.kind = HADRON_MSG_BAR, .of.bar = *bar}; // an external one has no engine
   if (s->placed->s->recovering) make_room(s, &s->channel->notes);
   (void)hd_channel_note(s->channel, &note);
@@ -300,15 +301,16 @@ void hd_standin_joins(struct hd_standin *s, struct hd_standin *before) {
   sits_elsewhere(s);
 }
 
-// In lock-step the host's engine keeps the same bars running: their closes are its events. Those of an external one are made here.
+// In lock-step the host's engine keeps the same bars running: their closes are its events. Those of an external one are made here, and again in a
+// replay, where nobody is behind it: their closes are in the journal.
 static int32_t start(void *self) {
   struct hd_standin *s = self;
-  int32_t code;
-  if (nobody(s)) return HADRON_OK;
+  int32_t code = HADRON_OK;
+  for (uint32_t i = 0; !code && i < s->placed->bar_count; i++) code = hd_engine_bars(place_of(s), &s->placed->bars[i]);
+  if (code || nobody(s)) return code;
   struct hd_channel_ask *a = ask(s, HADRON_ASK_START, NULL, 0, START_NS, &code);
   if (!a) return code;
   const struct hadron_bar_request *bars = a->answer;
-  for (uint32_t i = 0; !code && i < s->placed->bar_count; i++) code = hd_engine_bars(place_of(s), &s->placed->bars[i]);
   for (uint32_t i = 0; !code && s->placed->lock_step && i < a->answer_size / sizeof *bars; i++) code = hd_engine_bars(place_of(s), &bars[i]);
   hd_channel_let_go(a);
   s->started = !code;

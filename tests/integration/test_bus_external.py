@@ -35,7 +35,7 @@ CARD = """-- hadron: strategy far %s
 -- requires: hadron.strategy/1 hadron.external/1
 return hadron.strategy {
   params = { speed = { type = "integer", default = 2 }, mood = { type = "text", default = "calm" } },
-  bars = { { kind = "time", interval = "1m" } },
+  bars = { { kind = "time", interval = "1s" } },
 }
 """
 
@@ -105,8 +105,8 @@ def life(threads, shards):
             code = {"9.9.9": "STATE", "protocol": "UNSUPPORTED"}.get(words, "ARGUMENT")
             text = refused(lambda: Far(host, token, **wrong), code)
             assert words in text and "expected" in text or words == "protocol", text
-        far = Far(host, token, params={"speed": "7", "mood": "wild"}, bars=["60s"])  # the host's values hold
-        assert far.welcome["params"] == {"speed": "3", "mood": "calm"} and far.welcome["bars"] == ["1m"] and far.welcome["role"] == "live" and far.welcome["mode"] == "paper", far.welcome
+        far = Far(host, token, params={"speed": "7", "mood": "wild"}, bars=["1000ms"])  # the host's values hold
+        assert far.welcome["params"] == {"speed": "3", "mood": "calm"} and far.welcome["bars"] == ["1s"] and far.welcome["role"] == "live" and far.welcome["mode"] == "paper", far.welcome
         until("ticks", lambda: far.look() and far.ticks > 50)
         assert sorted(far.names.values()) == ["SIM00", "SIM01", "SIM02", "SIM03"], far.names
         instrument = min(far.names)
