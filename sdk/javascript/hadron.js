@@ -10,6 +10,8 @@
 (function (exports) {
 
 const FRAME = 40, SBE = 8;
+// What a host says no to for now: another of this name that is not given up yet, a version that is not deployed, a host that is full or just starting.
+const MAY_PASS = new Set(["FULL", "STATE", "AGAIN", "EXISTS", "TIMEOUT", "DUPLICATE"].map((name) => "HADRON_ERR_" + name));
 const Frame = { DATA: 1, HEARTBEAT: 2, HELLO: 16, NEXT: 17, DECIDE: 18, BYE: 23, WELCOME: 32, REFUSED: 33, ACK: 34 };
 const Message = { TICK: 1, BAR: 2, DECISION: 3, ORDER_EVENT: 7, ALLOCATION: 9, INSTRUMENT: 11, POSITION: 27, LOST: 28 };
 const Kind = { TRADE: 1, QUOTE: 2, BOOK: 3, STATUS: 4 };
@@ -144,6 +146,7 @@ class Session {
     this.unacknowledged = []; // { number, bytes }
     this.requests = new Map(); // id -> { packet, kind, sent }
     this.id = 0;
+    this.refusals = 0;    // one after the other
     this.cause = 0n;
     this.on = { start() {}, tick() {}, bar() {}, execution() {}, order() {}, position() {}, lost() {}, stale() {}, live() {}, refused() {}, log() {}, closed() {} };
     Object.assign(this.on, options.on || {});
@@ -162,6 +165,7 @@ class Session {
 
   close() {
     this.closing = true;
+    clearTimeout(this.again);
     clearInterval(this.timer);
     this.timer = null;
     if (this.session && this.socket.readyState === 1) this.request(Frame.BYE, {});
@@ -274,6 +278,7 @@ class Session {
 
   welcome(w) {
     const same = this.session === w.session && this.epoch === BigInt(w.epoch);
+    this.refusals = 0;
     Object.assign(this, { session: w.session, epoch: BigInt(w.epoch), next: BigInt(w.next || 1), arm: w.arm, staleMs: w.stale_ms, info: w });
     if (!same) { // a new stream: it begins with instruments, marks and positions
       this.instruments.clear();
@@ -288,9 +293,11 @@ class Session {
   }
 
   refused(r) {
-    this.on.log(`refused: ${r.code}: ${r.text}`);
+    const had = this.session !== 0;
     this.session = 0;
-    if (r.code === "HADRON_ERR_STATE" || r.code === "HADRON_ERR_NOT_FOUND") this.hello(); // the session is gone: a new one
+    if (this.refusals === 0) this.on.log(`refused: ${r.code}: ${r.text}`);
+    if (had && (r.code === "HADRON_ERR_STATE" || r.code === "HADRON_ERR_NOT_FOUND")) this.hello(); // the session is gone: a new one
+    else if (MAY_PASS.has(r.code)) this.again = setTimeout(() => this.hello(), Math.min(50 << Math.min(this.refusals++, 6), 2000));
     else {
       this.on.closed(r);
       this.close();
@@ -326,6 +333,7 @@ class Session {
   }
 
   lose() {
+    clearTimeout(this.again);
     if (this.closing) return;
     if (!this.stale) {
       this.stale = true;
