@@ -14,6 +14,8 @@ sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
 from support import sanitized, wire  # noqa: E402
 from support.host import Host, turns, until  # noqa: E402
 
+SANITIZED = bool(os.environ.get("HADRON_SANITIZE"))
+
 sanitized.preload()
 STREAMS = 4
 FROZEN_TICKS = 120000  # 7 MB: more than NNG keeps for a reader (1,024 packets) and the kernel's buffers hold
@@ -148,7 +150,7 @@ with Host({"turns.lua": turns("1.0.0")}) as host:
         until("the still one is given up", lambda: placed(host) == "left")
         print(f"while they stood still: {more[0]} ticks, {more[1]} decisions, {more[2]} orders; memory grew by {grown} KiB in the second half")
         assert more[0] >= FROZEN_TICKS and more[1] > 100 and more[2] > 10, more
-        assert grown < 16384, grown
+        assert grown < 16384 or SANITIZED, grown  # a sanitizer keeps what was freed
 
         for name in ("frozen", "frozen_tcp"):
             readers[name].process.send_signal(signal.SIGCONT)
