@@ -33,17 +33,18 @@ uint64_t hd_histogram_quantile(const struct hd_histogram *h, double q) {
 
 void hd_histogram_merge(struct hd_histogram *into, const struct hd_histogram *from) {
   HD_ASSERT(into != from);
-  for (uint32_t i = 0; i < HD_HISTOGRAM_BUCKETS; i++) into->buckets[i] += from->buckets[i];
-  into->count += from->count;
-  into->sum += from->sum;
-  if (from->max > into->max) into->max = from->max;
+  for (uint32_t i = 0; i < HD_HISTOGRAM_BUCKETS; i++) into->buckets[i] += __atomic_load_n(&from->buckets[i], __ATOMIC_RELAXED);
+  into->count += __atomic_load_n(&from->count, __ATOMIC_RELAXED);
+  into->sum += __atomic_load_n(&from->sum, __ATOMIC_RELAXED);
+  uint64_t max = __atomic_load_n(&from->max, __ATOMIC_RELAXED);
+  if (max > into->max) into->max = max;
 }
 
 void hd_histogram_add(struct hd_histogram *h, uint64_t v, uint64_t count) {
-  h->buckets[hd_histogram_index(v)] += count;
-  h->count += count;
-  h->sum += v * count;
-  if (count && v > h->max) h->max = v;
+  hd_histogram_more(&h->buckets[hd_histogram_index(v)], count);
+  hd_histogram_more(&h->count, count);
+  hd_histogram_more(&h->sum, v * count);
+  if (count && v > h->max) __atomic_store_n(&h->max, v, __ATOMIC_RELAXED);
 }
 
 uint32_t hd_histogram_since(const struct hd_histogram *h, struct hd_histogram *told, struct hd_histogram_row *rows, uint32_t max) {

@@ -20,11 +20,14 @@ static inline uint32_t hd_histogram_index(uint64_t v) {
   return (msb - 4) * HD_HISTOGRAM_SUB + (uint32_t)((v >> (msb - 5)) & (HD_HISTOGRAM_SUB - 1));
 }
 
+// One writes: no instruction needs the bus for itself.
+static inline void hd_histogram_more(uint64_t *cell, uint64_t by) { __atomic_store_n(cell, *cell + by, __ATOMIC_RELAXED); }
+
 static inline void hd_histogram_record(struct hd_histogram *h, uint64_t v) {
-  h->buckets[hd_histogram_index(v)]++;
-  h->count++;
-  h->sum += v;
-  if (v > h->max) h->max = v;
+  hd_histogram_more(&h->buckets[hd_histogram_index(v)], 1);
+  hd_histogram_more(&h->count, 1);
+  hd_histogram_more(&h->sum, v);
+  if (v > h->max) __atomic_store_n(&h->max, v, __ATOMIC_RELAXED);
 }
 
 // Upper edge of the bucket that holds the q-quantile, q in [0, 1]; 0 if empty; never above max.

@@ -54,7 +54,12 @@ static int32_t journal_prepare_locked(struct hd_journal *j, struct hd_fault *fau
   int32_t rc = hd_journal_settle_name(j, fault);
   struct hd_segment *s = NULL;
   bool flushes = j->durability == HD_JOURNAL_FSYNC && !atomic_load_explicit(&j->failed, memory_order_relaxed);
-  if (rc == HADRON_OK) rc = hd_segment_create(j->disk, j->dir, HD_JOURNAL_PREPARED_NAME, j->segment_bytes, flushes, &s, fault);
+  bool sick = false;
+  if (rc == HADRON_OK) rc = hd_segment_create(j->disk, j->dir, HD_JOURNAL_PREPARED_NAME, j->segment_bytes, flushes, &sick, &s, fault);
+  if (sick) { // orders would be refused for want of a segment, and nobody would flush any more and find out
+    atomic_store_explicit(&j->failed, HADRON_ERR_IO, memory_order_relaxed);
+    hd_log_error("JOURNAL_SYNC", "%s; it is not tried again: stop, check the disk, recover", fault->text);
+  }
   if (rc != HADRON_OK) return rc;
   rc = hd_segment_sync_names(j->disk, j->dir, fault);
   if (rc != HADRON_OK) {

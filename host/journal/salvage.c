@@ -144,7 +144,7 @@ static int32_t segment_copy(struct salvage *s, const struct hd_look *l, const st
   char name[HD_SEGMENT_NAME_SIZE];
   struct copy c = {.offset = HD_JOURNAL_HEADER_BYTES, .sequence = p->first_sequence};
   hd_segment_name(name, p->first_sequence);
-  int32_t rc = hd_segment_create(s->disk, s->to, name, p->capacity, false, &c.to, s->fault);
+  int32_t rc = hd_segment_create(s->disk, s->to, name, p->capacity, false, NULL, &c.to, s->fault);
   if (rc != HADRON_OK) return rc;
   hd_segment_activate(c.to, s->id, p->first_sequence, p->position, p->created_ns);
   if (l) {

@@ -98,14 +98,17 @@ static int32_t segment_wrap(const struct hd_disk *disk, int file, uint64_t capac
   return HADRON_OK;
 }
 
-int32_t hd_segment_create(const struct hd_disk *disk, int dir, const char *name, uint64_t capacity, bool prewrite,
+int32_t hd_segment_create(const struct hd_disk *disk, int dir, const char *name, uint64_t capacity, bool prewrite, bool *sick,
                           struct hd_segment **segment, struct hd_fault *fault) {
   int rc = hd_disk_unlink(disk, dir, name); // left behind by a host that ended early; it holds no record
   if (rc && rc != -ENOENT) return hd_disk_fault(fault, rc, "journal", "removing", name);
   int file = hd_disk_open(disk, dir, name, HD_DISK_CREATE);
   if (file < 0) return hd_disk_fault(fault, file, "journal", "creating", name);
   rc = hd_disk_allocate(disk, file, capacity);
-  if (!rc && prewrite) rc = segment_prewrite(disk, file, capacity);
+  if (!rc && prewrite) {
+    rc = segment_prewrite(disk, file, capacity);
+    *sick = rc && hd_disk_code(rc) != HADRON_ERR_FULL;
+  }
   int32_t code = rc ? hd_disk_fault(fault, rc, "journal", "allocating", name) : segment_wrap(disk, file, capacity, name, segment, fault);
   if (code != HADRON_OK) {
     (void)hd_disk_unlink(disk, dir, name);

@@ -37,9 +37,10 @@ void hd_segment_name(char name[HD_SEGMENT_NAME_SIZE], uint64_t first_sequence);
 // First sequences of the segments in the directory, ascending; owned by the caller, by free(). None: *count = 0 and *list = NULL.
 int32_t hd_segment_list(const struct hd_disk *disk, int dir, uint64_t **list, uint64_t *count, struct hd_fault *fault);
 
-// Makes `name` with `capacity` bytes of real disk space; zeroed, and written once if `prewrite`. An older file goes.
+// Makes `name` with `capacity` bytes of real disk space; zeroed, and written once and flushed if `prewrite`. An older file goes.
+// sick: set if that failed, and not for want of space; may be NULL without `prewrite`.
 // @err HADRON_ERR_FULL, HADRON_ERR_IO
-int32_t hd_segment_create(const struct hd_disk *disk, int dir, const char *name, uint64_t capacity, bool prewrite,
+int32_t hd_segment_create(const struct hd_disk *disk, int dir, const char *name, uint64_t capacity, bool prewrite, bool *sick,
                           struct hd_segment **segment, struct hd_fault *fault);
 
 // Maps an existing file for writing, restoring its capacity if it was cut. @err HADRON_ERR_IO

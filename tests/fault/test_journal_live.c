@@ -21,13 +21,17 @@ static struct {
   _Atomic int sync_error;     // the next flushes say so
   _Atomic int64_t sync_hold;  // the next flush is held until it is 0 again
   _Atomic int allocate_error;
+  _Atomic int fresh_error;    // the flush of a segment that is being made says so
+  _Atomic int fresh;          // its file
   _Atomic uint64_t syncs_after_error;
 } wrong;
 
 static int wrong_sync(void *self, int file) {
   (void)self;
   int error = atomic_load(&wrong.sync_error);
+  if (!error && file == atomic_load(&wrong.fresh)) error = atomic_load(&wrong.fresh_error);
   if (error) {
+    atomic_store(&wrong.fresh, -1);
     atomic_fetch_add(&wrong.syncs_after_error, 1);
     return -error;
   }
@@ -39,13 +43,14 @@ static int wrong_allocate(void *self, int file, uint64_t bytes) {
   (void)self;
   int error = atomic_load(&wrong.allocate_error);
   const struct hd_disk *d = hd_disk_system();
+  if (atomic_load(&wrong.fresh_error)) atomic_store(&wrong.fresh, file);
   return error ? -error : d->api->allocate(d->self, file, bytes);
 }
 
 static struct hd_disk_api wrong_api;
 static struct hd_disk wrong_disk = {NULL, &wrong_api};
 
-enum scene { SCENE_FAILED, SCENE_FULL, SCENE_SLOW };
+enum scene { SCENE_FAILED, SCENE_FRESH, SCENE_FULL, SCENE_SLOW };
 
 struct play {
   struct session_run run;
@@ -98,9 +103,9 @@ static void on_check(uv_check_t *check) {
   struct play *p = check->data;
   if (p->scene == SCENE_FULL) full_step(p);
   if (p->scene == SCENE_SLOW) slow_step(p);
-  if (p->scene != SCENE_FAILED || p->step) return;
+  if ((p->scene != SCENE_FAILED && p->scene != SCENE_FRESH) || p->step) return;
   if (count(p, HADRON_MSG_ORDER) < 100) return;
-  atomic_store(&wrong.sync_error, EIO);
+  atomic_store(p->scene == SCENE_FRESH ? &wrong.fresh_error : &wrong.sync_error, EIO);
   p->step = 1;
 }
 
@@ -112,6 +117,7 @@ static void play_run(struct play *p, enum scene scene, const char *threads) {
   wrong_api.allocate = wrong_allocate;
   memset(p, 0, sizeof *p);
   memset(&wrong, 0, sizeof wrong);
+  atomic_store(&wrong.fresh, -1);
   p->scene = scene;
   snprintf(a, sizeof a, "engine.threads=%s", threads);
   session_run_load(&p->run, config_text, (const char *const[]){a, scene == SCENE_SLOW ? "journal.segment=64MiB" : "journal.segment=64KiB", NULL});
@@ -137,18 +143,21 @@ static void journal_is_whole(struct play *p) {
   if (hd_journal_verify(NULL, path, NULL, &v, &fault) != HADRON_OK) fail_msg("%s", fault.text);
 }
 
-static void a_failed_flush(const char *threads) {
+static void a_failed_flush(enum scene scene, const char *threads) {
   static struct play p;
-  play_run(&p, SCENE_FAILED, threads);
+  play_run(&p, scene, threads);
   assert_int_equal(atomic_load(&p.live.failed), HADRON_ERR_IO);
   assert_non_null(strstr(p.live.failure.text, "flush"));
   // Never tried again. The one that failed, and those of a successor that was being made meanwhile.
   assert_in_range(atomic_load(&wrong.syncs_after_error), 1, 8);
   atomic_store(&wrong.sync_error, 0);
+  atomic_store(&wrong.fresh_error, 0);
   session_run_close(&p.run);
 }
-static void a_failed_flush_stops_the_host(void **state) { (void)state, a_failed_flush("false"); }
-static void a_failed_flush_stops_the_host_with_threads(void **state) { (void)state, a_failed_flush("true"); }
+static void a_failed_flush_stops_the_host(void **state) { (void)state, a_failed_flush(SCENE_FAILED, "false"); }
+static void a_failed_flush_stops_the_host_with_threads(void **state) { (void)state, a_failed_flush(SCENE_FAILED, "true"); }
+// It would be the next one, and no record is in it yet.
+static void a_failed_flush_of_a_new_segment_too(void **state) { (void)state, a_failed_flush(SCENE_FRESH, "false"); }
 
 static void a_full_disk_refuses_orders(void **state) {
   (void)state;
@@ -175,6 +184,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_failed_flush_stops_the_host),
       cmocka_unit_test(a_failed_flush_stops_the_host_with_threads),
+      cmocka_unit_test(a_failed_flush_of_a_new_segment_too),
       cmocka_unit_test(a_full_disk_refuses_orders),
       cmocka_unit_test(slow_flushes_do_not_hold_ticks),
   };
