@@ -44,11 +44,10 @@ struct hd_occupant *hd_occupant_create(const struct hd_plugin *plugin, const str
 void hd_occupant_destroy(struct hd_occupant *o) {
   if (!o) return;
   for (uint32_t i = 0; i < o->instance_count; i++) hd_instance_fini(&o->instances[i]);
-  hd_placed_destroy(o->placed);
+  if (hd_placed_destroy(o->placed)) free(o->latency);
   hd_governor_destroy(o->governor);
   free(o->instances);
   free(o->params);
-  free(o->latency);
   free(o);
 }
 

@@ -200,13 +200,13 @@ int32_t hd_placed_make(struct hd_session *s, const struct hd_placed_options *o, 
   hd_text_copy(p->name, sizeof p->name, o->name);
   int32_t code = make(p, o, fault);
   atomic_store(&p->arm, 0);
-  if (code) hd_placed_destroy(p);
+  if (code) (void)hd_placed_destroy(p);
   else *out = p;
   return code;
 }
 
-void hd_placed_destroy(struct hd_placed *p) {
-  if (!p) return;
+bool hd_placed_destroy(struct hd_placed *p) {
+  if (!p) return true;
   bool gone = true;
   for (uint32_t i = 0; p->channels && i < p->channel_count; i++) {
     atomic_store(&p->channels[i].closed, true);
@@ -217,6 +217,7 @@ void hd_placed_destroy(struct hd_placed *p) {
   if (p->api) delist(p);
   if (gone) release(p);
   else hd_log_error("PLACED", "%s: placement %s: what hangs there cannot be ended and is left behind; only a process can be killed", p->name, hd_placement_name(p->placement));
+  return gone;
 }
 
 void hd_placed_sits(struct hd_placed *p, uint32_t arm) {

@@ -121,7 +121,7 @@ struct hd_placed_options {
 // Makes the channels, brings the other end up and asks it to make the instances. HADRON_ERR_UNSUPPORTED: this host has no such placement;
 // HADRON_ERR_TIMEOUT; whatever CREATE was answered, with its words. [any]
 int32_t hd_placed_make(struct hd_session *s, const struct hd_placed_options *options, struct hd_placed **out, struct hd_fault *fault);
-void hd_placed_destroy(struct hd_placed *p); // NULL is fine [any]
+bool hd_placed_destroy(struct hd_placed *p); // NULL is fine; false: its thread hangs and is left behind with all that it writes to [any]
 
 // Where this arm runs: `wanted` as a section or a deployment says it. [any]
 uint32_t hd_placement_of(const struct hd_session *s, uint32_t wanted, const struct hd_plugin *plugin);
