@@ -21,7 +21,7 @@
 #define MS INT64_C(1000000)
 
 // NNG 1.5.2 loses a message or a dialer now and then when something is given up or closed (its issue 1713), and clears away behind the end of main.
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void); // or the sanitizer does not see it
 const char *__lsan_default_suppressions(void) { return "leak:libnng.so\n"; }
 #define HEARTBEAT (100 * MS)
 
