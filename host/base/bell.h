@@ -1,9 +1,11 @@
-// A doorbell: wakes one waiting thread. Ringing costs one atomic operation while nobody sleeps, and one system call only when somebody
-// does; ringing twice is as good as once. Never a queue. [any rings; one thread waits]
+// A doorbell: wakes one waiting thread. Ringing one that was rung costs a look, one that was not an atomic operation, and a system call only when
+// somebody sleeps; ringing twice is as good as once. Never a queue. Whoever waits looks for work after every return and waits again: a return may be
+// for what it has found already. [any rings; one thread waits]
 #ifndef HD_BASE_BELL_H
 #define HD_BASE_BELL_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 struct hd_bell {
@@ -11,7 +13,7 @@ struct hd_bell {
 };
 
 void hd_bell_ring(struct hd_bell *bell);
-// Returns at once if it was rung since the last wait; else sleeps until it is, or for timeout_ns.
+// Returns at once if it was rung since the last look; else sleeps until it is, or for timeout_ns. All that was stored before a ring is seen afterwards.
 void hd_bell_wait(struct hd_bell *bell, int64_t timeout_ns);
 
 #endif

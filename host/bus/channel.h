@@ -76,24 +76,27 @@ struct hd_channel_decision {
   uint64_t last;                    // 1: the last one of its cause
 };
 
+// Each side writes lines of its own: a line that both write costs either of them more than a tick does.
 struct hd_channel {
   struct hd_ring ticks, notes, decisions;
-  _Atomic(struct hd_bell *) far_bell; // of who reads ticks and notes; borrowed; NULL: nobody yet
+  struct hd_bell answered;          // an ask is
+  // Seldom written
+  _Alignas(64) _Atomic(struct hd_bell *) far_bell; // of who reads ticks and notes; borrowed; NULL: nobody yet
   void (*wake)(void *self);         // tells who reads decisions; NULL: it looks by itself
   void *wake_self;
   uint32_t arm, shard;
-  struct hd_bell answered;          // an ask is
-  // [shard]
-  uint64_t lost_count;              // since the last LOST note
-  uint64_t lost_first, lost_last;
-  // any
   _Atomic uint64_t lost;            // ticks, in all
-  _Atomic uint64_t at;              // [far]: the next tick that it takes; never before ticks.tail
-  _Atomic uint64_t handled;         // ticks that the far end is through with: it hangs when this stands while ticks wait
-  _Atomic uint64_t sent;            // highest sequence of a tick that went in
-  _Atomic uint64_t decided;         // number of the last decision that [trade] has taken and written down
   _Atomic bool broken;              // given up: nothing more goes in
   _Atomic bool closed;              // the far end shall end
+  // [shard]
+  _Alignas(64) _Atomic uint64_t sent; // highest sequence of a tick that went in
+  uint64_t lost_count;              // since the last LOST note
+  uint64_t lost_first, lost_last;
+  // [far]
+  _Alignas(64) _Atomic uint64_t at; // the next tick that it takes; never before ticks.tail
+  _Atomic uint64_t handled;         // ticks that the far end is through with: it hangs when this stands while ticks wait
+  // [trade]
+  _Alignas(64) _Atomic uint64_t decided; // number of the last decision that it has taken and written down
 };
 
 int32_t hd_channel_init(struct hd_channel *c, uint32_t arm, uint32_t shard); // HADRON_ERR_MEMORY [control]

@@ -5,6 +5,7 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
+#include "base/pause.h"
 #include "journal/writer.h"
 
 #define CLAIM_RECORD (UINT64_C(1) << 32)
@@ -16,9 +17,7 @@ static inline uint64_t claim_offset(uint64_t claim) { return (claim & 0xffffffff
 
 static inline void pause_briefly(unsigned *turns) {
   if (++*turns % SPINS == 0) sched_yield();
-#if defined(__x86_64__)
-  __builtin_ia32_pause();
-#endif
+  hd_pause();
 }
 
 // Is a claim of `size` bytes near the segment's end allowed? Ordinary records need a successor to be there; reserved ones may use

@@ -6,10 +6,14 @@
 #include "base/banned.h"
 #include "base/clock.h"
 #include "base/limits.h"
+#include "base/pause.h"
 #include "runtime/last_words.h"
 #include "runtime/placed.h"
 
 #define BATCH 256                       // ticks between two looks at the other channels
+#define RUN_SHORT 32                    // ticks: it has caught up with the shard
+#define LOOKS 16                        // that find nothing, before it sleeps
+#define PAUSES 16                       // between two looks. A ring that is looked at after every tick has its line fetched back by the shard for each
 #define IDLE_NS INT64_C(20000000)       // how long it sleeps at most: its timers need no doorbell then
 #define CLOSE_NS INT64_C(2000000000)    // what a callback may still take at the end
 
@@ -57,8 +61,8 @@ static void answer(struct placed_thread *t, struct hd_channel *c, struct hd_chan
   hd_channel_answer(c, ask, code, bytes, size);
 }
 
-// A run of ticks, or one note.
-static bool turn(struct placed_thread *t, struct hd_channel *c) {
+// A run of ticks, or one note: returns how many ticks, for a note as if they were many.
+static uint32_t turn(struct placed_thread *t, struct hd_channel *c) {
   const struct hadron_tick *ticks;
   const struct hd_channel_note *note;
   uint32_t n = hd_channel_next(c, BATCH, &ticks, &note);
@@ -71,17 +75,21 @@ static bool turn(struct placed_thread *t, struct hd_channel *c) {
     hd_channel_release_note(c);
     if (ask) answer(t, c, ask);
   }
-  return n || note;
+  return note ? BATCH : n;
 }
 
 static void *thread_main(void *argument) {
   struct placed_thread *t = argument;
   struct hd_placed *p = t->p;
   hd_last_words_stack();
-  while (!closed(t)) {
-    bool any = false;
-    for (uint32_t i = 0; i < p->channel_count; i++) any |= turn(t, &p->channels[i]);
-    if (any) continue;
+  for (uint32_t looks = 0; !closed(t);) {
+    uint32_t run = 0;
+    for (uint32_t i = 0; i < p->channel_count; i++) run += turn(t, &p->channels[i]);
+    looks = run ? 0 : looks + 1;
+    if (looks < LOOKS) {
+      for (int i = 0; run < RUN_SHORT && i < PAUSES; i++) hd_pause();
+      continue;
+    }
     int64_t wait_ns = IDLE_NS;
     if (t->far && atomic_load_explicit(&p->clocked, memory_order_relaxed)) { // else the ticks are the clock
       int64_t now_ns = hd_clock_wall_ns(), due_ns;
