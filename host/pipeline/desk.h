@@ -1,10 +1,10 @@
-// The shadows' desk, inside the pipeline: pipeline.c has what both desks do, desk.c what only this one needs. Nobody else includes it.
+// The shadows' desk, inside the pipeline: pipeline.c and pipeline_open.c have what both desks do, desk.c what only this one needs. Nobody else includes it.
 #ifndef HD_PIPELINE_DESK_H
 #define HD_PIPELINE_DESK_H
 
 #include "pipeline/pipeline.h"
 
-// pipeline.c: the same callbacks for both.
+// pipeline_open.c: the same callbacks for both.
 struct hd_gateway_listener hd_desk_gateway_listener(struct hd_desk *desk);
 struct hd_intent_listener hd_desk_intent_listener(struct hd_desk *desk);
 
@@ -16,7 +16,7 @@ uint16_t hd_desk_shadow_venue(const struct hd_pipeline *p); // once the room is 
 // The shadow's market cannot know what it was given: reduce-only is left to the check of risk from now on.
 void hd_desk_mirrored(struct hd_pipeline *p, uint32_t arm);
 
-// pipeline.c, for seat.c: records, alerts, what the arm's strategies are told of an instrument.
+// pipeline_open.c, for seat.c: records, alerts, what the arm's strategies are told of an instrument.
 int32_t hd_desk_record(struct hd_pipeline *p, uint16_t template_id, const void *block, size_t size, int64_t now_ns);
 void hd_desk_alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, const char *text);
 void hd_desk_view(struct hd_pipeline *p, uint32_t arm, uint32_t instrument);

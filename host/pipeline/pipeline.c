@@ -1,54 +1,25 @@
 #include "pipeline/pipeline.h"
 
 #include "base/assert.h"
-#include "base/clock.h"
-#include "base/crash_point.h"
-#include "base/text.h"
-#include "pipeline/desk.h"
-#include "pipeline/trace.h"
+#include "pipeline/pipeline_internal.h"
 
 const char *const hd_stage_names[HD_STAGE_COUNT] = {"normalize", "engine", "merge", "risk", "gateway", "tick_to_order"};
 
-// ---- records -------------------------------------------------------------------------------------------------------------------
+// ---- records and stages ----------------------------------------------------------------------------------------------------------
 
-static int32_t record(struct hd_pipeline *p, uint16_t template_id, const void *block, size_t size, int64_t now_ns, uint32_t flags) {
-  int32_t code = hd_record(&p->sink, template_id, block, (uint16_t)size, now_ns, flags);
-  if (code) atomic_fetch_add_explicit(&p->sink_errors, 1, memory_order_relaxed);
-  return code;
-}
-
-static void record_text(struct hd_pipeline *p, uint16_t template_id, const void *block, size_t size, const char *text, int64_t now_ns) {
-  int32_t code = hd_record_text(&p->sink, template_id, block, (uint16_t)size, text, now_ns);
-  if (code) atomic_fetch_add_explicit(&p->sink_errors, 1, memory_order_relaxed);
-}
-
-static void alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue,
-                  const char *text) {
+void hd_pipeline_alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue, const char *text) {
   struct hadron_alert a = {p->now_ns, code, arm, instrument, venue, (uint8_t)severity, 0};
-  record_text(p, HADRON_MSG_ALERT, &a, sizeof a, text, p->now_ns);
+  hd_pipeline_record_text(p, HADRON_MSG_ALERT, &a, sizeof a, text, p->now_ns);
   p->listener.alert(p->listener.self, severity, code, arm, instrument, venue, text);
 }
 
-void hd_pipeline_alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue, const char *text) {
-  alert(p, severity, code, arm, instrument, venue, text);
-}
-
-// ---- measuring -----------------------------------------------------------------------------------------------------------------
-
-__attribute__((noinline)) static uint64_t stage_note(struct hd_pipeline *p, enum hd_stage stage, uint64_t start) {
+__attribute__((noinline)) uint64_t hd_stage_note(struct hd_pipeline *p, enum hd_stage stage, uint64_t start) {
   uint64_t end = hd_cycles();
   hd_histogram_record(&p->latency[stage], (uint64_t)hd_cycles_to_ns(end - start));
   return end;
 }
 
-// Returns when that was: where the next stage follows at once, it began then.
-static inline uint64_t stage_end(struct hd_pipeline *p, enum hd_stage stage, uint64_t start) {
-  return __builtin_expect(start != 0, 0) ? stage_note(p, stage, start) : 0;
-}
-
 static uint64_t stage_begin(const struct hd_pipeline *p) { return p->started ? hd_cycles() : 0; }
-// Of the trading side: with threads it has a clock of its own, and the tick's way is measured by who knows both ends.
-static uint64_t trading_begin(const struct hd_pipeline *p) { return (p->listener.decided ? p->trading : p->started) ? hd_cycles() : 0; }
 
 // What the trading side does by itself, or for a venue: nothing came before.
 static inline void stamp_trading(struct hd_pipeline *p) {
@@ -74,337 +45,9 @@ static void stamp_stop(struct hd_pipeline *p) {
   s->decided = s->merged = s->checked = s->queued = 0;
 }
 
-static void on_sent(void *self, const struct hadron_order *order, const struct hd_stamps *at, uint64_t begun, uint64_t done, int64_t now_ns) {
-  struct hd_pipeline *p = ((struct hd_desk *)self)->pipeline;
-  struct hadron_cost cost;
-  if (p->holds) hd_histogram_record(&p->latency[HD_STAGE_TICK_TO_ORDER], hd_cost_total(at, done)); // who decides does not wait for it
-  hd_cost_fill(at, begun, done, order, now_ns, &cost);
-  (void)hd_record(&p->sink, HADRON_MSG_COST, &cost, sizeof cost, now_ns, 0); // no room: the order is what counts
-}
-
 void hd_pipeline_cost(struct hd_pipeline *p) {
   p->costs = HD_COSTS_ALL;
   hd_gateway_measure(p->gateway, &p->stamps);
-}
-
-// ---- what the gateway, the coordinator and the engines tell -----------------------------------------------------------------------
-
-// The desk that an arm's orders are at.
-static const struct hd_desk *desk_of(const struct hd_pipeline *p, uint32_t arm) {
-  return hd_role_side(p->arms[arm].role) == HD_SIDE_SHADOW ? &p->shadow : &p->desk;
-}
-
-struct hd_arm_view hd_desk_view_of(const struct hd_pipeline *p, uint32_t arm, uint32_t instrument) {
-  const struct hd_position *position = hd_portfolio_position(&p->portfolio, arm, instrument);
-  const struct hd_desk *desk = desk_of(p, arm);
-  struct hd_arm_view view = {.position = position->quantity, .average_entry = position->average_entry};
-  if (desk->gateway) hd_gateway_working(desk->gateway, arm, instrument, true, &view.working_buy, &view.working_sell);
-  return view;
-}
-
-static struct hd_feedback *feedback_reserve(struct hd_pipeline *p, uint32_t shard) {
-  struct hd_feedback *slot;
-  if (!p->listener.feedback) hd_ring_rewind(&p->feedback[shard]);
-  // Never dropped. One thread: settle empties the ring after every event, so that only what goes through all orders at once (a kill, a
-  // recovery) can fill it, and then the first are heard at once. Else the shard will make room.
-  while (!(slot = hd_ring_reserve(&p->feedback[shard]))) {
-    if (p->listener.feedback) {
-      p->listener.feedback(p->listener.self, shard);
-      continue;
-    }
-    HD_ASSERT(!p->coordinator.busy);
-    hd_pipeline_feedback(p, shard);
-  }
-  return slot;
-}
-
-static void feedback_send(struct hd_pipeline *p, uint32_t kind, uint32_t arm, uint32_t instrument, const void *of, size_t size) {
-  uint32_t shard = p->instruments.rows[instrument].shard;
-  // One thread: an arm that has asked for neither orders nor executions needs its view and nothing else, and that when it is called. What
-  // waits in the ring calls no instance of that arm, and its next tick comes after all of it.
-  if (!p->listener.feedback && hd_engine_lapse(p->engines[shard], arm, instrument)) return;
-  if (!p->listener.feedback) shard = 0; // one thread takes all from one ring: its order must not depend on how many shards there are
-  struct hd_feedback *f = feedback_reserve(p, shard);
-  f->kind = kind;
-  f->arm = arm;
-  f->instrument = instrument;
-  f->view = hd_desk_view_of(p, arm, instrument);
-  if (size) memcpy(&f->of, of, size);
-  hd_ring_publish(&p->feedback[shard]);
-  if (p->listener.feedback) p->listener.feedback(p->listener.self, shard);
-}
-
-// What shadows hold speeds nothing up.
-static void fact_position(const struct hd_desk *desk, uint32_t instrument) {
-  struct hd_pipeline *p = desk->pipeline;
-  if (desk->side == HD_SIDE_SHADOW) return;
-  bool held = hd_portfolio_holds_side(&p->portfolio, HD_SIDE_TRADING, instrument);
-  if (!held) {
-    struct hadron_quantity buy, sell;
-    hd_gateway_working(p->gateway, 0, instrument, true, &buy, &sell);
-    held = buy.e8 != 0 || sell.e8 != 0;
-  }
-  hd_router_fact(&p->router, instrument, HD_FACT_POSITION, held);
-}
-
-static void on_order_event(void *self, const struct hadron_order_event *event) {
-  struct hd_desk *desk = self;
-  struct hd_pipeline *p = desk->pipeline;
-  hd_coordinator_order_event(desk->coordinator, event, p->now_ns);
-  if (event->instrument == 0) return;
-  fact_position(desk, event->instrument);
-  if (event->arm != 0) {
-    feedback_send(p, HADRON_MSG_ORDER_EVENT, event->arm, event->instrument, event, sizeof *event);
-    return;
-  }
-  const struct hd_order *order = hd_gateway_order(desk->gateway, &event->client_order_id);
-  for (uint32_t i = 0; order && i < order->share_count; i++)
-    if (order->shares[i].arm) feedback_send(p, HADRON_MSG_ORDER_EVENT, order->shares[i].arm, event->instrument, event, sizeof *event);
-}
-
-// The books and the strategies hear of the allocations that follow.
-static void on_execution(void *self, const struct hadron_execution *execution) {
-  const struct hd_desk *desk = self;
-  if (desk->side != HD_SIDE_SHADOW) hd_reconcile_executed(desk->pipeline, execution);
-}
-
-static int32_t on_allocate(void *self, struct hadron_allocation *allocation) {
-  const struct hd_desk *desk = self;
-  struct hd_pipeline *p = desk->pipeline;
-  HD_ASSERT(desk_of(p, allocation->arm) == desk || allocation->arm == 0);
-  if (allocation->arm == 0 && desk->side == HD_SIDE_SHADOW) return HADRON_OK; // its arm sits somewhere else by now: nobody's
-  int32_t code = hd_portfolio_allocate(&p->portfolio, allocation);
-  if (code) {
-    alert(p, 3, code, allocation->arm, allocation->instrument, 0, "a fill could not be booked; the books no longer match the venue");
-    return code;
-  }
-  if (desk->side != HD_SIDE_SHADOW) hd_reconcile_booked(p, allocation);
-  hd_risk_equity(desk->risk, p->now_ns); // it was booked at the newest mark
-  fact_position(desk, allocation->instrument);
-  return HADRON_OK;
-}
-
-// Once it is recorded, so that a shard's HEARD comes behind what it has heard.
-static void on_allocated(void *self, const struct hadron_allocation *allocation) {
-  const struct hd_desk *desk = self;
-  if (allocation->arm == 0) return;
-  feedback_send(desk->pipeline, HADRON_MSG_ALLOCATION, allocation->arm, allocation->instrument, allocation, sizeof *allocation);
-}
-
-static void on_gateway_alert(void *self, uint32_t severity, int32_t code, uint32_t instrument, uint16_t venue, const char *text) {
-  alert(((struct hd_desk *)self)->pipeline, severity, code, 0, instrument, venue, text);
-}
-
-// Part of an order's id: two shadows of one strategy, or a shadow and what it shadows, may want the same order.
-static const char *strategy_name(const struct hd_desk *desk, uint32_t arm) {
-  const struct hd_pipeline *p = desk->pipeline;
-  if (desk->side == HD_SIDE_SHADOW) return p->labels[arm];
-  return arm > 0 && arm <= p->arm_count ? p->arms[arm].name : "net";
-}
-
-static void on_intent(void *self, const struct hadron_intent *intent, const struct hd_share *shares, uint32_t share_count) {
-  const struct hd_desk *desk = self;
-  struct hd_pipeline *p = desk->pipeline;
-  struct hd_verdict verdict = {0};
-  const char *strategy = strategy_name(desk, intent->arm);
-  HD_ASSERT(((intent->flags & HADRON_ORDER_SHADOW) != 0) == (desk->side == HD_SIDE_SHADOW));
-  bool stamped = p->costs && desk->side == HD_SIDE_TRADING;
-  uint64_t start = trading_begin(p);
-  if (stamped) p->stamps.merged = hd_cycles();
-  if (intent->kind != HADRON_INTENT_CANCEL) {
-    struct hadron_client_order_id id;
-    hd_gateway_order_id(desk->gateway, intent, strategy, p->now_ns, &id);
-    if (hd_portfolio_holds_side(&p->portfolio, desk->side, intent->instrument)) {
-      hd_portfolio_mark_side(&p->portfolio, desk->side, intent->instrument);
-      hd_risk_equity(desk->risk, p->now_ns);
-    }
-    const struct hd_risk_request request = {intent, shares, share_count, p->port.state(p->port.self, intent->venue),
-                                            &id, p->now_ns};
-    if (__builtin_expect(p->listener.risk != NULL, 0)) p->listener.risk(p->listener.self, desk->risk, &request);
-    hd_risk_check(desk->risk, &request, &verdict);
-  }
-  if (stamped) p->stamps.checked = hd_cycles();
-  start = stage_end(p, HD_STAGE_RISK, start);
-  int32_t code = hd_gateway_intent(desk->gateway, intent, shares, share_count, &verdict, strategy, p->now_ns);
-  stage_end(p, HD_STAGE_GATEWAY, start);
-  if (intent->kind == HADRON_INTENT_NEW && !verdict.reason && !code && !p->listener.decided && !p->holds) stage_end(p, HD_STAGE_TICK_TO_ORDER, p->started);
-}
-
-static void on_fault(void *self, struct hd_engine_instance *instance, int32_t code, bool fenced) {
-  struct hd_pipeline *p = self;
-  p->listener.fault(p->listener.self, instance, code, fenced);
-}
-
-static void on_first(void *self, struct hd_engine_instance *instance, uint64_t sequence) {
-  struct hd_pipeline *p = self;
-  if (p->listener.first) p->listener.first(p->listener.self, instance, sequence);
-}
-
-static void on_turbulent(void *self, uint32_t instrument, bool on) {
-  hd_router_fact(&((struct hd_pipeline *)self)->router, instrument, HD_FACT_VOLATILE, on);
-}
-
-static struct hd_arm_view on_view(void *self, uint32_t arm, uint32_t instrument) { return hd_desk_view_of(self, arm, instrument); }
-
-static void on_fired(void *self, const struct hadron_timer_fired *timer) {
-  struct hd_pipeline *p = self;
-  record(p, HADRON_MSG_TIMER, timer, sizeof *timer, timer->time_ns, 0);
-}
-
-// ---- building ------------------------------------------------------------------------------------------------------------------
-
-static int32_t init_shards(struct hd_pipeline *p) {
-  const struct hd_engine_listener listener = {p, on_fault, on_first, on_turbulent, on_fired, on_view};
-  p->shadows = calloc((size_t)p->options.arm_max + 1, sizeof *p->shadows);
-  p->options.engine.shadows = p->shadows;
-  p->engines = calloc(p->options.shards, sizeof(struct hd_engine *));
-  p->feedback = aligned_alloc(64, p->options.shards * sizeof *p->feedback);
-  if (p->feedback) memset(p->feedback, 0, p->options.shards * sizeof *p->feedback); // before anything else can fail: fini looks at them
-  if (!p->engines || !p->feedback || !p->shadows) return HADRON_ERR_MEMORY;
-  for (uint32_t s = 0; s < p->options.shards; s++) {
-    int32_t code = hd_engine_create(&p->options.engine, &p->instruments, &p->marks, &listener, &p->engines[s]);
-    int32_t (*init)(struct hd_ring *, uint32_t, uint64_t) = p->listener.feedback ? hd_ring_init : hd_ring_init_lazy;
-    if (!code) code = init(&p->feedback[s], sizeof(struct hd_feedback), HD_FEEDBACK_RING);
-    if (code) return code;
-  }
-  return HADRON_OK;
-}
-
-struct hd_gateway_listener hd_desk_gateway_listener(struct hd_desk *desk) {
-  return (struct hd_gateway_listener){desk, on_order_event, on_execution, on_allocate, on_gateway_alert, on_sent, on_allocated};
-}
-
-struct hd_intent_listener hd_desk_intent_listener(struct hd_desk *desk) {
-  return (struct hd_intent_listener){desk, on_intent, on_allocate, on_allocated};
-}
-
-static int32_t init_trading(struct hd_pipeline *p) {
-  const struct hd_pipeline_options *o = &p->options;
-  const struct hd_gateway_listener gateway = hd_desk_gateway_listener(&p->desk);
-  int32_t code = hd_portfolio_init(&p->portfolio, &p->instruments, &p->marks, o->arm_max, o->cash);
-  p->options.gateway.takes_over = o->on_difference == HD_DIFFERENCE_ADOPT || o->on_difference == HD_DIFFERENCE_STOP;
-  if (!code) code = hd_gateway_create(&o->gateway, &p->instruments, &p->marks, &p->sink, &p->port, &gateway, &p->gateway);
-  if (!code) code = hd_risk_init(&p->risk, &p->instruments, &p->marks, &p->portfolio, p->gateway, o->arm_max, o->mode);
-  if (code) return code;
-  p->risk.account = o->limits;
-  p->risk.orders_max = o->gateway.orders_max;
-  p->coordinator = (struct hd_coordinator){.instruments = &p->instruments, .marks = &p->marks, .portfolio = &p->portfolio,
-                                           .gateway = p->gateway, .sink = &p->sink, .arms = p->arms, .arm_max = o->arm_max,
-                                           .listener = hd_desk_intent_listener(&p->desk)};
-  p->desk = (struct hd_desk){p, &p->coordinator, &p->risk, p->gateway, HD_SIDE_TRADING, 0};
-  p->shadow = (struct hd_desk){.pipeline = p, .side = HD_SIDE_SHADOW, .decisions = HADRON_SHADOW_ID};
-  return HADRON_OK;
-}
-
-int32_t hd_pipeline_init(struct hd_pipeline *p, const struct hd_pipeline_options *options, const struct hd_record_sink *sink,
-                         const struct hd_venue_port *port, const struct hd_pipeline_listener *listener, struct hd_fault *fault) {
-  HD_ASSERT(options->shards > 0 && options->arm_max > 0 && options->instruments_max > 0);
-  memset(p, 0, sizeof *p);
-  p->options = *options;
-  p->options.engine.session = options->session;
-  p->sink = *sink;
-  p->port = *port;
-  p->listener = *listener;
-  p->next_equity_ns = p->next_mark_ns = 0;
-  int32_t code = hd_instruments_init(&p->instruments, options->instruments_max, options->open_universe);
-  p->marks.max = options->instruments_max;
-  p->marks.cells = aligned_alloc(64, ((size_t)options->instruments_max + 1) * sizeof *p->marks.cells);
-  p->arms = calloc((size_t)options->arm_max + 1, sizeof *p->arms);
-  p->labels = calloc((size_t)options->arm_max + 1, sizeof *p->labels);
-  p->definitions = calloc((size_t)options->arm_max + 1, sizeof *p->definitions);
-  p->instrument_shares = calloc((size_t)options->instruments_max + 1, sizeof *p->instrument_shares);
-  if (!code && (!p->marks.cells || !p->arms || !p->labels || !p->definitions || !p->instrument_shares)) code = HADRON_ERR_MEMORY;
-  if (!code) memset(p->marks.cells, 0, ((size_t)options->instruments_max + 1) * sizeof *p->marks.cells);
-  if (!code) code = hd_normalize_init(&p->normalize, &options->normalize, &p->instruments);
-  if (!code) code = hd_reconcile_init(&p->reconcile, p->instruments.listing_max, options->on_difference);
-  if (!code) code = hd_router_init(&p->router, &p->instruments, options->shards, options->lane_ticks);
-  if (!code) code = init_shards(p);
-  if (!code) code = init_trading(p);
-  return code ? hd_fault_set(fault, code, "building the pipeline for %u instruments, %u shards, %u arms: %s", options->instruments_max,
-                             options->shards, options->arm_max, hadron_error_text(code))
-              : HADRON_OK;
-}
-
-void hd_pipeline_fini(struct hd_pipeline *p) {
-  hd_desk_close(p);
-  hd_risk_fini(&p->risk);
-  if (p->gateway) hd_gateway_destroy(p->gateway);
-  hd_portfolio_fini(&p->portfolio);
-  for (uint32_t s = 0; s < p->options.shards; s++) {
-    if (p->engines) hd_engine_destroy(p->engines[s]);
-    if (p->feedback) hd_ring_fini(&p->feedback[s]);
-  }
-  free(p->engines);
-  free(p->feedback);
-  if (p->router.instruments) hd_router_fini(&p->router);
-  hd_normalize_fini(&p->normalize);
-  hd_reconcile_fini(&p->reconcile);
-  free(p->marks.cells);
-  free(p->board.cells);
-  free(p->arms);
-  free(p->shadows);
-  free(p->labels);
-  free(p->definitions);
-  free(p->instrument_shares);
-  hd_instruments_fini(&p->instruments);
-  memset(p, 0, sizeof *p);
-}
-
-int32_t hd_desk_record(struct hd_pipeline *p, uint16_t template_id, const void *block, size_t size, int64_t now_ns) {
-  return record(p, template_id, block, size, now_ns, HD_RECORD_RESERVED);
-}
-
-void hd_desk_alert(struct hd_pipeline *p, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, const char *text) {
-  alert(p, severity, code, arm, instrument, 0, text);
-}
-
-void hd_desk_fact(struct hd_pipeline *p, uint32_t instrument) { fact_position(&p->desk, instrument); }
-
-void hd_desk_view(struct hd_pipeline *p, uint32_t arm, uint32_t instrument) {
-  const struct hd_desk *desk = desk_of(p, arm);
-  fact_position(desk, instrument);
-  feedback_send(p, 0, arm, instrument, NULL, 0);
-}
-
-void hd_pipeline_allocator(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self) {
-  p->coordinator.allocator = api;
-  p->coordinator.allocator_self = self;
-  p->coordinator.reading = p->reconcile.hold;
-  hd_coordinator_init(&p->coordinator);
-}
-
-void hd_pipeline_reallocate(struct hd_pipeline *p, const struct hadron_allocator_api *api, void *self) {
-  struct hd_coordinator *all[] = {p->desk.coordinator, p->shadow.coordinator};
-  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
-    if (!all[i]) continue;
-    HD_ASSERT(!all[i]->busy);
-    all[i]->allocator = api;
-    all[i]->allocator_self = self;
-  }
-}
-
-void hd_pipeline_shard(struct hd_pipeline *p, const uint32_t *groups) {
-  for (uint32_t id = 1; id <= hd_instruments_count(&p->instruments); id++) {
-    HD_ASSERT(groups[id] > 0 && groups[id] <= id);
-    p->instruments.rows[id].shard = (uint32_t)(hd_random_mix(groups[id]) % p->options.shards);
-  }
-}
-
-void hd_pipeline_joins(struct hd_pipeline *p, uint32_t id) {
-  HD_ASSERT(id > 0 && id <= hd_instruments_count(&p->instruments));
-  p->instruments.rows[id].shard = (uint32_t)(hd_random_mix(id) % p->options.shards);
-  hd_router_fact(&p->router, id, HD_FACT_UNSUBSCRIBED, true);
-}
-
-int32_t hd_pipeline_seal(struct hd_pipeline *p, int64_t now_ns) {
-  p->now_ns = now_ns;
-  for (uint32_t s = 0; s < p->options.shards; s++) {
-    int32_t code = hd_engine_seal(p->engines[s]);
-    if (code) return code;
-  }
-  for (uint32_t id = 1; id <= hd_instruments_count(&p->instruments); id++)
-    hd_router_fact(&p->router, id, HD_FACT_UNSUBSCRIBED, !hd_engine_wants(p->engines[p->instruments.rows[id].shard], id));
-  return HADRON_OK;
 }
 
 // ---- apart -----------------------------------------------------------------------------------------------------------------------
@@ -449,7 +92,7 @@ static void look(struct hd_pipeline *p, uint32_t instrument, int64_t now_ns) {
   if (m.sequence == p->marks.cells[instrument].mark.sequence) return;
   const struct hadron_mark block = {.last = m.last, .bid = m.bid, .ask = m.ask, .event_ns = m.event_ns, .recv_ns = m.recv_ns, .sequence = m.sequence,
                                     .state = m.state, .volatility = m.volatility, .instrument = instrument};
-  if (record(p, HADRON_MSG_MARK, &block, sizeof block, now_ns, HD_RECORD_RESERVED) == HADRON_OK) hd_mark_write(&p->marks.cells[instrument], &m);
+  if (hd_pipeline_record(p, HADRON_MSG_MARK, &block, sizeof block, now_ns, HD_RECORD_RESERVED) == HADRON_OK) hd_mark_write(&p->marks.cells[instrument], &m);
 }
 
 void hd_pipeline_look(struct hd_pipeline *p, int64_t now_ns) {
@@ -463,7 +106,7 @@ void hd_pipeline_look(struct hd_pipeline *p, int64_t now_ns) {
 // What the trading thread does by its clock is not of anybody's tick: with threads it is written down.
 static void by_clock(struct hd_pipeline *p, uint64_t id, int64_t due_ns, int64_t now_ns) {
   const struct hadron_timer_fired timer = {.due_ns = due_ns, .time_ns = now_ns, .id = id};
-  record(p, HADRON_MSG_TIMER, &timer, sizeof timer, now_ns, HD_RECORD_RESERVED);
+  hd_pipeline_record(p, HADRON_MSG_TIMER, &timer, sizeof timer, now_ns, HD_RECORD_RESERVED);
 }
 
 static int64_t align_up(int64_t ns, int64_t step) { return ns - ns % step + step; }
@@ -474,7 +117,7 @@ __attribute__((noinline)) static void reject(struct hd_pipeline *p, const struct
   p->tick_rejects++;
   if (!p->options.record_rejects) return;
   struct hadron_tick_reject r = {*raw, reason, 0};
-  record(p, HADRON_MSG_TICK_REJECT, &r, sizeof r, now_ns, 0);
+  hd_pipeline_record(p, HADRON_MSG_TICK_REJECT, &r, sizeof r, now_ns, 0);
 }
 
 // Checked, stamped, and seen by the simulated venue; what both ways into the engine share.
@@ -493,7 +136,7 @@ int32_t hd_pipeline_offer(struct hd_pipeline *p, const struct hadron_tick *raw, 
   struct hadron_tick tick;
   if (accept(p, raw, now_ns, &tick)) return HADRON_ERR_RANGE;
   enum hd_routed routed = hd_router_route(&p->router, &tick);
-  stage_end(p, HD_STAGE_NORMALIZE, p->started);
+  hd_stage_end(p, HD_STAGE_NORMALIZE, p->started);
   return routed == HD_ROUTED_FULL ? HADRON_ERR_FULL : HADRON_OK;
 }
 
@@ -561,10 +204,10 @@ static void decided(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {
 
 static void engine_tick(struct hd_pipeline *p, uint32_t shard, const struct hadron_tick *tick) {
   if (__builtin_expect(p->costs == HD_COSTS_ALL, 0)) p->stamps.routed = p->stamps.called = hd_cycles();
-  if (p->options.record_ticks) record(p, HADRON_MSG_TICK, tick, sizeof *tick, tick->recv_ns, 0);
+  if (p->options.record_ticks) hd_pipeline_record(p, HADRON_MSG_TICK, tick, sizeof *tick, tick->recv_ns, 0);
   uint64_t start = stage_begin(p);
   hd_engine_tick(p->engines[shard], tick);
-  stage_end(p, HD_STAGE_ENGINE, start);
+  hd_stage_end(p, HD_STAGE_ENGINE, start);
   decided(p, shard, tick->recv_ns);
 }
 
@@ -583,7 +226,7 @@ int32_t hd_pipeline_handle(struct hd_pipeline *p, const struct hadron_tick *raw,
   struct hadron_tick tick;
   if (accept(p, raw, now_ns, &tick)) return HADRON_ERR_RANGE;
   uint32_t lane = hd_router_pass(&p->router, &tick);
-  stage_end(p, HD_STAGE_NORMALIZE, p->started);
+  hd_stage_end(p, HD_STAGE_NORMALIZE, p->started);
   if (lane == HADRON_LANE_DROP) return HADRON_OK;
   uint32_t shard = p->options.shards == 1 ? 0 : p->instruments.rows[tick.instrument].shard;
   HD_DASSERT(hd_ring_size(&p->router.lanes[shard].rings[lane - HADRON_LANE_FAST]) == 0);
@@ -643,7 +286,7 @@ __attribute__((noinline)) void hd_pipeline_decisions(struct hd_pipeline *p, cons
   p->now_ns = now_ns;
   for (uint32_t i = 0; p->looks && i < count; i++) look(p, decisions[i].instrument, now_ns);
   if (p->costs) stamp_decisions(p);
-  uint64_t start = trading_begin(p);
+  uint64_t start = hd_stage_trading(p);
   for (uint32_t i = 0; i < count; i++) {
     struct hadron_decision *d = &stamped[live];
     *d = decisions[i];
@@ -653,13 +296,13 @@ __attribute__((noinline)) void hd_pipeline_decisions(struct hd_pipeline *p, cons
     d->id = shadow ? ++p->shadow.decisions : ++p->desk.decisions;
     if (shadow) d->flags |= HADRON_ORDER_SHADOW;
     // A decision that is not written down has not been made.
-    if (record(p, HADRON_MSG_DECISION, d, sizeof *d, now_ns, 0)) continue;
+    if (hd_pipeline_record(p, HADRON_MSG_DECISION, d, sizeof *d, now_ns, 0)) continue;
     // Not its instrument, or it has left: what it wanted is written down and goes no further.
     if (__builtin_expect(arm->split_high != 0 || arm->role == 0, 0) && (arm->role == 0 || !hd_desk_trades(p, arm, d->instrument))) continue;
     if (!shadow) live++;
     else if (p->room) hd_desk_keep(p, d, shadows++);
   }
-  stage_end(p, HD_STAGE_MERGE, start);
+  hd_stage_end(p, HD_STAGE_MERGE, start);
   if (live) hd_coordinator_merge(&p->coordinator, stamped, live, now_ns);
   if (!shadows) return;
   if (!p->listener.decided) p->started = 0; // the stages' times are those of trading
@@ -670,7 +313,7 @@ void hd_pipeline_report(struct hd_pipeline *p, const struct hadron_venue_report 
   p->now_ns = now_ns;
   stamp_trading(p);
   if (p->looks && report->listing > 0 && report->listing <= p->instruments.listing_count) look(p, p->instruments.listings[report->listing].instrument, now_ns);
-  record(p, HADRON_MSG_VENUE_REPORT, report, sizeof *report, now_ns, HD_RECORD_RESERVED);
+  hd_pipeline_record(p, HADRON_MSG_VENUE_REPORT, report, sizeof *report, now_ns, HD_RECORD_RESERVED);
   hd_crash_here(HD_CRASH_REPORT_RECORDED);
   if (__builtin_expect(report->change >= HADRON_CHANGE_LIST_BEGIN, 0)) {
     hd_reconcile_mark(p, report->venue, report->change == HADRON_CHANGE_LIST_END, now_ns);
@@ -683,7 +326,7 @@ void hd_pipeline_report(struct hd_pipeline *p, const struct hadron_venue_report 
 
 void hd_pipeline_venue_status(struct hd_pipeline *p, uint16_t venue, uint32_t state, const char *words, int64_t now_ns) {
   struct hadron_venue_status status = {.time_ns = now_ns, .venue = venue, .state = (uint8_t)state};
-  record_text(p, HADRON_MSG_VENUE_STATUS, &status, sizeof status, words, now_ns);
+  hd_pipeline_record_text(p, HADRON_MSG_VENUE_STATUS, &status, sizeof status, words, now_ns);
 }
 
 int32_t hd_pipeline_venue_seen(struct hd_pipeline *p, uint16_t venue, uint32_t state, int64_t now_ns) {
@@ -698,7 +341,7 @@ void hd_pipeline_sample(struct hd_pipeline *p, int64_t now_ns) {
   for (uint32_t arm = 0; arm <= p->arm_count; arm++) {
     struct hadron_equity equity;
     hd_portfolio_equity(&p->portfolio, arm, now_ns, &equity);
-    record(p, HADRON_MSG_EQUITY, &equity, sizeof equity, now_ns, 0);
+    hd_pipeline_record(p, HADRON_MSG_EQUITY, &equity, sizeof equity, now_ns, 0);
     if (p->listener.equity) p->listener.equity(p->listener.self, &equity);
   }
   p->equity_samples++;
@@ -748,13 +391,13 @@ void hd_pipeline_adjust(struct hd_pipeline *p, const struct hadron_adjustment *a
   p->now_ns = now_ns;
   stamp_trading(p);
   look(p, adjustment->instrument, now_ns);
-  record(p, HADRON_MSG_ADJUSTMENT, adjustment, sizeof *adjustment, now_ns, HD_RECORD_RESERVED);
+  hd_pipeline_record(p, HADRON_MSG_ADJUSTMENT, adjustment, sizeof *adjustment, now_ns, HD_RECORD_RESERVED);
   bool split = adjustment->numerator != adjustment->denominator;
   if (split) hd_gateway_cancel_all(p->gateway, 0, adjustment->instrument, now_ns);
   if (split && p->shadow.gateway) hd_gateway_cancel_all(p->shadow.gateway, 0, adjustment->instrument, now_ns);
   int32_t code = hd_portfolio_adjust(&p->portfolio, adjustment);
-  if (code) alert(p, 3, code, 0, adjustment->instrument, 0, "a corporate action could not be booked");
-  for (uint32_t arm = 1; arm <= p->arm_count; arm++) feedback_send(p, 0, arm, adjustment->instrument, NULL, 0);
+  if (code) hd_pipeline_alert(p, 3, code, 0, adjustment->instrument, 0, "a corporate action could not be booked");
+  for (uint32_t arm = 1; arm <= p->arm_count; arm++) hd_feedback_send(p, 0, arm, adjustment->instrument, NULL, 0);
 }
 
 int32_t hd_pipeline_hold(struct hd_pipeline *p) {
@@ -773,7 +416,7 @@ void hd_pipeline_send(struct hd_pipeline *p, int32_t flushed, int64_t now_ns) {
 static void operator_record(struct hd_pipeline *p, const char *text, uint32_t uid, int64_t now_ns) {
   struct hadron_operator command = {now_ns, uid, 0};
   p->now_ns = now_ns;
-  record_text(p, HADRON_MSG_OPERATOR, &command, sizeof command, text, now_ns);
+  hd_pipeline_record_text(p, HADRON_MSG_OPERATOR, &command, sizeof command, text, now_ns);
 }
 
 uint32_t hd_pipeline_kill(struct hd_pipeline *p, const char *why, uint32_t uid, int64_t now_ns) {
@@ -781,7 +424,7 @@ uint32_t hd_pipeline_kill(struct hd_pipeline *p, const char *why, uint32_t uid, 
   snprintf(text, sizeof text, "kill: %s", why);
   hd_risk_kill(&p->risk); // before anything that could fail
   operator_record(p, text, uid, now_ns);
-  alert(p, 3, HADRON_ERR_KILLED, 0, 0, 0, text);
+  hd_pipeline_alert(p, 3, HADRON_ERR_KILLED, 0, 0, 0, text);
   uint32_t cancels = hd_gateway_cancel_all(p->gateway, 0, 0, now_ns);
   if (p->shadow.gateway) hd_gateway_cancel_all(p->shadow.gateway, 0, 0, now_ns);
   return cancels;
