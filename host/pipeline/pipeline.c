@@ -1,6 +1,7 @@
 #include "pipeline/pipeline.h"
 
 #include "base/assert.h"
+#include "base/crash_point.h"
 #include "pipeline/pipeline_internal.h"
 
 const char *const hd_stage_names[HD_STAGE_COUNT] = {"normalize", "engine", "merge", "risk", "gateway", "tick_to_order"};
