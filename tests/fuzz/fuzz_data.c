@@ -1,9 +1,6 @@
 // Promise: no bytes and no options make a reader crash, hang, overrun or leak: inspect ends with a report or a fault in four parts.
 //
-// The first byte picks the name that the rest is written under (names tell LEAN files apart), the second the options. Built by
-//   clang -g -O1 -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -Isdk/include -Iplugins/venues/replay \
-//     tests/fuzz/fuzz_data.c plugins/venues/replay/*.c -larchive -ljansson -o fuzz_data
-// and run as ./fuzz_data CORPUS -max_len=65536.
+// The first byte picks the name that the rest is written under (names tell LEAN files apart), the second the options. Run it with -max_len=65536.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,11 +1,13 @@
 // Promise: every record that the journal has is published in its stream, numbered without a hole; what a subscriber missed comes by REPAIR byte for byte,
 // as far back as the journal goes, and TOO_OLD says where it begins now; a SNAPSHOT stands for all messages before the number that it names; events
-// are for class admin alone. How: a journal in memory, a real SUB socket that throws packets away, and a session that asks.
+// are for class admin alone; of one session and stream one question is heard at a time, and others' are not kept waiting by it. How: a journal in memory
+// that can be made to stand still, a real SUB socket that throws packets away, and sessions that ask.
 #include <pthread.h>
 
 #include <nng/nng.h>
 
 #include <nng/protocol/pubsub0/sub.h>
+#include <nng/protocol/reqrep0/req.h>
 
 #include "base/clock.h"
 #include "bus/bus.h"
@@ -34,6 +36,8 @@ struct row {
 
 struct journal {
   pthread_mutex_t lock;
+  pthread_cond_t moves;
+  bool stands; // who looks for a place in it waits
   struct row *rows;
   uint64_t count, kept_from;
   uint64_t truth[1 + SHARDS]; // messages of each stream
@@ -59,6 +63,7 @@ static void j_close(void *self, void *cursor) {
 static int32_t j_seek(void *self, void *cursor, uint64_t position) {
   struct journal *j = self;
   pthread_mutex_lock(&j->lock);
+  while (j->stands) pthread_cond_wait(&j->moves, &j->lock);
   bool there = position >= j->kept_from;
   pthread_mutex_unlock(&j->lock);
   if (there) *(uint64_t *)cursor = position;
@@ -123,6 +128,7 @@ static void open_rig(struct rig *g, const char *class) {
   char hello[128];
   memset(g, 0, sizeof *g);
   pthread_mutex_init(&g->journal.lock, NULL);
+  pthread_cond_init(&g->journal.moves, NULL);
   g->journal.rows = calloc(RECORDS_MAX, sizeof *g->journal.rows);
   for (uint32_t i = 1; i <= 3; i++) add(&g->journal, definition(i)); // before anybody listens
   test_directory_make(g->directory);
@@ -322,7 +328,58 @@ static void a_snapshot_stands_for_what_was(void **state) {
   close_rig(&g);
 }
 
+static void stand(struct rig *g, bool still) {
+  pthread_mutex_lock(&g->journal.lock);
+  g->journal.stands = still;
+  pthread_cond_broadcast(&g->journal.moves);
+  pthread_mutex_unlock(&g->journal.lock);
+}
+
+static void send_repair(const struct rig *g, struct bus_peer *p, uint32_t which, uint32_t stream) {
+  struct hadron_repair what = {.topic = HADRON_TOPIC_TICKS, .stream = stream, .epoch = hd_bus_epoch(g->bus), .from = 1, .to = 2};
+  nng_ctx_set_ms(p->contexts[which], NNG_OPT_REQ_RESENDTIME, 60000); // asked once: a repetition would be a question of its own
+  bus_peer_send(p, which, HADRON_FRAME_REPAIR, 0, 0, &what, sizeof what);
+}
+
+// A reader that is behind asks the same again and again, or everything at once: it gets one answer at a time, and others theirs.
+static void one_question_at_a_time(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer other;
+  struct seen seen = {0};
+  int64_t wait_ns;
+  open_rig(&g, "admin");
+  bus_peer_open(&other, g.session_url);
+  assert_int_equal(bus_peer_hello(&other, "{\"protocol\":1,\"name\":\"other\",\"class\":\"read\"}").head.kind, HADRON_FRAME_WELCOME);
+  for (uint64_t i = 1; i <= 100; i++) add(&g.journal, tick(i));
+  follow(&g, g.ticks, "ticks", 2, g.journal.truth[2] + 1, &seen);
+  stand(&g, true);
+  send_repair(&g, &g.peer, 0, 2);
+  for (uint32_t i = 0; i < 3; i++) {
+    send_repair(&g, &g.peer, 1, 2);
+    struct hd_frame f = bus_peer_take(&g.peer, 1);
+    assert_int_equal(f.head.kind, HADRON_FRAME_BUSY);
+    assert_int_equal(f.head.stream, 2);
+    assert_int_equal(f.head.size, sizeof wait_ns);
+    memcpy(&wait_ns, f.payload, sizeof wait_ns);
+    assert_in_range(wait_ns, 1000000, 1000000000);
+  }
+  send_repair(&g, &g.peer, 2, 1); // another stream
+  send_repair(&g, &other, 0, 2);  // another reader
+  stand(&g, false);
+  assert_int_equal(bus_peer_take(&g.peer, 0).head.kind, HADRON_FRAME_DATA);
+  assert_int_equal(bus_peer_take(&g.peer, 2).head.kind, HADRON_FRAME_DATA);
+  assert_int_equal(bus_peer_take(&other, 0).head.kind, HADRON_FRAME_DATA);
+  repair(&g, "ticks", 2, 1, 3); // the next one
+  struct hd_feed_figures figures;
+  hd_feed_figures(hd_bus_feed(g.bus), &figures);
+  assert_int_equal(figures.repaired, 5); // what was said to be busy was not read
+  bus_peer_close(&other);
+  close_rig(&g);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(everything_is_published_and_repaired), cmocka_unit_test(what_is_gone_is_said), cmocka_unit_test(a_snapshot_stands_for_what_was)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(everything_is_published_and_repaired), cmocka_unit_test(what_is_gone_is_said), cmocka_unit_test(a_snapshot_stands_for_what_was),
+                                     cmocka_unit_test(one_question_at_a_time)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,9 @@
 // Promise: where a strategy runs makes no difference to what it decides. In lock-step a backtest with every strategy in a thread of its own has
 // the digest of the inline run, record for record: with bars, timers, fills, universes, shadows, over one shard or several; and its journal comes
-// out again. Live, asynchronous, the books hold, everything that was decided is in the journal, and it comes out again too. Run under the
+// out again. Live, asynchronous, the books hold, everything that was decided is in the journal, and it comes out again too. What came back from elsewhere is
+// checked once more where it is taken: its cause and its time are not of the future. Run under the
 // address and the thread sanitizer: placements call pthread_create() (placed_thread.c).
+#include "base/clock.h"
 #include "runtime/live.h"
 #include "runtime/placed.h"
 #include "runtime/verify.h"
@@ -157,8 +159,44 @@ static void live_with_threads(void **state) {
   live("engine.threads=true", "engine.shards=3");
 }
 
+// Whoever is at the other end, and whatever has let it through: a cause that no shard has sent, an instrument of others, a time that is to come.
+static struct hadron_decision taken[8];
+static uint32_t taken_count;
+
+static void observe_taken(void *observer, uint16_t template_id, const void *block, const void *tail, uint32_t tail_size) {
+  (void)observer, (void)tail, (void)tail_size;
+  if (template_id == HADRON_MSG_DECISION && taken_count < 8) taken[taken_count++] = *(const struct hadron_decision *)block;
+}
+
+static void nothing_of_the_future(void **state) {
+  static const char text[] = "return { mode = 'paper', bus = { sessions = { { url = 'ipc://@DIR@/s', class = 'trade' } } }, strategies = { far = { external = true } },\n"
+                             "  venues = { sim = { params = { flow = 'random', instruments = 2 } } } }\n";
+  static struct session_run run;
+  struct hd_fault fault = {0};
+  (void)state;
+  session_run_load(&run, text, NULL);
+  if (session_run_open(&run, &(struct hd_session_options){.journal = true, .observe = observe_taken}, &fault)) fail_msg("%s", fault.text);
+  struct hd_placed *p = atomic_load(&run.session.placed[0]);
+  const int64_t now_ns = hd_clock_wall_ns(), hour_ns = INT64_C(3600000000000);
+  const struct hadron_tick tick = {.sequence = 5, .instrument = p->universe[0], .kind = HADRON_TICK_TRADE, .recv_ns = now_ns, .value.trade.price = {1000000000}};
+  assert_true(hd_channel_tick(&p->channels[0], &tick));
+  const struct hadron_decision good = {.kind = HADRON_DECISION_TARGET, .instrument = p->universe[0], .confidence = 1, .cause = 5, .time_ns = now_ns - 1};
+  struct hadron_decision rows[] = {good, good, good, good, good};
+  rows[0].cause = 6, rows[1].instrument = 999, rows[2].time_ns = now_ns + hour_ns, rows[3].time_ns = 0;
+  for (uint64_t i = 0; i < sizeof rows / sizeof *rows; i++) assert_true(hd_channel_decide(&p->channels[0], &rows[i], i + 1, true));
+  while (hd_session_take_placed(&run.session, now_ns)) continue;
+  assert_int_equal(atomic_load(&p->counts.refused), 2);
+  assert_int_equal(atomic_load(&p->counts.decisions), 3);
+  assert_int_equal(taken_count, 3);
+  assert_int_equal(taken[0].time_ns, now_ns);
+  assert_int_equal(taken[1].time_ns, now_ns);
+  assert_int_equal(taken[2].time_ns, now_ns - 1);
+  for (uint32_t i = 0; i < taken_count; i++) assert_int_equal(taken[i].cause, 5);
+  session_run_close(&run);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(lock_step_is_inline), cmocka_unit_test(a_backtest_is_inline), cmocka_unit_test(lock_step_comes_out_again), cmocka_unit_test(versions_change_in_lock_step), cmocka_unit_test(versions_change_live), cmocka_unit_test(live_on_one_thread),
-                                     cmocka_unit_test(live_with_threads)};
+                                     cmocka_unit_test(live_with_threads), cmocka_unit_test(nothing_of_the_future)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
