@@ -59,13 +59,15 @@ static void step_format(char *to, size_t size, int64_t ns) {
 // "+1.2ms  accept      ...": when, since the first; what; the rest cut to the columns.
 __attribute__((format(printf, 4, 5))) static void line(struct out *o, int64_t time_ns, const char *what, const char *format, ...) {
   char when[48] = "", rest[512];
+  size_t taken = 18 + (strlen(what) > 12 ? strlen(what) : 12), room = COLUMNS - taken;
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(rest, sizeof rest, format, arguments);
   va_end(arguments);
+  if (strlen(rest) > room) memcpy(rest + room - 3, "...", 4);
   if (time_ns && !o->first_ns) o->first_ns = time_ns;
   if (time_ns) step_format(when, sizeof when, time_ns - o->first_ns);
-  fprintf(o->to, "%14s  %s%-12s%s %.*s\n", when, o->colours && *what ? "\033[1m" : "", what, o->colours && *what ? "\033[0m" : "", COLUMNS - 30, rest);
+  fprintf(o->to, "%14s  %s%-12s%s %s\n", when, o->colours && *what ? "\033[1m" : "", what, o->colours && *what ? "\033[0m" : "", rest);
 }
 
 static void print_tick(struct out *o, const struct hadron_tick *t, const char *what) {
@@ -180,7 +182,7 @@ static void print_event(struct out *o, const struct hadron_record *r) {
   for (char *c = change; *c; c++) *c = (char)(*c >= 'A' && *c <= 'Z' ? *c + 32 : *c);
   char order[16] = "";
   if (o->e->order_count > 1) snprintf(order, sizeof order, "%.8s: ", e->client_order_id.hex); // one of those that took each other's place
-  line(o, e->time_ns, change, "%s%s -> %s, filled %s of %s%s%.40s", order, value(r, "from", from), value(r, "to", to), quantity(e->filled.e8, filled), quantity(e->quantity.e8, of), e->text[0] ? ": " : "", e->text);
+  line(o, e->time_ns, change, "%s%s -> %s, filled %s of %s%s%s", order, value(r, "from", from), value(r, "to", to), quantity(e->filled.e8, filled), quantity(e->quantity.e8, of), e->text[0] ? ": " : "", e->text);
 }
 
 static void print_execution(struct out *o, const struct hadron_record *r) {
