@@ -40,6 +40,7 @@ int32_t hc_session_open(const struct hadron_client_options *options, struct hc_b
   c->window = o.window;
   c->connect_ns = (int64_t)o.connect_ms * 1000000;
   c->away_ns = c->heard_ns = hc_now_ns();
+  hc_patience_init(&c->patience);
   int32_t code = start(c, &o, bell);
   if (code != HADRON_OK) {
     hadron_client_close(c);

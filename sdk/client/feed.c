@@ -13,6 +13,7 @@
 #define SUB_BUSY 1
 #define SUB_DONE 2
 #define STALE_HEARTBEATS 3
+#define SILENT_STALES 8 // so many stale times without a packet: the connection is taken for dead
 #define ANSWER_WAIT (2000 * MS) // of a repair, REQ's own repetitions among it
 
 struct feed_stream {
@@ -34,10 +35,12 @@ struct hadron_feed {
   char topic[8];
   nng_socket socket;
   nng_dialer dialer;
-  struct hc_presence presence;
+  struct hc_presence *presence; // owned
   nng_aio *aio;
   _Atomic uint32_t receiving; // SUB_BUSY, SUB_DONE
   bool open;
+  struct hc_patience patience;   // with a socket that has no connection, or one that says nothing
+  int64_t heard_ns;
   _Atomic bool woken;
   struct hadron_client *session; // NULL: none, or refused for good
   int64_t session_ns;            // when it wants to be looked at, besides when it rings
@@ -169,6 +172,8 @@ static void published(struct hadron_feed *f, nng_msg *msg, int64_t now) {
     hc_packet_free(p);
     return;
   }
+  f->heard_ns = now;
+  f->patience.limit_ns = HC_PATIENCE_MIN;
   if (p->heartbeat) f->host_ns = p->host_ns;
   if (p->heartbeat && p->from == p->to) {
     hc_stream_heartbeat(&s->stream, p->head.epoch, p->next, now);
@@ -313,18 +318,43 @@ static void serve_session(struct hadron_feed *f, int64_t now, bool rung) {
 
 // ---- the calls -----------------------------------------------------------------------------------------------------------------------------------
 
-static int32_t subscribe(struct hadron_feed *f, const struct hadron_feed_options *o) {
+static int32_t subscribe(struct hadron_feed *f) {
   int error = nng_sub0_open(&f->socket);
-  if (error) return hc_fail(HADRON_ERR_MEMORY, "%s: no socket: %s", o->url, nng_strerror(error));
+  if (error) return hc_fail(HADRON_ERR_MEMORY, "%s: no socket: %s", f->place.url, nng_strerror(error));
+  if (!(f->presence = hc_presence_watch(f->socket, &f->bell, 0))) {
+    nng_close(f->socket); // nothing has been dialled
+    return hc_fail(HADRON_ERR_MEMORY, "out of memory");
+  }
   f->open = true;
   hc_socket_defaults(f->socket);
-  hc_presence_watch(&f->presence, f->socket, &f->bell);
   nng_socket_set_int(f->socket, NNG_OPT_RECVBUF, RECEIVE_BUFFER);
   nng_socket_set(f->socket, NNG_OPT_SUB_SUBSCRIBE, f->topic, strlen(f->topic));
   if (nng_aio_alloc(&f->aio, received, f) != 0) return hc_fail(HADRON_ERR_MEMORY, "out of memory");
   atomic_store(&f->receiving, SUB_BUSY);
   nng_recv_aio(f->socket, f->aio);
   return hc_place_dial(&f->place, f->socket, &f->dialer);
+}
+
+// What it had is a gap, and is asked for like any other.
+static bool unsubscribe(struct hadron_feed *f, int64_t wait_ns) {
+  if (f->aio) {
+    nng_aio_stop(f->aio);
+    if (nng_aio_result(f->aio) == 0 && nng_aio_get_msg(f->aio)) nng_msg_free(nng_aio_get_msg(f->aio));
+    nng_aio_free(f->aio);
+  }
+  f->aio = NULL;
+  atomic_store(&f->receiving, SUB_BUSY);
+  if (!f->open) return true;
+  f->open = false;
+  return hc_socket_end(f->presence, &f->place, wait_ns);
+}
+
+// A host that publishes sends heartbeats as well: a connection that says nothing is half open, and nobody has told.
+static void look_at_connection(struct hadron_feed *f, int64_t now) {
+  bool waits = f->item_count > 0 || f->current || atomic_load(&f->receiving) == SUB_DONE, heard = waits || now - f->heard_ns < SILENT_STALES * f->limits.stale_ns;
+  if (!hc_patience_over(&f->patience, heard && f->open && atomic_load(&f->presence->up) != 0, now) || hc_sockets_left() >= HC_LEFT_MAX) return;
+  unsubscribe(f, 0);
+  subscribe(f); // without memory for it: again, later
 }
 
 int32_t hadron_feed_open(const struct hadron_feed_options *options, struct hadron_feed **out) {
@@ -338,13 +368,15 @@ int32_t hadron_feed_open(const struct hadron_feed_options *options, struct hadro
   if (!f) return hc_fail(HADRON_ERR_MEMORY, "out of memory");
   memcpy(f->topic, topic, strlen(topic));
   f->bell.fd = -1;
+  hc_patience_init(&f->patience);
+  f->heard_ns = hc_now_ns();
   int64_t heartbeat = (o->heartbeat_ms ? o->heartbeat_ms : 100) * MS, repair = (o->repair_ms ? o->repair_ms : 10) * MS;
   f->limits = (struct hc_stream_limits){.hold_max = o->hold ? o->hold : 1024, .snapshots = o->session.url, .repairs = o->session.url, .settle_ns = repair / 10,
                                         .repair_ns = repair, .answer_ns = ANSWER_WAIT, .stale_ns = STALE_HEARTBEATS * heartbeat};
   f->seed = o->seed ? o->seed : (uint64_t)hc_now_ns();
   int32_t code = hc_bell_init(&f->bell);
   if (code == HADRON_OK) code = hc_place_init(&f->place, &o->session, o->url);
-  if (code == HADRON_OK) code = subscribe(f, o);
+  if (code == HADRON_OK) code = subscribe(f);
   if (code == HADRON_OK && o->session.url) code = hc_session_open(&o->session, &f->bell, &f->session);
   if (code != HADRON_OK) {
     hadron_feed_close(f);
@@ -357,10 +389,8 @@ int32_t hadron_feed_open(const struct hadron_feed_options *options, struct hadro
 void hadron_feed_close(struct hadron_feed *f) {
   if (!f) return;
   hadron_client_close(f->session);
-  if (f->aio) nng_aio_stop(f->aio);
-  if (f->aio && nng_aio_result(f->aio) == 0 && nng_aio_get_msg(f->aio)) nng_msg_free(nng_aio_get_msg(f->aio));
-  if (f->open) hc_socket_end(&f->presence, &f->place, f->socket);
-  if (f->aio) nng_aio_free(f->aio);
+  if (!unsubscribe(f, HC_CLOSE_WAIT))
+    hc_fail(HADRON_ERR_INTERNAL, "%s: NNG does not let go of a connection that is gone: its socket is left, and ends with this process", f->place.url);
   for (uint32_t i = 0; i < f->item_count; i++) hc_packet_free(f->items[(f->item_first + i) % f->item_room].packet);
   free(f->items);
   hc_packet_free(f->current);
@@ -381,7 +411,8 @@ static void look_at_life(struct hadron_feed *f, int64_t now) {
 }
 
 static int64_t feed_due(const struct hadron_feed *f, int64_t now) {
-  int64_t due = f->session ? hc_session_due(f->session, now) : INT64_MAX;
+  int64_t due = f->session ? hc_session_due(f->session, now) : INT64_MAX, look = hc_patience_due(&f->patience, now);
+  if (look < due) due = look;
   // A gap that could not be asked for, because the session is away or another stream's question is out, is looked at when that rings.
   for (uint32_t i = 0; i < f->stream_count; i++) {
     int64_t at = hc_stream_due(&f->streams[i]->stream, now);
@@ -398,6 +429,7 @@ int32_t hadron_feed_poll(struct hadron_feed *f, int32_t timeout_ms, struct hadro
     if (rung) hc_bell_clear(&f->bell);
     serve_session(f, now, rung);
     receive(f, now);
+    look_at_connection(f, now);
     look_at_life(f, now);
     ask(f, now);
     if (next_item(f, event)) return HADRON_OK;

@@ -2,17 +2,26 @@
 // is half received leaves an operation that nobody ends, and the one thread that clears away the pipes of the whole process waits for it for ever: no
 // connection is ever made again, and nng_close does not return. A reader of a busy stream meets it once in a few closes. When the connection breaks,
 // the operation itself finds out, and all is well. So it is broken: the descriptor is found by its addresses, and shut down.
+//
+// That makes it rare and no more: NNG closes a pipe by itself when a send fails, and what came before may be half received then, on this side or on
+// another socket of the process. So nng_close has a thread, which is not waited for longer than it is worth.
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 
 #include "link.h"
 
 #define FILES_MAX 65536
 #define GONE_WAIT INT64_C(1000000000)
+
+static _Atomic uint32_t sockets_left;
+
+uint32_t hc_sockets_left(void) { return atomic_load(&sockets_left); }
 
 // [nng]
 static void pipe_event(nng_pipe pipe, nng_pipe_ev event, void *self) {
@@ -23,13 +32,33 @@ static void pipe_event(nng_pipe pipe, nng_pipe_ev event, void *self) {
   } else if (atomic_load(&p->pipe) == (uint32_t)nng_pipe_id(pipe)) {
     atomic_store(&p->up, 0);
   }
-  hc_bell_ring(p->bell);
+  pthread_mutex_lock(&p->lock);
+  pthread_cond_broadcast(&p->changed);
+  if (p->bell) hc_bell_ring(p->bell);
+  pthread_mutex_unlock(&p->lock);
 }
 
-void hc_presence_watch(struct hc_presence *p, nng_socket socket, struct hc_bell *bell) {
+struct hc_presence *hc_presence_watch(nng_socket socket, struct hc_bell *bell, uint32_t generation) {
+  struct hc_presence *p = calloc(1, sizeof *p);
+  if (!p) return NULL;
+  p->socket = socket;
   p->bell = bell;
+  atomic_store(&p->generation, generation);
+  pthread_mutex_init(&p->lock, NULL);
+  pthread_condattr_t clock;
+  pthread_condattr_init(&clock);
+  pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
+  pthread_cond_init(&p->changed, &clock);
+  pthread_condattr_destroy(&clock);
   nng_pipe_notify(socket, NNG_PIPE_EV_ADD_POST, pipe_event, p);
   nng_pipe_notify(socket, NNG_PIPE_EV_REM_POST, pipe_event, p);
+  return p;
+}
+
+static void presence_free(struct hc_presence *p) {
+  pthread_cond_destroy(&p->changed);
+  pthread_mutex_destroy(&p->lock);
+  free(p);
 }
 
 static bool is_tcp(int fd, const nng_sockaddr *local) {
@@ -62,13 +91,50 @@ void hc_hang_up(const struct hc_presence *p, const struct hc_place *place) {
     if (ipc ? is_ipc(fd, place->url + 6) : is_tcp(fd, &local)) shutdown(fd, SHUT_RDWR);
 }
 
-// The dialer begins again after RECONNMINT, so that there is nothing half received when the socket is closed right now.
-void hc_socket_end(struct hc_presence *p, const struct hc_place *place, nng_socket socket) {
-  int64_t until = hc_now_ns() + GONE_WAIT;
-  if (place->url) hc_hang_up(p, place);
-  while (atomic_load(&p->up) != 0 && hc_now_ns() < until) {
-    hc_bell_wait(p->bell, until);
-    hc_bell_clear(p->bell);
+// ---- closing
+
+static struct timespec moment(int64_t from_now_ns) {
+  int64_t at = hc_now_ns() + from_now_ns;
+  return (struct timespec){at / 1000000000, at % 1000000000};
+}
+
+// The dialer begins again after RECONNMINT, so that there is nothing half received when the socket is closed right after the connection has gone.
+static void *close_now(void *self) {
+  struct hc_presence *p = self;
+  const struct timespec until = moment(GONE_WAIT);
+  pthread_mutex_lock(&p->lock);
+  while (atomic_load(&p->up) != 0 && pthread_cond_timedwait(&p->changed, &p->lock, &until) == 0) continue;
+  pthread_mutex_unlock(&p->lock);
+  nng_close(p->socket); // nothing calls pipe_event any more
+  pthread_mutex_lock(&p->lock);
+  p->closed = true;
+  bool left = p->left;
+  pthread_cond_broadcast(&p->changed);
+  pthread_mutex_unlock(&p->lock);
+  if (left) {
+    presence_free(p);
+    atomic_fetch_sub(&sockets_left, 1);
   }
-  nng_close(socket);
+  return NULL;
+}
+
+bool hc_socket_end(struct hc_presence *p, const struct hc_place *place, int64_t wait_ns) {
+  const struct timespec until = moment(wait_ns);
+  pthread_t thread;
+  if (place->url) hc_hang_up(p, place);
+  pthread_mutex_lock(&p->lock);
+  p->bell = NULL;
+  bool alone = pthread_create(&thread, NULL, close_now, p) != 0; // then it stays as it is
+  while (!alone && !p->closed && pthread_cond_timedwait(&p->changed, &p->lock, &until) == 0) continue;
+  bool closed = p->closed;
+  p->left = !closed;
+  if (!closed) atomic_fetch_add(&sockets_left, 1);
+  pthread_mutex_unlock(&p->lock);
+  if (closed) {
+    pthread_join(thread, NULL);
+    presence_free(p);
+  } else if (!alone) {
+    pthread_detach(thread);
+  }
+  return closed;
 }

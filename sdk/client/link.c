@@ -178,6 +178,27 @@ void hc_socket_defaults(nng_socket socket) {
   nng_socket_set_ms(socket, NNG_OPT_RECONNMAXT, RECONNECT_MAX_MS);
 }
 
+// ---- patience
+
+#define PATIENCE_STEP INT64_C(500000000)
+
+void hc_patience_init(struct hc_patience *p) { *p = (struct hc_patience){.looked_ns = hc_now_ns(), .limit_ns = HC_PATIENCE_MIN}; }
+
+bool hc_patience_over(struct hc_patience *p, bool fine, int64_t now) {
+  int64_t passed = now - p->looked_ns;
+  p->looked_ns = now;
+  p->waited_ns = fine ? 0 : p->waited_ns + (passed < PATIENCE_STEP ? passed : PATIENCE_STEP);
+  if (p->waited_ns < p->limit_ns) return false;
+  p->waited_ns = 0;
+  p->limit_ns = p->limit_ns < HC_PATIENCE_MAX ? 2 * p->limit_ns : HC_PATIENCE_MAX;
+  return true;
+}
+
+int64_t hc_patience_due(const struct hc_patience *p, int64_t now) {
+  int64_t left = p->limit_ns - p->waited_ns;
+  return now + (left < PATIENCE_STEP ? left : PATIENCE_STEP);
+}
+
 // ---- the link
 
 // [nng]
@@ -197,7 +218,7 @@ static void call_sent(void *self) {
 static int calls_open(struct hc_link *l) {
   for (size_t i = 0; i < HC_CALLS; i++) {
     struct hc_call *call = &l->calls[i];
-    call->link = l;
+    *call = (struct hc_call){.link = l};
     int error = nng_ctx_open(&call->ctx, l->socket);
     if (!error) error = nng_aio_alloc(&call->send, call_sent, call);
     if (!error) error = nng_aio_alloc(&call->recv, call_done, call);
@@ -209,15 +230,45 @@ static int calls_open(struct hc_link *l) {
   return 0;
 }
 
-int32_t hc_link_init(struct hc_link *l, struct hc_place *place, struct hc_bell *bell) {
-  *l = (struct hc_link){.bell = bell};
+// None of it waits for a connection: contexts belong to the socket, not to a pipe.
+static void calls_close(struct hc_link *l) {
+  for (size_t i = 0; i < HC_CALLS; i++) {
+    struct hc_call *call = &l->calls[i];
+    if (call->send) nng_aio_stop(call->send); // its callback has run, and has begun to receive, or never will
+    if (call->recv) nng_aio_stop(call->recv);
+    if (hc_call_state(call) != HC_IDLE) nng_msg_free(hc_call_take(call));
+    if (call->recv) nng_aio_free(call->recv);
+    if (call->send) nng_aio_free(call->send);
+    if (nng_ctx_id(call->ctx) > 0) nng_ctx_close(call->ctx);
+    *call = (struct hc_call){.link = l};
+  }
+}
+
+static int32_t socket_open(struct hc_link *l, const struct hc_place *place, uint32_t generation) {
   int error = nng_req0_open(&l->socket);
   if (error) return hc_fail(HADRON_ERR_MEMORY, "%s: no socket: %s", place->url, nng_strerror(error));
+  if (!(l->presence = hc_presence_watch(l->socket, l->bell, generation))) {
+    nng_close(l->socket); // nothing has been dialled
+    return hc_fail(HADRON_ERR_MEMORY, "out of memory");
+  }
   l->open = true;
   hc_socket_defaults(l->socket);
-  hc_presence_watch(&l->presence, l->socket, bell);
   error = calls_open(l);
-  int32_t code = error ? hc_fail(HADRON_ERR_MEMORY, "%s: no contexts: %s", place->url, nng_strerror(error)) : hc_place_dial(place, l->socket, &l->dialer);
+  return error ? hc_fail(HADRON_ERR_MEMORY, "%s: no contexts: %s", place->url, nng_strerror(error)) : hc_place_dial(place, l->socket, &l->dialer);
+}
+
+static bool socket_close(struct hc_link *l, int64_t wait_ns) {
+  if (!l->open) return true;
+  l->open = false;
+  calls_close(l);
+  bool closed = hc_socket_end(l->presence, &l->place, wait_ns);
+  l->presence = NULL;
+  return closed;
+}
+
+int32_t hc_link_init(struct hc_link *l, struct hc_place *place, struct hc_bell *bell) {
+  *l = (struct hc_link){.bell = bell};
+  int32_t code = socket_open(l, place, 0);
   if (code != HADRON_OK) {
     hc_link_fini(l);
     return code;
@@ -227,25 +278,23 @@ int32_t hc_link_init(struct hc_link *l, struct hc_place *place, struct hc_bell *
   return HADRON_OK;
 }
 
-void hc_link_fini(struct hc_link *l) {
-  if (!l->open) return;
-  for (size_t i = 0; i < HC_CALLS; i++) {
-    struct hc_call *call = &l->calls[i];
-    if (call->send) nng_aio_stop(call->send); // its callback has run, and has begun to receive, or never will
-    if (call->recv) nng_aio_stop(call->recv);
-    if (hc_call_state(call) != HC_IDLE) nng_msg_free(hc_call_take(call));
-    if (call->recv) nng_aio_free(call->recv);
-    if (call->send) nng_aio_free(call->send);
-    if (nng_ctx_id(call->ctx) > 0) nng_ctx_close(call->ctx);
-  }
-  hc_socket_end(&l->presence, &l->place, l->socket);
-  hc_place_fini(&l->place);
-  l->open = false;
+int32_t hc_link_renew(struct hc_link *l) {
+  if (l->open) l->generation = atomic_load(&l->presence->generation) + 1; // one that comes to the old socket now is not told apart from it
+  socket_close(l, 0);
+  return socket_open(l, &l->place, l->generation);
 }
 
-uint32_t hc_link_up(const struct hc_link *l) { return atomic_load(&l->presence.up); }
+void hc_link_fini(struct hc_link *l) {
+  if (!socket_close(l, HC_CLOSE_WAIT))
+    hc_fail(HADRON_ERR_INTERNAL, "%s: NNG does not let go of a connection that is gone: its socket is left, and ends with this process", l->place.url ? l->place.url : "a socket");
+  hc_place_fini(&l->place);
+}
 
-void hc_link_drop(struct hc_link *l) { hc_hang_up(&l->presence, &l->place); }
+uint32_t hc_link_up(const struct hc_link *l) { return l->open ? atomic_load(&l->presence->up) : 0; }
+
+void hc_link_drop(struct hc_link *l) {
+  if (l->open) hc_hang_up(l->presence, &l->place);
+}
 
 // ---- calls
 

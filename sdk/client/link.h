@@ -4,6 +4,7 @@
 #define HC_LINK_H
 
 #include <nng/nng.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 
@@ -40,18 +41,40 @@ void hc_place_fini(struct hc_place *p);
 int32_t hc_place_dial(const struct hc_place *p, nng_socket socket, nng_dialer *out);
 void hc_socket_defaults(nng_socket socket);
 
-// Which connection a socket has; NNG's threads tell.
+// Which connection a socket has; NNG's threads tell. It lives as long as the socket, which may be longer than whoever opened it (hangup.c).
 struct hc_presence {
-  struct hc_bell *bell;        // borrowed
+  nng_socket socket;
   _Atomic uint32_t up;         // generation of the pipe that is there; 0: none
   _Atomic uint32_t generation; // +1 per pipe
   _Atomic uint32_t pipe;       // its id
+  pthread_mutex_t lock;
+  pthread_cond_t changed;      // up, closed
+  struct hc_bell *bell;        // borrowed; NULL: nobody looks any more
+  bool closed, left;           // left: nobody waits for `closed`
 };
-void hc_presence_watch(struct hc_presence *p, nng_socket socket, struct hc_bell *bell);
+// generation: of the last connection that was told apart before. NULL: no memory.
+struct hc_presence *hc_presence_watch(nng_socket socket, struct hc_bell *bell, uint32_t generation);
 // Ends the connection from below, so that NNG finds it broken and clears it away by itself. (hangup.c says why)
 void hc_hang_up(const struct hc_presence *p, const struct hc_place *place);
-// The same, waits until it is gone, and closes the socket.
-void hc_socket_end(struct hc_presence *p, const struct hc_place *place, nng_socket socket);
+// The same, and closes the socket; its contexts are closed and nothing of it is called any more. Waits so long for it, and leaves it to a thread then,
+// which ends with the process at the latest: false. p is gone in any case.
+#define HC_CLOSE_WAIT INT64_C(3000000000)
+bool hc_socket_end(struct hc_presence *p, const struct hc_place *place, int64_t wait_ns);
+// Sockets that were left and are not closed yet, of the whole process: some tens of kilobytes and a few descriptors each. With so many no other is opened.
+#define HC_LEFT_MAX 64
+uint32_t hc_sockets_left(void);
+
+// NNG 1.5 gives up dialling without a word when a connection breaks in the wrong moment of its greeting (EPIPE becomes NNG_ECLOSED, which its dialer takes
+// for its own end), and a TLS handshake that stands still is waited for, for ever. So a socket without a connection is given up after a while of its
+// owner's own time (a machine that stood still does not count), and another one takes its place; longer each time, until there is one that is of use.
+struct hc_patience {
+  int64_t looked_ns, waited_ns, limit_ns;
+};
+#define HC_PATIENCE_MIN INT64_C(3000000000)
+#define HC_PATIENCE_MAX INT64_C(24000000000)
+void hc_patience_init(struct hc_patience *p);
+bool hc_patience_over(struct hc_patience *p, bool fine, int64_t now); // fine: there is nothing to wait for
+int64_t hc_patience_due(const struct hc_patience *p, int64_t now);    // when to look again, while it is not fine
 
 enum hc_call_state { HC_IDLE = 0, HC_BUSY = 1, HC_DONE = 2 };
 
@@ -71,7 +94,8 @@ struct hc_link {
   nng_socket socket;
   nng_dialer dialer;
   bool open;
-  struct hc_presence presence;
+  struct hc_presence *presence;  // owned
+  uint32_t generation;           // of the last connection of the socket before
   uint64_t serial;
   struct hc_call calls[HC_CALLS];
 };
@@ -79,6 +103,8 @@ struct hc_link {
 // place: moved on success.
 int32_t hc_link_init(struct hc_link *l, struct hc_place *place, struct hc_bell *bell);
 void hc_link_fini(struct hc_link *l);
+// Another socket in place of this one, which is closed behind it; requests that were under way are given up, and all calls are idle.
+int32_t hc_link_renew(struct hc_link *l);
 uint32_t hc_link_up(const struct hc_link *l); // generation of the connection; 0: none
 void hc_link_drop(struct hc_link *l);         // closes the pipe, where the other side is silent: it is dialled again
 

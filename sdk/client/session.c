@@ -6,7 +6,6 @@
 #define MS INT64_C(1000000)
 #define GREET_WAIT (1000 * MS)      // no answer to a HELLO: the connection is taken for dead
 #define SILENT_STALES 8             // so many stale times without a sign of life: the same
-#define DROP_WAIT (5000 * MS)       // a connection that was hung up is gone by then
 #define AGAIN_MIN (50 * MS)         // after a refusal that may pass, doubled each time
 #define AGAIN_MAX (2000 * MS)      // a host closes the door on an address with more than 60 refusals a minute
 #define STALE_BEFORE_JOIN (300 * MS)
@@ -86,6 +85,7 @@ static void welcome(struct hadron_client *c, const struct hc_packet *p, int64_t 
   c->info = w.info;
   c->state = HC_JOINED;
   c->heard_ns = now;
+  hc_patience_init(&c->patience);
   c->nonce[0] = 0;
   c->forget = c->told = false;
   c->rewound = 0;
@@ -246,12 +246,27 @@ static void answered(struct hadron_client *c, struct hc_call *call, int64_t now)
   hc_packet_free(p);
 }
 
-static void drop(struct hadron_client *c, int64_t now) {
-  uint32_t up = hc_link_up(&c->link);
+static void drop(struct hadron_client *c) {
+  c->dropped = hc_link_up(&c->link);
   hc_link_drop(&c->link);
-  if (up == c->dropped) return;
-  c->dropped = up;
-  c->dropped_ns = now;
+}
+
+static bool connected(const struct hadron_client *c) {
+  uint32_t up = hc_link_up(&c->link);
+  return up != 0 && up != c->dropped;
+}
+
+// See hangup.c and struct hc_patience. NNG says of a connection that it has gone only after it was cleared away.
+static void dial_anew(struct hadron_client *c) {
+  bool asked = hc_call_state(c->feed) != HC_IDLE, stuck = hc_link_up(&c->link) != 0;
+  if (hc_sockets_left() >= HC_LEFT_MAX) {
+    hc_session_close(c, HADRON_ERR_INTERNAL, "NNG does not let go of connections that are gone; start the program again");
+    return;
+  }
+  if (stuck && !c->stuck_told) say(c, HADRON_EVENT_AWAY, HADRON_ERR_INTERNAL, "NNG does not let go of a connection that is gone: another one is made, and the old one ends with this process");
+  c->stuck_told |= stuck;
+  c->replied |= asked; // nothing comes of it
+  hc_link_renew(&c->link); // without memory for it: again, later
 }
 
 static void cancel_old(struct hadron_client *c, uint32_t up) {
@@ -268,17 +283,15 @@ static void look_at_connection(struct hadron_client *c, int64_t now) {
   }
   if (c->state == HC_GREETING && now - c->greeted_ns > GREET_WAIT) {
     go_away(c, "no answer to the HELLO", now);
-    drop(c, now);
+    drop(c);
     c->greet_ns = now + AGAIN_MIN;
   }
   if (c->state == HC_JOINED && now - c->heard_ns > SILENT_STALES * c->info.stale_ns) { // half open: nobody has told that the other side is gone
     go_away(c, "the host is silent", now);
-    drop(c, now);
+    drop(c);
   }
-  if (c->state == HC_AWAY && hc_link_up(&c->link) != 0 && now >= c->greet_ns && hc_call_state(c->hello) == HC_IDLE) greet(c, now);
-  // See hangup.c: when it comes to that by another way, only a new process helps, and whoever has started this one should know.
-  if (hc_link_up(&c->link) != 0 && hc_link_up(&c->link) == c->dropped && now - c->dropped_ns > DROP_WAIT)
-    hc_session_close(c, HADRON_ERR_INTERNAL, "NNG does not let go of a connection that is gone; start the program again");
+  if (c->state == HC_AWAY && connected(c) && now >= c->greet_ns && hc_call_state(c->hello) == HC_IDLE) greet(c, now);
+  if (hc_patience_over(&c->patience, connected(c), now)) dial_anew(c);
   if (c->state != HC_JOINED && c->connect_ns > 0 && now - c->away_ns > c->connect_ns) hc_session_close(c, HADRON_ERR_TIMEOUT, "the host was away for longer than connect_ms");
 }
 
@@ -311,7 +324,8 @@ int64_t hc_session_due(const struct hadron_client *c, int64_t now) {
   int64_t due = INT64_MAX;
   if (c->state == HC_CLOSED) return due;
   if (c->info.session && !c->stale) due = earlier(due, c->heard_ns + stale_ns(c) + 1);
-  if (c->state == HC_AWAY && hc_link_up(&c->link) != 0 && hc_call_state(c->hello) == HC_IDLE) due = earlier(due, c->greet_ns);
+  if (c->state == HC_AWAY && connected(c) && hc_call_state(c->hello) == HC_IDLE) due = earlier(due, c->greet_ns);
+  if (!connected(c)) due = earlier(due, hc_patience_due(&c->patience, now));
   if (c->state == HC_GREETING) due = earlier(due, c->greeted_ns + GREET_WAIT + 1);
   if (c->state == HC_JOINED) due = earlier(due, c->heard_ns + SILENT_STALES * c->info.stale_ns + 1);
   if (c->state != HC_JOINED && c->connect_ns > 0) due = earlier(due, c->away_ns + c->connect_ns + 1);

@@ -47,9 +47,10 @@ struct hadron_client {
   int64_t greet_ns;         // the next HELLO not before
   int64_t away_ns, heard_ns, greeted_ns; // since when it is away; when something came last; when HELLO was said
   uint32_t refusals;        // in a row: the back-off
-  uint32_t dropped;         // generation of the connection that was hung up, and when
-  int64_t dropped_ns;
+  uint32_t dropped;         // generation of the connection that was hung up: nothing comes of it any more
+  struct hc_patience patience; // with a socket that has no connection
   bool stale, forget, told; // forget: the next HELLO has no resume; told: why it is not let in, since it was last
+  bool stuck_told;
 
   struct hc_stream stream;
   uint64_t gap_serial;      // of the last call whose answer showed a gap

@@ -17,6 +17,7 @@
 #include "base/bell.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "bus/hangup.h"
 
 #define MS INT64_C(1000000)
 
@@ -361,10 +362,21 @@ static void watch(struct fake_host *h, nng_socket socket) {
   nng_pipe_notify(socket, NNG_PIPE_EV_REM_POST, pipe_event, h);
 }
 
+static void unwatch(nng_socket socket) {
+  nng_pipe_notify(socket, NNG_PIPE_EV_ADD_POST, NULL, NULL);
+  nng_pipe_notify(socket, NNG_PIPE_EV_REM_POST, NULL, NULL);
+}
+
 static void must(int error, const char *what) {
   if (!error) return;
   fprintf(stderr, "fake host: %s: %s\n", what, nng_strerror(error));
   abort();
+}
+
+static void listen_at(nng_socket socket, const char *url, uint32_t *listener) {
+  nng_listener l;
+  must(nng_listen(socket, url, &l, 0), url);
+  *listener = l.id;
 }
 
 void fake_host_start(struct fake_host *h, const struct fake_options *options) {
@@ -380,7 +392,7 @@ void fake_host_start(struct fake_host *h, const struct fake_options *options) {
   atomic_store(&h->pipes, 0);
   watch(h, rep);
   nng_socket_set_size(rep, NNG_OPT_RECVMAXSZ, HADRON_PACKET_MAX + 65536);
-  must(nng_listen(rep, options->url, NULL, 0), options->url);
+  listen_at(rep, options->url, &h->listeners[0]);
   h->rep = rep.id;
   for (size_t i = 0; i < FAKE_CALLS; i++) {
     struct fake_call *call = &h->calls[i];
@@ -395,16 +407,19 @@ void fake_host_start(struct fake_host *h, const struct fake_options *options) {
     must(nng_pub0_open(&pub), "open");
     watch(h, pub);
     nng_socket_set_int(pub, NNG_OPT_SENDBUF, 8192);
-    must(nng_listen(pub, options->feed, NULL, 0), options->feed);
+    listen_at(pub, options->feed, &h->listeners[1]);
     h->pub = pub.id;
   }
   HD_ASSERT(pthread_create(&h->thread, NULL, run, h) == 0);
 }
 
+// As the host itself ends: connections are broken from below, contexts given up, and nng_close is not waited for longer than it is worth (bus/hangup.h).
 void fake_host_stop(struct fake_host *h) {
   atomic_store(&h->stop, true);
   pthread_join(h->thread, NULL);
   for (int64_t until = hd_clock_monotonic_ns() + 300 * MS; atomic_load(&h->pipes) > 0 && hd_clock_monotonic_ns() < until;) hd_bell_wait(&h->bell, MS);
+  hd_listener_hang_up((nng_listener){h->listeners[0]});
+  if (h->options.feed) hd_listener_hang_up((nng_listener){h->listeners[1]});
   for (size_t i = 0; i < FAKE_CALLS; i++) {
     struct fake_call *call = &h->calls[i];
     nng_aio_stop(call->aio);
@@ -414,8 +429,11 @@ void fake_host_stop(struct fake_host *h) {
     nng_aio_free(call->aio);
     nng_ctx_close((nng_ctx){call->context});
   }
-  nng_close((nng_socket){h->rep});
-  if (h->options.feed) nng_close((nng_socket){h->pub});
+  unwatch((nng_socket){h->rep});
+  hd_nng_close((nng_socket){h->rep});
+  if (!h->options.feed) return;
+  unwatch((nng_socket){h->pub});
+  hd_nng_close((nng_socket){h->pub});
 }
 
 // ---- in a process of its own ---------------------------------------------------------------------------------------------------------------------

@@ -53,6 +53,7 @@ struct fake_host {
   struct hd_random random;
   uint64_t epoch;
   uint32_t rep, pub;       // sockets
+  uint32_t listeners[2];   // theirs
   _Atomic int32_t pipes;   // connections of both
   struct fake_session sessions[FAKE_SESSIONS];
   uint32_t session_count;
