@@ -13,7 +13,7 @@
 #include "bus/bus.h"
 #include "bus/hello.h"
 #include "support/bus_peer.h"
-#include "support/directory.h"
+#include "support/bus_rig.h"
 #include "support/test.h"
 
 // NNG 1.5 loses what belongs to a connection that is broken in the middle of something: its own.
@@ -23,52 +23,18 @@ const char *__lsan_default_suppressions(void) { return "leak:libnng.so\n"; }
 #define HELLO_TRADE "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\"}"
 #define HELLO_READ "{\"protocol\":1,\"name\":\"office\",\"version\":\"1.0.0\",\"class\":\"read\"}"
 #define LONG_NS INT64_C(3600000000000)
-#define PATIENCE_NS INT64_C(20000000000)
 
-struct rig {
-  char directory[TEST_PATH_SIZE], url[TEST_PATH_SIZE + 32];
-  struct hd_bus *bus;
-  struct hd_channel *channel;
-  struct hd_bus_seat *seat;
-};
+static void open_rig(struct bus_rig *g, struct hd_bus_options options) { bus_rig_open(g, &options, NULL); }
 
-static void on_changed(void *self, uint32_t change, const char *words) { (void)self, (void)change, (void)words; }
-
-static void open_rig(struct rig *g, struct hd_bus_options options) {
-  struct hd_fault fault = {0};
-  memset(g, 0, sizeof *g);
-  test_directory_make(g->directory);
-  snprintf(g->url, sizeof g->url, "ipc://%s/out.ipc", g->directory);
-  const struct hd_bus_listen listen = {.url = g->url, .rights = HD_BUS_TRADE};
-  const struct hadron_instrument_definition one = {.instrument = 1, .listing = 1, .name = "ONE"};
-  if (!options.stale_after_ns) options.stale_after_ns = PATIENCE_NS; // a busy machine is no silent peer
-  options.listeners = &listen;
-  options.listener_count = 1;
-  options.host = "test";
-  if (hd_bus_create(&options, &g->bus, &fault)) fail_msg("%s", fault.text);
-  g->channel = aligned_alloc(64, sizeof *g->channel);
-  assert_int_equal(hd_channel_init(g->channel, 5, 0), HADRON_OK);
-  const struct hd_bus_expected who = {.name = "trend", .channels = &g->channel, .channel_count = 1, .arm = 5, .universe = &one, .universe_count = 1, .changed = on_changed, .self = g};
-  assert_int_equal(hd_bus_attach(g->bus, &who, &g->seat, &fault), HADRON_OK);
-}
-
-static void close_rig(struct rig *g) {
-  hd_bus_detach(g->bus, g->seat);
-  hd_bus_destroy(g->bus);
-  hd_channel_fini(g->channel);
-  free(g->channel);
-  test_directory_remove(g->directory);
-}
-
-static uint32_t state_of(struct rig *g) {
+static uint32_t state_of(struct bus_rig *g) {
   struct hd_bus_figures figures;
   hd_bus_figures(g->bus, g->seat, &figures);
   return figures.state;
 }
 
-static void until_left(struct rig *g) {
+static void until_left(struct bus_rig *g) {
   for (int64_t start = hd_clock_monotonic_ns(); state_of(g) != HADRON_PLACED_LEFT;)
-    if (hd_clock_monotonic_ns() - start > PATIENCE_NS) fail_msg("its session is kept for ever");
+    if (hd_clock_monotonic_ns() - start > BUS_RIG_PATIENCE_NS) fail_msg("its session is kept for ever");
 }
 
 static void refused_full(const struct hd_frame *f) {
@@ -78,7 +44,7 @@ static void refused_full(const struct hd_frame *f) {
 
 static void sessions(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer peers[4];
   open_rig(&g, (struct hd_bus_options){.sessions_max = 3});
   for (uint32_t i = 0; i < 4; i++) bus_peer_open(&peers[i], g.url);
@@ -88,13 +54,13 @@ static void sessions(void **state) {
   assert_int_equal(bus_peer_ask(&peers[1], HADRON_FRAME_BYE, 0, 0, NULL, 0).head.kind, HADRON_FRAME_ACK);
   assert_int_equal(bus_peer_hello(&peers[3], HELLO_READ).head.kind, HADRON_FRAME_WELCOME); // there is room again
   for (uint32_t i = 0; i < 4; i++) bus_peer_close(&peers[i]);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 static void connections(void **state) {
   (void)state;
   enum { MOST = 2 * 1 + 16 };
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer peers[MOST];
   nng_socket extra;
   struct hd_bus_refusals refusals;
@@ -108,35 +74,28 @@ static void connections(void **state) {
   assert_int_equal(nng_req0_open(&extra), 0);
   (void)nng_dial(extra, g.url, NULL, NNG_FLAG_NONBLOCK);
   for (int64_t start = hd_clock_monotonic_ns(); refusals.turned_away == 0; hd_bus_refusals(g.bus, &refusals))
-    if (hd_clock_monotonic_ns() - start > PATIENCE_NS) fail_msg("one more than may be was let in");
+    if (hd_clock_monotonic_ns() - start > BUS_RIG_PATIENCE_NS) fail_msg("one more than may be was let in");
   assert_int_equal(bus_peer_hello(&peers[0], HELLO_TRADE).head.kind, HADRON_FRAME_WELCOME); // who is there is served
   nng_close(extra);
   for (uint32_t i = 0; i < MOST; i++) bus_peer_close(&peers[i]);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 static void decisions_of_a_second(void **state) {
   (void)state;
   enum { RATE = 4, COUNT = 30 };
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   struct hadron_decision d[COUNT], out[HD_TICK_DECISIONS_MAX];
-  uint8_t payload[8 + sizeof d];
-  const struct hadron_message_header header = hd_frame_header(HADRON_MSG_DECISION, sizeof *d);
-  const struct hadron_tick t = {.sequence = 1, .instrument = 1, .kind = HADRON_TICK_TRADE, .recv_ns = hd_clock_wall_ns(), .value.trade.price = {1}};
   uint64_t number = 0;
   open_rig(&g, (struct hd_bus_options){.decisions_per_second = RATE});
   bus_peer_open(&p, g.url);
   assert_int_equal(bus_peer_hello(&p, HELLO_TRADE).head.kind, HADRON_FRAME_WELCOME);
-  assert_true(hd_channel_tick(g.channel, &t));
-  hd_channel_ring(g.channel);
+  bus_rig_say(&g, 1);
   bus_peer_until(&p, HADRON_MSG_TICK, NULL, 0);
   for (uint32_t i = 0; i < COUNT; i++) d[i] = (struct hadron_decision){.kind = HADRON_DECISION_TARGET, .instrument = 1, .confidence = 1, .quantity = {100000000}};
-  memcpy(payload, &header, sizeof header);
-  memcpy(payload + sizeof header, d, sizeof d);
-  bus_peer_send(&p, 1, HADRON_FRAME_DECIDE, COUNT, 1, payload, sizeof payload);
-  uint32_t taken = 0;
-  while (!(taken = hd_channel_take(g.channel, out, &number))) continue;
+  bus_peer_send_decisions(&p, 1, 1, d, COUNT);
+  uint32_t taken = bus_rig_take(&g, out, &number);
   hd_channel_took(g.channel, number);
   struct hd_frame f = bus_peer_take(&p, 1);
   assert_int_equal(f.head.kind, HADRON_FRAME_ACK);
@@ -150,13 +109,13 @@ static void decisions_of_a_second(void **state) {
     assert_int_equal(r.number, RATE + 1 + i);
   }
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 // Who has gone is waited for, and then no more.
 static void kept_for_a_while(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p, q;
   char hello[512];
   open_rig(&g, (struct hd_bus_options){.session_keep_ns = 50000000, .stale_after_ns = 20000000, .heartbeat_ns = 10000000});
@@ -170,13 +129,13 @@ static void kept_for_a_while(void **state) {
   assert_int_equal(bus_peer_hello(&q, hello).head.kind, HADRON_FRAME_WELCOME);
   assert_int_not_equal(q.session, session); // a new one
   bus_peer_close(&q);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 // More has happened to its orders than is kept for who is away: its session ends before the rings are full, and nothing that follows is lost.
 static void away_for_too_long(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   struct hadron_position position;
   open_rig(&g, (struct hd_bus_options){.session_keep_ns = LONG_NS, .stale_after_ns = 20000000, .heartbeat_ns = 10000000});
@@ -187,7 +146,7 @@ static void away_for_too_long(void **state) {
   int64_t start = hd_clock_monotonic_ns();
   for (uint32_t i = 1; i <= 3 * HD_CHANNEL_NOTES; i++) {
     while (hd_ring_size(&g.channel->notes) > HD_CHANNEL_NOTES * 3 / 4)
-      if (hd_clock_monotonic_ns() - start > PATIENCE_NS) fail_msg("its session is kept while its ring fills");
+      if (hd_clock_monotonic_ns() - start > BUS_RIG_PATIENCE_NS) fail_msg("its session is kept while its ring fills");
     note.view.position.e8 = i;
     assert_true(hd_channel_note(g.channel, &note));
     hd_channel_ring(g.channel);
@@ -200,7 +159,7 @@ static void away_for_too_long(void **state) {
   bus_peer_until(&p, HADRON_MSG_POSITION, &position, sizeof position);
   assert_int_equal(position.position.e8, 3 * HD_CHANNEL_NOTES);
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 // Reads answers, each whole, until one has a message of that template; its first one.
@@ -224,7 +183,7 @@ static void look_for(struct bus_peer *p, uint16_t template_id, void *block, size
 static void too_slow(void **state) {
   (void)state;
   enum { MORE = 100 };
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   struct hadron_tick t = {.instrument = 1, .kind = HADRON_TICK_TRADE, .value.trade.price = {1}};
   struct hadron_lost lost;
@@ -250,13 +209,13 @@ static void too_slow(void **state) {
   assert_int_equal(lost.last, HD_CHANNEL_TICKS + MORE);
   assert_int_equal(lost.count, MORE);
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 // A host that is starting has not made all its seats: who comes too early is told to come again, not that nobody expects it.
 static void too_early(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   open_rig(&g, (struct hd_bus_options){.starting = true});
   bus_peer_open(&p, g.url);
@@ -269,13 +228,13 @@ static void too_early(void **state) {
   assert_int_equal(f.head.kind, HADRON_FRAME_REFUSED);
   assert_non_null(memmem(f.payload, f.head.size, "HADRON_ERR_NOT_FOUND", 20));
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 // NNG takes a connection that ends within its greeting for the end of the listener. The host notices, listens anew, and who waits is let in.
 static void gone_in_the_middle_of_a_greeting(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   struct sockaddr_un at = {.sun_family = AF_UNIX};
   struct hd_frame f = {0};
@@ -293,7 +252,7 @@ static void gone_in_the_middle_of_a_greeting(void **state) {
   f = bus_peer_hello(&p, HELLO_TRADE);
   assert_int_equal(f.head.kind, HADRON_FRAME_WELCOME);
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 int main(void) {

@@ -2,9 +2,8 @@
 // given all that it may before the client could say what it has handled. How: a ring that is never empty, the client library at the other end of a
 // socket, and a host whose heartbeat is further away than the test's patience: what stands once fails it. One shard and client in one thread.
 #include "base/clock.h"
-#include "bus/bus.h"
 #include "hadron/client.h"
-#include "support/directory.h"
+#include "support/bus_rig.h"
 #include "support/test.h"
 
 // NNG 1.5 loses what belongs to a connection that is broken in the middle of something: its own.
@@ -16,29 +15,16 @@ const char *__lsan_default_suppressions(void) { return "leak:libnng.so\n"; }
 #define PATIENCE_NS INT64_C(30000000000)
 
 struct rig {
-  char directory[TEST_PATH_SIZE], url[TEST_PATH_SIZE + 32];
-  struct hd_bus *bus;
-  struct hd_channel *channel;
-  struct hd_bus_seat *seat;
+  struct bus_rig bus;
   struct hadron_client *client;
   uint64_t given, got, sequence, heartbeats;
 };
 
 static void open_rig(struct rig *g, uint32_t host_window, uint32_t client_window) {
-  struct hd_fault fault = {0};
   struct hadron_event e = {0};
   memset(g, 0, sizeof *g);
-  test_directory_make(g->directory);
-  snprintf(g->url, sizeof g->url, "ipc://%s/out.ipc", g->directory);
-  const struct hd_bus_listen listen = {.url = g->url, .rights = HD_BUS_TRADE};
-  const struct hd_bus_options options = {.listeners = &listen, .listener_count = 1, .host = "test", .heartbeat_ns = FAR_NS, .stale_after_ns = 2 * FAR_NS, .window = host_window};
-  const struct hadron_instrument_definition one = {.instrument = 1, .listing = 1, .name = "ONE"};
-  if (hd_bus_create(&options, &g->bus, &fault)) fail_msg("%s", fault.text);
-  g->channel = aligned_alloc(64, sizeof *g->channel);
-  assert_int_equal(hd_channel_init(g->channel, 5, 0), HADRON_OK);
-  const struct hd_bus_expected who = {.name = "trend", .channels = &g->channel, .channel_count = 1, .arm = 5, .universe = &one, .universe_count = 1};
-  assert_int_equal(hd_bus_attach(g->bus, &who, &g->seat, &fault), HADRON_OK);
-  const struct hadron_client_options o = {.struct_size = sizeof o, .url = g->url, .name = "trend", .version = "1.0.0", .window = client_window};
+  bus_rig_open(&g->bus, &(struct hd_bus_options){.heartbeat_ns = FAR_NS, .stale_after_ns = 2 * FAR_NS, .window = host_window}, NULL);
+  const struct hadron_client_options o = {.struct_size = sizeof o, .url = g->bus.url, .name = "trend", .version = "1.0.0", .window = client_window};
   assert_int_equal(hadron_client_open(&o, &g->client), HADRON_OK);
   hadron_client_heartbeats(g->client, 1);
   while (e.kind != HADRON_EVENT_JOINED) assert_int_equal(hadron_client_poll(g->client, 20000, &e), HADRON_OK);
@@ -46,19 +32,15 @@ static void open_rig(struct rig *g, uint32_t host_window, uint32_t client_window
 
 static void close_rig(struct rig *g) {
   hadron_client_close(g->client);
-  hd_bus_detach(g->bus, g->seat);
-  hd_bus_destroy(g->bus);
-  hd_channel_fini(g->channel);
-  free(g->channel);
-  test_directory_remove(g->directory);
+  bus_rig_close(&g->bus);
 }
 
 static void fill_up(struct rig *g) {
-  for (uint64_t room = HD_CHANNEL_TICKS - hd_ring_size(&g->channel->ticks); room > 0 && g->given < TICKS; room--) {
+  for (uint64_t room = HD_CHANNEL_TICKS - hd_ring_size(&g->bus.channel->ticks); room > 0 && g->given < TICKS; room--) {
     const struct hadron_tick t = {.sequence = ++g->given, .instrument = 1, .kind = HADRON_TICK_TRADE};
-    assert_true(hd_channel_tick(g->channel, &t));
+    assert_true(hd_channel_tick(g->bus.channel, &t));
   }
-  hd_channel_ring(g->channel);
+  hd_channel_ring(g->bus.channel);
 }
 
 static void flow(uint32_t host_window, uint32_t client_window) {

@@ -9,102 +9,14 @@
 #include "bus/bus.h"
 #include "bus/rights.h"
 #include "support/bus_peer.h"
-#include "support/directory.h"
+#include "support/bus_rig.h"
 #include "support/test.h"
-
-#define INSTRUMENTS 3
-
-struct rig {
-  char directory[TEST_PATH_SIZE], url[TEST_PATH_SIZE + 32];
-  struct hd_bus *bus;
-  struct hd_channel *channel;
-  struct hd_bus_seat *seat;
-  struct hadron_instrument_definition universe[INSTRUMENTS];
-  pthread_mutex_t lock;
-  pthread_cond_t changed;
-  uint32_t changes[16], change_count;
-  uint64_t ticks;
-};
-
-static void on_changed(void *self, uint32_t change, const char *words) {
-  struct rig *g = self;
-  assert_true(words[0]);
-  pthread_mutex_lock(&g->lock);
-  assert_true(g->change_count < 16);
-  g->changes[g->change_count++] = change;
-  pthread_cond_broadcast(&g->changed);
-  pthread_mutex_unlock(&g->lock);
-}
-
-static void wait_for(struct rig *g, uint32_t change) {
-  struct timespec until;
-  clock_gettime(CLOCK_REALTIME, &until);
-  until.tv_sec += 10;
-  pthread_mutex_lock(&g->lock);
-  for (;;) {
-    for (uint32_t i = 0; i < g->change_count; i++) {
-      if (g->changes[i] != change) continue;
-      g->change_count -= i + 1; // what came before it is done with
-      memmove(g->changes, g->changes + i + 1, g->change_count * sizeof *g->changes);
-      pthread_mutex_unlock(&g->lock);
-      return;
-    }
-    if (pthread_cond_timedwait(&g->changed, &g->lock, &until)) fail_msg("no change %u", change);
-  }
-}
 
 static const uint8_t token[32] = {1, 2, 3};
 #define TOKEN_HEX "0102030000000000000000000000000000000000000000000000000000000000"
 
-static void open_rig(struct rig *g, bool worker, struct hd_bus_options options) {
-  struct hd_fault fault = {0};
-  memset(g, 0, sizeof *g);
-  pthread_mutex_init(&g->lock, NULL);
-  pthread_cond_init(&g->changed, NULL);
-  test_directory_make(g->directory);
-  char directory[TEST_PATH_SIZE];
-  test_path(directory, g->directory, "bus");
-  snprintf(g->url, sizeof g->url, "ipc://%s/out.ipc", g->directory);
-  const struct hd_bus_listen listen = {.url = g->url, .rights = HD_BUS_TRADE};
-  if (!options.stale_after_ns) options.stale_after_ns = INT64_C(20000000000); // a busy machine is no silent peer
-  options.listeners = &listen;
-  options.listener_count = 1;
-  options.directory = directory;
-  options.host = "test";
-  options.mode = HADRON_MODE_PAPER;
-  int32_t code = hd_bus_create(&options, &g->bus, &fault);
-  if (code) print_message("%s\n", fault.text);
-  assert_int_equal(code, HADRON_OK);
-  g->channel = aligned_alloc(64, sizeof *g->channel);
-  assert_int_equal(hd_channel_init(g->channel, 5, 0), HADRON_OK);
-  for (uint32_t i = 0; i < INSTRUMENTS; i++) {
-    g->universe[i] = (struct hadron_instrument_definition){.instrument = i + 1, .listing = i + 1};
-    snprintf(g->universe[i].name, sizeof g->universe[i].name, "SYM%u", i);
-  }
-  const struct hd_bus_expected who = {.name = "trend", .version = "1.0.0", .token = worker ? token : NULL, .channels = &g->channel, .channel_count = 1, .arm = 5,
-                                      .universe = g->universe, .universe_count = INSTRUMENTS, .changed = on_changed, .self = g, .role = "live", .params = "{\"fast\":\"5\"}"};
-  assert_int_equal(hd_bus_attach(g->bus, &who, &g->seat, &fault), HADRON_OK);
-}
-
-static void close_rig(struct rig *g) {
-  hd_bus_detach(g->bus, g->seat);
-  hd_bus_destroy(g->bus);
-  hd_channel_fini(g->channel);
-  free(g->channel);
-  test_directory_remove(g->directory);
-}
-
-static void say(struct rig *g, uint32_t count) { // [shard]
-  for (uint32_t i = 0; i < count; i++) {
-    const struct hadron_tick t = {.sequence = ++g->ticks, .instrument = 1 + (uint32_t)(g->ticks % INSTRUMENTS), .kind = HADRON_TICK_TRADE, .recv_ns = hd_clock_wall_ns(),
-                                  .value.trade.price = {(int64_t)g->ticks}};
-    assert_true(hd_channel_tick(g->channel, &t));
-  }
-  hd_channel_ring(g->channel);
-}
-
-static struct hadron_decision decision(uint64_t key) {
-  return (struct hadron_decision){.kind = HADRON_DECISION_TARGET, .instrument = 2, .confidence = 1, .quantity = {100000000}, .key = key};
+static void open_rig(struct bus_rig *g, bool worker, struct hd_bus_options options) {
+  bus_rig_open(g, &options, &(struct hd_bus_expected){.version = "1.0.0", .token = worker ? token : NULL, .params = "{\"fast\":\"5\"}"});
 }
 
 #define HELLO_EXTERNAL "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"class\":\"trade\"}"
@@ -112,16 +24,16 @@ static struct hadron_decision decision(uint64_t key) {
 
 static void ticks_come_whole_and_in_order(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   open_rig(&g, false, (struct hd_bus_options){0});
   bus_peer_open(&p, g.url);
   struct hd_frame f = bus_peer_hello(&p, HELLO_EXTERNAL);
   assert_int_equal(f.head.kind, HADRON_FRAME_WELCOME);
-  wait_for(&g, HADRON_PLACED_JOINED);
+  bus_rig_wait(&g, HADRON_PLACED_JOINED);
   f = bus_peer_until(&p, HADRON_MSG_INSTRUMENT, NULL, 0);
-  assert_int_equal(f.head.count, INSTRUMENTS);
-  say(&g, 10000);
+  assert_int_equal(f.head.count, BUS_RIG_INSTRUMENTS);
+  bus_rig_say(&g, 10000);
   uint64_t seen = 0;
   while (seen < 10000) {
     f = bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, p.next, NULL, 0);
@@ -141,20 +53,20 @@ static void ticks_come_whole_and_in_order(void **state) {
   }
   struct hd_bus_figures figures;
   hd_bus_figures(g.bus, g.seat, &figures);
-  assert_int_equal(figures.sent, 10000 + INSTRUMENTS);
+  assert_int_equal(figures.sent, 10000 + BUS_RIG_INSTRUMENTS);
   assert_int_equal(figures.state, HADRON_PLACED_JOINED);
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 static void a_late_one_gets_the_state_of_things_first(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   struct hadron_mark mark;
   struct hadron_position position;
   open_rig(&g, false, (struct hd_bus_options){0});
-  say(&g, 9);
+  bus_rig_say(&g, 9);
   const struct hd_channel_note note = {.kind = HADRON_MSG_POSITION, .view = {.position = {-300}, .arm = 5, .instrument = 3}};
   assert_true(hd_channel_note(g.channel, &note));
   hd_channel_ring(g.channel);
@@ -181,34 +93,28 @@ static void a_late_one_gets_the_state_of_things_first(void **state) {
   assert_int_equal(position.position.e8, -300);
   assert_false(bus_peer_more(&p, &f));
   p.next = 4;
-  say(&g, 3); // of them one is for it
+  bus_rig_say(&g, 3); // of them one is for it
   struct hadron_tick t;
   f = bus_peer_until(&p, HADRON_MSG_TICK, &t, sizeof t);
   assert_int_equal(f.head.count, 1);
   assert_int_equal(t.sequence, 11);
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 static void a_decision_is_acknowledged_when_it_is_written_down(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   open_rig(&g, false, (struct hd_bus_options){0});
   bus_peer_open(&p, g.url);
   bus_peer_hello(&p, HELLO_EXTERNAL);
-  say(&g, 1);
+  bus_rig_say(&g, 1);
   bus_peer_until(&p, HADRON_MSG_TICK, NULL, 0);
-  struct hadron_decision d[2] = {decision(1), decision(2)}, out[HD_CHANNEL_DECISIONS];
-  uint8_t payload[8 + sizeof d];
-  const struct hadron_message_header header = hd_frame_header(HADRON_MSG_DECISION, sizeof *d);
-  memcpy(payload, &header, sizeof header);
-  memcpy(payload + sizeof header, d, sizeof d);
+  struct hadron_decision d[2] = {bus_rig_decision(1), bus_rig_decision(2)}, out[HD_CHANNEL_DECISIONS];
   uint64_t number = 0;
-  bus_peer_send(&p, 1, HADRON_FRAME_DECIDE, 2, 1, payload, sizeof payload);
-  uint32_t count = 0;
-  while (!(count = hd_channel_take(g.channel, out, &number))) continue;
-  assert_int_equal(count, 2); // one cause, taken whole
+  bus_peer_send_decisions(&p, 1, 1, d, 2);
+  assert_int_equal(bus_rig_take(&g, out, &number), 2); // one cause, taken whole
   assert_int_equal(out[1].key, 2);
   assert_int_equal(out[0].arm, 5);
   assert_int_equal(out[0].cause, 1);
@@ -228,7 +134,7 @@ static void a_decision_is_acknowledged_when_it_is_written_down(void **state) {
   // A gap is told; an instrument outside the universe, another's arm and a cause of the future are refused.
   f = bus_peer_decide(&p, 9, d, 1);
   assert_int_equal(f.head.sequence, 2);
-  struct hadron_decision bad[4] = {decision(3), decision(4), decision(5), decision(6)};
+  struct hadron_decision bad[4] = {bus_rig_decision(3), bus_rig_decision(4), bus_rig_decision(5), bus_rig_decision(6)};
   bad[0].instrument = 77;
   bad[1].arm = 6;
   bad[2].confidence = 2;
@@ -243,11 +149,11 @@ static void a_decision_is_acknowledged_when_it_is_written_down(void **state) {
   assert_int_equal(refusals[2].code, HADRON_ERR_ARGUMENT);
   assert_int_equal(refusals[3].code, HADRON_ERR_ARGUMENT);
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 struct asking {
-  struct rig *g;
+  struct bus_rig *g;
   uint8_t *bytes;
   uint32_t size;
   struct hd_channel_ask *answer;
@@ -261,7 +167,7 @@ static void *ask_main(void *argument) {
 
 static void asks_go_out_and_come_back_in_pieces(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   struct asking a = {.g = &g, .size = 300000, .bytes = malloc(300000)};
   uint8_t *got = malloc(a.size);
@@ -312,14 +218,14 @@ static void asks_go_out_and_come_back_in_pieces(void **state) {
   assert_memory_equal(a.answer->answer, a.bytes, a.size);
   hd_channel_let_go(a.answer);
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
   free(a.bytes);
   free(got);
 }
 
 static void who_is_not_expected_is_refused(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p, q;
   open_rig(&g, true, (struct hd_bus_options){0});
   bus_peer_open(&p, hd_bus_worker_url(g.bus));
@@ -340,26 +246,26 @@ static void who_is_not_expected_is_refused(void **state) {
   q.session = p.session;
   q.epoch = p.epoch;
   assert_int_equal(bus_peer_ask(&q, HADRON_FRAME_NEXT, 0, 1, NULL, 0).head.kind, HADRON_FRAME_REFUSED);
-  struct hadron_decision d = decision(1);
+  struct hadron_decision d = bus_rig_decision(1);
   assert_int_equal(bus_peer_decide(&q, 1, &d, 1).head.kind, HADRON_FRAME_REFUSED);
   assert_int_equal(bus_peer_hello(&q, HELLO_WORKER).head.kind, HADRON_FRAME_REFUSED); // it is here already
   assert_int_equal(bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, 1, NULL, 0).head.kind, HADRON_FRAME_DATA);
   assert_int_equal(bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, 99, NULL, 0).head.kind, HADRON_FRAME_REFUSED); // never sent
   bus_peer_close(&q);
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 static void a_silent_one_is_refused_until_it_is_back(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   open_rig(&g, false, (struct hd_bus_options){.stale_after_ns = 60000000, .heartbeat_ns = 20000000});
   bus_peer_open(&p, g.url);
   bus_peer_hello(&p, HELLO_EXTERNAL);
-  wait_for(&g, HADRON_PLACED_JOINED);
-  wait_for(&g, HADRON_PLACED_SILENT);
-  struct hadron_decision d = decision(1);
+  bus_rig_wait(&g, HADRON_PLACED_JOINED);
+  bus_rig_wait(&g, HADRON_PLACED_SILENT);
+  struct hadron_decision d = bus_rig_decision(1);
   struct hadron_refusal refusal;
   struct hd_frame f = bus_peer_decide(&p, 1, &d, 1);
   assert_int_equal(f.head.kind, HADRON_FRAME_ACK);
@@ -367,12 +273,12 @@ static void a_silent_one_is_refused_until_it_is_back(void **state) {
   memcpy(&refusal, f.payload, sizeof refusal);
   assert_int_equal(refusal.code, HADRON_ERR_STATE);
   bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, 1, NULL, 0);
-  wait_for(&g, HADRON_PLACED_BACK);
+  bus_rig_wait(&g, HADRON_PLACED_BACK);
   f = bus_peer_ask(&p, HADRON_FRAME_BYE, 0, 0, NULL, 0);
   assert_int_equal(f.head.kind, HADRON_FRAME_ACK);
-  wait_for(&g, HADRON_PLACED_LEFT);
+  bus_rig_wait(&g, HADRON_PLACED_LEFT);
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 // Cause 0 is the last tick that was told, unless its HELLO says that it means what it says.
@@ -381,44 +287,40 @@ static void no_tick_may_be_the_cause(void **state) {
       {HELLO_EXTERNAL, 3}, {"{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"cause\":\"exact\"}", 0}};
   (void)state;
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    struct rig g;
+    struct bus_rig g;
     struct bus_peer p;
-    struct hadron_decision d = decision(1), out[HD_CHANNEL_DECISIONS];
-    uint8_t payload[8 + sizeof d];
-    const struct hadron_message_header header = hd_frame_header(HADRON_MSG_DECISION, sizeof d);
+    struct hadron_decision d = bus_rig_decision(1), out[HD_CHANNEL_DECISIONS];
     uint64_t number = 0;
     open_rig(&g, false, (struct hd_bus_options){0});
     bus_peer_open(&p, g.url);
     assert_int_equal(bus_peer_hello(&p, "{\"protocol\":1,\"name\":\"trend\",\"cause\":\"guessed\"}").head.kind, HADRON_FRAME_REFUSED);
     assert_int_equal(bus_peer_hello(&p, rows[i].hello).head.kind, HADRON_FRAME_WELCOME);
-    say(&g, 3);
+    bus_rig_say(&g, 3);
     bus_peer_until(&p, HADRON_MSG_TICK, NULL, 0);
-    memcpy(payload, &header, sizeof header);
-    memcpy(payload + sizeof header, &d, sizeof d);
-    bus_peer_send(&p, 1, HADRON_FRAME_DECIDE, 1, 1, payload, sizeof payload);
-    while (!hd_channel_take(g.channel, out, &number)) continue;
+    bus_peer_send_decisions(&p, 1, 1, &d, 1);
+    bus_rig_take(&g, out, &number);
     assert_int_equal(out[0].cause, rows[i].cause);
     hd_channel_took(g.channel, number);
     assert_int_equal(bus_peer_take(&p, 1).head.kind, HADRON_FRAME_ACK);
     bus_peer_close(&p);
-    close_rig(&g);
+    bus_rig_close(&g);
   }
 }
 
 static void a_decision_on_old_ticks_is_refused(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   open_rig(&g, false, (struct hd_bus_options){.stale_after_ns = INT64_C(10000000000)});
   bus_peer_open(&p, g.url);
   bus_peer_hello(&p, HELLO_EXTERNAL);
-  say(&g, 1);
+  bus_rig_say(&g, 1);
   bus_peer_until(&p, HADRON_MSG_TICK, NULL, 0);
   struct hadron_tick old = {.sequence = ++g.ticks, .instrument = 1, .kind = HADRON_TICK_TRADE, .recv_ns = hd_clock_wall_ns() - INT64_C(11000000000), .value.trade.price = {5}};
   hd_channel_tick(g.channel, &old); // the host has had it for eleven seconds
   hd_channel_ring(g.channel);
   bus_peer_until(&p, HADRON_MSG_TICK, NULL, 0);
-  struct hadron_decision d = decision(1);
+  struct hadron_decision d = bus_rig_decision(1);
   struct hadron_refusal refusal;
   d.cause = 1;
   struct hd_frame f = bus_peer_decide(&p, 1, &d, 1);
@@ -428,45 +330,41 @@ static void a_decision_on_old_ticks_is_refused(void **state) {
   d.cause = 2; // the newest one, however old
   uint64_t number;
   struct hadron_decision out[64];
-  uint8_t payload[8 + sizeof d];
-  const struct hadron_message_header header = hd_frame_header(HADRON_MSG_DECISION, sizeof d);
-  memcpy(payload, &header, sizeof header);
-  memcpy(payload + sizeof header, &d, sizeof d);
-  bus_peer_send(&p, 1, HADRON_FRAME_DECIDE, 1, 2, payload, sizeof payload);
-  while (!hd_channel_take(g.channel, out, &number)) continue;
+  bus_peer_send_decisions(&p, 1, 2, &d, 1);
+  bus_rig_take(&g, out, &number);
   hd_channel_took(g.channel, number);
   f = bus_peer_take(&p, 1);
   assert_int_equal(f.head.count, 0);
   assert_int_equal(f.head.sequence, 2);
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 static void who_comes_back_goes_on_where_it_was(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p, q;
   char hello[512];
   struct hadron_tick t;
   open_rig(&g, false, (struct hd_bus_options){0});
   bus_peer_open(&p, g.url);
   bus_peer_hello(&p, HELLO_EXTERNAL);
-  say(&g, 5);
+  bus_rig_say(&g, 5);
   bus_peer_until(&p, HADRON_MSG_TICK, &t, sizeof t);
   assert_int_equal(t.sequence, 1);
   uint64_t next = p.next - 5; // as if the packet with the five had been lost
-  say(&g, 5);
+  bus_rig_say(&g, 5);
   bus_peer_ask(&p, HADRON_FRAME_NEXT, 1, next, NULL, 0); // REWIND: the same again
   snprintf(hello, sizeof hello, "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"class\":\"trade\",\"resume\":{\"session\":%u,\"epoch\":\"%llu\",\"next\":\"%llu\"}}", p.session,
            (unsigned long long)p.epoch, (unsigned long long)next);
   uint32_t session = p.session;
   bus_peer_close(&p);
-  say(&g, 5);
+  bus_rig_say(&g, 5);
   bus_peer_open(&q, g.url);
   assert_int_equal(bus_peer_hello(&q, hello).head.kind, HADRON_FRAME_WELCOME);
   assert_int_equal(q.session, session);
   assert_int_equal(q.next, next);
-  wait_for(&g, HADRON_PLACED_BACK);
+  bus_rig_wait(&g, HADRON_PLACED_BACK);
   uint64_t seen = 0;
   while (seen < 15) {
     struct hd_frame f = bus_peer_ask(&q, HADRON_FRAME_NEXT, 0, q.next, NULL, 0);
@@ -482,18 +380,16 @@ static void who_comes_back_goes_on_where_it_was(void **state) {
     } while (bus_peer_more(&q, &f));
   }
   bus_peer_close(&q);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 static void a_token_says_who_may_speak_for_whom(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   struct hd_fault fault;
   char file[TEST_PATH_SIZE], tokens[TEST_PATH_SIZE], secret[2][HD_TOKEN_SIZE], lines[2][256], hello[512], url[TEST_PATH_SIZE + 32];
   open_rig(&g, false, (struct hd_bus_options){0});
-  hd_bus_detach(g.bus, g.seat);
-  hd_bus_destroy(g.bus);
   hd_token_make("trade", "trend", secret[0], lines[0], sizeof lines[0], &fault);
   hd_token_make("trade", "pairs", secret[1], lines[1], sizeof lines[1], &fault);
   snprintf(file, sizeof file, "%s%s", lines[0], lines[1]);
@@ -502,11 +398,8 @@ static void a_token_says_who_may_speak_for_whom(void **state) {
   chmod(tokens, 0600);
   snprintf(url, sizeof url, "ipc://%s/tokens.ipc", g.directory);
   const struct hd_bus_listen listen = {.url = url, .rights = HD_BUS_ADMIN, .tokens = tokens};
-  const struct hd_bus_options options = {.listeners = &listen, .listener_count = 1, .stale_after_ns = INT64_C(20000000000)};
-  assert_int_equal(hd_bus_create(&options, &g.bus, &fault), HADRON_OK);
-  const struct hd_bus_expected who = {.name = "trend", .channels = &g.channel, .channel_count = 1, .arm = 5, .universe = g.universe, .universe_count = INSTRUMENTS,
-                                      .changed = on_changed, .self = &g};
-  assert_int_equal(hd_bus_attach(g.bus, &who, &g.seat, &fault), HADRON_OK);
+  const struct hd_bus_options options = {.listeners = &listen, .listener_count = 1};
+  bus_rig_renew(&g, &options, &(struct hd_bus_expected){0});
   bus_peer_open(&p, url);
   assert_int_equal(bus_peer_hello(&p, HELLO_EXTERNAL).head.kind, HADRON_FRAME_REFUSED); // none
   snprintf(hello, sizeof hello, "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"token\":\"%s\"}", secret[1]);
@@ -517,27 +410,23 @@ static void a_token_says_who_may_speak_for_whom(void **state) {
   assert_int_equal(bus_peer_hello(&p, hello).head.kind, HADRON_FRAME_WELCOME);
   // The token goes: within a second or two its session goes too.
   test_file_write(tokens, lines[1], strlen(lines[1]));
-  wait_for(&g, HADRON_PLACED_LEFT);
+  bus_rig_wait(&g, HADRON_PLACED_LEFT);
   struct hd_bus_refusals refusals;
   hd_bus_refusals(g.bus, &refusals);
   assert_in_range(refusals.requests, 3, 6); // what was asked again in a slow moment is counted again
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 // What a NEXT says of callbacks is added up; another size of it is no NEXT.
 static void callbacks_times_are_told(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   static struct hd_histogram latency;
   struct hadron_measured rows[HADRON_MEASURED_MAX + 1] = {{1000, 3}, {2000, 1}, {UINT64_MAX, 1}, {5, UINT64_MAX}};
   open_rig(&g, false, (struct hd_bus_options){0});
-  hd_bus_detach(g.bus, g.seat);
-  const struct hd_bus_expected who = {.name = "trend", .channels = &g.channel, .channel_count = 1, .arm = 5, .universe = g.universe, .universe_count = INSTRUMENTS, .changed = on_changed,
-                                      .self = &g, .latency = &latency};
-  struct hd_fault fault;
-  assert_int_equal(hd_bus_attach(g.bus, &who, &g.seat, &fault), HADRON_OK);
+  bus_rig_seat(&g, &(struct hd_bus_expected){.latency = &latency});
   bus_peer_open(&p, g.url);
   bus_peer_hello(&p, HELLO_EXTERNAL);
   assert_int_equal(bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, 1, rows, 2 * sizeof *rows).head.kind, HADRON_FRAME_DATA);
@@ -551,12 +440,12 @@ static void callbacks_times_are_told(void **state) {
   assert_int_equal(bus_peer_ask(&p, HADRON_FRAME_NEXT, 0, 1, rows, sizeof rows).head.kind, HADRON_FRAME_REFUSED);
   assert_int_equal(latency.count, count);
   bus_peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g);
 }
 
 static void an_ended_host_lets_everybody_go(void **state) {
   (void)state;
-  struct rig g;
+  struct bus_rig g;
   struct bus_peer p;
   open_rig(&g, false, (struct hd_bus_options){0});
   bus_peer_open(&p, g.url);
@@ -564,7 +453,7 @@ static void an_ended_host_lets_everybody_go(void **state) {
   bus_peer_send(&p, 1, HADRON_FRAME_NEXT, 0, 1, NULL, 0);
   bus_peer_take(&p, 1);
   bus_peer_send(&p, 1, HADRON_FRAME_NEXT, 0, 4, NULL, 0); // waits
-  close_rig(&g);
+  bus_rig_close(&g);
   bus_peer_close(&p);
 }
 

@@ -12,30 +12,24 @@
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "bus/bus.h"
 #include "bus/frame.h"
 #include "hadron/client.h"
+#include "support/bus_rig.h"
 #include "support/cert_party.h"
 #include "support/hello_sign.h"
 #include "support/tls_peer.h"
 
-#define INSTRUMENTS 3
 #define PACKET 65536
 
 static struct test_party party;
 
 struct rig {
+  struct bus_rig bus;
   char url[64], certificate[TEST_PARTY_PATH], key[TEST_PARTY_PATH], ca[TEST_PARTY_PATH], crl[TEST_PARTY_PATH];
   uint16_t port;
-  struct hd_bus *bus;
-  struct hd_channel *channel;
-  struct hd_bus_seat *seat;
-  struct hadron_instrument_definition universe[INSTRUMENTS];
-  uint64_t ticks;
 };
 
 static void open_rig(struct rig *g) {
-  struct hd_fault fault = {0};
   *g = (struct rig){.port = test_port_free()};
   snprintf(g->url, sizeof g->url, "tls+tcp://127.0.0.1:%u", g->port);
   snprintf(g->certificate, sizeof g->certificate, "%s/ours/host.crt", party.dir);
@@ -43,37 +37,7 @@ static void open_rig(struct rig *g) {
   snprintf(g->ca, sizeof g->ca, "%s/ours/ca.crt", party.dir);
   snprintf(g->crl, sizeof g->crl, "%s/ours/ca.crl", party.dir);
   const struct hd_bus_listen listen = {.url = g->url, .rights = HD_BUS_TRADE, .certificate = g->certificate, .key = g->key, .ca = g->ca, .crl = g->crl};
-  const struct hd_bus_options options = {.listeners = &listen, .listener_count = 1, .host = "test", .mode = HADRON_MODE_PAPER, .stale_after_ns = INT64_C(60000000000)};
-  if (hd_bus_create(&options, &g->bus, &fault)) fail_msg("%s", fault.text);
-  g->channel = aligned_alloc(64, sizeof *g->channel);
-  assert_int_equal(hd_channel_init(g->channel, 5, 0), HADRON_OK);
-  for (uint32_t i = 0; i < INSTRUMENTS; i++) {
-    g->universe[i] = (struct hadron_instrument_definition){.instrument = i + 1, .listing = i + 1};
-    snprintf(g->universe[i].name, sizeof g->universe[i].name, "SYM%u", i);
-  }
-  const struct hd_bus_expected who = {.name = "alpha", .channels = &g->channel, .channel_count = 1, .arm = 5, .universe = g->universe, .universe_count = INSTRUMENTS, .role = "live"};
-  assert_int_equal(hd_bus_attach(g->bus, &who, &g->seat, &fault), HADRON_OK);
-}
-
-static void close_rig(struct rig *g) {
-  hd_bus_detach(g->bus, g->seat);
-  hd_bus_destroy(g->bus);
-  hd_channel_fini(g->channel);
-  free(g->channel);
-}
-
-static void say(struct rig *g, uint32_t count) { // [shard]
-  for (uint32_t i = 0; i < count; i++) {
-    const struct hadron_tick t = {.sequence = ++g->ticks, .instrument = 1 + (uint32_t)(g->ticks % INSTRUMENTS), .kind = HADRON_TICK_TRADE, .recv_ns = hd_clock_wall_ns()};
-    assert_true(hd_channel_tick(g->channel, &t));
-  }
-  hd_channel_ring(g->channel);
-}
-
-static struct hd_bus_refusals refusals(struct rig *g) {
-  struct hd_bus_refusals r;
-  hd_bus_refusals(g->bus, &r);
-  return r;
+  bus_rig_open(&g->bus, &(struct hd_bus_options){.listeners = &listen, .listener_count = 1, .stale_after_ns = INT64_C(60000000000)}, &(struct hd_bus_expected){.name = "alpha"});
 }
 
 // ---- a peer
@@ -216,13 +180,13 @@ static void handshakes(void **state) {
     alpha_is_served(&g); // and NNG has time to count: of two that fail at once it may count one
   }
   int64_t start = hd_clock_monotonic_ns();
-  while (refusals(&g).certificate < COUNT) { // it counts once a second
-    if (hd_clock_monotonic_ns() - start > INT64_C(20000000000)) fail_msg("%llu of %d counted", (unsigned long long)refusals(&g).certificate, COUNT);
+  while (bus_rig_refusals(&g.bus).certificate < COUNT) { // it counts once a second
+    if (hd_clock_monotonic_ns() - start > INT64_C(20000000000)) fail_msg("%llu of %d counted", (unsigned long long)bus_rig_refusals(&g.bus).certificate, COUNT);
     sched_yield();
   }
-  assert_int_equal(refusals(&g).certificate, COUNT);
-  assert_int_equal(refusals(&g).hellos_good, COUNT);
-  close_rig(&g);
+  assert_int_equal(bus_rig_refusals(&g.bus).certificate, COUNT);
+  assert_int_equal(bus_rig_refusals(&g.bus).hellos_good, COUNT);
+  bus_rig_close(&g.bus);
 }
 
 static void hellos(void **state) {
@@ -241,12 +205,12 @@ static void hellos(void **state) {
   open_rig(&g);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
     struct peer p;
-    struct hd_bus_refusals before = refusals(&g), after;
+    struct hd_bus_refusals before = bus_rig_refusals(&g.bus), after;
     peer_open(&p, &g, "ours/eve"); // TLS lets it in: it has a good certificate
     assert_int_equal(hello(&p, rows[i].words, NULL), HADRON_FRAME_REFUSED);
     if (!strstr(word_of(&p, "text"), rows[i].text)) fail_msg("row %zu: expected \"%s\", found \"%s\"", i, rows[i].text, word_of(&p, "text"));
     assert_string_equal(word_of(&p, "nonce"), "");
-    after = refusals(&g);
+    after = bus_rig_refusals(&g.bus);
     for (int k = 0; k < HD_CERT_REASONS; k++) assert_int_equal(after.hellos[k], before.hellos[k] + (k == (int)rows[i].reason));
     assert_int_equal(after.requests, before.requests + 1);
     assert_int_equal(ask(&p, HADRON_FRAME_NEXT, 1, NULL, 0), HADRON_FRAME_REFUSED); // no session came of it
@@ -269,10 +233,10 @@ static void hellos(void **state) {
   memcpy(payload + sizeof header, &d, sizeof d);
   assert_int_equal(ask(&reader, HADRON_FRAME_DECIDE, 1, payload, sizeof payload), HADRON_FRAME_ACK);
   assert_int_equal(reader.frame.head.count, 1); // refused
-  assert_int_equal(hd_ring_size(&g.channel->decisions), 0);
+  assert_int_equal(hd_ring_size(&g.bus.channel->decisions), 0);
   peer_close(&reader);
   alpha_is_served(&g);
-  close_rig(&g);
+  bus_rig_close(&g.bus);
 }
 
 static void said_again(void **state) {
@@ -289,7 +253,7 @@ static void said_again(void **state) {
   memcpy(payload + sizeof header, &d, sizeof d);
   peer_open(&good, &g, "ours/alpha");
   assert_int_equal(hello(&good, alpha, &overheard), HADRON_FRAME_WELCOME);
-  say(&g, 1);
+  bus_rig_say(&g.bus, 1);
   assert_int_equal(ask(&good, HADRON_FRAME_NEXT, 1, NULL, 0), HADRON_FRAME_DATA);
   // Of the same session once more: the same answer, one decision.
   uint8_t bytes[512];
@@ -298,31 +262,31 @@ static void said_again(void **state) {
   const struct hadron_frame head = hd_frame_head(HADRON_TOPIC_SESSION, good.session, good.epoch, HADRON_FRAME_DECIDE, 1, 1);
   assert_true(hd_frame_put(&packet, &head, payload, sizeof payload));
   assert_true(test_peer_request(good.wire, 100, packet.bytes, packet.size));
-  while (!hd_channel_take(g.channel, out, &number)) continue;
-  hd_channel_took(g.channel, number);
+  bus_rig_take(&g.bus, out, &number);
+  hd_channel_took(g.bus.channel, number);
   assert_int_equal(answer(&good), HADRON_FRAME_ACK);
   for (int i = 0; i < 100; i++) {
     assert_true(test_peer_request(good.wire, 101, packet.bytes, packet.size));
     assert_int_equal(answer(&good), HADRON_FRAME_ACK);
     assert_int_equal(good.frame.head.sequence, 1);
   }
-  assert_int_equal(hd_ring_size(&g.channel->decisions), 0);
+  assert_int_equal(hd_ring_size(&g.bus.channel->decisions), 0);
   // By another, with a good certificate of its own: HELLO and frames that it has overheard.
   peer_open(&thief, &g, "ours/eve");
-  struct hd_bus_refusals before = refusals(&g);
+  struct hd_bus_refusals before = bus_rig_refusals(&g.bus);
   assert_int_equal(ask(&thief, HADRON_FRAME_HELLO, 0, overheard, strlen(overheard)), HADRON_FRAME_REFUSED);
-  assert_int_equal(refusals(&g).hellos[HD_CERT_REASON_NONCE], before.hellos[HD_CERT_REASON_NONCE] + 1);
+  assert_int_equal(bus_rig_refusals(&g.bus).hellos[HD_CERT_REASON_NONCE], before.hellos[HD_CERT_REASON_NONCE] + 1);
   assert_true(test_peer_request(thief.wire, 7, packet.bytes, packet.size));
   assert_int_equal(answer(&thief), HADRON_FRAME_REFUSED);
   thief.session = good.session, thief.epoch = good.epoch;
   assert_int_equal(ask(&thief, HADRON_FRAME_NEXT, 1, NULL, 0), HADRON_FRAME_REFUSED);
   assert_int_equal(ask(&thief, HADRON_FRAME_BYE, 1, NULL, 0), HADRON_FRAME_REFUSED);
-  assert_int_equal(hd_ring_size(&g.channel->decisions), 0);
-  assert_int_equal(ask(&good, HADRON_FRAME_NEXT, 2 + INSTRUMENTS, NULL, 0), HADRON_FRAME_HEARTBEAT); // and the good one has noticed nothing
+  assert_int_equal(hd_ring_size(&g.bus.channel->decisions), 0);
+  assert_int_equal(ask(&good, HADRON_FRAME_NEXT, 2 + BUS_RIG_INSTRUMENTS, NULL, 0), HADRON_FRAME_HEARTBEAT); // and the good one has noticed nothing
   peer_close(&thief);
   peer_close(&good);
   free(overheard);
-  close_rig(&g);
+  bus_rig_close(&g.bus);
 }
 
 static void random_frames(void **state) {
@@ -373,7 +337,7 @@ static void random_frames(void **state) {
   assert_true(test_peer_gone(p.wire, 10000));
   peer_close(&p);
   if (!sanitizer || !*sanitizer) assert_true(test_resident_bytes() < start + (UINT64_C(16) << 20));
-  close_rig(&g);
+  bus_rig_close(&g.bus);
 }
 
 static void half_open(void **state) {
@@ -392,12 +356,12 @@ static void half_open(void **state) {
   for (int i = 0; i < COUNT; i++) test_peer_close(peers[i]);
   alpha_is_served(&g);
   uint64_t end = test_resident_bytes();
-  for (int64_t until = hd_clock_monotonic_ns() + INT64_C(20000000000); refusals(&g).other + refusals(&g).certificate == 0; sched_yield()) // NNG counts about ten a second, the host looks once
+  for (int64_t until = hd_clock_monotonic_ns() + INT64_C(20000000000); bus_rig_refusals(&g.bus).other + bus_rig_refusals(&g.bus).certificate == 0; sched_yield()) // NNG counts about ten a second, the host looks once
     if (hd_clock_monotonic_ns() > until) fail_msg("nothing of it was counted");
   print_message("1,000 connections that never became one: %+.1f MB resident\n", ((double)end - (double)start) / 1e6);
   const char *sanitizer = getenv("HADRON_SANITIZE");
   if (!sanitizer || !*sanitizer) assert_true(end < start + (UINT64_C(128) << 20));
-  close_rig(&g);
+  bus_rig_close(&g.bus);
 }
 
 static void revoked_meanwhile(void **state) {
@@ -425,7 +389,7 @@ static void revoked_meanwhile(void **state) {
   assert_int_equal(ask(&kept, HADRON_FRAME_NEXT, 1, NULL, 0), HADRON_FRAME_HEARTBEAT); // the others notice nothing
   peer_close(&kept);
   alpha_is_served(&g);
-  close_rig(&g);
+  bus_rig_close(&g.bus);
 }
 
 static void renewed_meanwhile(void **state) {
@@ -437,14 +401,14 @@ static void renewed_meanwhile(void **state) {
   peer_open(&p, &g, "ours/alpha");
   assert_int_equal(hello(&p, alpha, NULL), HADRON_FRAME_WELCOME);
   assert_int_equal(ask(&p, HADRON_FRAME_NEXT, 1, NULL, 0), HADRON_FRAME_DATA); // the instruments: 1 to 3
-  say(&g, 5);
-  assert_int_equal(ask(&p, HADRON_FRAME_NEXT, 1 + INSTRUMENTS, NULL, 0), HADRON_FRAME_DATA);
+  bus_rig_say(&g.bus, 5);
+  assert_int_equal(ask(&p, HADRON_FRAME_NEXT, 1 + BUS_RIG_INSTRUMENTS, NULL, 0), HADRON_FRAME_DATA);
   struct hd_cert_wish wish = {.name = "host", .role = HD_CERT_READ, .days = 60, .hosts = {"127.0.0.1"}, .host_count = 1, .renew = true};
   assert_int_equal(hd_cert_issue(test_party_file(&party, "ours"), &wish, NULL, &fault), HADRON_OK);
   assert_true(test_peer_gone(p.wire, 10000));
   // It comes back and goes on: the five ticks were not acknowledged, so they are said once more, by their numbers.
   struct words resume = alpha;
-  resume.session = p.session, resume.epoch = p.epoch, resume.next = 1 + INSTRUMENTS;
+  resume.session = p.session, resume.epoch = p.epoch, resume.next = 1 + BUS_RIG_INSTRUMENTS;
   int64_t start = hd_clock_monotonic_ns();
   while (!test_port_listens(g.port)) { // it listens anew a moment later
     if (hd_clock_monotonic_ns() - start > INT64_C(20000000000)) fail_msg("it does not listen again");
@@ -453,12 +417,12 @@ static void renewed_meanwhile(void **state) {
   peer_open(&again, &g, "ours/alpha");
   assert_int_equal(hello(&again, resume, NULL), HADRON_FRAME_WELCOME);
   assert_int_equal(again.session, p.session);
-  assert_int_equal(ask(&again, HADRON_FRAME_NEXT, 1 + INSTRUMENTS, NULL, 0), HADRON_FRAME_DATA);
-  assert_int_equal(again.frame.head.sequence, 1 + INSTRUMENTS);
+  assert_int_equal(ask(&again, HADRON_FRAME_NEXT, 1 + BUS_RIG_INSTRUMENTS, NULL, 0), HADRON_FRAME_DATA);
+  assert_int_equal(again.frame.head.sequence, 1 + BUS_RIG_INSTRUMENTS);
   assert_int_equal(again.frame.head.count, 5);
   peer_close(&again);
   peer_close(&p);
-  close_rig(&g);
+  bus_rig_close(&g.bus);
 }
 
 // ---- the client library, as its users have it
@@ -524,9 +488,9 @@ static void client_library(void **state) {
   // In alpha's name, by another's key: closed, with the reason.
   struct hadron_client_options thief = o;
   thief.certificate = eve_certificate, thief.key = eve_key;
-  uint64_t refused = refusals(&g).hellos[HD_CERT_REASON_NAME];
+  uint64_t refused = bus_rig_refusals(&g.bus).hellos[HD_CERT_REASON_NAME];
   assert_int_equal(hadron_client_open(&thief, &c), HADRON_OK);
-  for (int64_t start = hd_clock_monotonic_ns(); refusals(&g).hellos[HD_CERT_REASON_NAME] == refused; hadron_client_poll(c, 20, &e))
+  for (int64_t start = hd_clock_monotonic_ns(); bus_rig_refusals(&g.bus).hellos[HD_CERT_REASON_NAME] == refused; hadron_client_poll(c, 20, &e))
     if (hd_clock_monotonic_ns() - start > INT64_C(20000000000)) fail_msg("it was not refused");
   hadron_client_close(c);
   not_joined(&o, other_ca, NULL);        // this host is none of that authority
@@ -534,17 +498,17 @@ static void client_library(void **state) {
   assert_int_equal(hadron_client_open(&o, &c), HADRON_OK);
   e = until(c, HADRON_EVENT_JOINED, &ticks);
   assert_int_equal(e.flags & HADRON_EVENT_RESUMED, 0);
-  say(&g, 1000);
+  bus_rig_say(&g.bus, 1000);
   while (ticks < 1000) until(c, HADRON_EVENT_TICKS, &ticks);
   assert_int_equal(hadron_client_decide(c, &d, 1, &number), HADRON_OK);
-  while (!hd_channel_take(g.channel, out, &number)) hadron_client_poll(c, 1, &e);
+  while (!hd_channel_take(g.bus.channel, out, &number)) hadron_client_poll(c, 1, &e);
   assert_int_equal(out[0].cause, 1000);
-  hd_channel_took(g.channel, number);
+  hd_channel_took(g.bus.channel, number);
   // The host's certificate is renewed: every connection ends, the session does not.
   struct hd_cert_wish wish = {.name = "host", .role = HD_CERT_READ, .days = 60, .hosts = {"127.0.0.1"}, .host_count = 1, .renew = true};
   assert_int_equal(hd_cert_issue(test_party_file(&party, "ours"), &wish, NULL, &fault), HADRON_OK);
   until(c, HADRON_EVENT_AWAY, &ticks);
-  say(&g, 500);
+  bus_rig_say(&g.bus, 500);
   e = until(c, HADRON_EVENT_JOINED, &ticks);
   assert_int_equal(e.flags & HADRON_EVENT_RESUMED, HADRON_EVENT_RESUMED);
   while (ticks < 1500) until(c, HADRON_EVENT_TICKS, &ticks);
@@ -554,7 +518,7 @@ static void client_library(void **state) {
   assert_int_equal(figures.acknowledged, 1);
   assert_int_equal(figures.resumed, 1);
   hadron_client_close(c);
-  close_rig(&g);
+  bus_rig_close(&g.bus);
 }
 
 static int setup(void **state) {

@@ -117,10 +117,15 @@ struct hd_frame bus_peer_until(struct bus_peer *p, uint16_t template_id, void *b
   return (struct hd_frame){0};
 }
 
-struct hd_frame bus_peer_decide(struct bus_peer *p, uint64_t number, const struct hadron_decision *d, uint32_t count) {
+void bus_peer_send_decisions(struct bus_peer *p, uint32_t which, uint64_t number, const struct hadron_decision *d, uint32_t count) {
   uint8_t payload[8 + 64 * sizeof *d];
   const struct hadron_message_header header = hd_frame_header(HADRON_MSG_DECISION, sizeof *d);
   memcpy(payload, &header, sizeof header);
   memcpy(payload + sizeof header, d, count * sizeof *d);
-  return bus_peer_ask(p, HADRON_FRAME_DECIDE, (uint16_t)count, number, payload, (uint32_t)(sizeof header + count * sizeof *d));
+  bus_peer_send(p, which, HADRON_FRAME_DECIDE, (uint16_t)count, number, payload, (uint32_t)(sizeof header + count * sizeof *d));
+}
+
+struct hd_frame bus_peer_decide(struct bus_peer *p, uint64_t number, const struct hadron_decision *d, uint32_t count) {
+  bus_peer_send_decisions(p, 0, number, d, count);
+  return bus_peer_take(p, 0);
 }

@@ -37,6 +37,7 @@ struct hd_frame bus_peer_take(struct bus_peer *p, uint32_t which);
 struct hd_frame bus_peer_hello(struct bus_peer *p, const char *json);
 // Asks for what is next until a message of this template comes (HADRON_MSG_INVALID: any); earlier ones are acknowledged. Its block, at most `size` bytes.
 struct hd_frame bus_peer_until(struct bus_peer *p, uint16_t template_id, void *block, uint32_t size);
+void bus_peer_send_decisions(struct bus_peer *p, uint32_t which, uint64_t number, const struct hadron_decision *d, uint32_t count);
 struct hd_frame bus_peer_decide(struct bus_peer *p, uint64_t number, const struct hadron_decision *d, uint32_t count);
 
 #endif
