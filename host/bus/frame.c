@@ -79,6 +79,7 @@ static const struct rule {
 } rules[] = {
     {HADRON_FRAME_DATA, true, sizeof(struct hadron_message_header) + 1, HADRON_PACKET_MAX, 0},
     {HADRON_FRAME_HEARTBEAT, false, 8, 8, 0},
+    {HADRON_FRAME_PACKED, true, sizeof(struct hadron_message_header) + 1, HADRON_PACKET_MAX, 0},
     {HADRON_FRAME_HELLO, false, 2, HADRON_PACKET_MAX, 0},
     {HADRON_FRAME_NEXT, false, 0, HADRON_MEASURED_MAX * sizeof(struct hadron_measured), sizeof(struct hadron_measured)},
     {HADRON_FRAME_DECIDE, true, sizeof(struct hadron_message_header) + 1, HADRON_PACKET_MAX, 0},
@@ -148,7 +149,8 @@ int32_t hd_frame_next(const void *packet, size_t size, size_t *at, struct hd_fra
 int32_t hd_frame_messages(const struct hd_frame *f, struct hd_frame_messages *out, struct hd_fault *fault) {
   struct hadron_message_header header;
   const uint32_t count = f->head.count;
-  if (f->head.size < sizeof header || count == 0) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "frame of kind %u: expected messages, found %u bytes", f->head.kind, f->head.size);
+  if (f->head.size < sizeof header || count == 0 || f->head.kind == HADRON_FRAME_PACKED)
+    return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "frame of kind %u: expected messages, found %u bytes", f->head.kind, f->head.size);
   memcpy(&header, f->payload, sizeof header);
   if (header.schema_id != HADRON_SCHEMA_ID || header.version / 256 != HADRON_SCHEMA_MAJOR)
     return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "messages: expected schema %d, version %d.x, found %u, version %u.%u", HADRON_SCHEMA_ID, HADRON_SCHEMA_MAJOR,

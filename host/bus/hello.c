@@ -103,6 +103,12 @@ static int32_t read_bars(const json_t *hello, struct hd_hello *out, struct hd_fa
   return HADRON_OK;
 }
 
+static int32_t read_packed(const json_t *hello, struct hd_hello *out, struct hd_fault *fault) {
+  const json_t *packed = json_object_get(hello, "packed");
+  out->packed = json_is_true(packed);
+  return !packed || json_is_boolean(packed) ? HADRON_OK : wrong(fault, "packed", "true or false");
+}
+
 static int32_t read_fields(const json_t *hello, struct hd_hello *out, struct hd_fault *fault) {
   uint64_t protocol = 0, pid = 0;
   uint32_t worker_size = 0;
@@ -124,6 +130,7 @@ static int32_t read_fields(const json_t *hello, struct hd_hello *out, struct hd_
   if (!code) code = read_universe(hello, out, fault);
   if (!code) code = read_params(hello, out, fault);
   if (!code) code = read_bars(hello, out, fault);
+  if (!code) code = read_packed(hello, out, fault);
   if (code) return code;
   if (!hd_name_valid(out->name)) return wrong(fault, "name", "1 to 63 of a-z 0-9 _ -");
   out->rights = hd_choice_parse("read trade admin", class[0] ? class : "trade");
@@ -226,11 +233,11 @@ char *hd_welcome_write(const struct hd_welcome *w) {
     hd_bar_format(bar, &w->bars[i]);
     json_array_append_new(bars, json_string(bar));
   }
-  json_t *welcome = json_pack("{s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:s, s:I, s:s, s:I, s:s, s:s, s:s, s:o, s:o}", "session", (json_int_t)w->session, "epoch", wide(w->epoch),
+  json_t *welcome = json_pack("{s:I, s:o, s:o, s:o, s:I, s:I, s:I, s:s, s:I, s:s, s:I, s:s, s:s, s:s, s:b, s:o, s:o}", "session", (json_int_t)w->session, "epoch", wide(w->epoch),
                               "next", wide(w->next), "decided", wide(w->decided), "heartbeat_ms", (json_int_t)(w->heartbeat_ns / 1000000), "stale_ms",
                               (json_int_t)(w->stale_after_ns / 1000000), "window", (json_int_t)w->window, "class", hd_bus_class_name(w->rights), "arm",
                               (json_int_t)w->arm, "role", w->role ? w->role : "", "instruments", (json_int_t)w->instruments, "host", w->host ? w->host : "", "mode",
-                              w->mode == 1 ? "dry_run" : w->mode == 2 ? "paper" : w->mode == 3 ? "live" : "", "version", HD_VERSION, "params", params ? params : json_object(), "bars", bars);
+                              w->mode == 1 ? "dry_run" : w->mode == 2 ? "paper" : w->mode == 3 ? "live" : "", "version", HD_VERSION, "packed", w->packed, "params", params ? params : json_object(), "bars", bars);
   char *written = welcome ? json_dumps(welcome, JSON_COMPACT) : NULL;
   json_decref(welcome);
   return written;

@@ -25,6 +25,7 @@ struct hd_hello {
   bool is_worker;
   uint8_t worker[32];           // the token of a worker
   uint32_t pid;
+  bool packed;                  // it can read packed messages, and wants them
   bool exact;                   // cause 0 of its decisions is one of its own: no tick of that instrument yet
   char universe[HD_HELLO_GLOBS][HADRON_SYMBOL_SIZE];
   uint32_t universe_count;      // 0: all
@@ -54,6 +55,7 @@ struct hd_welcome {
   const char *role, *host, *params; // params: JSON object, or NULL
   const struct hadron_bar_request *bars;
   uint32_t bar_count;
+  bool packed;
 };
 // A text from malloc; NULL: no memory.
 char *hd_welcome_write(const struct hd_welcome *w);

@@ -282,7 +282,7 @@ static void welcome(struct hd_bus_peer *p, struct hd_request *r) {
   const struct hd_bus_seat *seat = p->seat;
   const struct hd_welcome w = {p->session.number, p->rights, seat ? atomic_load(&seat->arm) : 0, seat ? seat->stream.row_count : 0, p->session.window, o->mode, bus->epoch, p->session.sent,
                                p->session.handled, o->heartbeat_ns, o->stale_after_ns, seat ? atomic_load(&seat->role) : NULL, o->host, seat ? seat->params : NULL, seat ? seat->bars : NULL,
-                               seat ? seat->bar_count : 0};
+                               seat ? seat->bar_count : 0, p->packed};
   char *json = hd_welcome_write(&w);
   if (json) answer(bus, r, p->session.number, HADRON_FRAME_WELCOME, p->session.sent, json, strlen(json));
   else hd_request_drop(r);
@@ -332,6 +332,7 @@ static struct hd_bus_peer *begin(struct hd_bus *bus, const struct hd_hello *h, s
   p->bus = bus;
   p->seat = seat;
   p->rights = rights;
+  p->packed = h->packed;
   p->allowed_ns = bus->now_ns;
   p->allowance_ns = 1000000000;
   hd_text_copy(p->name, sizeof p->name, seat ? seat->name : h->name);
@@ -345,6 +346,7 @@ static struct hd_bus_peer *begin(struct hd_bus *bus, const struct hd_hello *h, s
   seat->joined = true;
   seat->base = seat->given;
   hd_stream_begin(&seat->stream);
+  seat->stream.packed = h->packed;
   choose_universe(&seat->stream, h);
   return p;
 }
@@ -354,7 +356,7 @@ static struct hd_bus_peer *resumed(struct hd_bus *bus, const struct hd_hello *h,
   for (uint32_t i = 0; h->resume && i < bus->peer_count; i++) {
     struct hd_bus_peer *p = bus->peers[i];
     if (p->session.number != h->resume || p->seat != seat || h->resume_epoch != bus->epoch || !same(p->identity, identity)) continue;
-    if (strcmp(p->version, h->version) || hd_bus_session_resume(&p->session, h->resume_next)) return NULL;
+    if (strcmp(p->version, h->version) || p->packed != h->packed || hd_bus_session_resume(&p->session, h->resume_next)) return NULL;
     hd_bus_session_drop(&p->session, drop_ticket); // what waited on the old connection
     hd_questions_drop(p);
     hd_admin_drop(p);

@@ -32,6 +32,7 @@ struct hd_bus_peer { // one session
   struct hd_request *admin_request; // that waits for it; NULL: none
   char *admin_answer;           // of the last one; owned
   bool exact;                   // cause 0 is what it says
+  bool packed;                  // as its HELLO asked: what is kept for it is so, also when it comes back
   bool told;                    // a refusal of its decisions was logged
   bool by_token;                // identity is the SHA-256 of one
 };

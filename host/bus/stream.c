@@ -5,9 +5,11 @@
 #include "base/assert.h"
 #include "base/banned.h"
 #include "base/limits.h"
+#include "hadron/pack.h"
 
 #define PIECE_MAX (96u * 1024)  // of an ask's argument, a message
-#define RUN_MAX 8000u           // ticks in a frame: 500 KiB
+#define RUN_MAX 8000u           // ticks in a frame: 500 KiB, also of a packed one when it is made out again
+#define TICK_WORDS (sizeof(struct hadron_tick) / HADRON_PACK_WORD)
 #define SHARED_MAX 4096u        // ticks that a packet tells of: two packets are half a ring
 #define ASK_BYTES_MAX (HD_HANDOVER_BYTES + 65536u)
 
@@ -150,11 +152,16 @@ struct filling {
 
 #define FRAME_COST ((uint32_t)(sizeof(struct hadron_frame) + sizeof(struct hadron_message_header)))
 
-static void *frame_of(struct filling *f, uint16_t template_id, uint16_t block, uint32_t size) {
-  const struct hadron_frame head = hd_frame_head(HADRON_TOPIC_SESSION, f->session, f->epoch, HADRON_FRAME_DATA, 0, f->number);
+static bool open_frame(struct filling *f, enum hadron_frame_kind kind, uint16_t template_id, uint16_t block) {
+  const struct hadron_frame head = hd_frame_head(HADRON_TOPIC_SESSION, f->session, f->epoch, kind, 0, f->number);
   const struct hadron_message_header header = hd_frame_header(template_id, block);
-  if (hd_frame_left(f->packet) < FRAME_COST + size || !hd_frame_begin(f->packet, &head)) return NULL;
+  if (hd_frame_left(f->packet) < FRAME_COST || !hd_frame_begin(f->packet, &head)) return false;
   memcpy(hd_frame_more(f->packet, sizeof header), &header, sizeof header);
+  return true;
+}
+
+static void *frame_of(struct filling *f, uint16_t template_id, uint16_t block, uint32_t size) {
+  if (hd_frame_left(f->packet) < FRAME_COST + size || !open_frame(f, HADRON_FRAME_DATA, template_id, block)) return NULL;
   return hd_frame_more(f->packet, size);
 }
 
@@ -238,16 +245,40 @@ void hd_stream_handled(struct hd_stream *s, uint64_t before) {
     hd_channel_free_ticks(s->channels[s->runs[s->run_first % HD_STREAM_RUNS].channel], s->runs[s->run_first % HD_STREAM_RUNS].end);
 }
 
+// As they lie. Returns how many of the run were looked at, as far as there was room; *out: how many of them went into the frame.
+static uint32_t put_plain(struct filling *f, const struct hadron_tick *run, uint32_t count, uint32_t *out) {
+  uint32_t fit = hd_frame_left(f->packet) / (uint32_t)sizeof *run;
+  if (count > fit) count = fit;
+  *out = wanted(f->s, run, count, f->packet->bytes + f->packet->size);
+  hd_frame_more(f->packet, *out * (uint32_t)sizeof *run);
+  return count;
+}
+
+// The same, packed where the packet is made.
+static uint32_t put_packed(struct filling *f, const struct hadron_tick *run, uint32_t count, uint32_t *out) {
+  uint8_t *to = f->packet->bytes + f->packet->size;
+  const uint32_t left = hd_frame_left(f->packet), bound = (uint32_t)hadron_pack_bound(TICK_WORDS);
+  const struct hadron_tick *before = NULL;
+  uint32_t size = 0, i = 0;
+  for (*out = 0; i < count && left - size >= bound; i++) {
+    const struct hd_stream_row *row = hd_stream_row(f->s, run[i].instrument);
+    if (!row || row->left_out) continue;
+    size += (uint32_t)hadron_pack(to + size, before, &run[i], TICK_WORDS);
+    before = &run[i];
+    ++*out;
+  }
+  hd_frame_more(f->packet, size);
+  return i;
+}
+
 static bool ticks(struct filling *f, uint32_t channel, const struct hadron_tick *run, uint32_t count) {
   struct hd_stream *s = f->s;
-  uint32_t left = hd_frame_left(f->packet), fit = left < FRAME_COST ? 0 : (left - FRAME_COST) / (uint32_t)sizeof *run;
-  if (count > fit) count = fit;
-  if (count == 0) return false;
-  frame_of(f, HADRON_MSG_TICK, sizeof *run, 0);
-  uint32_t n = wanted(s, run, count, f->packet->bytes + f->packet->size);
-  hd_frame_more(f->packet, n * (uint32_t)sizeof *run);
+  uint32_t n = 0;
+  if (!open_frame(f, s->packed ? HADRON_FRAME_PACKED : HADRON_FRAME_DATA, HADRON_MSG_TICK, sizeof *run)) return false;
+  count = s->packed ? put_packed(f, run, count, &n) : put_plain(f, run, count, &n);
   if (n) hd_frame_end(f->packet, (uint16_t)n);
   else hd_frame_drop(f->packet);
+  if (count == 0) return false;
   for (uint32_t i = 0; i < count; i++) fold_tick(s, &run[i]);
   remember_times(s, run, count);
   s->ticks += n;

@@ -49,6 +49,7 @@ struct hd_stream {
   struct hd_channel **channels; // owned list
   uint32_t channel_count, next_channel;
   bool worker, lock_step, shares;
+  bool packed;                  // ticks go out packed: its peer has asked for it
   struct { uint64_t number, end; uint32_t channel; } runs[HD_STREAM_RUNS]; // shares: message, and where its ticks end, in order
   uint64_t run_first, run_end;  // [run_first .. run_end) of them, modulo
   struct hd_stream_row *rows;   // owned

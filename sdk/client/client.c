@@ -22,6 +22,7 @@ static int32_t start(struct hadron_client *c, const struct hadron_client_options
   if (code == HADRON_OK) code = hc_who_init(&c->who, o);
   if (code == HADRON_OK) code = hc_stream_init(&c->stream, &limits, 1, packet_go, c);
   if (code == HADRON_OK && !(c->decisions = calloc(HADRON_CLIENT_DECISIONS_MAX, sizeof *c->decisions))) code = hc_fail(HADRON_ERR_MEMORY, "out of memory");
+  if (code == HADRON_OK && !(c->room = malloc(HADRON_PACKET_MAX))) code = hc_fail(HADRON_ERR_MEMORY, "out of memory");
   if (code == HADRON_OK) code = hc_place_init(&place, o, o->url);
   if (code != HADRON_OK) return code;
   code = hc_link_init(&c->link, &place, c->bell);
@@ -73,6 +74,7 @@ void hadron_client_close(struct hadron_client *c) {
   hc_link_fini(&c->link);
   for (uint32_t i = 0; i < c->ready_count; i++) hc_packet_free(c->ready[i].packet);
   hc_packet_free(c->current);
+  free(c->room);
   for (uint32_t i = 0; i < c->say_count; i++) free(c->says[(c->say_first + i) % c->say_room].text);
   free(c->says);
   free(c->said.text);
@@ -155,7 +157,7 @@ static bool next_message(struct hadron_client *c, struct hadron_event *out) {
       c->giving = c->ready[0].from;
       memmove(c->ready, c->ready + 1, --c->ready_count * sizeof *c->ready);
     }
-    while (hc_packet_event(c->current, c->giving, out)) {
+    while (hc_packet_event(c->current, c->giving, c->room, out)) {
       given_out(c, out);
       out->host_ns = c->host_ns;
       if (out->kind != HADRON_EVENT_ASK || gather_ask(c, out)) return true;

@@ -90,7 +90,7 @@ static void add_event(struct hadron_feed *f, const struct feed_stream *s, uint32
 
 static bool next_item(struct hadron_feed *f, struct hadron_event *out) {
   for (;;) {
-    if (f->current && hc_packet_event(f->current, f->from, out)) {
+    if (f->current && hc_packet_event(f->current, f->from, NULL, out)) {
       f->figures.messages += out->count;
       out->host_ns = f->host_ns;
       return true;
@@ -164,7 +164,7 @@ static void numbers_came(struct hadron_feed *f, struct feed_stream *s, struct hc
 }
 
 static void published(struct hadron_feed *f, nng_msg *msg, int64_t now) {
-  struct hc_packet *p = hc_packet_open(msg);
+  struct hc_packet *p = hc_packet_open(msg, false);
   struct feed_stream *s = p && memcmp(p->head.topic, f->topic, sizeof f->topic) == 0 ? stream_of(f, p->head.stream) : NULL;
   f->figures.packets++;
   if (!s) {

@@ -25,11 +25,14 @@ static uint32_t kind_of(const struct hc_messages *m) {
   return HADRON_EVENT_MESSAGE;
 }
 
+static bool has_messages(const struct hadron_frame *f) { return f->kind == HADRON_FRAME_DATA || f->kind == HADRON_FRAME_PACKED; }
+
 // One frame of the packet that is being opened. False: the packet is not what it should be.
 static bool add_frame(struct hc_packet *p, const struct hadron_frame *f, const uint8_t *payload) {
   struct hc_messages m;
-  if (f->kind == HADRON_FRAME_DATA) {
-    if (!hc_messages_read(f, payload, &m)) return false;
+  if (has_messages(f)) {
+    if (!hc_messages_read(f, payload, &m) || !hc_messages_valid(&m)) return false;
+    if (m.packed && !p->packed) return false; // nobody has asked for such
     p->rows += f->count;
     if (f->sequence == 0) return true; // of a snapshot: not numbered
     if (p->from == p->to) p->from = p->to = f->sequence;
@@ -45,13 +48,14 @@ static bool add_frame(struct hc_packet *p, const struct hadron_frame *f, const u
   return true;
 }
 
-struct hc_packet *hc_packet_open(nng_msg *msg) {
+struct hc_packet *hc_packet_open(nng_msg *msg, bool packed) {
   struct hc_packet *p = calloc(1, sizeof *p);
   if (!p) {
     nng_msg_free(msg);
     return NULL;
   }
   p->msg = msg;
+  p->packed = packed;
   p->bytes = hc_msg_bytes(msg, &p->size);
   for (size_t at = 0; at < p->size;) {
     struct hadron_frame f;
@@ -87,18 +91,25 @@ static const uint8_t *aligned(struct hc_packet *p, const uint8_t *bytes, size_t 
   return p->scratch ? memcpy(p->scratch, bytes, size) : NULL;
 }
 
-bool hc_packet_event(struct hc_packet *p, uint64_t from, struct hadron_event *out) {
+// The messages of a frame from the skip-th on.
+static const uint8_t *messages(struct hc_packet *p, const struct hc_messages *m, uint32_t skip, void *room) {
+  const size_t stride = m->header.block_length, before = skip * stride;
+  if (!m->packed) return aligned(p, m->first + before, (m->count - skip) * stride);
+  return room && hc_messages_unpack(m, room) ? (const uint8_t *)room + before : NULL;
+}
+
+bool hc_packet_event(struct hc_packet *p, uint64_t from, void *room, struct hadron_event *out) {
   while (p->at < p->size) {
     struct hadron_frame f;
     struct hc_messages m;
     memcpy(&f, p->bytes + p->at, sizeof f); // it was checked when the packet was opened
     const uint8_t *payload = p->bytes + p->at + sizeof f;
     p->at += sizeof f + f.size;
-    if (f.kind != HADRON_FRAME_DATA || f.sequence + f.count <= from || !hc_messages_read(&f, payload, &m)) continue;
-    uint32_t skip = from > f.sequence ? (uint32_t)(from - f.sequence) : 0, stride = m.header.block_length;
-    const uint8_t *first = aligned(p, m.first + (size_t)skip * stride, (size_t)(m.count - skip) * stride);
+    if (!has_messages(&f) || f.sequence + f.count <= from || !hc_messages_read(&f, payload, &m)) continue;
+    uint32_t skip = from > f.sequence ? (uint32_t)(from - f.sequence) : 0;
+    const uint8_t *first = messages(p, &m, skip, room);
     if (!first) continue; // out of memory: the ones that do not lie right are few and small
-    *out = (struct hadron_event){.kind = kind_of(&m), .flags = p->flags, .template_id = m.header.template_id, .count = m.count - skip, .stride = stride,
+    *out = (struct hadron_event){.kind = kind_of(&m), .flags = p->flags, .template_id = m.header.template_id, .count = m.count - skip, .stride = m.header.block_length,
                                  .epoch = f.epoch, .sequence = f.sequence + skip, .stream = f.stream, .data = first,
                                  .text = (const char *)m.text, .text_size = m.text_size};
     return true;

@@ -220,7 +220,7 @@ static void answered(struct hadron_client *c, struct hc_call *call, int64_t now)
   if (!msg) return;
   c->figures.packets++;
   c->figures.bytes += nng_msg_len(msg);
-  struct hc_packet *p = hc_packet_open(msg);
+  struct hc_packet *p = hc_packet_open(msg, call->kind == HADRON_FRAME_NEXT);
   if (!p) {
     c->figures.damaged++;
     if (call->kind == HADRON_FRAME_NEXT) c->gap_serial = call->serial, c->stream.tail += c->stream.tail == c->stream.next; // it may have had messages

@@ -62,6 +62,7 @@ struct hadron_client {
   struct hc_ready ready[HC_READY_MAX];
   uint32_t ready_count;
   struct hc_packet *current;
+  void *room;               // for its messages, where they are packed; owned
   uint64_t given;           // numbers before it were given out and handled: what NEXT acknowledges
   uint64_t giving;          // as it will be at the next poll
   uint64_t cause;           // sequence of the last tick that was given out

@@ -44,6 +44,7 @@ static size_t mend(uint8_t *bytes, size_t size) {
   return at;
 }
 
+_Alignas(8) static uint8_t room[HADRON_PACKET_MAX];
 static uint64_t sum; // what is read must be there
 
 static void look_at(struct hc_packet *p) {
@@ -53,7 +54,7 @@ static void look_at(struct hc_packet *p) {
   const char *payload = hc_packet_payload(p);
   check(p->to >= p->from);
   for (uint64_t from = p->from;;) {
-    if (!hc_packet_event(p, from, &e)) break;
+    if (!hc_packet_event(p, from, room, &e)) break;
     for (size_t i = 0; i < (size_t)e.count * e.stride; i++) sum += ((const uint8_t *)e.data)[i];
     for (uint32_t i = 0; i < e.text_size; i++) sum += ((const uint8_t *)e.text)[i];
   }
@@ -67,7 +68,7 @@ static void packet(const uint8_t *data, size_t size, bool mended) {
   if (nng_msg_alloc(&msg, size)) return;
   memcpy(nng_msg_body(msg), data, size);
   if (mended) nng_msg_chop(msg, size - mend(nng_msg_body(msg), size));
-  struct hc_packet *p = hc_packet_open(msg); // moved
+  struct hc_packet *p = hc_packet_open(msg, true); // moved
   if (!p) return;
   look_at(p);
   hc_packet_free(p);

@@ -4,7 +4,7 @@ comes back and goes on; without its token, under another's name, with a version 
 have for it it is refused. Feeds tell the same ticks and can be repaired; its journal, run again, comes out the same; two versions of one name run
 side by side. The peer is written from docs/wire.md alone (support/wire.py).
 
-Runs with one thread and with shard and trade threads."""
+Runs with one thread, and with shard and trade threads and packed messages."""
 
 import os
 import struct
@@ -101,13 +101,15 @@ def life(threads, shards):
         refused(lambda: Far(host, other), "PERMISSION")
         for words, wrong in (("9.9.9", {"version": "9.9.9"}), ("protocol", {"protocol": 2}), ("length", {"params": {"length": "3"}}), ("speed", {"params": {"mood": "calm"}}),
                              ("ill", {"params": {"speed": "3", "mood": "calm", "ill": "1"}}), ("params", {"params": {"speed": []}}), ("5m", {"bars": ["5m"]}),
-                             ("bars", {"bars": [1]}), ("NONE*", {"universe": ["NONE*"]})):
+                             ("bars", {"bars": [1]}), ("packed", {"packed": "yes"}), ("NONE*", {"universe": ["NONE*"]})):
             code = {"9.9.9": "STATE", "protocol": "UNSUPPORTED"}.get(words, "ARGUMENT")
             text = refused(lambda: Far(host, token, **wrong), code)
             assert words in text and "expected" in text or words == "protocol", text
-        far = Far(host, token, params={"speed": "7", "mood": "wild"}, bars=["1000ms"])  # the host's values hold
+        wish = {"packed": True} if threads else {}
+        far = Far(host, token, params={"speed": "7", "mood": "wild"}, bars=["1000ms"], **wish)  # the host's values hold
         assert far.welcome["params"] == {"speed": "3", "mood": "calm"} and far.welcome["bars"] == ["1s"] and far.welcome["role"] == "live" and far.welcome["mode"] == "paper", far.welcome
         until("ticks", lambda: far.look() and far.ticks > 50)
+        assert far.welcome["packed"] is threads and far.peer.kinds[wire.TICK] == {wire.PACKED if threads else wire.DATA}, far.peer.kinds
         assert sorted(far.names.values()) == ["SIM00", "SIM01", "SIM02", "SIM03"], far.names
         instrument = min(far.names)
         far.wants(instrument, 5 * 10**8)
@@ -120,7 +122,7 @@ def life(threads, shards):
         # It is gone for a moment and goes on where it was.
         resume = {"session": far.welcome["session"], "epoch": far.welcome["epoch"], "next": str(far.peer.upcoming)}
         far.peer.link.socket.close()
-        back = Far(host, token, resume=resume)
+        back = Far(host, token, resume=resume, **wish)
         assert back.welcome["session"] == far.welcome["session"] and int(back.welcome["next"]) == far.peer.upcoming
         back.last = far.last
         back.look()

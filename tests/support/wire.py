@@ -10,7 +10,7 @@ import socket
 import struct
 
 SESSION, EVENTS, TICKS = b"session\0", b"events\0\0", b"ticks\0\0\0"
-DATA, HEARTBEAT, HELLO, NEXT, DECIDE, REPAIR, SNAPSHOT, ADMIN, BYE = 1, 2, 16, 17, 18, 19, 20, 22, 23
+DATA, HEARTBEAT, PACKED, HELLO, NEXT, DECIDE, REPAIR, SNAPSHOT, ADMIN, BYE = 1, 2, 3, 16, 17, 18, 19, 20, 22, 23
 WELCOME, REFUSED, ACK, TOO_OLD, BUSY = 32, 33, 34, 35, 36
 TICK, DECISION, ALLOCATION, INSTRUMENT, MARK, POSITION = 1, 3, 9, 11, 26, 27
 HEAD = struct.Struct("<8sIHHQQII")  # topic, stream, kind, count, epoch, sequence, size, crc
@@ -50,10 +50,27 @@ def frames(packet):
         at += 40 + size
 
 
+def unpack(packed, count, length):
+    """The blocks of a PACKED frame, one behind the other."""
+    words, at, blocks = length // 8, 0, bytearray(length)  # of zeros: before the first
+    for _ in range(count):
+        controls, at = packed[at:at + (words + 1) // 2], at + (words + 1) // 2
+        for i in range(words):
+            size = controls[i // 2] >> i % 2 * 4 & 15
+            before = int.from_bytes(blocks[len(blocks) - length:][:8], "little")  # the same word of the message before
+            assert size <= 8 and at + size <= len(packed)
+            blocks += (before ^ int.from_bytes(packed[at:at + size], "little")).to_bytes(8, "little")
+            at += size
+    assert at == len(packed)
+    return bytes(blocks[length:])
+
+
 def messages(frame_):
-    _, _, _, count, _, sequence, payload = frame_
+    _, _, kind, count, _, sequence, payload = frame_
     length, template, schema, _ = struct.unpack_from("<HHHH", payload)
     assert schema == 4842
+    if kind == PACKED:
+        payload = payload[:8] + unpack(payload[8:], count, length)
     for i in range(count):
         yield sequence + i, template, payload[8 + i * length:8 + (i + 1) * length], payload[8 + count * length:]
 
@@ -107,6 +124,7 @@ class Peer:
         self.session = self.epoch = 0
         self.upcoming = self.number = 1
         self.admins = 0
+        self.kinds = {}  # of the frames that brought a template
 
     def ask(self, kind, count=0, sequence=0, payload=b""):
         """The frames of the answer."""
@@ -133,9 +151,10 @@ class Peer:
         """What came, in order; waits for a heartbeat at most."""
         came = []
         for one in self.ask(NEXT, sequence=self.upcoming):
-            if one[2] != DATA:
+            if one[2] not in (DATA, PACKED):
                 continue
             for number, template, block, tail in messages(one):
+                self.kinds.setdefault(template, set()).add(one[2])
                 if number >= self.upcoming:
                     assert number == self.upcoming, "a gap"
                     came.append((number, template, block, tail))

@@ -27,6 +27,7 @@ enum hadron_frame_kind {
   // Both ways.
   HADRON_FRAME_DATA = 1,      // messages
   HADRON_FRAME_HEARTBEAT = 2, // nothing new: `sequence` is the next number; payload int64 host time, ns
+  HADRON_FRAME_PACKED = 3,    // DATA, packed (hadron/pack.h): of a host, in a session whose HELLO has "packed": true
   // Requests of a session; each has one answer packet.
   HADRON_FRAME_HELLO = 16,    // JSON; answer WELCOME or REFUSED
   HADRON_FRAME_NEXT = 17,     // `sequence`: everything before it has been received; answer DATA..., HEARTBEAT, LOST or REFUSED

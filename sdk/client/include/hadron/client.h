@@ -49,7 +49,7 @@ struct hadron_client_options {
   const char *universe;    // globs separated by blanks: "BTC-* ETH-USD"; NULL: as configured
   const char *params;      // JSON object: parameters that the strategy has, by name; the host's values (WELCOME) hold; NULL: not said
   const char *bars;        // JSON array: ["1m","tick:100"]; NULL: none
-  const char *hello;       // JSON object: further members of the HELLO, such as "pid" and "cause"; NULL: none
+  const char *hello;       // JSON object: further members of the HELLO, such as "pid", "cause" and "packed" (true where the url is not of this machine); NULL: none
   uint32_t batch;          // messages of a packet, at most; 0: what fits
   uint32_t connect_ms;     // how long a host may be away before the session is given up; 0: for ever
 };
