@@ -6,16 +6,15 @@ How: a host of a few lines, written from docs/wire.md, in a thread of this test.
 import json
 import os
 import random
-import socket
 import struct
 import sys
 import tempfile
-import threading
 import time
 
 ROOT, BUILD = os.environ["HADRON_SOURCE_DIR"], os.environ["HADRON_BUILD_DIR"]
 sys.path[:0] = [f"{ROOT}/sdk/python", f"{ROOT}/tests"]
 from support import sanitized, wire  # noqa: E402
+from support.scripted_host import HANG_UP, ScriptedHost  # noqa: E402
 
 sanitized.preload()
 os.environ["HADRON_LIBRARY"] = f"{BUILD}/lib/libhadron.so"
@@ -30,17 +29,13 @@ WELCOME = json.dumps({"session": 7, "epoch": "99", "next": "1", "decided": "0", 
 TEMPLATES = [1, 1, 1, 2, 7, 9, 11, 26, 27, 28, 29, 99]
 
 
-class Hostile(threading.Thread):
+class Hostile(ScriptedHost):
     def __init__(self, path):
-        super().__init__(daemon=True)
+        super().__init__(path, self.reply)
         self.random = random.Random(SEED)
-        self.listener = socket.socket(socket.AF_UNIX)
-        self.listener.bind(path)
-        self.listener.listen(8)
-        self.rounds = self.connections = 0
+        self.rounds = 0
         self.ticks = set()  # that were sent whole
         self.hung_up = False
-        self.fault = None
 
     def messages_of(self, number):
         """A DATA frame of random messages from `number` on; how many; and whether it is as it should be."""
@@ -67,51 +62,20 @@ class Hostile(threading.Thread):
             packet, good = bytes(damaged), False
         return packet, template, count, good
 
-    def serve(self, link):
-        def read(size):
-            data = b""
-            while len(data) < size:
-                more = link.recv(size - len(data))
-                if not more:
-                    raise ConnectionError
-                data += more
-            return data
-
-        link.sendall(b"\0SP\0\0\x31\0\0")
-        read(8)
-        while True:
-            assert read(1) == b"\1"
-            request = read(struct.unpack(">Q", read(8))[0])
-            (head,) = wire.frames(request[4:])
-            answer = None
-            if head[2] == wire.HELLO:
-                answer = wire.frame(wire.WELCOME, 7, 0, 99, 1, WELCOME)
-            elif head[2] != wire.NEXT:
-                answer = wire.frame(wire.ACK, 7, 0, 99, head[5])
-            elif self.rounds == ROUNDS:  # the last thing: 16 GB
-                link.sendall(b"\1" + struct.pack(">Q", 16 << 30))
-                self.hung_up = link.recv(1) == b""
-                return
-            else:
-                self.rounds += 1
-                answer, template, count, good = self.messages_of(head[5])
-                if good and template == 1:
-                    self.ticks.update(block[:64] for _, _, block, _ in wire.messages(next(wire.frames(answer))))
-            link.sendall(b"\1" + struct.pack(">Q", 4 + len(answer)) + request[:4] + answer)
-
-    def run(self):
-        try:
-            while not self.hung_up:
-                link, _ = self.listener.accept()
-                link.settimeout(60)
-                self.connections += 1
-                try:
-                    self.serve(link)
-                except ConnectionError:
-                    pass
-                link.close()
-        except Exception as fault:  # noqa: BLE001: told by the test
-            self.fault = fault
+    def reply(self, head):
+        if head[2] == wire.HELLO:
+            return wire.frame(wire.WELCOME, 7, 0, 99, 1, WELCOME)
+        if head[2] != wire.NEXT:
+            return wire.frame(wire.ACK, 7, 0, 99, head[5])
+        if self.rounds == ROUNDS:  # the last thing: 16 GB
+            self.link.sendall(b"\1" + struct.pack(">Q", 16 << 30))
+            self.hung_up = self.ended = self.link.recv(1) == b""
+            return HANG_UP
+        self.rounds += 1
+        packet, template, _, good = self.messages_of(head[5])
+        if good and template == 1:
+            self.ticks.update(block[:64] for _, _, block, _ in wire.messages(next(wire.frames(packet))))
+        return packet
 
 
 class Seen(hadron.Strategy):
