@@ -4,10 +4,6 @@
 
 #include <nng/protocol/reqrep0/req.h>
 
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "base/limits.h"
 #include "bus/bus.h"
@@ -236,18 +232,9 @@ static void gone_in_the_middle_of_a_greeting(void **state) {
   (void)state;
   struct bus_rig g;
   struct bus_peer p;
-  struct sockaddr_un at = {.sun_family = AF_UNIX};
   struct hd_frame f = {0};
   open_rig(&g, (struct hd_bus_options){0});
-  const char *path = g.url + strlen("ipc://");
-  assert_true(strlen(path) < sizeof at.sun_path);
-  memcpy(at.sun_path, path, strlen(path));
-  for (size_t size = 0; size < 40; size++) {
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof at), 0);
-    if (size % 8) assert_int_equal(send(fd, "\0SP\0\0\x30\0\0", size % 8, MSG_NOSIGNAL), (ssize_t)(size % 8));
-    close(fd);
-  }
+  bus_peer_break_off(g.url, 0x30);
   bus_peer_open(&p, g.url);
   f = bus_peer_hello(&p, HELLO_TRADE);
   assert_int_equal(f.head.kind, HADRON_FRAME_WELCOME);

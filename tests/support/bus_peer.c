@@ -1,6 +1,9 @@
 #include "support/bus_peer.h"
 
 #include <nng/protocol/reqrep0/req.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "support/test.h"
 
@@ -128,4 +131,18 @@ void bus_peer_send_decisions(struct bus_peer *p, uint32_t which, uint64_t number
 struct hd_frame bus_peer_decide(struct bus_peer *p, uint64_t number, const struct hadron_decision *d, uint32_t count) {
   bus_peer_send_decisions(p, 0, number, d, count);
   return bus_peer_take(p, 0);
+}
+
+void bus_peer_break_off(const char *url, uint8_t protocol) {
+  const uint8_t greeting[8] = {0, 'S', 'P', 0, 0, protocol, 0, 0};
+  struct sockaddr_un at = {.sun_family = AF_UNIX};
+  const char *path = url + strlen("ipc://");
+  assert_true(strlen(path) < sizeof at.sun_path);
+  memcpy(at.sun_path, path, strlen(path));
+  for (size_t size = 0; size < 40; size++) {
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(fd, (const struct sockaddr *)&at, sizeof at), 0);
+    if (size % 8) assert_int_equal(send(fd, greeting, size % 8, MSG_NOSIGNAL), (ssize_t)(size % 8));
+    close(fd);
+  }
 }

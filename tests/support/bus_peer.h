@@ -40,4 +40,7 @@ struct hd_frame bus_peer_until(struct bus_peer *p, uint16_t template_id, void *b
 void bus_peer_send_decisions(struct bus_peer *p, uint32_t which, uint64_t number, const struct hadron_decision *d, uint32_t count);
 struct hd_frame bus_peer_decide(struct bus_peer *p, uint64_t number, const struct hadron_decision *d, uint32_t count);
 
+// Peers at an ipc address that go in the middle of their greeting, after each number of its bytes. protocol: SP's own number.
+void bus_peer_break_off(const char *url, uint8_t protocol);
+
 #endif
