@@ -30,7 +30,7 @@ static size_t mend(uint8_t *bytes, size_t size) {
     f.crc = 0;
     f.crc = hc_crc32c(hc_crc32c(0, &f, sizeof f), bytes + at + sizeof f, f.size);
     memcpy(bytes + at, &f, sizeof f);
-    if (f.kind == HADRON_FRAME_DATA && f.size >= sizeof(struct hadron_message_header)) {
+    if ((f.kind == HADRON_FRAME_DATA || f.kind == HADRON_FRAME_PACKED) && f.size >= sizeof(struct hadron_message_header)) {
       struct hadron_message_header h = {.schema_id = HADRON_SCHEMA_ID, .version = HADRON_SCHEMA_MAJOR * 256};
       memcpy(&h.block_length, bytes + at + sizeof f, 2);
       memcpy(&h.template_id, bytes + at + sizeof f + 2, 2);
