@@ -31,7 +31,7 @@ static bool has_messages(const struct hadron_frame *f) { return f->kind == HADRO
 static bool add_frame(struct hc_packet *p, const struct hadron_frame *f, const uint8_t *payload) {
   struct hc_messages m;
   if (has_messages(f)) {
-    if (!hc_messages_read(f, payload, &m) || !hc_messages_valid(&m)) return false;
+    if (!hc_messages_read(f, payload, &m) || !hc_messages_valid(&m) || f->sequence > UINT64_MAX - f->count) return false;
     if (m.packed && !p->packed) return false; // nobody has asked for such
     p->rows += f->count;
     if (f->sequence == 0) return true; // of a snapshot: not numbered

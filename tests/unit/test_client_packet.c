@@ -1,5 +1,5 @@
 // Promise: a client takes what a host has sent, and no other bytes: every cut and every changed bit of a packet is refused, and so are packets whose
-// numbers have a hole or that are of two streams. What was lost is told apart from what was received by nothing else than this.
+// numbers have a hole or run past the last one there is, or that are of two streams. What was lost is told apart from what was received by nothing else than this.
 #include "support/test.h"
 
 #include <nng/nng.h>
@@ -82,6 +82,11 @@ static void holes_and_strangers(void **state) {
   hd_packet_init(&packet, bytes, sizeof bytes);
   frame(&packet, 1, 10, 3);
   frame(&packet, 2, 13, 2);
+  assert_false(taken(packet.bytes, packet.size));
+  hd_packet_init(&packet, bytes, sizeof bytes);
+  frame(&packet, 1, UINT64_MAX - 2, 2);
+  assert_true(taken(packet.bytes, packet.size));
+  frame(&packet, 1, UINT64_MAX, 1); // past the last number there is
   assert_false(taken(packet.bytes, packet.size));
 }
 
