@@ -146,6 +146,12 @@ static void heartbeats(struct hd_feed *f, int64_t now_ns, int64_t wall_ns) {
 
 static int32_t start_listener(struct hd_feed_listener *l, struct hd_fault *fault);
 
+static void shut_listener(struct hd_feed_listener *l) {
+  hd_door_close(&l->door);
+  if (nng_listener_id(l->listener) > 0) hd_listener_hang_up(l->listener), nng_listener_close(l->listener);
+  l->listener = (nng_listener)NNG_LISTENER_INITIALIZER;
+}
+
 // Subscribers say no HELLO: who was revoked is found by listening anew. All others come back, and what they missed is repaired. [feed]
 static void renew(struct hd_feed *f, int64_t now_ns) {
   for (uint32_t i = 0; i < f->listener_count; i++) {
@@ -155,8 +161,7 @@ static void renew(struct hd_feed *f, int64_t now_ns) {
     if (!l->proof) continue;
     if (hd_proof_refresh(l->proof, now_ns, &changed, &fault)) hd_log_error("FEED_TLS", "%s: %s; what was read before stays in force", l->listen.url, fault.text);
     if (changed == HD_TLS_SAME && (!l->shut || now_ns < l->again_ns)) continue;
-    if (nng_listener_id(l->listener) > 0) nng_listener_close(l->listener);
-    l->listener = (nng_listener)NNG_LISTENER_INITIALIZER;
+    shut_listener(l);
     bool was_shut = l->shut;
     l->shut = start_listener(l, &fault) != HADRON_OK;
     l->again_ns = now_ns + 1000000000;
@@ -170,10 +175,9 @@ static void doors(struct hd_feed *f, int64_t now_ns) {
   for (uint32_t i = 0; i < f->listener_count; i++) {
     struct hd_feed_listener *l = &f->listeners[i];
     struct hd_fault fault = {0};
-    bool stuck = hd_door_stuck(&l->door, l->listen.url, SUB_PROTOCOL, atomic_load(&l->accepted), now_ns);
+    bool stuck = hd_door_stuck(&l->door, l->listen.url, l->listener, SUB_PROTOCOL, atomic_load(&l->accepted), now_ns);
     if (!stuck && (l->proof || !l->shut || now_ns < l->again_ns)) continue;
-    if (nng_listener_id(l->listener) > 0) nng_listener_close(l->listener);
-    l->listener = (nng_listener)NNG_LISTENER_INITIALIZER;
+    shut_listener(l);
     l->shut = start_listener(l, &fault) != HADRON_OK;
     l->again_ns = now_ns + 1000000000;
     if (l->shut) hd_log_error("FEED_DOOR", "%s; trying again", fault.text);
@@ -299,8 +303,7 @@ void hd_feed_destroy(struct hd_feed *f) {
   const struct hd_feed_journal *j = &f->options.journal;
   for (uint32_t i = 0; i < f->listener_count; i++) {
     struct hd_feed_listener *l = &f->listeners[i];
-    hd_door_close(&l->door);
-    if (l->open && nng_listener_id(l->listener) > 0) hd_listener_hang_up(l->listener), nng_listener_close(l->listener);
+    if (l->open) shut_listener(l);
     if (l->open) nng_pipe_notify(l->socket, NNG_PIPE_EV_ADD_POST, NULL, NULL), nng_pipe_notify(l->socket, NNG_PIPE_EV_REM_POST, NULL, NULL);
     if (l->open) hd_nng_close(l->socket);
     hd_proof_close(l->proof);

@@ -34,14 +34,16 @@ static void reopen(struct hd_socket *s) {
   bool was_shut = s->shut;
   s->shut = hd_socket_reopen(s, &fault) != HADRON_OK;
   s->failed_certificate = s->failed_other = 0; // NNG counts anew
+  s->door.own = 0;
   if (s->shut && !was_shut) hd_log_error("BUS_TLS", "%s; trying again", fault.text);
   if (!s->shut) hd_log_info("BUS_TLS", "%s: listens anew, with the certificates of now", s->listen.url);
 }
 
 // NNG says of a connection that never became one only that it was: counted by it, told from here.
 static void count_failures(struct hd_bus *bus, struct hd_socket *s) {
-  struct hd_socket_failures now;
-  hd_socket_failures(s, &now);
+  struct hd_door_failures now;
+  hd_door_failures(s->listener, &now);
+  now.certificate -= s->door.own < now.certificate ? s->door.own : now.certificate;
   uint64_t certificate = now.certificate - s->failed_certificate, other = now.other - s->failed_other;
   if (now.certificate < s->failed_certificate || now.other < s->failed_other || certificate + other == 0) return;
   hd_log_warn("BUS_TLS_REFUSED", "%s: connections that never became one: %llu for want of a good certificate, %llu broke off or said nothing of use", s->listen.url, (unsigned long long)certificate, (unsigned long long)other);
@@ -53,8 +55,9 @@ void hd_bus_doors(struct hd_bus *bus) {
   for (uint32_t i = 0; i < bus->socket_count; i++) {
     struct hd_socket *s = &bus->sockets[i];
     struct hd_fault fault = {0};
-    if (!hd_door_stuck(&s->door, s->listen.url, REQ_PROTOCOL, atomic_load(&s->accepted), bus->now_ns)) continue;
+    if (!hd_door_stuck(&s->door, s->listen.url, s->listener, REQ_PROTOCOL, atomic_load(&s->accepted), bus->now_ns)) continue;
     s->shut = hd_socket_reopen(s, &fault) != HADRON_OK;
+    s->failed_certificate = s->failed_other = 0;
     if (s->shut) hd_log_error("BUS_DOOR", "%s; trying again", fault.text);
     else hd_log_warn("BUS_DOOR", "%s: let nobody in any more, since somebody went in the middle of a greeting (nng issue 1518); it listens anew, and sessions go on", s->listen.url);
   }

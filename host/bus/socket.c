@@ -193,7 +193,7 @@ int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, const struct
   memset(s, 0, sizeof *s);
   s->inbox = inbox;
   s->listen = *listen;
-  s->pipes_max = pipes + (strncmp(listen->url, "ipc://", 6) == 0); // one is the host's own knock
+  s->pipes_max = pipes + 1; // one is the host's own knock
   int32_t code = hd_listen_check(listen, fault);
   if (code) return code;
   if (listen->tokens && (code = hd_rights_open(listen->tokens, &s->tokens, fault))) return hd_fault_prefix(fault, "bus: %s: ", listen->url);
@@ -235,28 +235,10 @@ void hd_socket_shut_one(nng_listener listener) {
 }
 
 int32_t hd_socket_reopen(struct hd_socket *s, struct hd_fault *fault) {
-  if (nng_listener_id(s->listener) > 0) nng_listener_close(s->listener);
+  if (nng_listener_id(s->listener) > 0) hd_socket_shut_one(s->listener);
   s->listener = (nng_listener)NNG_LISTENER_INITIALIZER;
+  hd_door_close(&s->door);
   return start(s, fault);
-}
-
-static uint64_t stat_of(nng_stat *of, const char *name) {
-  for (nng_stat *row = nng_stat_child(of); row; row = nng_stat_next(row))
-    if (strcmp(nng_stat_name(row), name) == 0) return nng_stat_value(row);
-  return 0;
-}
-
-void hd_socket_failures(const struct hd_socket *s, struct hd_socket_failures *out) {
-  nng_stat *all;
-  *out = (struct hd_socket_failures){0};
-  if (nng_stats_get(&all)) return;
-  // Looked for by hand: nng_stat_find_listener gives the wrong one in 1.5.2.
-  for (nng_stat *row = nng_stat_child(all); row; row = nng_stat_next(row)) {
-    if (strcmp(nng_stat_name(row), "listener") != 0 || (int)stat_of(row, "id") != nng_listener_id(s->listener)) continue;
-    out->certificate = stat_of(row, "auth");
-    out->other = stat_of(row, "other") + stat_of(row, "timeout") + stat_of(row, "proto") + stat_of(row, "disconnect") + stat_of(row, "oom");
-  }
-  nng_stats_free(all);
 }
 
 void hd_socket_close(struct hd_socket *s) {

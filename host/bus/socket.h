@@ -84,13 +84,6 @@ void hd_socket_shut_one(nng_listener listener);
 
 // Listens anew, with the TLS of today: every connection ends, and comes back by itself. HADRON_ERR_IO: it does not listen; to be tried again.
 int32_t hd_socket_reopen(struct hd_socket *s, struct hd_fault *fault);
-// Connections that never became one, as NNG counts them: without a good certificate, and for any other reason (garbage, silence). No more than a
-// lower bound: of several that fail at once it counts one, and it rests for 100 ms after one of the others.
-struct hd_socket_failures {
-  uint64_t certificate, other;
-};
-void hd_socket_failures(const struct hd_socket *s, struct hd_socket_failures *out); // [bus]
-
 // The one answer. No memory: none is sent, and the peer asks again.
 void hd_request_answer(struct hd_request *r, const void *packet, size_t size);
 void hd_request_drop(struct hd_request *r); // without an answer: its connection is gone

@@ -98,12 +98,12 @@ static struct timespec moment(int64_t from_now_ns) {
   return (struct timespec){at / 1000000000, at % 1000000000};
 }
 
-// The dialer begins again after RECONNMINT, so that there is nothing half received when the socket is closed right after the connection has gone.
+// The dialer may have made another connection meanwhile. Nothing was asked on that one, so nothing is half received.
 static void *close_now(void *self) {
   struct hc_presence *p = self;
   const struct timespec until = moment(GONE_WAIT);
   pthread_mutex_lock(&p->lock);
-  while (atomic_load(&p->up) != 0 && pthread_cond_timedwait(&p->changed, &p->lock, &until) == 0) continue;
+  while (p->broken != 0 && atomic_load(&p->up) == p->broken && pthread_cond_timedwait(&p->changed, &p->lock, &until) == 0) continue;
   pthread_mutex_unlock(&p->lock);
   nng_close(p->socket); // nothing calls pipe_event any more
   pthread_mutex_lock(&p->lock);
@@ -121,8 +121,10 @@ static void *close_now(void *self) {
 bool hc_socket_end(struct hc_presence *p, const struct hc_place *place, int64_t wait_ns) {
   const struct timespec until = moment(wait_ns);
   pthread_t thread;
+  uint32_t broken = atomic_load(&p->up);
   if (place->url) hc_hang_up(p, place);
   pthread_mutex_lock(&p->lock);
+  p->broken = broken;
   p->bell = NULL;
   bool alone = pthread_create(&thread, NULL, close_now, p) != 0; // then it stays as it is
   while (!alone && !p->closed && pthread_cond_timedwait(&p->changed, &p->lock, &until) == 0) continue;

@@ -50,6 +50,7 @@ struct hc_presence {
   pthread_mutex_t lock;
   pthread_cond_t changed;      // up, closed
   struct hc_bell *bell;        // borrowed; NULL: nobody looks any more
+  uint32_t broken;             // the connection that was ended for good
   bool closed, left;           // left: nobody waits for `closed`
 };
 // generation: of the last connection that was told apart before. NULL: no memory.
