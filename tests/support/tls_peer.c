@@ -8,11 +8,15 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "support/test.h"
+
+#define PATIENCE_NS INT64_C(10000000000) // a listener that is opened anew is away for a moment
 
 struct test_peer {
   int fd;
@@ -66,8 +70,13 @@ struct test_peer *test_peer_open(uint16_t port, const struct test_peer_files *fi
   mbedtls_x509_crt_init(&p->own);
   mbedtls_x509_crt_init(&p->ca);
   mbedtls_pk_init(&p->key);
-  p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (p->fd < 0 || connect(p->fd, (struct sockaddr *)&to, sizeof to) != 0) fail_msg("connecting to port %u: %s", port, strerror(errno));
+  for (int64_t start = hd_clock_monotonic_ns();;) {
+    p->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (p->fd >= 0 && connect(p->fd, (struct sockaddr *)&to, sizeof to) == 0) break;
+    if (p->fd < 0 || hd_clock_monotonic_ns() - start > PATIENCE_NS) fail_msg("connecting to port %u: %s", port, strerror(errno));
+    close(p->fd);
+    sched_yield();
+  }
   setsockopt(p->fd, IPPROTO_TCP, TCP_NODELAY, &(int){1}, sizeof(int));
   p->tls = files != NULL;
   int error = files ? start_tls(p, files) : 0;

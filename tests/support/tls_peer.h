@@ -20,7 +20,7 @@ struct test_peer_files {     // paths; NULL: none
 
 struct test_peer;
 
-// A TCP connection to 127.0.0.1; aborts the test if there is none. files NULL: no TLS. handshake: an error of mbedTLS, 0: done (or none wanted).
+// A TCP connection to 127.0.0.1; fails the test if there is none within ten seconds. files NULL: no TLS. handshake: an error of mbedTLS, 0: done (or none wanted).
 struct test_peer *test_peer_open(uint16_t port, const struct test_peer_files *files, int *handshake);
 void test_peer_close(struct test_peer *p);
 bool test_peer_write(struct test_peer *p, const void *bytes, size_t size);
