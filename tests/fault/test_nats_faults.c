@@ -278,6 +278,49 @@ static void purged(void **state) {
   scene_close(&scene);
 }
 
+// Where the note beside the cursor stands in the journal.
+static uint64_t kept(struct scene *s) {
+  const struct hadron_journal *j = s->service.host.capability(s->service.host.instance, HADRON_CAP_JOURNAL);
+  char note[HADRON_JOURNAL_NOTE_SIZE];
+  uint64_t position = 0;
+  assert_int_equal(j->kept(s->service.host.instance, &position, note), HADRON_OK);
+  return position;
+}
+
+// What was published and never acknowledged is nowhere: the server was killed before it read it, the host before it heard so; and the stream is empty. The
+// note beside the cursor is of what was acknowledged alone, so that all of it is published again, and nothing else.
+static void purged_while_records_were_under_way(void **state) {
+  (void)state;
+  need_server();
+  struct test_nats_client c;
+  uint64_t first = 0, before = 0;
+  test_nats_start(&server);
+  journal_begin(&scene);
+  records(&scene, 500);
+  bridge_open(&scene);
+  test_service_number(&scene.service, "hold", 0); // a second
+  bridge_start(&scene);
+  catch_up(&scene);
+  for (uint64_t noted = kept(&scene); kept(&scene) == noted; catch_up(&scene)) records(&scene, 20);
+  kill(server.pid, SIGSTOP);
+  records(&scene, 300);
+  scene.service.api->step(scene.service.self, scene.service.now_ns); // they are sent: it waits for the first acknowledgement
+  test_nats_stop(&server, SIGKILL);
+  scene_close(&scene); // no stop: it is gone
+  test_nats_start(&server);
+  test_nats_connect(&server, NULL, NULL, &c);
+  assert_true(test_nats_state(&c, STREAM, &first, &before));
+  assert_int_equal(js_PurgeStream(c.js, STREAM, NULL, NULL), NATS_OK);
+  journal_begin(&scene);
+  records(&scene, 50);
+  bridge_open(&scene);
+  bridge_start(&scene);
+  catch_up(&scene);
+  test_nats_equal(&c, STREAM, dir, before + 1, before);
+  test_nats_disconnect(&c);
+  scene_close(&scene);
+}
+
 // Deleted and made again: a new stream, which gets all that the journal has.
 static void deleted(void **state) {
   (void)state;
@@ -553,7 +596,7 @@ static void parameters(void **state) {
 int main(int argc, char **argv) {
   if (argc > 1) cmocka_set_test_filter(argv[1]);
   const struct CMUnitTest tests[] = {
-      EACH(killed_in_a_loop), EACH(absent_for_long), EACH(frozen),   EACH(server_set_back), EACH(purged),           EACH(deleted),    EACH(somebody_else_writes),
+      EACH(killed_in_a_loop), EACH(absent_for_long), EACH(frozen),   EACH(server_set_back), EACH(purged),           EACH(purged_while_records_were_under_way), EACH(deleted),    EACH(somebody_else_writes),
       EACH(journal_set_back), EACH(journal_set_back_alike), EACH(stream_is_full),  EACH(no_stream), EACH(password),       EACH(rights),           EACH(record_too_large), EACH(parameters),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
