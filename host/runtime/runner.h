@@ -20,7 +20,7 @@ struct hd_runner {
   uint32_t follower_count;
   struct hd_venue *shadows;      // [arm]: each shadow arm's own market, all of them under one number; borrowed; NULL: none
   uint32_t shadow_max;           // highest arm
-  uint16_t shadow_venue;         // that number; 0: none
+  _Atomic uint16_t shadow_venue; // that number, once the two above are there; 0: none. [io] opens, [trade] looks
   _Atomic(struct hd_venue *) shadow_first; // the first of them: [trade] asks it about all, because they are made alike
   struct hd_venue *polled[HD_VENUES_MAX + HD_ARMS_MAX]; // all that are polled by time
   uint32_t polled_count;
