@@ -66,7 +66,7 @@ static int32_t part_find(struct hd_session *s, uint32_t kind, const char *name, 
   const struct hd_session_recorded *r = s->options.recorded;
   *part = r->part(r->self, kind, name, text);
   return *part ? HADRON_OK
-               : hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "%s %s: the journal does not say which version ran; it was written by an older host, or its beginning is no longer kept",
+               : hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "%s %s: the journal does not say which version ran; the host was killed before it had started, or is an older one, or its beginning is no longer kept",
                               hd_kind_name(kind), name);
 }
 

@@ -1,14 +1,17 @@
 """Promise: the ticks of one host are the market of another, through a JetStream: each tick of the publishing host reaches the other one
 once and in order while the NATS server is killed in between, instruments come with their grids, and a host that was killed goes on where it
-was: no tick is lost, the order holds, and only those of its last moment come again; after an ordinary stop none does. What the stream lost
+was, also one that was killed between its new consumer and the end of the old one: no tick is lost, the order holds, and only those of its last moment come again; after an ordinary stop none does. What the stream lost
 before it was read is told as a gap. An instrument that appears in the stream while this host runs is taken in: it is defined before its first tick, a
 strategy that is seated then trades it, and the journal, run again, comes out the same.
 
 How: two real hosts and a real nats-server; the ticks of both journals are compared value by value."""
 
 import os
+import select
 import signal
+import socket
 import sys
+import threading
 
 sys.path.insert(0, os.path.join(os.environ["HADRON_SOURCE_DIR"], "tests"))
 from support.host import Host, together, turns, until  # noqa: E402
@@ -172,6 +175,64 @@ def appears(server):
         far.stop()
 
 
+class Gate(threading.Thread):
+    """Before the server: lets everything through until a client says `word`; then `then` is called, and the connection ends without it."""
+
+    def __init__(self, server):
+        super().__init__(daemon=True)
+        self.server, self.word, self.then = server, None, None
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"nats://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.start()
+
+    def run(self):
+        while True:
+            client, _ = self.listener.accept()
+            threading.Thread(target=self.pass_on, args=(client, socket.create_connection(("127.0.0.1", self.server.port))), daemon=True).start()
+
+    def pass_on(self, client, server):
+        with client, server:
+            while True:
+                for from_ in select.select([client, server], [], [])[0]:
+                    try:
+                        data = from_.recv(65536)
+                        if from_ is client and self.word and self.word in data:
+                            self.word = None
+                            self.then()
+                            return
+                        if not data:
+                            return
+                        (server if from_ is client else client).sendall(data)
+                    except OSError:
+                        return
+
+
+def between(server):
+    """A connection makes itself a consumer where the one before it stood, then deletes that. Killed before either, the host goes on where it was."""
+    gate = Gate(server)
+    with Host({"host.lua": OUT % server.url}) as far, Host({"host.lua": IN % (gate.url, "", "new")}) as near:
+        far.start("--quiet")
+        until("the stream is there", lambda: far.ask("status")["bridge"]["connected"])
+        near.start("--quiet")
+        more(near)
+        near.stop()
+        for word in (b".CONSUMER.DURABLE.CREATE.", b".CONSUMER.DELETE."):
+            gate.word, gate.then = word, near.kill
+            near.launch("--quiet")
+            until("it was killed there", lambda: gate.word is None and near.died())
+            more(far)
+            near.start("--quiet")
+            more(near)
+            near.stop()
+        far.stop()
+        near.start("--quiet")
+        sent = ticks(far)
+        until("all have come", lambda: ticks(near)[-1:] == sent[-1:])
+        near.stop()
+        got = ticks(near)
+        assert got == sent[-len(got):], (len(got), len(sent), sent.index(got[0]))
+
+
 def play(scene):
     with Server() as server:
         if scene is not follows:
@@ -183,7 +244,7 @@ def main():
     if not os.path.exists(PROGRAM):
         print("skipped: nats-server is not installed (package nats-server)")
         return 77
-    together(*[(play, scene) for scene in (follows, killed, stopped, lost, appears)])
+    together(*[(play, scene) for scene in (follows, killed, between, stopped, lost, appears)])
     return 0
 
 
