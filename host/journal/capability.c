@@ -2,9 +2,11 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 
+#define FLUSH_EVERY_NS INT64_C(250000000) // a flush of a reader's takes its time from those of the orders
 #define KEEP_STEP (UINT64_C(1) << 20) // the place is written again after this many bytes: it guards whole segments
 
 static struct hd_journal_reader *(*reader_lookup)(struct hadron_instance *instance);
@@ -30,11 +32,27 @@ static int32_t reader_seek(struct hadron_instance *instance, uint64_t position) 
   return rc;
 }
 
+// With fsync a reader is given what the power cannot take back: else others would have rows of records that no journal stands for any more, and
+// of those that come in their place none. Orders flush as they go; what nobody waits for is flushed for the reader, now and then.
+static bool is_lasting(struct hd_journal_reader *r) {
+  uint64_t at = hd_journal_cursor_position(r->cursor), end = hd_journal_end(r->journal);
+  if (at < r->durable || at < (r->durable = hd_journal_durable(r->journal))) return true;
+  int64_t now_ns = r->now_ns ? r->now_ns : hd_clock_monotonic_ns();
+  if (at >= end || (now_ns < r->flush_ns && now_ns >= r->flush_ns - FLUSH_EVERY_NS)) return at >= end;
+  r->flush_ns = now_ns + FLUSH_EVERY_NS;
+  if (hd_journal_sync(r->journal, end - 1) != HADRON_OK) return false;
+  r->durable = hd_journal_durable(r->journal);
+  return at < r->durable;
+}
+
 static int32_t reader_next(struct hadron_instance *instance, struct hadron_record *record) {
   struct hd_journal_reader *r = reader_lookup(instance);
   if (!r) return HADRON_ERR_STATE;
+  if (!is_lasting(r)) return HADRON_ERR_AGAIN;
   struct hd_fault fault;
   int32_t rc = hd_journal_cursor_next(r->cursor, record, &fault);
+  bool ahead = rc == HADRON_OK && record->position >= r->durable && record->position >= (r->durable = hd_journal_durable(r->journal)); // the first of a segment
+  if (ahead) rc = hd_journal_cursor_seek(r->cursor, record->position, &fault) ? HADRON_ERR_CORRUPT : HADRON_ERR_AGAIN;
   if (rc == HADRON_OK || rc == HADRON_ERR_AGAIN) return rc;
   if (!r->damaged) hd_log_error("JOURNAL_READ", "%s: %s", r->name, fault.text);
   r->damaged = true;

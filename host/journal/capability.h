@@ -13,6 +13,9 @@ struct hd_journal_reader {
   char name[HADRON_NAME_SIZE]; // the instance's name: its durable place is the file cursor-NAME
   uint64_t kept;               // position last registered
   bool damaged;                // damage was logged
+  uint64_t durable;            // where what a power cut leaves ended when it was last asked
+  int64_t now_ns;              // the host's, where its clock is virtual; 0: by the machine's
+  int64_t flush_ns;            // not before this the reader has the rest flushed
 };
 
 // name: of the instance, [a-z0-9_-]{1,63}.

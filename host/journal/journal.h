@@ -69,6 +69,9 @@ int32_t hd_journal_append(struct hd_journal *j, uint32_t kind, const void *block
 // @err HADRON_ERR_IO  the flush failed: stop, exit, recover
 int32_t hd_journal_sync(struct hd_journal *j, uint64_t position);
 
+// What stands before this position survives a power cut. In page mode nothing is promised, and nothing is held back: UINT64_MAX. [any]
+uint64_t hd_journal_durable(struct hd_journal *j);
+
 // Has a flush failed? Then nobody knows what is durable: the host has to stop and recover. [any] [nonblocking]
 bool hd_journal_broken(const struct hd_journal *j);
 

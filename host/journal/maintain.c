@@ -37,13 +37,23 @@ static void segment_window(const struct hd_journal *j, struct hd_segment *s) {
   }
 }
 
+// A directory is like a file: after a flush that failed nobody knows which names are on the disk, and the next one that goes well does not say it
+// either. A segment whose name is not there is lost with the power, and all that was flushed in it.
+int32_t hd_journal_sync_names(struct hd_journal *j, struct hd_fault *fault) {
+  int32_t rc = hd_segment_sync_names(j->disk, j->dir, fault);
+  if (rc == HADRON_OK) return rc;
+  atomic_store_explicit(&j->failed, HADRON_ERR_IO, memory_order_relaxed);
+  hd_log_error("JOURNAL_SYNC", "%s; it is not tried again: stop, check the disk, recover", fault->text);
+  return fault->code = HADRON_ERR_IO;
+}
+
 int32_t hd_journal_settle_name(struct hd_journal *j, struct hd_fault *fault) {
   struct hd_segment *s = atomic_exchange_explicit(&j->unnamed, NULL, memory_order_acq_rel);
   if (!s) return HADRON_OK;
   char name[HD_SEGMENT_NAME_SIZE];
   hd_segment_name(name, s->first_sequence);
   int error = hd_disk_rename(j->disk, j->dir, HD_JOURNAL_PREPARED_NAME, name);
-  if (!error) return hd_segment_sync_names(j->disk, j->dir, fault);
+  if (!error) return hd_journal_sync_names(j, fault);
   atomic_store_explicit(&j->unnamed, s, memory_order_release);
   return hd_fault_set(fault, HADRON_ERR_IO, "journal: renaming %s/%s to %s failed: %s; check the directory", j->path,
                       HD_JOURNAL_PREPARED_NAME, name, strerror(-error));
@@ -61,7 +71,7 @@ static int32_t journal_prepare_locked(struct hd_journal *j, struct hd_fault *fau
     hd_log_error("JOURNAL_SYNC", "%s; it is not tried again: stop, check the disk, recover", fault->text);
   }
   if (rc != HADRON_OK) return rc;
-  rc = hd_segment_sync_names(j->disk, j->dir, fault);
+  rc = hd_journal_sync_names(j, fault);
   if (rc != HADRON_OK) {
     hd_segment_destroy(j->disk, s);
     return rc;
@@ -224,4 +234,12 @@ int32_t hd_journal_sync(struct hd_journal *j, uint64_t position) {
   int32_t rc = j->durable > position ? HADRON_OK : HADRON_ERR_IO;
   pthread_mutex_unlock(&j->gate);
   return rc;
+}
+
+uint64_t hd_journal_durable(struct hd_journal *j) {
+  if (j->durability != HD_JOURNAL_FSYNC) return UINT64_MAX;
+  pthread_mutex_lock(&j->gate);
+  uint64_t durable = j->durable;
+  pthread_mutex_unlock(&j->gate);
+  return durable;
 }

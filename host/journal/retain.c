@@ -119,7 +119,7 @@ static int32_t oldest_delete(struct hd_journal *j, uint64_t first_sequence, stru
   char name[HD_SEGMENT_NAME_SIZE];
   hd_segment_name(name, first_sequence);
   int error = hd_disk_unlink(j->disk, j->dir, name);
-  return error ? hd_disk_fault(fault, error, "journal", "deleting", name) : hd_segment_sync_names(j->disk, j->dir, fault);
+  return error ? hd_disk_fault(fault, error, "journal", "deleting", name) : hd_journal_sync_names(j, fault);
 }
 
 int32_t hd_journal_retain(struct hd_journal *j, uint64_t keep_from, uint32_t *deleted, struct hd_fault *fault) {

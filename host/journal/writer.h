@@ -40,6 +40,9 @@ struct hd_journal {
 // Makes a successor if there is none. @err HADRON_ERR_FULL, HADRON_ERR_IO
 int32_t hd_journal_prepare(struct hd_journal *j, struct hd_fault *fault);
 
+// Flushes the directory. A failure is as final as that of any flush. @err HADRON_ERR_IO
+int32_t hd_journal_sync_names(struct hd_journal *j, struct hd_fault *fault);
+
 // Gives the newest segment its own name. @err HADRON_ERR_IO
 int32_t hd_journal_settle_name(struct hd_journal *j, struct hd_fault *fault);
 

@@ -71,13 +71,20 @@ int32_t hd_session_start_services(struct hd_session *s, struct hd_fault *fault) 
   return HADRON_OK;
 }
 
+// A reader is given what is on the disk: at an end that is all.
+static void flush_rest(struct hd_session *s) {
+  if (s->journal) (void)hd_journal_sync(s->journal, hd_journal_end(s->journal) - 1);
+}
+
 void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain) {
   // Live, a service that is far behind is not waited for: it goes on where it was at the next start.
   int64_t end_ns = s->options.is_virtual ? INT64_MAX : hd_clock_monotonic_ns() + DRAIN_NS;
   struct hd_fault fault;
   if (s->journal && hd_journal_maintain(s->journal, &fault)) hd_log_warn("JOURNAL_MAINTAIN", "%s", fault.text);
+  if (drain && s->service_count) flush_rest(s);
   for (uint32_t i = 0; i < s->service_count; i++) {
     struct hd_session_service *service = &s->services[i];
+    service->reader.now_ns = s->options.is_virtual ? now_ns : 0;
     while (service->started) {
       service->next_ns = service->api->step(service->instance->self, now_ns);
       hd_session_service_heard(service);
@@ -87,6 +94,7 @@ void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain) {
 }
 
 void hd_session_stop_services(struct hd_session *s) {
+  if (s->service_count) flush_rest(s);
   for (uint32_t i = 0; i < s->service_count; i++) {
     if (s->services[i].instance) hd_instance_stop(s->services[i].instance);
     hd_instance_destroy_owned(s->services[i].instance);

@@ -102,6 +102,8 @@ static void file_release(struct hd_sim_disk *d, uint32_t file) {
 
 void hd_sim_disk_restart(struct hd_sim_disk *d) {
   memset(held, 0, sizeof held);
+  for (uint32_t i = 0; i < HD_SIM_DIRS; i++)
+    for (uint32_t k = 0; k < d->directories[i].operation_count; k++) d->directories[i].operations[k].given_up = false;
   for (uint32_t i = 0; i < HD_SIM_FILES; i++) file_release(d, i);
 }
 
@@ -173,7 +175,7 @@ static int operate(struct hd_sim_disk *d, int dir, uint32_t kind, uint32_t file,
     at->operation_count = 0;
   }
   struct hd_sim_operation *o = &at->operations[at->operation_count++];
-  *o = (struct hd_sim_operation){.kind = kind, .file = file};
+  *o = (struct hd_sim_operation){.kind = kind, .file = file, .given_up = false};
   snprintf(o->from, sizeof o->from, "%s", from);
   snprintf(o->to, sizeof o->to, "%s", to);
   apply(at->names, o);
@@ -381,9 +383,14 @@ static int disk_sync_dir(void *self, int dir) {
   struct hd_sim_disk *d = self;
   struct hd_sim_directory *at = &d->directories[dir - DIRECTORY];
   int error = strikes(d, HD_FAULT_DISK_WRITE, "syncing a directory");
+  uint32_t given_up = 0;
+  for (uint32_t i = 0; error && i < at->operation_count; i++) at->operations[i].given_up = true;
   if (error) return error;
-  memcpy(at->durable, at->names, sizeof at->durable);
-  at->operation_count = 0;
+  for (uint32_t i = 0; i < at->operation_count; i++) {
+    if (at->operations[i].given_up) at->operations[given_up++] = at->operations[i];
+    else apply(at->durable, &at->operations[i]);
+  }
+  at->operation_count = given_up;
   for (uint32_t i = 0; i < HD_SIM_FILES; i++) file_release(d, i);
   return 0;
 }
@@ -465,6 +472,7 @@ static void cut_directory(struct hd_sim_disk *d, struct hd_sim_directory *dir, u
   bool in_order = hd_random_below(&w->luck, 2) == 0;
   for (uint32_t i = 0; i < dir->operation_count; i++) {
     bool keeps = hd_random_below(&w->luck, 100) < kept;
+    if (dir->operations[i].given_up) continue;
     if (keeps) apply(dir->durable, &dir->operations[i]);
     else if (in_order) break;
   }

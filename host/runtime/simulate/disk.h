@@ -3,7 +3,8 @@
 // them since their directory was synced.
 //
 // A failed sync marks the pages that it should have written as clean, as Linux does: a second sync says yes and writes none of
-// them, unless they were written again.
+// them, unless they were written again. So does one of a directory with what was done to its
+// names, until somebody starts anew: a file system that could not write its log is mounted again before that.
 #ifndef HD_RUNTIME_SIMULATE_DISK_H
 #define HD_RUNTIME_SIMULATE_DISK_H
 
@@ -34,6 +35,7 @@ struct hd_sim_name {
 enum hd_sim_operation_kind { HD_SIM_CREATE = 1, HD_SIM_RENAME, HD_SIM_UNLINK };
 struct hd_sim_operation {
   uint32_t kind, file;
+  bool given_up; // a sync of the directory has failed since: no later one writes it
   char from[HD_SIM_NAME_SIZE], to[HD_SIM_NAME_SIZE];
 };
 
