@@ -6,6 +6,7 @@
 #include "base/banned.h"
 #include "journal/journal.h"
 #include "pipeline/gateway.h"
+#include "runtime/simulate/profit.h"
 
 struct order_row {
   uint8_t state;
@@ -26,6 +27,7 @@ struct audit {
   char execution[HADRON_VENUE_ID_SIZE];
   uint64_t arms;      // of its order; 0: not known
   uint32_t session;   // from 1
+  struct hd_profit profit;
 };
 
 static uint64_t hash_of(const struct hadron_record *r) {
@@ -110,12 +112,14 @@ static void see_execution(struct audit *a, const struct hadron_execution *e) {
   ascends(a->w, "execution", &a->last_execution, e->id);
   shared_out(a);
   a->external = e->flags & 2 ? e->id : 0;
+  if (a->external) hd_profit_execution(&a->profit, e, NULL);
   if (a->external) return; // not ours, or found at the venue
   uint32_t index = number <= HD_WORLD_EXECUTIONS && e->venue >= 1 && e->venue <= a->w->setting.venues ? a->numbered[e->venue - 1][number] : 0;
   if (index == 0) {
     hd_world_finding(a->w, "journal: execution %.39s of venue %u was never made", e->execution_id, e->venue);
     return;
   }
+  hd_profit_execution(&a->profit, e, &a->w->executions[index - 1]);
   struct hd_truth_order *t;
   const struct order_row *row = row_of(a, &e->client_order_id, &t);
   a->arms = row && row->session == a->session ? row->arms : 0;
@@ -126,7 +130,9 @@ static void see_execution(struct audit *a, const struct hadron_execution *e) {
 }
 
 static void see_allocation(struct audit *a, const struct hadron_allocation *x) {
+  if (x->id == a->last_allocation) a->profit.lost = true;
   ascends(a->w, "allocation", &a->last_allocation, x->id);
+  hd_profit_allocation(&a->profit, x);
   if (x->execution == 0 || x->execution == a->external) return; // crossed inside the house; the house's altogether
   if (x->execution != a->last_execution) hd_world_finding(a->w, "journal: allocation %llu is not of the execution before it", (unsigned long long)x->id);
   if (a->arms && !(a->arms >> (x->arm & 63) & 1)) hd_world_finding(a->w, "journal: of execution %.39s arm %u has a share, and none of its order", a->execution, x->arm);
@@ -135,7 +141,7 @@ static void see_allocation(struct audit *a, const struct hadron_allocation *x) {
 
 static void see(struct audit *a, const struct hadron_record *r) {
   switch (r->template_id) {
-  case HADRON_MSG_SESSION: a->session++; break;
+  case HADRON_MSG_SESSION: a->session++, hd_profit_session(&a->profit); break;
   case HADRON_MSG_ORDER: see_order(a, r->bytes); break;
   case HADRON_MSG_SHARE: see_share(a, r->bytes); break;
   case HADRON_MSG_ORDER_EVENT: see_event(a, r->bytes); break;
@@ -157,6 +163,7 @@ static void judge(struct audit *a, bool over) {
   if (!over) return;
   shared_out(a);
   if (was_full(w)) return;
+  hd_profit_judge(&a->profit);
   for (uint32_t i = 0; i < w->execution_count; i++) {
     // Of a memory that was lost: by order, by list or by position, the books have the sum.
     if (w->executions[i].time_ns <= w->lost_ns || w->orders[w->executions[i].order].memory != w->memory) continue;
@@ -192,7 +199,8 @@ void hd_audit(struct hd_world *w, struct hd_sim_disk *disk, const char *dir, boo
   struct hadron_record record;
   struct hd_fault fault;
   memset(&a, 0, sizeof a);
-  a.w = w;
+  a.w = a.profit.w = w;
+  a.profit.lost = was_full(w);
   for (uint32_t i = 0; i < w->execution_count; i++) a.numbered[w->instruments[w->executions[i].instrument].venue][w->executions[i].number] = i + 1;
   w->outside = true;
   int32_t code = hd_journal_cursor_open_on(&on, dir, &cursor, &fault);

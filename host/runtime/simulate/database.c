@@ -171,33 +171,69 @@ void hd_sim_database_live(struct hd_world *w) {
 
 // ---- what is in it -------------------------------------------------------------------------------------------------------------------------
 
+#define FIELDS_MAX 6
+struct field { // a column of whole numbers, and where its record has it
+  const char *name;
+  size_t offset;
+};
+#define I64(type, name, field) {name, offsetof(struct type, field)}
 static const struct {
   uint16_t template_id;
   const char *table;
-} recorded[] = {{HADRON_MSG_TICK, "hadron_ticks"}, {HADRON_MSG_DECISION, "hadron_strategy_decisions"}, {HADRON_MSG_INTENT, "hadron_order_intents"},
-                {HADRON_MSG_ORDER_EVENT, "order_events"}, {HADRON_MSG_EXECUTION, "hadron_order_executions"}, {HADRON_MSG_ALLOCATION, "hadron_allocations"},
-                {HADRON_MSG_EQUITY, "hadron_equity"}, {HADRON_MSG_SESSION, "hadron_sessions"}};
+  struct field fields[FIELDS_MAX];
+} recorded[] = {
+    {HADRON_MSG_TICK, "hadron_ticks", {I64(hadron_tick, "sequence", sequence), I64(hadron_tick, "recv_ns", recv_ns), I64(hadron_tick, "value_1", value.raw[0]), I64(hadron_tick, "value_2", value.raw[1])}},
+    {HADRON_MSG_DECISION, "hadron_strategy_decisions", {I64(hadron_decision, "id", id), I64(hadron_decision, "time_ns", time_ns), I64(hadron_decision, "cause", cause),
+                                                        I64(hadron_decision, "quantity", quantity), I64(hadron_decision, "limit_price", limit), I64(hadron_decision, "key", key)}},
+    {HADRON_MSG_INTENT, "hadron_order_intents", {I64(hadron_intent, "id", id), I64(hadron_intent, "time_ns", time_ns), I64(hadron_intent, "decision", decision),
+                                                 I64(hadron_intent, "quantity", quantity), I64(hadron_intent, "limit_price", limit), I64(hadron_intent, "key", key)}},
+    {HADRON_MSG_ORDER_EVENT, "order_events", {I64(hadron_order_event, "id", id), I64(hadron_order_event, "time_ns", time_ns), I64(hadron_order_event, "intent", intent),
+                                              I64(hadron_order_event, "quantity", quantity), I64(hadron_order_event, "filled", filled), I64(hadron_order_event, "average_price", average)}},
+    {HADRON_MSG_EXECUTION, "hadron_order_executions", {I64(hadron_execution, "id", id), I64(hadron_execution, "time_ns", time_ns), I64(hadron_execution, "price", price),
+                                                       I64(hadron_execution, "quantity", quantity), I64(hadron_execution, "filled", filled), I64(hadron_execution, "fee", fee)}},
+    {HADRON_MSG_ALLOCATION, "hadron_allocations", {I64(hadron_allocation, "id", id), I64(hadron_allocation, "time_ns", time_ns), I64(hadron_allocation, "fee", fee),
+                                                   I64(hadron_allocation, "realized", realized), I64(hadron_allocation, "held", position), I64(hadron_allocation, "cost", cost)}},
+    {HADRON_MSG_EQUITY, "hadron_equity", {I64(hadron_equity, "time_ns", time_ns), I64(hadron_equity, "cash", cash), I64(hadron_equity, "cost", cost),
+                                          I64(hadron_equity, "realized", realized), I64(hadron_equity, "unrealized", unrealized), I64(hadron_equity, "fees", fees)}},
+    {HADRON_MSG_SESSION, "hadron_sessions", {I64(hadron_session, "time_ns", time_ns), I64(hadron_session, "seed", seed)}}};
 #define TABLES (sizeof recorded / sizeof *recorded)
 
-struct positions {
-  uint64_t *of[TABLES]; // of the journal's records; owned
+struct row {
+  uint64_t position, hash;
+};
+struct rows {
+  struct row *of[TABLES]; // of the journal's records; owned
   uint32_t count[TABLES], room[TABLES];
 };
 
-static void take(struct positions *p, const struct hadron_record *r) {
+static uint64_t hash_with(uint64_t hash, uint64_t value) {
+  hash = (hash ^ value) * UINT64_C(0x9e3779b97f4a7c15);
+  return hash ^ hash >> 29;
+}
+
+static uint64_t hash_of(size_t t, const struct hadron_record *r) {
+  uint64_t hash = 0, value;
+  for (size_t i = 0; i < FIELDS_MAX && recorded[t].fields[i].name; i++) {
+    memcpy(&value, (const char *)r->bytes + recorded[t].fields[i].offset, sizeof value);
+    hash = hash_with(hash, value);
+  }
+  return hash;
+}
+
+static void take(struct rows *p, const struct hadron_record *r) {
   for (size_t t = 0; t < TABLES; t++) {
     if (recorded[t].template_id != r->template_id) continue;
     if (p->count[t] == p->room[t]) {
       p->room[t] = p->room[t] ? 2 * p->room[t] : 256;
-      uint64_t *grown = realloc(p->of[t], p->room[t] * sizeof *grown);
+      struct row *grown = realloc(p->of[t], p->room[t] * sizeof *grown);
       if (!grown) return;
       p->of[t] = grown;
     }
-    p->of[t][p->count[t]++] = r->position;
+    p->of[t][p->count[t]++] = (struct row){r->position, hash_of(t, r)};
   }
 }
 
-static void read_journal(struct positions *p, struct hd_sim_disk *disk, const char *dir) {
+static void read_journal(struct rows *p, struct hd_sim_disk *disk, const char *dir) {
   const struct hd_disk on = {disk, &hd_sim_disk_api};
   struct hd_journal_cursor *cursor;
   struct hadron_record record;
@@ -207,21 +243,33 @@ static void read_journal(struct positions *p, struct hd_sim_disk *disk, const ch
   hd_journal_cursor_close(cursor);
 }
 
-// The key is the position in the journal: one row for each record, and none for anything else.
-static void compare(struct hd_world *w, sqlite3 *db, const struct positions *p, size_t t) {
-  char sql[128];
+static sqlite3_stmt *select_rows(sqlite3 *db, size_t t) {
+  char sql[256];
   sqlite3_stmt *rows;
+  int n = snprintf(sql, sizeof sql, "SELECT position");
+  for (size_t i = 0; i < FIELDS_MAX && recorded[t].fields[i].name; i++) n += snprintf(sql + n, sizeof sql - (size_t)n, ", %s", recorded[t].fields[i].name);
+  snprintf(sql + n, sizeof sql - (size_t)n, " FROM %s ORDER BY position", recorded[t].table);
+  return sqlite3_prepare_v2(db, sql, -1, &rows, NULL) == SQLITE_OK ? rows : NULL;
+}
+
+// The key is the position in the journal: one row for each record, and none for anything else; and it says what the record says.
+static void compare(struct hd_world *w, sqlite3 *db, const struct rows *p, size_t t) {
+  sqlite3_stmt *rows = select_rows(db, t);
   uint32_t at = 0;
-  snprintf(sql, sizeof sql, "SELECT position FROM %s ORDER BY position", recorded[t].table);
-  if (sqlite3_prepare_v2(db, sql, -1, &rows, NULL) != SQLITE_OK) {
+  int step;
+  if (!rows) {
     hd_world_finding(w, "database: %s: %.200s", recorded[t].table, sqlite3_errmsg(db));
     return;
   }
-  int step;
   for (; (step = sqlite3_step(rows)) == SQLITE_ROW; at++) {
-    uint64_t position = (uint64_t)sqlite3_column_int64(rows, 0), wanted = at < p->count[t] ? p->of[t][at] : 0;
-    if (position == wanted) continue;
-    hd_world_finding(w, "database: %s: row %u is of the record at %llu, the journal's is at %llu", recorded[t].table, at + 1, (unsigned long long)position, (unsigned long long)wanted);
+    const struct row none = {0}, *wanted = at < p->count[t] ? &p->of[t][at] : &none;
+    struct row found = {(uint64_t)sqlite3_column_int64(rows, 0), 0};
+    for (int i = 1; i < sqlite3_column_count(rows); i++) found.hash = hash_with(found.hash, (uint64_t)sqlite3_column_int64(rows, i));
+    if (found.position == wanted->position && found.hash == wanted->hash) continue;
+    if (found.position == wanted->position) hd_world_finding(w, "database: %s: row %u, of the record at %llu, says something else", recorded[t].table, at + 1, (unsigned long long)found.position);
+    else
+      hd_world_finding(w, "database: %s: row %u is of the record at %llu, the journal's is at %llu", recorded[t].table, at + 1, (unsigned long long)found.position,
+                       (unsigned long long)wanted->position);
     break;
   }
   if (step == SQLITE_DONE && at != p->count[t]) hd_world_finding(w, "database: %s: %u rows, %u records of the journal", recorded[t].table, at, p->count[t]);
@@ -230,7 +278,7 @@ static void compare(struct hd_world *w, sqlite3 *db, const struct positions *p, 
 }
 
 void hd_sim_database_audit(const struct hd_sim_database *d, struct hd_world *w, struct hd_sim_disk *disk, const char *dir) {
-  struct positions p = {0};
+  struct rows p = {0};
   sqlite3 *db = NULL;
   w->outside = true;
   read_journal(&p, disk, dir);

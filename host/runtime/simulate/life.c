@@ -193,6 +193,7 @@ static void record(struct life *l) {
 // All that is in the journal reaches the database once that is well again, however long it has to be asked.
 static void record_rest(struct life *l) {
   int64_t now_ns = l->s->runner.now_ns;
+  if (l->s->service_count) (void)hd_journal_sync(l->s->journal, hd_journal_end(l->s->journal) - 1);
   for (int i = 0; i < 400 && l->s->service_count; i++) {
     hd_session_services(l->s, now_ns, false);
     int64_t next_ns = l->s->services[0].next_ns;

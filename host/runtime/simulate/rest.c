@@ -97,6 +97,9 @@ static void judge_books(struct hd_world *w, struct hd_session *s) {
   }
   const struct hd_book *book = &p->portfolio.books[0];
   if (hd_portfolio_check(&p->portfolio, &fault)) hd_world_finding(w, "books: %.300s", fault.text);
+  for (uint32_t id = 1; id <= HD_WORLD_INSTRUMENTS; id++) w->realized[id] = hd_portfolio_position(&p->portfolio, 0, id)->realized.micros;
+  w->realized_sum = book->realized.micros;
+  w->judged = true;
   if (w->memory > 0) return; // what was found by a position alone cost what the venue says, and no fee
   if (book->cash.micros != (int64_t)cash) hd_world_finding(w, "books: cash is %lld micros by the venue's fills, %lld in the host", (long long)cash, (long long)book->cash.micros);
   if (book->fees.micros != (int64_t)fees) hd_world_finding(w, "books: fees are %lld micros by the venue's fills, %lld in the host", (long long)fees, (long long)book->fees.micros);

@@ -62,10 +62,10 @@ static void draw_setting(struct hd_world *w, struct hd_random *r) {
   w->venues[0].lists_ends = one_in(r, 2);
 }
 
-// A database beside a journal of which the power has taken something has rows that no record stands for any more: not asked here.
+// Without fsync a database has rows of records that the power has taken, and of which nothing was promised: not asked here.
 static void draw_database(struct hd_world *w, struct hd_random *r) {
   w->setting.database = one_in(r, 8); // they cost the most
-  if (w->setting.database) w->chance[HD_FAULT_POWER_CUT] = w->chance[HD_FAULT_POWER_CUT_LOOSE] = 0;
+  if (w->setting.database) w->chance[HD_FAULT_POWER_CUT_LOOSE] = 0;
 }
 
 // Grids on which every product of price and quantity is a whole number of micros.
@@ -119,10 +119,10 @@ static void mask(uint32_t *chance, uint64_t faults) {
 static void be_often(struct hd_world *w, enum hd_world_fault fault) {
   w->chance[fault] = ranges[fault][1];
   for (uint32_t i = 0; i < w->setting.venues; i++) w->venues[i].chance[fault] = ranges[fault][1];
-  if (fault == HD_FAULT_POWER_CUT || fault == HD_FAULT_POWER_CUT_LOOSE) w->setting.database = false;
+  if (fault == HD_FAULT_POWER_CUT_LOOSE) w->setting.database = false;
   if (fault < HD_FAULT_DATABASE_AWAY || fault > HD_FAULT_COMMIT_LOST) return;
   w->setting.database = true;
-  w->chance[HD_FAULT_POWER_CUT] = w->chance[HD_FAULT_POWER_CUT_LOOSE] = 0;
+  w->chance[HD_FAULT_POWER_CUT_LOOSE] = 0;
 }
 
 void hd_world_make(struct hd_world *w, uint64_t seed, uint64_t faults, uint64_t often) {

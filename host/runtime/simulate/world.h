@@ -254,6 +254,8 @@ struct hd_world {
   bool power_was_cut;                     // since then
   uint8_t memory;                         // +1 when the host has lost what it had promised: before and after are two hosts of one account
   int64_t lost_ns;                        // when that was last
+  bool judged;                            // the host was at rest in the end, and this is what its books said it had earned
+  int64_t realized[HD_WORLD_INSTRUMENTS + 1], realized_sum; // micros, before fees; by the host's instrument
   bool outside;                           // the auditor is at work: nothing strikes it
 
   uint32_t lost, duplicates;
