@@ -121,6 +121,9 @@ void hd_verify_print(const struct hd_verify_result *r, const char *journal, FILE
   if (r->behind) fprintf(to, "  %" PRIu64 " records are beyond the end of a journal that was cut off\n", r->behind);
   if (r->unknown) fprintf(to, "  %" PRIu64 " ticks are of instruments that it does not define\n", r->unknown);
   if (r->skipped) fprintf(to, "  %u session%s could not be run again: %s\n", r->skipped, r->skipped == 1 ? "" : "s", r->why);
+  for (uint32_t i = 0; i < r->fell_count && i < HD_VERIFY_FELL_MAX; i++)
+    fprintf(to, "  session %u, record %" PRIu64 ": %s\n", r->fell[i].session, r->fell[i].sequence, r->fell[i].words);
+  if (r->fell_count > HD_VERIFY_FELL_MAX) fprintf(to, "  and %u more of these\n", r->fell_count - HD_VERIFY_FELL_MAX);
   if (r->first.kind) print_difference(&r->first, to);
 }
 
@@ -157,8 +160,11 @@ json_t *hd_verify_json(const struct hd_verify_result *r, const char *journal) {
   json_t *compared = json_object();
   for (uint16_t i = 0; i < HD_TEMPLATE_COUNT; i++)
     if (r->compared[i]) json_object_set_new(compared, message_name(i), json_integer((json_int_t)r->compared[i]));
-  return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:f, s:o, s:o}", "journal", journal, "same", r->first.kind == HD_VERIFY_SAME, "sessions", (json_int_t)r->sessions,
+  json_t *fell = json_array();
+  for (uint32_t i = 0; i < r->fell_count && i < HD_VERIFY_FELL_MAX; i++)
+    json_array_append_new(fell, json_pack("{s:I, s:I, s:s}", "session", (json_int_t)r->fell[i].session, "record", (json_int_t)r->fell[i].sequence, "words", r->fell[i].words));
+  return json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:s, s:I, s:I, s:f, s:o, s:o, s:o}", "journal", journal, "same", r->first.kind == HD_VERIFY_SAME, "sessions", (json_int_t)r->sessions,
                    "ticks", (json_int_t)r->ticks, "records", (json_int_t)r->records, "skipped", (json_int_t)r->skipped, "why", r->why, "beyond_the_end", (json_int_t)r->behind,
-                   "unknown_ticks", (json_int_t)r->unknown, "elapsed_s", (double)r->elapsed_ns / 1e9, "compared", compared, "difference",
+                   "unknown_ticks", (json_int_t)r->unknown, "elapsed_s", (double)r->elapsed_ns / 1e9, "compared", compared, "not_run_again", fell, "difference",
                    r->first.kind ? json_difference(&r->first) : json_null());
 }

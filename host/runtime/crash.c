@@ -171,3 +171,22 @@ uint32_t hd_crash_count(const char *data_dir, const struct hd_crash_of *of) {
   if (n >= 0) free(entries);
   return count;
 }
+
+bool hd_crash_last(const char *data_dir, int64_t since_ns, struct hd_crash *out) {
+  char folder[1300], path[1600];
+  struct dirent **entries = NULL;
+  struct hd_crash crash;
+  bool found = false;
+  snprintf(folder, sizeof folder, "%.1200s/crash", data_dir);
+  int n = scandir(folder, &entries, is_record, alphasort);
+  for (int i = 0; i < n; i++) {
+    snprintf(path, sizeof path, "%s/%.255s", folder, entries[i]->d_name);
+    if (read_record(path, &crash) && crash.time_ns >= since_ns) {
+      *out = crash;
+      found = true;
+    }
+    free(entries[i]);
+  }
+  if (n >= 0) free(entries);
+  return found;
+}

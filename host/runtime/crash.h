@@ -3,6 +3,7 @@
 #ifndef HD_RUNTIME_CRASH_H
 #define HD_RUNTIME_CRASH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@ int32_t hd_crash_write(const char *data_dir, const struct hd_crash *crash, char 
 const char *hd_crash_put(const char *data_dir, const struct hd_crash *crash, char path[HD_CRASH_PATH]);
 // Calls `tell` for every record that was not told yet, oldest first, and marks it. Returns how many. [control]
 uint32_t hd_crash_tell(const char *data_dir, void (*tell)(void *user, const struct hd_crash *crash, const char *path), void *user);
+// The newest record, told or not, that is not older than `since_ns`. False: there is none. [control]
+bool hd_crash_last(const char *data_dir, int64_t since_ns, struct hd_crash *out);
 // How many records, told or not, there are of a version in a strategy. [control]
 struct hd_crash_of {
   const char *strategy, *digest;

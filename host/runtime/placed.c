@@ -161,7 +161,9 @@ static int32_t make(struct hd_placed *p, const struct hd_placed_options *o, stru
   int32_t code = make_channels(p, fault);
   if (code) return code;
   if (p->s->options.recorded) { // its decisions come from the journal; what it knew is handed over where its version or its place changed
-    p->api = p->external ? NULL : &hd_placement_thread;
+    const struct hd_session_recorded *r = p->s->options.recorded;
+    bool runs = !p->external && (!r->runs_again || r->runs_again(r->self, p->name, p->plugin->digest));
+    p->api = runs ? &hd_placement_thread : NULL;
     p->runs_again = true;
     code = p->api ? p->api->open(p, fault) : HADRON_OK;
     return code || !p->api ? code : ask_create(p, fault);
@@ -506,7 +508,7 @@ static void barrier(struct hd_placed *p) {
 void hd_session_drain_placed(struct hd_session *s, bool discard) {
   for (uint32_t k = 0, n = atomic_load_explicit(&s->placed_count, memory_order_acquire); k < n; k++) {
     struct hd_placed *p = atomic_load(&s->placed[k]);
-    if (!p || !p->json || atomic_load(&p->state) == HADRON_PLACED_FENCED) continue;
+    if (!p || !p->json || !p->api || atomic_load(&p->state) == HADRON_PLACED_FENCED) continue;
     int64_t until = hd_clock_monotonic_ns() + 1000000000;
     for (;;) {
       while (take_one(p, wall_of(s), discard)) continue;
@@ -521,6 +523,6 @@ void hd_session_drain_placed(struct hd_session *s, bool discard) {
 void hd_session_renew_placed(struct hd_session *s) {
   for (uint32_t k = 0, n = atomic_load_explicit(&s->placed_count, memory_order_acquire); k < n; k++) {
     struct hd_placed *p = atomic_load(&s->placed[k]);
-    if (p && p->json) hd_standin_rows(p);
+    if (p && p->json && p->api) hd_standin_rows(p);
   }
 }

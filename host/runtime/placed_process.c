@@ -80,7 +80,7 @@ static void on_ended(void *self, uint32_t state, uint64_t restarts, const char *
   hd_placed_tell(t->p, HADRON_PLACED_LEFT, 0, words);
   atomic_store(&t->is_silent, true);
   if (state == HD_WORKER_GIVEN_UP) atomic_store(&t->is_given_up, true);
-  else if (atomic_load(&t->sits)) hd_placed_tell(t->p, HADRON_PLACED_RESTART, restarts, NULL);
+  else if (atomic_load(&t->sits)) hd_placed_tell(t->p, HADRON_PLACED_RESTART, restarts, words); // one line for both: why it left must not get lost
 }
 
 static bool on_wanted(void *self) { return atomic_load(&((struct placed_process *)self)->sits); }

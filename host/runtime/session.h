@@ -93,6 +93,7 @@ struct hd_session_recorded {
   const struct hadron_deployment *(*at)(void *self, uint32_t index, const char **text); // one after the other; NULL: no more
   int32_t (*plugin)(void *self, const struct hadron_deployment *part, const struct hd_plugin **out, struct hd_fault *fault);
   int32_t (*write)(void *self, uint16_t template_id, const void *block, uint16_t block_size, const void *tail, uint32_t tail_size, int64_t now_ns, uint32_t flags);
+  bool (*runs_again)(void *self, const char *name, const uint8_t digest[32]); // a version that ran elsewhere: else nobody is there; NULL: all do
 };
 #define HD_SHADOW_MARKET "shadow market"
 

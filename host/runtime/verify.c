@@ -137,6 +137,7 @@ static int32_t run_all(struct hd_verify *v) {
     if (!begins_session(&r)) continue;
     number++;
     if (v->options->session && number != v->options->session) continue;
+    v->number = number;
     code = hd_verify_open(v, &r);
     if (!code) {
       code = run_session(v, &r);
@@ -169,6 +170,7 @@ int32_t hd_verify_run(const struct hd_verify_options *options, struct hd_verify_
   result->elapsed_ns = hd_clock_monotonic_ns() - v->start_ns;
   hd_journal_cursor_close(v->in);
   hd_journal_cursor_close(v->out);
+  free(v->given_up);
   free(v);
   return code;
 }

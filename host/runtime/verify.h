@@ -46,6 +46,14 @@ struct hd_verify_difference {
   struct hadron_tick cause; // sequence 0: not known
 };
 
+// Somebody who took the session down, or was given up in it, and is not run again.
+#define HD_VERIFY_FELL_MAX 16
+struct hd_verify_fell {
+  uint32_t session;           // from 1
+  uint64_t sequence;          // of the record
+  char words[420];
+};
+
 struct hd_verify_result {
   uint64_t records, ticks, sessions; // read; fed; run again
   uint64_t compared[HD_TEMPLATE_COUNT];
@@ -54,6 +62,8 @@ struct hd_verify_result {
   uint32_t skipped;           // sessions that could not be run again
   char why[512];              // the first of them
   int64_t elapsed_ns;
+  uint32_t fell_count;        // the first are kept
+  struct hd_verify_fell fell[HD_VERIFY_FELL_MAX];
   struct hd_verify_difference first;
 };
 

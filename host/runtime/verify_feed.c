@@ -15,6 +15,7 @@ static struct hd_verify *of(void *session) { return ((struct hd_session *)sessio
 
 static void on_decided(void *self, uint32_t shard, const struct hadron_decision *decisions, uint32_t count) {
   struct hd_verify *v = of(self);
+  v->end.shard_made[shard] += count;
   for (uint32_t i = 0; i < count; i++) {
     struct hd_verify_batch *slot = hd_verify_push(v, &v->decided[shard]);
     if (!slot) return;
@@ -177,6 +178,7 @@ static void feed_heard(struct hd_verify *v, const struct hd_verify_record *r) {
       hd_verify_missing(v, r);
       return;
     }
+    if (hd_verify_was_last(v, r, h->shard)) return;
     struct hd_feedback one = *f;
     hd_verify_pop(&v->heard[h->shard]);
     hd_pipeline_heard(&v->session->pipeline, &one);
@@ -500,6 +502,15 @@ static void make(struct hd_verify *v, const struct hd_verify_record *r) {
   if (!is_made(v, r)) hd_verify_missing(v, r);
 }
 
+// What a thread was called with when the host went down.
+static bool not_again(struct hd_verify *v, const struct hd_verify_record *r) {
+  const struct hadron_tick *tick = r->r.template_id == HADRON_MSG_TICK ? HD_VERIFY_BLOCK(r, struct hadron_tick) : NULL;
+  const struct hadron_timer_fired *timer = r->r.template_id == HADRON_MSG_TIMER ? HD_VERIFY_BLOCK(r, struct hadron_timer_fired) : NULL;
+  uint32_t instrument = tick ? tick->instrument : timer ? timer->instrument : 0;
+  if (v->threads && !instrument) return false; // HEARD: piece by piece; the trading thread calls nobody
+  return hd_verify_was_last(v, r, v->threads ? shard_of(v, instrument) : 0);
+}
+
 void hd_verify_feed(struct hd_verify *v, const struct hd_verify_record *r) {
   if (hd_verify_is_apart(v, r)) {
     make_apart(v, r);
@@ -513,6 +524,7 @@ void hd_verify_feed(struct hd_verify *v, const struct hd_verify_record *r) {
     make(v, r);
     return;
   }
+  if (v->end.dead && not_again(v, r)) return;
   switch (r->r.template_id) {
   case HADRON_MSG_TICK: feed_tick(v, r); break;
   case HADRON_MSG_TIMER: feed_timer(v, r); break;
@@ -534,7 +546,7 @@ void hd_verify_feed(struct hd_verify *v, const struct hd_verify_record *r) {
 }
 
 void hd_verify_finish(struct hd_verify *v) {
-  if (!v->threads) settle(v);
+  if (!v->threads && !hd_verify_is_still(v)) settle(v);
   const struct hd_verify_record *left = hd_verify_over(v) ? NULL : hd_verify_expected(v);
   if (left) hd_verify_missing(v, left);
 }

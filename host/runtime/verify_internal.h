@@ -5,6 +5,8 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
+#include "base/limits.h"
+#include "base/random.h"
 #include "base/text.h"
 #include "journal/journal.h"
 #include "journal/place.h"
@@ -39,6 +41,23 @@ struct hd_verify_change {
   struct hd_verify_change *next;
 };
 
+// How a session ended, as the journal has it.
+struct hd_verify_end {
+  bool dead, said;              // somebody brought the host down, as the words say; the result has it
+  char words[400];
+  uint64_t last;                // position of the last record that anybody was called with
+  uint64_t *rows;               // [instrument][2]: position of its last TICK or TIMER, and how many decisions came of its strategies; owned
+  uint32_t instruments;
+  uint32_t shard;               // threads: whose strategy it was
+  uint64_t shard_last[HD_SHARDS_MAX], shard_decisions[HD_SHARDS_MAX], shard_made[HD_SHARDS_MAX]; // made: by this run
+};
+
+// A version that ran elsewhere and was given up: it is not run again.
+struct hd_verify_given_up {
+  char name[HADRON_NAME_SIZE];
+  uint8_t digest[32];
+};
+
 struct hd_verify {
   const struct hd_verify_options *options;
   struct hd_verify_result *result;
@@ -63,6 +82,11 @@ struct hd_verify {
   uint32_t part_count;
   struct hadron_instrument_definition *definitions; // owned
   uint32_t definition_count;
+  uint32_t number;               // of the session, from 1
+  struct hd_verify_end end;
+  struct hd_verify_given_up *given_up; // of all sessions; owned
+  uint32_t given_up_count;
+  uint64_t barred[HD_ARMS_MAX / 64 + 1]; // arms that brought earlier runs down and got no ticks in this one
   uint64_t begin;                // position of the first record that is run
   uint32_t states[HD_VENUES_MAX + 2]; // of venues, by number
   int64_t now_ns;
@@ -98,6 +122,14 @@ int32_t hd_verify_open(struct hd_verify *v, const struct hd_verify_record *first
 void hd_verify_close(struct hd_verify *v);
 int32_t hd_verify_part_add(struct hd_verify *v, const struct hd_verify_record *r);
 int32_t hd_verify_plugin(struct hd_verify *v, uint32_t kind, const char *name, const char *version, const uint8_t digest[32], const struct hd_plugin **out);
+
+// verify_ends.c: what took the host down is not called again.
+void hd_verify_look_ahead(struct hd_verify *v, const struct hd_verify_record *first); // before the session is made
+void hd_verify_look_around(struct hd_verify *v);                                      // and when it is there
+bool hd_verify_runs_again(void *self, const char *name, const uint8_t digest[32]);    // of a version that ran elsewhere
+// Is this what a thread (shard: which; one thread: 0) was called with last, and has all come out that came of it?
+bool hd_verify_was_last(struct hd_verify *v, const struct hd_verify_record *r, uint32_t shard);
+bool hd_verify_is_still(struct hd_verify *v); // one thread, behind its last event: nobody hears what that has set off
 
 // verify_out.c
 void hd_verify_state(struct hd_verify *v, const struct hd_verify_record *r); // by which state of a venue orders go from here on

@@ -29,13 +29,23 @@ static int32_t definition_add(struct hd_verify *v, const struct hd_verify_record
   return HADRON_OK;
 }
 
+// What has brought earlier runs down gets no ticks (session_crashed.c): not while the journal is read again either.
+static void bar(struct hd_verify *v, const struct hd_verify_record *r) {
+  static const char words[] = " brought the host down ";
+  const struct hadron_alert *a = HD_VERIFY_BLOCK(r, struct hadron_alert);
+  uint32_t size;
+  const char *text = hd_verify_text(r, &size);
+  if (a && a->arm > 0 && a->arm <= HD_ARMS_MAX && size > 9 && memcmp(text, "strategy ", 9) == 0 && memmem(text, size, words, sizeof words - 1)) v->barred[a->arm / 64] |= UINT64_C(1) << (a->arm % 64);
+}
+
 // Takes what a session says of itself before anything happens in it. False: this record is the first that is run.
 static bool take_setup(struct hd_verify *v, const struct hd_verify_record *r) {
   const struct hadron_deployment *d;
   switch (r->r.template_id) {
   case HADRON_MSG_INSTRUMENT: definition_add(v, r); return true;
   case HADRON_MSG_VENUE_STATUS: hd_verify_state(v, r); return true;
-  case HADRON_MSG_ARM: case HADRON_MSG_ALERT: case HADRON_MSG_OPERATOR: return true;
+  case HADRON_MSG_ALERT: bar(v, r); return true;
+  case HADRON_MSG_ARM: case HADRON_MSG_OPERATOR: return true;
   case HADRON_MSG_DEPLOYMENT:
     d = HD_VERIFY_BLOCK(r, struct hadron_deployment);
     if (!d || d->stage != HADRON_DEPLOYMENT_START) return false;
@@ -172,13 +182,16 @@ static bool has_start(const struct hd_verify *v) { return v->part_count > 0; }
 
 int32_t hd_verify_open(struct hd_verify *v, const struct hd_verify_record *first) {
   const struct hadron_session *begin = first->r.bytes;
-  v->recorded = (struct hd_session_recorded){.self = v, .session = *begin, .part = part_of, .at = part_at, .plugin = plugin_of, .write = hd_verify_write};
+  v->recorded = (struct hd_session_recorded){.self = v, .session = *begin, .part = part_of, .at = part_at, .plugin = plugin_of, .write = hd_verify_write, .runs_again = hd_verify_runs_again};
+  v->end = (struct hd_verify_end){.dead = false};
+  memset(v->barred, 0, sizeof v->barred);
   v->threads = (begin->flags & 2) != 0;
   v->is_virtual = (begin->flags & 4) != 0;
   v->now_ns = begin->time_ns;
   v->has_next = v->out_ended = v->recovered = false;
   v->adopts_to = 0;
   for (size_t i = 0; i < sizeof v->states / sizeof *v->states; i++) v->states[i] = HADRON_VENUE_CONNECTING;
+  hd_verify_look_ahead(v, first);
   int32_t code = configure(v, first);
   if (!code) code = read_setup(v);
   if (!code && !has_start(v)) code = hd_fault_set(v->fault, HADRON_ERR_UNSUPPORTED, "it does not say which versions ran; it was written by an older host");
@@ -192,6 +205,9 @@ int32_t hd_verify_open(struct hd_verify *v, const struct hd_verify_record *first
   const struct hd_session_options options = {.is_virtual = true, .versions = true, .recorded = &v->recorded, .set = v->options->set};
   if ((code = hd_session_open(v->session, &v->config, &options, v->fault))) return v->code = code;
   v->session->runner.now_ns = v->now_ns;
+  for (uint32_t i = 0; i < v->session->arm_count; i++)
+    for (uint32_t k = 0; v->barred[v->session->arms[i].id / 64] >> (v->session->arms[i].id % 64) & 1 && k < v->session->arms[i].seat_count; k++) v->session->arms[i].seats[k].fenced = 1;
+  hd_verify_look_around(v);
   hd_verify_listen(v);
   return v->code;
 }
@@ -216,6 +232,8 @@ void hd_verify_close(struct hd_verify *v) {
   v->decided = v->heard = NULL;
   for (uint32_t i = 0; i < v->part_count; i++) free(v->parts[i].text);
   free(v->parts);
+  free(v->end.rows);
+  v->end.rows = NULL;
   free(v->definitions);
   v->parts = NULL;
   v->definitions = NULL;

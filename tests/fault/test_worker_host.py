@@ -83,7 +83,6 @@ def quiet(threads):
 
 def whatever_it_does(threads, how):
     with Host({"host.lua": CONFIG % (threads, 2, MISBEHAVE % how)}) as host:
-        host.replays = False  # what it does to its worker it would do to the replay
         host.start("--json", "--quiet")
         trades(host, "good")
         until(f"{how}: it is given up", lambda: "ALERT strategy away (process): is fenced" in host.text("err"))
@@ -128,7 +127,6 @@ def gone(pid):
 def no_orphan(does, busy):
     """One that looks after its connection, and one that hangs in a callback and looks after nothing."""
     with Host({"host.lua": (CONFIG % ("false", 5, does)).replace('hang_after = "1s"', 'hang_after = "1h"')}) as host:
-        host.replays = False
         host.start("--json", "--quiet")
         workers = until("a worker", lambda: children(host.process.pid))
         until("it is at it", busy(host))

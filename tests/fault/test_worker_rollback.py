@@ -27,7 +27,6 @@ def turnover(host):
 
 def goes_back(threads):
     with Host({}) as host:
-        host.replays = False  # what crashed its worker would crash the replay
         host.write("host.lua", CONFIG % (threads, os.path.join(PLUGINS, "stays_up.so")))
         host.start("--quiet")
         until("the worker is there", lambda: seats(host) == [("1.0.0", "live", False)])
