@@ -55,11 +55,14 @@ void hd_pipe_hang_up(nng_pipe pipe) {
 
 // ---- a listener ------------------------------------------------------------------------------------------------------------------------------
 
-// A connection, not the listener itself, at this address of ours.
-static bool came_by(int fd, const nng_sockaddr *at) {
+// A connection at this address of ours; or the listener itself.
+static bool came_by(int fd, const nng_sockaddr *at, bool listens) {
   struct sockaddr_storage own = {0}, peer;
   socklen_t size = sizeof own, peer_size = sizeof peer;
-  if (getsockname(fd, (struct sockaddr *)&own, &size) != 0 || getpeername(fd, (struct sockaddr *)&peer, &peer_size) != 0) return false;
+  int accepts = 0;
+  socklen_t accepts_size = sizeof accepts;
+  if (getsockname(fd, (struct sockaddr *)&own, &size) != 0) return false;
+  if (listens ? getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &accepts_size) != 0 || !accepts : getpeername(fd, (struct sockaddr *)&peer, &peer_size) != 0) return false;
   const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&own;
   const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&own;
   const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&own;
@@ -77,10 +80,13 @@ void hd_listener_hang_up(nng_listener listener) {
   if (nng_listener_get_addr(listener, NNG_OPT_LOCADDR, &at) != 0) return; // inproc
   getrlimit(RLIMIT_NOFILE, &files);
   int end = files.rlim_cur < FILES_MAX ? (int)files.rlim_cur : FILES_MAX;
+  // Nobody comes meanwhile: who is cut in the middle of his greeting may have a dialer of NNG that dials no more.
+  for (int fd = 0; fd < end; fd++)
+    if (came_by(fd, &at, true)) shutdown(fd, SHUT_RDWR);
   for (int64_t until = hd_clock_monotonic_ns() + HD_HANG_UP_NS; hd_clock_monotonic_ns() < until;) {
     uint32_t found = 0;
     for (int fd = 0; fd < end; fd++)
-      if (came_by(fd, &at)) found++, shutdown(fd, SHUT_RDWR);
+      if (came_by(fd, &at, false)) found++, shutdown(fd, SHUT_RDWR);
     if (found == 0) return;
     const struct timespec moment = {.tv_nsec = 2000000};
     nanosleep(&moment, NULL);

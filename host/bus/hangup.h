@@ -10,8 +10,8 @@
 
 void hd_pipe_hang_up(nng_pipe pipe);
 
-// All connections that came by this listener, also those that have not greeted yet; waits until NNG has let go of them, for HD_HANG_UP_NS at most. Before
-// a listener is closed: nng_listener_close and nng_close have the same hole.
+// All connections that came by this listener, also those that have not greeted yet; waits until NNG has let go of them, for HD_HANG_UP_NS at most. It
+// accepts nobody from then on. Before a listener is closed: nng_listener_close and nng_close have the same hole.
 #define HD_HANG_UP_NS INT64_C(1000000000)
 void hd_listener_hang_up(nng_listener listener);
 

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/limits.h"
 #include "bus/bus.h"
+#include "bus/hangup.h"
 #include "bus/hello.h"
 #include "support/bus_peer.h"
 #include "support/bus_rig.h"
@@ -72,7 +73,7 @@ static void connections(void **state) {
   for (int64_t start = hd_clock_monotonic_ns(); refusals.turned_away == 0; hd_bus_refusals(g.bus, &refusals))
     if (hd_clock_monotonic_ns() - start > BUS_RIG_PATIENCE_NS) fail_msg("one more than may be was let in");
   assert_int_equal(bus_peer_hello(&peers[0], HELLO_TRADE).head.kind, HADRON_FRAME_WELCOME); // who is there is served
-  nng_close(extra);
+  hd_nng_close(extra);
   for (uint32_t i = 0; i < MOST; i++) bus_peer_close(&peers[i]);
   bus_rig_close(&g);
 }

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "bus/bus.h"
 #include "bus/feed.h"
+#include "bus/hangup.h"
 #include "support/bus_peer.h"
 #include "support/directory.h"
 #include "support/test.h"
@@ -157,8 +158,8 @@ static void open_rig(struct rig *g, const char *class) {
 
 static void close_rig(struct rig *g) {
   bus_peer_close(&g->peer);
-  nng_close(g->ticks);
-  nng_close(g->events);
+  hd_nng_close(g->ticks);
+  hd_nng_close(g->events);
   hd_bus_destroy(g->bus);
   free(g->journal.rows);
   test_directory_remove(g->directory);
@@ -397,7 +398,7 @@ static void gone_in_the_middle_of_a_greeting(void **state) {
     seen = (struct seen){0};
     follow(&g, g.ticks, "ticks", 2, 1, &seen);
   }
-  nng_close(other);
+  hd_nng_close(other);
   close_rig(&g);
 }
 

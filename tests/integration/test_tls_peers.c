@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "bus/hangup.h"
 #include "bus/tls.h"
 #include "support/cert_party.h"
 #include "support/tls_peer.h"
@@ -76,7 +77,8 @@ static void echo_open(struct echo *e, enum hd_cert_role least) {
 }
 
 static void echo_close(struct echo *e) {
-  nng_close(e->socket);
+  nng_pipe_notify(e->socket, NNG_PIPE_EV_ADD_POST, NULL, NULL);
+  hd_nng_close(e->socket);
   nng_aio_stop(e->aio);
   nng_aio_free(e->aio);
   hd_tls_close(e->tls);

@@ -5,6 +5,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "bus/hangup.h"
 #include "support/test.h"
 
 static void on_came(void *argument) { atomic_store((_Atomic bool *)argument, true); }
@@ -32,7 +33,7 @@ void bus_peer_close(struct bus_peer *p) {
     if (nng_aio_result(p->waits[i]) == 0 && nng_aio_get_msg(p->waits[i])) nng_msg_free(nng_aio_get_msg(p->waits[i]));
     nng_aio_free(p->waits[i]);
   }
-  nng_close(p->socket);
+  hd_nng_close(p->socket);
 }
 
 void bus_peer_send(struct bus_peer *p, uint32_t which, enum hadron_frame_kind kind, uint16_t count, uint64_t sequence, const void *payload, uint32_t size) {
