@@ -269,7 +269,7 @@ static void everything_is_published_and_repaired(void **state) {
   struct hd_feed_figures figures;
   hd_feed_figures(hd_bus_feed(g.bus), &figures);
   assert_int_equal(figures.messages, g.journal.truth[0] + g.journal.truth[1] + g.journal.truth[2]);
-  assert_int_equal(figures.subscribers, 2);
+  while (figures.subscribers != 2) hd_feed_figures(hd_bus_feed(g.bus), &figures); // the host knocks at its own doors: for a moment that is one more
   close_rig(&g);
 }
 
@@ -392,6 +392,8 @@ static void gone_in_the_middle_of_a_greeting(void **state) {
   open_rig(&g, "read");
   for (int turn = 0; turn < 2; turn++) bus_peer_break_off(g.ticks_url, 0x21);
   nng_socket other = subscribe(g.ticks_url, "ticks");
+  nng_socket_set_ms(other, NNG_OPT_RECVTIMEO, 60000); // a greeting that the end of the listener has cut is given up after ten seconds
+  nng_socket_set_ms(g.ticks, NNG_OPT_RECVTIMEO, 60000);
   for (uint64_t i = 1; i <= 100; i++) add(&g.journal, tick(i));
   follow(&g, other, "ticks", 2, g.journal.truth[2] + 1, &late);
   while (seen.next < late.next) { // what it missed meanwhile is a gap, which the next heartbeat shows

@@ -44,7 +44,7 @@ class Host:
         self.stream = []        # frames: (template, count, payload)
         self.hellos, self.decided, self.answers, self.rewinds = queue.Queue(), queue.Queue(), queue.Queue(), queue.Queue()
         self.codes = {}         # decision: the code it is refused with
-        self.turned = None      # (how, frame's number): sent in the place of the next one
+        self.turned = None      # number of a frame that is sent in the place of the next one; or what is done before the connection ends
         self.mute = threading.Event()
         self.thread = ScriptedHost(path, self.answer)
         self.thread.start()
@@ -67,7 +67,9 @@ class Host:
         return None
 
     def answer(self, head):
-        _, _, kind, count, _, sequence, payload = head
+        _, _, kind, count, epoch, sequence, payload = head
+        if kind == wire.DECIDE and epoch != self.epoch:
+            return wire.frame(wire.ACK, self.session, 0, epoch, self.last)
         while self.mute.is_set():
             time.sleep(0.001)
         if kind == wire.HELLO:
@@ -79,8 +81,9 @@ class Host:
         if kind == wire.DECIDE:
             blocks = [payload[8 + 128 * i:136 + 128 * i] for i in range(count)]
             for i, block in enumerate(blocks):
-                self.decided.put((sequence + i, hadron.messages.Decision.unpack(block)))
-            self.last = sequence + count - 1
+                if sequence + i > self.last:  # said again where its answer was late
+                    self.decided.put((sequence + i, hadron.messages.Decision.unpack(block)))
+            self.last = max(self.last, sequence + count - 1)
             refused = [(n, self.codes[n]) for n in range(sequence, sequence + count) if n in self.codes]
             return wire.frame(wire.ACK, self.session, len(refused), self.epoch, self.last, b"".join(struct.pack("<Qii", n, code, 0) for n, code in refused))
         if kind == ANSWER:
@@ -90,10 +93,11 @@ class Host:
             return wire.frame(wire.ACK, self.session, 0, self.epoch, self.last)
         if count == 1:
             self.rewinds.put(sequence)
-        if self.turned == "cut":
-            self.turned = None
+        if callable(self.turned):
+            first, self.turned = self.turned, None
+            first()
             return HANG_UP
-        if self.turned:
+        if self.turned and self.data(self.turned):
             number, self.turned = self.turned, None
             return self.data(number)
         found = self.data(sequence)
@@ -102,9 +106,16 @@ class Host:
             return wire.frame(wire.HEARTBEAT, self.session, 0, self.epoch, sequence, struct.pack("<q", 5))
         return found
 
+    def begin_again(self):
+        self.session, self.epoch, self.stream, self.last = 8, 100, [], 0
+
     def tell(self, template, *blocks, length=0, tail=b""):
+        self.stream.append(self.frame(template, *blocks, length=length, tail=tail))
+
+    @staticmethod
+    def frame(template, *blocks, length=0, tail=b""):
         length = length or SIZES[template]
-        self.stream.append((template, len(blocks), struct.pack("<HHHH", length, template, 4842, 256 + (length > SIZES[template])) + b"".join(b.ljust(length, b"\x55") for b in blocks) + tail))
+        return (template, len(blocks), struct.pack("<HHHH", length, template, 4842, 256 + (length > SIZES[template])) + b"".join(b.ljust(length, b"\x55") for b in blocks) + tail)
 
 
 def tick(sequence, price=0):
@@ -243,8 +254,7 @@ def numbers(scene):
     host = scene.host
     first = sum(count for _, count, _ in host.stream) + 1
     host.turned = first + 1
-    host.tell(1, tick(11))
-    host.tell(1, tick(13))
+    host.stream += [host.frame(1, tick(11)), host.frame(1, tick(13))]  # both at once
     assert scene.calls(2) == [("tick", 11, 111, 11), ("tick", 13, 131, 13)]
     host.turned = first
     host.tell(1, tick(15))
@@ -256,16 +266,15 @@ def numbers(scene):
 def cut(scene):
     host = scene.host
     upcoming = sum(count for _, count, _ in host.stream) + 1
-    host.turned = "cut"
+    host.turned = lambda: None
     assert scene.get(host.hellos)["resume"] == {"session": 7, "epoch": "99", "next": str(upcoming)}
     host.tell(1, tick(16))
     assert scene.calls(1) == [("tick", 16, 161, 16)]  # no second start
     assert scene.decision() == (5, 16, 16) and scene.strategy.position(2) == 600
     assert any("goes on where it broke" in line for line in scene.log), scene.log
     # The host is started again: not yet; then it does not know of that session. What it has is another one, of another life.
-    host.session, host.epoch, host.stream, host.last = 8, 100, [], 0
     host.refusals += [{"code": "HADRON_ERR_AGAIN", "text": "it is starting"}] * 2
-    host.turned = "cut"
+    host.turned = host.begin_again
     assert [scene.get(host.hellos).get("resume") is None for _ in range(3)] == [False, True, True]
     assert scene.runner.closed is None and any("it is starting" in line for line in scene.log), scene.log
     host.tell(11, instrument(5, b"OTHER"))
@@ -277,7 +286,7 @@ def cut(scene):
 def silent(scene):
     host = scene.host
     host.stale_ms = 100
-    host.turned = "cut"
+    host.turned = lambda: None
     scene.get(host.hellos)
     scene.until(lambda: scene.runner.client.figures()["resumed"] == 2)
     host.mute.set()
@@ -300,7 +309,7 @@ def newer(scene):
 def ended(scene):
     host = scene.host
     host.refusals += [{"code": "HADRON_ERR_NOT_FOUND", "text": "nobody of that name"}] * 2  # of the session, then of the name
-    host.turned = "cut"
+    host.turned = lambda: None
     scene.strategy.calls.clear()
     scene.until(lambda: scene.runner.closed is not None)
     assert "nobody of that name" in scene.runner.closed
