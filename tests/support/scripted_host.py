@@ -35,13 +35,15 @@ class ScriptedHost(threading.Thread):
 
         link.sendall(b"\0SP\0\0\x31\0\0")
         read(8)
+        answered = {}  # by the request's number: one that is asked again, because its answer was late, is not another one
         while True:
             assert read(1) == b"\1"
             request = read(struct.unpack(">Q", read(8))[0])
             (head,) = wire.frames(request[4:])
-            packet = self.answer(head)
+            packet = answered[request[:4]] if request[:4] in answered else self.answer(head)
             if packet is HANG_UP:
                 return
+            answered[request[:4]] = packet
             if packet is not None:
                 link.sendall(b"\1" + struct.pack(">Q", 4 + len(packet)) + request[:4] + packet)
 
