@@ -211,10 +211,16 @@ static int32_t read_assignment(struct plan *plan, const json_t *row) {
 
 // ---- carrying out ----------------------------------------------------------------------------------------------------------------------
 
+// What a strategy refuses by its table of parameters is said before anything is written down.
+static int32_t check_param(struct plan *plan, const struct change *ch) {
+  const struct hd_param_value value = {ch->param, ch->value, "set"};
+  return ch->kind == CHANGE_PARAM && ch->owner == OWNER_STRATEGY ? hd_session_params(plan->c->options.session, ch->name, &value, 1, false, plan->fault) : HADRON_OK;
+}
+
 static int32_t apply_param(struct plan *plan, const struct change *ch) {
   struct hd_session *s = plan->c->options.session;
   const struct hd_param_value value = {ch->param, ch->value, "set"};
-  if (ch->owner == OWNER_STRATEGY) return hd_session_params(s, ch->name, &value, 1, plan->fault);
+  if (ch->owner == OWNER_STRATEGY) return hd_session_params(s, ch->name, &value, 1, true, plan->fault);
   // Set again: a service has taken its own when it was made, and a venue of records has nobody behind it.
   if (plan->recorded && (ch->owner == OWNER_SERVICE || (ch->owner == OWNER_VENUE && !venue_named(s, ch->name)->instance))) return HADRON_OK;
   struct hadron_instance *instance = ch->owner == OWNER_VENUE ? venue_named(s, ch->name)->instance : s->allocator;
@@ -265,7 +271,8 @@ static int32_t apply_rules(struct plan *plan, const struct change *ch) {
 static int32_t apply_one(struct plan *plan, const struct change *ch) {
   char text[sizeof ch->key + sizeof ch->value + 8];
   snprintf(text, sizeof text, "set %s=%s", ch->key, ch->value);
-  int32_t code = plan->recorded ? HADRON_OK : hd_control_journal(plan->c, plan->uid, text, plan->fault);
+  int32_t code = plan->recorded ? HADRON_OK : check_param(plan, ch);
+  if (!code && !plan->recorded) code = hd_control_journal(plan->c, plan->uid, text, plan->fault);
   if (code) return code;
   switch (ch->kind) {
   case CHANGE_PARAM: return apply_param(plan, ch);

@@ -7,6 +7,7 @@
 #include "runtime/change_internal.h"
 #include "runtime/governor.h"
 #include "runtime/placed.h"
+#include "runtime/setting.h"
 
 // ---- what runs -------------------------------------------------------------------------------------------------------------------------
 
@@ -227,12 +228,25 @@ static int32_t places_make(const struct hd_change *c, struct hd_staged *g, struc
   return hd_fault_set(fault, HADRON_ERR_MEMORY, "%u places for a version of \"%s\": out of memory", count, c->want.name);
 }
 
+// What operators had set for this version and it took then, it has again. What it refused was written down all the same.
+static void keep_set(const struct hd_change *c, struct hd_occupant *o) {
+  uint32_t count = hd_settings_version(c->s->settings, c->want.name, o->artifact->digest, c->want.revision, o->params, o->param_count, &o->set);
+  for (uint32_t i = 0; i < count; i++) {
+    const struct hd_param_value value = {o->set[i].name, o->set[i].text, "set"};
+    struct hd_params_change *change = NULL;
+    struct hd_fault refused;
+    if (hd_params_prepare_live(o->artifact, &value, 1, &change, &refused) == HADRON_OK) o->set[o->set_count++] = o->set[i];
+    if (change) hd_params_free(change);
+  }
+}
+
 static int32_t make_occupant(const struct hd_change *c, struct hd_staged *g, uint32_t arm, struct hd_fault *fault) {
   places_reset(c, g);
   g->occupant = hd_occupant_create(c->plugins[arm], &c->want.arms[arm], c->s->pipeline.options.shards);
   if (!g->occupant) return hd_fault_set(fault, HADRON_ERR_MEMORY, "a version of \"%s\": out of memory", c->want.name);
   g->occupant->budget = c->want.budget;
   g->occupant->placement = c->placements[arm];
+  keep_set(c, g->occupant);
   return hd_occupant_fill(c->s, c->home, g->places, g->occupant, fault);
 }
 

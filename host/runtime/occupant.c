@@ -48,20 +48,24 @@ void hd_occupant_destroy(struct hd_occupant *o) {
   hd_governor_destroy(o->governor);
   free(o->instances);
   free(o->params);
+  free(o->set);
   free(o);
+}
+
+static uint32_t put_on_top(struct hd_param_value *out, uint32_t count, const struct hd_deployment_param *on_top, uint32_t on_top_count, const char *place) {
+  for (uint32_t i = 0; i < on_top_count; i++) {
+    uint32_t at = 0;
+    while (at < count && strcmp(out[at].name, on_top[i].name) != 0) at++;
+    out[at] = (struct hd_param_value){on_top[i].name, on_top[i].text, place};
+    count += at == count;
+  }
+  return count;
 }
 
 uint32_t hd_occupant_params(const struct hd_config_plugin *base, const struct hd_deployment_param *on_top, uint32_t on_top_count,
                             struct hd_param_value *out) {
-  uint32_t count = base->param_count;
-  if (count) memcpy(out, base->params, count * sizeof *out); // a strategy without a section has none
-  for (uint32_t i = 0; i < on_top_count; i++) {
-    uint32_t at = 0;
-    while (at < count && strcmp(out[at].name, on_top[i].name) != 0) at++;
-    out[at] = (struct hd_param_value){on_top[i].name, on_top[i].text, "deployment"};
-    count += at == count;
-  }
-  return count;
+  if (base->param_count) memcpy(out, base->params, base->param_count * sizeof *out); // a strategy without a section has none
+  return put_on_top(out, base->param_count, on_top, on_top_count, "deployment");
 }
 
 static int32_t fill_one(struct hd_session *s, const struct hd_session_arm *arm, struct hd_engine_instance *place, struct hd_occupant *o,
@@ -144,13 +148,13 @@ static int32_t place_elsewhere(struct hd_session *s, const struct hd_session_arm
 int32_t hd_occupant_fill(struct hd_session *s, const struct hd_session_arm *arm, struct hd_engine_instance *places, struct hd_occupant *o,
                          struct hd_fault *fault) {
   const struct hd_config_plugin *base = &arm->config->base;
-  struct hd_param_value *params = calloc(base->param_count + o->param_count + 1, sizeof *params);
+  struct hd_param_value *params = calloc(base->param_count + o->param_count + o->set_count + 1, sizeof *params);
   o->instances = calloc(arm->seat_count, sizeof *o->instances);
   int32_t code = HADRON_OK;
   if (!params || !o->instances)
     code = hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of %s: out of memory", arm->seat_count, base->name);
   if (!code) code = hd_occupant_governor(s, arm, o, &o->budget, &o->governor, fault);
-  uint32_t count = code ? 0 : hd_occupant_params(base, o->params, o->param_count, params);
+  uint32_t count = code ? 0 : put_on_top(params, hd_occupant_params(base, o->params, o->param_count, params), o->set, o->set_count, "set");
   if (!code && o->placement != HD_PLACEMENT_INLINE) code = place_elsewhere(s, arm, o, params, count, fault);
   if (hd_card_is_any(o->artifact)) count = 0; // it declares none: its program is told what is written
   for (; !code && o->instance_count < arm->seat_count; o->instance_count++) // a half-built one is destroyed with the others

@@ -156,7 +156,7 @@ int32_t hd_recover_scan(struct hd_session *s, struct hd_fault *fault) {
   s->recover->to = s->options.recorded ? s->options.recorded->recover_to : hd_journal_end(s->journal);
   int32_t code = s->journal ? choose_snapshot(s, fault) : recorded_snapshot(s, fault);
   if (!code) code = walk(s, s->recover->snapshot.position, scan_record, s->recover, fault);
-  hd_settings_tell(s->settings);
+  if (!s->options.recorded) hd_settings_tell(s->settings);
   return code;
 }
 

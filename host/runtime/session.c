@@ -225,7 +225,7 @@ static int32_t open_pipeline(struct hd_session *s, struct hd_fault *fault) {
 
 // The record of the session has the same text; what was set before is held against it.
 static int32_t settings_begin(struct hd_session *s, struct hd_fault *fault) {
-  if (!s->settings) return HADRON_OK;
+  if (!s->settings && !(s->settings = hd_settings_create())) return hd_fault_set(fault, HADRON_ERR_MEMORY, "what operators set: out of memory"); // begun from records, without a recovery
   size_t size = hd_config_print(s->config, NULL, 0);
   char *text = malloc(size + 1);
   if (!text) return hd_fault_set(fault, HADRON_ERR_MEMORY, "a configuration of %zu bytes: out of memory", size);

@@ -38,6 +38,8 @@ struct hd_occupant {
   uint32_t instance_count;
   uint32_t param_count;                        // what a deployment has put on top of the configuration's
   struct hd_deployment_param *params;          // owned
+  uint32_t set_count;                          // what operators had set for this version when it was made: on top of both
+  struct hd_deployment_param *set;             // owned; NULL: nothing
   struct hd_budget budget;                     // of its instances; set before they are made
   struct hd_governor *governor;                // owned; NULL: no budget
   struct hd_histogram *latency;                // [shard]: ns per callback of its instances; one writing thread each; owned
@@ -196,8 +198,9 @@ int32_t hd_session_plugin_path(const struct hd_config *config, const char *plugi
 typedef void hd_session_wrong(void *user, const char *place, const char *text);
 uint32_t hd_session_check(const struct hd_config *config, struct hd_registry *registry, bool looks, hd_session_wrong *wrong, void *user);
 // Changes parameters of a running strategy, of all its versions ("trend") or of one ("trend@1.1.0"): all their instances or none. Versions that
-// have no such parameter are passed over, if one has it. [the owning thread is stopped or is this one]
-int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count,
+// have no such parameter are passed over, if one has it. carry_out false: says only what would be refused by its table. [the owning thread is stopped or
+// is this one]
+int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count, bool carry_out,
                           struct hd_fault *fault);
 
 static inline uint64_t hd_session_count(const struct hd_session *s, uint16_t template_id) {

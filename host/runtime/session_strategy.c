@@ -4,6 +4,7 @@
 #include "base/assert.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "runtime/card.h"
 #include "runtime/placed.h"
 #include "runtime/session_deploy.h"
 #include "runtime/session_internal.h"
@@ -244,7 +245,12 @@ static bool is_meant(const struct hd_session_arm *arm, const char *name, size_t 
   return !version || strcmp(arm->occupant->plugin->manifest.version, version) == 0;
 }
 
-int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count,
+static int32_t no_params(const struct hd_session_arm *arm, const char *param, struct hd_fault *fault) {
+  return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "strategy \"%s\": parameter \"%s\": expected a version that says which it has, found one that takes whoever registers; `hadron registry add FILE.py` "
+                      "registers its version and `hadron promote %s@VERSION` puts it in place (docs/remote.md, Versions)", arm->config->base.name, param, arm->config->base.name);
+}
+
+int32_t hd_session_params(struct hd_session *s, const char *strategy, const struct hd_param_value *values, uint32_t count, bool carry_out,
                           struct hd_fault *fault) {
   const char *at = strchr(strategy, '@'), *version = at ? at + 1 : NULL;
   size_t length = at ? (size_t)(at - strategy) : strlen(strategy);
@@ -259,6 +265,7 @@ int32_t hd_session_params(struct hd_session *s, const char *strategy, const stru
     able += has_params(arm->occupant->plugin, values, count);
   }
   if (!first) return hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "strategy \"%s\" is not running; `hadron status` lists those that are", strategy);
+  if (count && !able && hd_card_is_any(first->occupant->artifact)) return no_params(first, values[0].name, fault);
   p.instances = calloc(room + 1, sizeof(struct hadron_instance *));
   p.changes = calloc(room + 1, sizeof(struct hd_params_change *));
   int32_t code = p.instances && p.changes ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "parameters of %u instances: out of memory", room);
@@ -268,7 +275,7 @@ int32_t hd_session_params(struct hd_session *s, const char *strategy, const stru
     if (is_meant(arm, strategy, length, version) && (able ? has_params(arm->occupant->plugin, values, count) : arm == first))
       code = prepare_all(&p, arm->occupant, values, count, fault);
   }
-  if (!code) code = change_all(&p, fault);
+  if (!code && carry_out) code = change_all(&p, fault);
   for (uint32_t i = 0; p.changes && i < room; i++)
     if (p.changes[i]) hd_params_free(p.changes[i]);
   free(p.instances);

@@ -310,6 +310,42 @@ void hd_settings_again(struct hd_session *s, uint64_t position) {
   }
 }
 
+static bool is_said(const struct hd_deployment_param *said, uint32_t count, const char *name) {
+  for (uint32_t i = 0; i < count; i++)
+    if (strcmp(said[i].name, name) == 0) return true;
+  return false;
+}
+
+// One assignment of a version; false: it is none of it, or the parameter has no place in a deployment.
+static bool one_of(const struct setting *row, const char *name, const uint8_t digest[32], struct hd_deployment_param *out) {
+  size_t name_end, prefix = sizeof "strategies." - 1, length = strlen(name);
+  const char *param;
+  if (memcmp(row->digest, digest, sizeof row->digest) != 0 || !strategy_param(row->text, &name_end, &param)) return false;
+  if (length != name_end - prefix || memcmp(name, row->text + prefix, length) != 0) return false;
+  size_t param_length = key_length(row->text) - (size_t)(param - row->text);
+  if (param_length >= sizeof out->name || !hd_text_copy(out->text, sizeof out->text, param + param_length + 1)) return false;
+  memcpy(out->name, param, param_length);
+  out->name[param_length] = 0;
+  return true;
+}
+
+uint32_t hd_settings_version(struct hd_settings *t, const char *name, const uint8_t digest[32], uint32_t revision, const struct hd_deployment_param *said, uint32_t said_count,
+                             struct hd_deployment_param **out) {
+  uint32_t count = 0;
+  *out = NULL;
+  if (!t) return 0;
+  pthread_mutex_lock(&t->mutex);
+  struct hd_deployment_param *found = t->count ? calloc(t->count, sizeof *found) : NULL;
+  for (uint32_t i = 0; found && i < t->count; i++) {
+    if (superseded(t, i) || !one_of(&t->rows[i], name, digest, &found[count])) continue;
+    count += !(revision > t->rows[i].revision && is_said(said, said_count, found[count].name));
+  }
+  pthread_mutex_unlock(&t->mutex);
+  if (count) *out = found;
+  else free(found);
+  return count;
+}
+
 int32_t hd_settings_service(struct hd_settings *t, const char *name, struct hadron_instance *instance, struct hd_fault *fault) {
   char prefix[HADRON_NAME_SIZE + 32];
   int32_t code = HADRON_OK;

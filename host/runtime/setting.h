@@ -18,6 +18,7 @@
 #include "base/fault.h"
 #include "pipeline/image.h"
 #include "plugin/instance.h"
+#include "registry/deployment.h"
 
 #define HD_SETTINGS_MAX 1024
 
@@ -37,6 +38,10 @@ void hd_settings_tell(struct hd_settings *t);
 
 // Carries out what was set at this place of the journal and holds still; position 0: all that a snapshot had.
 void hd_settings_again(struct hd_session *s, uint64_t position);
+// Of the version with this digest, which is made now to sit under this name: what was set for it and holds, but what a deployment of this revision
+// says itself (`said`). Whoever is disabled and enabled, or gets another place, goes on with it. out: owned by the caller; NULL: none. [any]
+uint32_t hd_settings_version(struct hd_settings *t, const char *name, const uint8_t digest[32], uint32_t revision, const struct hd_deployment_param *said, uint32_t said_count,
+                             struct hd_deployment_param **out);
 // Parameters of a service or of another part, which is made now and not by then: on top of the configuration's. [owning thread]
 int32_t hd_settings_service(struct hd_settings *t, const char *name, struct hadron_instance *instance, struct hd_fault *fault);
 

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/clock.h"
+#include "runtime/setting.h"
 #include "runtime/verify_internal.h"
 
 #define LOOK_NS INT64_C(100000000)
@@ -112,6 +113,8 @@ static int32_t run_session(struct hd_verify *v, struct hd_verify_record *r) {
     code = hd_verify_read(v, v->in, r);
     if (code || r->r.template_id == HADRON_MSG_SESSION) break;
     v->result->records++;
+    // What an operator had set holds for a version that is enabled again, as it did.
+    hd_settings_see(v->session->settings, r->r.template_id, r->r.position, r->r.bytes, r->r.block_length, (const char *)r->r.bytes + r->r.block_length, r->r.size - r->r.block_length);
     hd_verify_feed(v, r);
     tell(v, false);
   }

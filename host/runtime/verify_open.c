@@ -1,5 +1,6 @@
 // A session from its first records: the configuration as it was in effect, the definitions of instruments, and which artifact sat where.
 #include "lua/runtime.h"
+#include "runtime/setting.h"
 #include "runtime/verify_internal.h"
 
 // ---- what the records say ------------------------------------------------------------------------------------------------------------
@@ -208,6 +209,9 @@ int32_t hd_verify_open(struct hd_verify *v, const struct hd_verify_record *first
   for (uint32_t i = 0; i < v->session->arm_count; i++)
     for (uint32_t k = 0; v->barred[v->session->arms[i].id / 64] >> (v->session->arms[i].id % 64) & 1 && k < v->session->arms[i].seat_count; k++) v->session->arms[i].seats[k].fenced = 1;
   hd_verify_look_around(v);
+  const struct hd_pipeline *p = &v->session->pipeline;
+  for (uint32_t arm = 1; arm <= p->arm_count; arm++) // its records are among those that made the session
+    hd_settings_see(v->session->settings, HADRON_MSG_ARM, v->begin, &p->definitions[arm], sizeof p->definitions[arm], NULL, 0);
   hd_verify_listen(v);
   return v->code;
 }

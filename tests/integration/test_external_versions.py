@@ -1,7 +1,7 @@
 """Promise: versions of a strategy whose programs run elsewhere are deployed like those of plugins. With a running host and two Python processes of one
 name, as a user types it: whoever registers first trades; `registry add FILE.py` makes versions of the files; `ab`, `promote`, `rollback`, `disable`,
 `enable` and `set` change which of them trades between two ticks, without a restart of either; each has a book; who is not deployed is told so, waits and
-comes in when it is; a parameter that somebody has set at the other side and the host has otherwise ends it with both values. After a kill of the host the registry's revision
+comes in when it is; what was set holds when it is enabled again and over a kill; a parameter that somebody has set at the other side and the host has otherwise ends it with both values. After a kill of the host the registry's revision
 runs, and the journal, run again, comes out the same."""
 import json
 import os
@@ -79,6 +79,7 @@ def main():
         two = None
         try:
             moves(host, "0.0.0", "live")
+            assert "`hadron promote trader@VERSION` puts it in place" in host.refused("set", "strategies.trader.params.size=4")
             add(host, "one.py")
             add(host, "two.py")
             # It has a seat of its own from now on, and moves there by itself.
@@ -129,6 +130,13 @@ def stopped(host, one, two):
     assert host.ask("enable", "trader")["changed"]
     moves(host, "1.0.0", "live")
     moves(host, "2.0.0", "shadow")
+    sizes_hold(host)
+
+
+def sizes_hold(host):
+    """What was set is what the host says at every WELCOME since."""
+    for log in ("one.py.log", "two.py.log"):
+        assert host.text(log).split("start ")[-1].split()[0] == "4", host.text(log)[-2000:]
 
 
 def after_a_kill(host, one, two):
@@ -137,6 +145,7 @@ def after_a_kill(host, one, two):
     host.start("--quiet")
     moves(host, "1.0.0", "live")
     moves(host, "2.0.0", "shadow")
+    sizes_hold(host)
     assert one.poll() is None and two.poll() is None
     assert [r["command"] for r in host.revisions("trader")][:3] == ["config", "promote", "ab"]
     two.send_signal(signal.SIGINT)

@@ -26,7 +26,7 @@ static void expect_all(struct hd_session_arm *arm, const char *name, const char 
 
 static int32_t change(struct bench_session *b, const char *name, const char *value, struct hd_fault *fault) {
   const struct hd_param_value values[] = {{name, value, NULL}};
-  return hd_session_params(&b->session, "market_maker", values, 1, fault);
+  return hd_session_params(&b->session, "market_maker", values, 1, true, fault);
 }
 
 static void all_or_none(void **state) {
@@ -54,10 +54,10 @@ static void all_or_none(void **state) {
     hd_params_free(first_three);
   }
   const struct hd_param_value narrow[] = {{"position_max", "25", NULL}};
-  assert_int_equal(hd_session_params(&b.session, "market_maker", narrow, 1, &fault), HADRON_ERR_ARGUMENT);
+  assert_int_equal(hd_session_params(&b.session, "market_maker", narrow, 1, true, &fault), HADRON_ERR_ARGUMENT);
   expect_all(arm, "position_max", "100");
   assert_int_equal(change(&b, "size", "20", &fault), HADRON_OK);
-  assert_int_equal(hd_session_params(&b.session, "market_maker", narrow, 1, &fault), HADRON_OK);
+  assert_int_equal(hd_session_params(&b.session, "market_maker", narrow, 1, true, &fault), HADRON_OK);
   expect_all(arm, "position_max", "25");
   assert_true(change(&b, "sise", "20", &fault) < 0);
   assert_non_null(strstr(fault.text, "size"));
@@ -72,7 +72,7 @@ static void unknown_strategy(void **state) {
   const struct hd_session_options options = {.is_virtual = true};
   const struct hd_param_value values[] = {{"size", "20", NULL}};
   bench_session_open(&b, text, &options);
-  assert_int_equal(hd_session_params(&b.session, "marketmaker", values, 1, &fault), HADRON_ERR_NOT_FOUND);
+  assert_int_equal(hd_session_params(&b.session, "marketmaker", values, 1, true, &fault), HADRON_ERR_NOT_FOUND);
   bench_session_close(&b);
 }
 

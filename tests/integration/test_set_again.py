@@ -1,4 +1,4 @@
-"""Promise: what an operator sets while the host runs (limits, rules, parameters of a strategy, a venue, a service) holds over a SIGKILL, a clean end
+"""Promise: what an operator sets while the host runs (limits, rules, parameters of a strategy, a venue, a service) holds over `disable` and `enable`, a SIGKILL, a clean end
 and its snapshot, until somebody says something newer: another `set`, the configuration with another value of the key, a revision of the deployment
 that names the parameter. What is set once and for all is not set twice, and such a run verifies byte for byte.
 
@@ -63,6 +63,11 @@ def main():
         host.ask("set", "strategies.sized.params.size=7")
         host.ask("set", "risk.order_quantity_max=40")
         host.ask("set", "services.recorder.params.alert_after=77s")
+        more(host)
+        # whoever is disabled and enabled, or moved, is the same version; what was refused is not written down
+        assert "1 to 100" in host.refused("set", "strategies.sized.params.size=101")
+        for change in (("disable", "sized"), ("enable", "sized"), ("enable", "sized", "--placement", "thread"), ("enable", "sized", "--placement", "inline")):
+            host.ask(*change)
         more(host)
         assert decided(host) == [2, 5, 7], decided(host)
         host.kill()
