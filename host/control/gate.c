@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "control/deploy.h"
+#include "runtime/card.h"
 #include "runtime/gate.h"
 
 static bool trades(const struct hd_deployment_arm *a) { return a->role == HD_ROLE_LIVE || a->role == HD_ROLE_CANARY; }
@@ -36,15 +37,32 @@ static int32_t artifact(struct hd_task *t, const struct hd_deployment_arm *arm, 
   return code;
 }
 
+// What was decided elsewhere cannot be decided again.
+static bool runs_elsewhere(const struct hd_task *t) {
+  for (uint32_t i = 0; i < t->want->arm_count; i++)
+    if (hd_plugin_external(t->plugins[i])) return true;
+  return false;
+}
+
+static int32_t beside(const struct hd_task *t, const struct hd_gate_request *request, struct hd_fault *fault) {
+  int32_t code = HADRON_OK;
+  for (uint32_t i = 0; i < t->want->arm_count && !code; i++) {
+    const struct hd_deployment_arm *arm = &t->want->arms[i];
+    struct hd_gate_result result;
+    if (!trades(arm) || traded_already(&t->runs, arm)) continue;
+    code = hd_gate_beside(request, t->runs.arms[0].version, arm->version, &result, fault);
+    if (!code) hd_log_info("GATE", "%s@%s: %s", t->want->name, arm->version, result.words);
+    else hd_fault_prefix(fault, "%s@%s: ", t->want->name, arm->version);
+  }
+  return code;
+}
+
 int32_t hd_task_gate(struct hd_task *t, struct hd_fault *fault) {
   char live[HD_STORE_PATH_SIZE], candidate[HD_STORE_PATH_SIZE];
   struct hd_gate_request request = {.config = t->d->c->options.session->config, .strategy = t->want->name, .sessions = t->want->gate_sessions,
                                     .accept = t->request.accept > t->want->gate_accept ? t->request.accept : t->want->gate_accept};
   if (is_open(t)) return HADRON_OK;
-  for (uint32_t i = 0; i < t->want->arm_count; i++) // what was decided elsewhere cannot be decided again
-    if (trades(&t->want->arms[i]) && hd_plugin_external(t->plugins[i]))
-      return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "%s@%s: deployment.gate: expected a version that can replay %u sessions, found one that runs elsewhere; deploy it as a shadow and look at "
-                          "`hadron ab report %s`, and leave the gate out", t->want->name, t->want->arms[i].version, t->want->gate_sessions, t->want->name);
+  if (runs_elsewhere(t)) return strcmp(t->runs.arms[0].version, HD_CARD_ANY) == 0 ? HADRON_OK : beside(t, &request, fault); // whoever came: there is none to be held against
   int32_t code = artifact(t, &t->runs.arms[0], live, sizeof live, &request.live, fault);
   for (uint32_t i = 0; i < t->want->arm_count && !code; i++) {
     const struct hd_deployment_arm *arm = &t->want->arms[i];

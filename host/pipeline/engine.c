@@ -225,6 +225,7 @@ void hd_engine_tick(struct hd_engine *e, const struct hadron_tick *tick) {
   HD_DASSERT(tick->instrument > 0 && tick->instrument <= hd_instruments_count(e->instruments) && e->sealed);
   struct hd_engine_row *row = &e->rows[tick->instrument];
   if (__builtin_expect(row->market.instrument == 0, 0)) row_seed(e, tick->instrument); // joined after the seal
+  if (__builtin_expect(e->unclocked, 0)) hd_engine_due_clock(e, tick->recv_ns);
   hd_engine_begin(e, tick->sequence, tick->recv_ns);
   e->counts.ticks++;
   e->last = tick->sequence;

@@ -176,6 +176,13 @@ struct hd_engine_timer {
   struct hd_engine_instance *instance;
 };
 struct hd_engine_timer hd_engine_timer_due(const struct hd_engine *e);
+// The timers of an instance: how many run, at most `max` of them in no order; and others in their place. HADRON_ERR_FULL: there was no room for all.
+struct hd_engine_timer_row {
+  int64_t due_ns;
+  uint64_t id;
+};
+uint32_t hd_engine_timers(const struct hd_engine_instance *instance, struct hd_engine_timer_row *out, uint32_t max);
+int32_t hd_engine_timers_set(struct hd_engine_instance *instance, const struct hd_engine_timer_row *rows, uint32_t count);
 void hd_engine_rows_save(const struct hd_engine *e, const uint32_t *instruments, uint32_t count, struct hd_image *m);
 int32_t hd_engine_rows_load(struct hd_engine *e, struct hd_image *m);
 // Are the fields that a strategy sets in their ranges? Fills in what follows from others (order type, time in force).

@@ -8,9 +8,9 @@
 int32_t hd_engine_bars(struct hd_engine_instance *instance, const struct hadron_bar_request *request) {
   if (request->kind == HADRON_BAR_INVALID || request->kind > HADRON_BAR_VOLUME || request->interval <= 0)
     return HADRON_ERR_ARGUMENT;
-  if (instance->engine->sealed && !instance->wishes) return HADRON_ERR_STATE;
   for (uint32_t i = 0; i < instance->bar_count; i++)
-    if (instance->bars[i].kind == request->kind && instance->bars[i].interval == request->interval) return HADRON_OK;
+    if (instance->bars[i].kind == request->kind && instance->bars[i].interval == request->interval) return HADRON_OK; // who is started again after a recovery asks again
+  if (instance->engine->sealed && !instance->wishes) return HADRON_ERR_STATE;
   if (instance->bar_count == HD_BAR_KINDS_MAX) return HADRON_ERR_FULL;
   instance->bars[instance->bar_count++] = *request;
   return HADRON_OK;

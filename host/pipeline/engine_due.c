@@ -127,6 +127,47 @@ void hd_engine_due_restore(struct hd_engine *e) {
   }
 }
 
+// A start has no clock: it is 0 until the first tick. What is asked for then, in an hour or a second, would be 1970, and a timer that is set
+// anew whenever it fires would never come to the present. It waits for the first tick, and counts from there: the journal has that one too.
+#define UNCLOCKED_NS (INT64_C(1) << 62)
+#define MODERN_NS INT64_C(100000000000000000) // 1973: before that nothing is a date
+
+void hd_engine_due_clock(struct hd_engine *e, int64_t now_ns) {
+  for (uint32_t i = 0; i < e->due_count; i++) {
+    struct hd_due *due = &e->due[i].due;
+    if (e->due[i].class == HD_DUE_TIMER && due->due_ns >= UNCLOCKED_NS) due->due_ns += now_ns - UNCLOCKED_NS;
+  }
+  e->unclocked = false;
+  hd_engine_due_restore(e);
+}
+
+void hd_engine_due_leave(struct hd_engine_instance *instance) {
+  struct hd_engine *e = instance->engine;
+  uint32_t kept = 0;
+  if (!instance->timers) return;
+  for (uint32_t i = 0; i < e->due_count; i++)
+    if (e->due[i].instance != instance) e->due[kept++] = e->due[i];
+  e->due_count = kept;
+  instance->timers = 0;
+  hd_engine_due_restore(e);
+}
+
+uint32_t hd_engine_timers(const struct hd_engine_instance *instance, struct hd_engine_timer_row *out, uint32_t max) {
+  const struct hd_engine *e = instance->engine;
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < e->due_count && count < max; i++)
+    if (e->due[i].class == HD_DUE_TIMER && e->due[i].instance == instance) out[count++] = (struct hd_engine_timer_row){e->due[i].due.due_ns, e->due[i].id};
+  return instance->timers;
+}
+
+int32_t hd_engine_timers_set(struct hd_engine_instance *instance, const struct hd_engine_timer_row *rows, uint32_t count) {
+  int32_t code = HADRON_OK;
+  HD_ASSERT(!instance->wishes);
+  hd_engine_due_leave(instance);
+  for (uint32_t i = 0; i < count && !code; i++) code = hd_engine_timer_at(instance, rows[i].due_ns, rows[i].id);
+  return code;
+}
+
 static bool wish_cancel(struct hd_engine_wishes *w, uint64_t id) {
   for (uint32_t i = 0; i < w->timer_count; i++)
     if (w->timers[i].id == id) {
@@ -159,6 +200,9 @@ int32_t hd_engine_timer_at(struct hd_engine_instance *instance, int64_t due_ns, 
     w->timers[w->timer_count++].id = id;
     return HADRON_OK;
   }
-  struct hd_due_item item = {.due = {due_ns, 0}, .class = HD_DUE_TIMER, .instrument = instance->instruments[0], .instance = instance, .id = id};
-  return hd_engine_due_push(instance->engine, &item);
+  struct hd_engine *e = instance->engine;
+  if (!e->sealed && e->now_ns == 0 && due_ns >= 0 && due_ns < MODERN_NS) due_ns += UNCLOCKED_NS;
+  const struct hd_due_item item = {.due = {due_ns, 0}, .class = HD_DUE_TIMER, .instrument = instance->instruments[0], .instance = instance, .id = id};
+  e->unclocked |= due_ns >= UNCLOCKED_NS;
+  return hd_engine_due_push(e, &item);
 }

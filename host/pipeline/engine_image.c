@@ -133,8 +133,7 @@ static void load_timer(struct hd_engine *const *engines, uint32_t shards, struct
   if (m->bad || arm > arm_max || arms[arm] == 0 || instrument == 0 || instrument > hd_instruments_count(engines[0]->instruments)) return;
   struct hd_engine *e = engine_of(engines, shards, instrument);
   struct hd_engine_instance *instance = instance_of(e, arms[arm], instrument);
-  const struct hd_due_item item = {.due = {due_ns, 0}, .class = HD_DUE_TIMER, .instrument = instrument, .instance = instance, .id = id};
-  if (instance && instance->on_timer) (void)hd_engine_due_push(e, &item);
+  if (instance && instance->on_timer) (void)hd_engine_timer_at(instance, due_ns, id);
 }
 
 void hd_engine_load(struct hd_engine *const *engines, uint32_t shards, struct hd_image *m, const uint32_t *arms, uint32_t arm_max) {

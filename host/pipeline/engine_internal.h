@@ -64,6 +64,7 @@ struct hd_engine {
   struct hd_due_item *due;     // binary heap, smallest first
   uint32_t due_count, due_room;
   bool sealed;
+  bool unclocked;              // some of them were asked for when there was no clock yet
   uint64_t last;               // sequence of the last tick
   // Of the call in progress.
   uint64_t cause;
@@ -88,5 +89,7 @@ void hd_engine_bar_close(struct hd_engine *e, struct hd_engine_row *row, uint32_
 int32_t hd_engine_due_push(struct hd_engine *e, const struct hd_due_item *item);
 void hd_engine_due_forget(struct hd_engine *e, uint32_t builder);
 void hd_engine_due_restore(struct hd_engine *e);
+void hd_engine_due_clock(struct hd_engine *e, int64_t now_ns); // the first tick: timers that were asked for before count from it
+void hd_engine_due_leave(struct hd_engine_instance *instance); // all its timers
 
 #endif

@@ -256,15 +256,8 @@ uint64_t hd_engine_last(const struct hd_engine *e) { return e->last; }
 uint32_t hd_engine_timer_room(const struct hd_engine *e) { return e->due_room - e->due_count; }
 
 void hd_engine_leave(struct hd_engine_instance *instance, struct hd_engine_wishes *wishes) {
-  struct hd_engine *e = instance->engine;
   instance->wishes = wishes;
-  if (!instance->timers) return;
-  uint32_t kept = 0;
-  for (uint32_t i = 0; i < e->due_count; i++)
-    if (e->due[i].instance != instance) e->due[kept++] = e->due[i];
-  e->due_count = kept;
-  instance->timers = 0;
-  hd_engine_due_restore(e);
+  hd_engine_due_leave(instance);
 }
 
 void hd_engine_vacate(struct hd_engine_instance *instance) { memset(instance, 0, OCCUPANT_SIZE); }

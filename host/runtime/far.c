@@ -31,6 +31,7 @@ struct hd_far {
   struct hd_governor *governor;      // NULL: no budget
   struct hd_metrics *metrics;        // of its own; NULL: the listener's
   struct hd_image *rows;             // [0 .. count): that came before the seal
+  struct hd_image *timers;           // [0 .. count): that came before the start
   bool sealed, stopped;
   uint64_t ticks, lost;
 };
@@ -207,8 +208,9 @@ static int32_t make_instances(struct hd_far *f, const json_t *all, struct hd_fau
   f->seats = calloc(f->count, sizeof *f->seats);
   f->instances = calloc(f->count, sizeof *f->instances);
   f->rows = calloc(f->count, sizeof *f->rows);
+  f->timers = calloc(f->count, sizeof *f->timers);
   struct hd_param_value *params = calloc(param_count + 1, sizeof *params);
-  int32_t code = f->seats && f->instances && f->rows && params ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of a far engine: out of memory", f->count);
+  int32_t code = f->seats && f->instances && f->rows && f->timers && params ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "%u instances of a far engine: out of memory", f->count);
   for (uint32_t i = 0; !code && i < param_count; i++) {
     const json_t *one = json_array_get(list, i);
     params[i] = (struct hd_param_value){text_of(one, "name"), text_of(one, "text"), json_string_value(json_object_get(one, "place"))};
@@ -255,10 +257,12 @@ void hd_far_destroy(struct hd_far *f) {
     hd_instance_fini(&f->instances[i]);
   }
   for (uint32_t i = 0; f->rows && i < f->count; i++) hd_image_fini(&f->rows[i]);
+  for (uint32_t i = 0; f->timers && i < f->count; i++) hd_image_fini(&f->timers[i]);
   hd_governor_destroy(f->governor);
   hd_engine_destroy(f->engine);
   hd_metrics_destroy(f->metrics);
   free(f->rows);
+  free(f->timers);
   free(f->instances);
   free(f->seats);
   free(f->marks.cells);
@@ -365,22 +369,70 @@ static int32_t ask_params(struct hd_far *f, uint32_t only, const void *bytes, ui
   return code;
 }
 
+// ---- state, and the timers that go with it ---------------------------------------------------------------------------------------------
+
+uint32_t hd_far_saved_timers(const void *bytes, uint32_t size, uint32_t *rows) {
+  struct hadron_state_header header;
+  struct hd_far_timers timers;
+  *rows = 0;
+  if (size < sizeof header) return size;
+  memcpy(&header, bytes, sizeof header);
+  if (header.size > size - sizeof header) return size;
+  uint32_t at = (uint32_t)sizeof header + header.size, room = size - at;
+  if (room < sizeof timers) return size;
+  memcpy(&timers, (const char *)bytes + at, sizeof timers);
+  uint32_t most = (room - (uint32_t)sizeof timers) / (uint32_t)sizeof(struct hd_engine_timer_row);
+  if (timers.magic != HD_FAR_TIMERS || timers.count > most) return size;
+  *rows = timers.count;
+  return at;
+}
+
 static int32_t ask_save(struct hd_far *f, uint32_t i, void **answer, uint32_t *answer_size, struct hd_fault *fault) {
+  const struct hd_far_timers timers = {HD_FAR_TIMERS, f->seats[i].timers};
   uint32_t room = hd_state_size_max(f->plugin), size = 0;
-  void *buffer = room ? aligned_alloc(64, ((size_t)room + 63) & ~(size_t)63) : NULL;
-  if (room && !buffer) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%u bytes of state: out of memory", room);
-  int32_t code = hd_state_save(&f->instances[i], buffer, room, &size, fault);
-  if (!code) code = give(buffer, size, answer, answer_size, fault);
+  size_t behind = sizeof timers + timers.count * sizeof(struct hd_engine_timer_row);
+  struct hd_engine_timer_row *rows = calloc(timers.count + 1, sizeof *rows);
+  unsigned char *buffer = room ? aligned_alloc(64, (room + behind + 63) & ~(size_t)63) : NULL;
+  int32_t code = rows && (buffer || !room) ? HADRON_OK : hd_fault_set(fault, HADRON_ERR_MEMORY, "%u bytes of state: out of memory", room);
+  if (!code) code = hd_state_save(&f->instances[i], buffer, room, &size, fault);
+  if (!code) {
+    (void)hd_engine_timers(&f->seats[i], rows, timers.count);
+    memcpy(buffer + size, &timers, sizeof timers);
+    memcpy(buffer + size + sizeof timers, rows, timers.count * sizeof *rows);
+    code = give(buffer, size + behind, answer, answer_size, fault);
+  }
   free(buffer);
+  free(rows);
   return code;
 }
 
+// Rows may lie anywhere in a message.
+static int32_t put_timers(struct hd_far *f, uint32_t i, const unsigned char *bytes, uint32_t size, struct hd_fault *fault) {
+  struct hd_far_timers timers = {.magic = 0};
+  if (size >= sizeof timers) memcpy(&timers, bytes, sizeof timers);
+  if (timers.magic != HD_FAR_TIMERS || size != sizeof timers + timers.count * sizeof(struct hd_engine_timer_row))
+    return hd_fault_set(fault, HADRON_ERR_CORRUPT, "%s: timers: expected those of this program, found something else", f->instances[i].name);
+  if (f->instances[i].state == HD_INSTANCE_CREATED) { // its start asks for some: these hold
+    hd_image_fini(&f->timers[i]);
+    hd_image_put(&f->timers[i], bytes, size);
+    return f->timers[i].bad ? hd_fault_set(fault, HADRON_ERR_MEMORY, "%u timers: out of memory", timers.count) : HADRON_OK;
+  }
+  struct hd_engine_timer_row *rows = calloc(timers.count + 1, sizeof *rows);
+  if (!rows) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%u timers: out of memory", timers.count);
+  memcpy(rows, bytes + sizeof timers, timers.count * sizeof *rows);
+  int32_t code = f->seats[i].on_timer ? hd_engine_timers_set(&f->seats[i], rows, timers.count) : HADRON_OK;
+  free(rows);
+  return code ? hd_fault_set(fault, code, "%s: %u timers: %s", f->instances[i].name, timers.count, hadron_error_text(code)) : HADRON_OK;
+}
+
 static int32_t ask_load(struct hd_far *f, uint32_t i, const void *bytes, uint32_t size, struct hd_fault *fault) {
-  void *aligned = aligned_alloc(64, ((size_t)size + 64) & ~(size_t)63);
-  if (!aligned) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%u bytes of state: out of memory", size);
-  if (size) memcpy(aligned, bytes, size);
-  int32_t code = hd_state_load(&f->instances[i], aligned, size, fault);
+  uint32_t rows, state = hd_far_saved_timers(bytes, size, &rows);
+  void *aligned = aligned_alloc(64, ((size_t)state + 64) & ~(size_t)63);
+  if (!aligned) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%u bytes of state: out of memory", state);
+  if (state) memcpy(aligned, bytes, state);
+  int32_t code = hd_state_load(&f->instances[i], aligned, state, fault);
   free(aligned);
+  if (!code && state < size) code = put_timers(f, i, (const unsigned char *)bytes + state, size - state, fault);
   return code;
 }
 
@@ -405,6 +457,8 @@ static int32_t ask_start(struct hd_far *f, uint32_t i, int64_t now_ns, void **an
   if (f->instances[i].state != HD_INSTANCE_CREATED) return hd_fault_set(fault, HADRON_ERR_STATE, "%s: expected one that is not started yet", f->instances[i].name);
   hd_engine_time(f->engine, now_ns);
   int32_t code = hd_instance_start(&f->instances[i], fault);
+  if (!code && f->timers[i].bytes) code = put_timers(f, i, f->timers[i].bytes, (uint32_t)f->timers[i].size, fault);
+  hd_image_fini(&f->timers[i]);
   if (!code && ++f->started == f->count) code = seal(f, fault);
   return code ? code : give(f->seats[i].bars, f->seats[i].bar_count * sizeof *f->seats[i].bars, answer, answer_size, fault);
 }
@@ -417,12 +471,13 @@ static int32_t give_rows(struct hd_far *f, uint32_t i, void **answer, uint32_t *
   return code;
 }
 
-static int32_t ask_rows(struct hd_far *f, uint32_t i, const void *bytes, uint32_t size, struct hd_fault *fault) {
+static int32_t ask_rows(struct hd_far *f, uint32_t i, const void *bytes, uint32_t size, int64_t now_ns, struct hd_fault *fault) {
   struct hd_image *m = &f->rows[i];
   hd_image_fini(m);
   hd_image_put(m, bytes, size);
   if (m->bad) return hd_fault_set(fault, HADRON_ERR_MEMORY, "%u bytes of rows: out of memory", size);
   if (!f->sealed) return HADRON_OK; // when it is
+  hd_far_time(f, now_ns); // a bar that the host has closed by its clock is closed here too, not taken away
   int32_t code = load_rows(f, m, fault);
   hd_image_fini(m);
   return code;
@@ -445,14 +500,15 @@ int32_t hd_far_ask(struct hd_far *f, uint32_t verb, uint32_t instance, const voi
   int32_t code;
   *answer = NULL;
   *answer_size = 0;
-  bool one = verb == HADRON_ASK_LOAD || verb == HADRON_ASK_SAVE || verb == HADRON_ASK_START || verb == HADRON_ASK_ROWS || (verb == HADRON_ASK_PARAMS && instance != UINT32_MAX);
+  bool one = verb == HADRON_ASK_LOAD || verb == HADRON_ASK_SAVE || verb == HADRON_ASK_START || verb == HADRON_ASK_ROWS || verb == HADRON_ASK_TIMERS || (verb == HADRON_ASK_PARAMS && instance != UINT32_MAX);
   if (one && instance >= f->count) code = hd_fault_set(&fault, HADRON_ERR_ARGUMENT, "an ask for instance %u of %u", instance, f->count);
   else switch (verb) {
     case HADRON_ASK_PARAMS: code = ask_params(f, instance, bytes, size, &fault); break;
     case HADRON_ASK_LOAD: code = ask_load(f, instance, bytes, size, &fault); break;
     case HADRON_ASK_SAVE: code = ask_save(f, instance, answer, answer_size, &fault); break;
     case HADRON_ASK_START: code = ask_start(f, instance, now_ns, answer, answer_size, &fault); break;
-    case HADRON_ASK_ROWS: code = size ? ask_rows(f, instance, bytes, size, &fault) : give_rows(f, instance, answer, answer_size, &fault); break;
+    case HADRON_ASK_ROWS: code = size ? ask_rows(f, instance, bytes, size, now_ns, &fault) : give_rows(f, instance, answer, answer_size, &fault); break;
+    case HADRON_ASK_TIMERS: code = put_timers(f, instance, bytes, size, &fault); break;
     case HADRON_ASK_STEP: code = ask_step(f, instance, now_ns, answer, answer_size, &fault); break;
     case HADRON_ASK_STOP: f->stopped = true, code = HADRON_OK; break;
     default: code = hd_fault_set(&fault, HADRON_ERR_UNSUPPORTED, "an ask of kind %u is not known here", verb);

@@ -68,10 +68,11 @@ int64_t hd_far_due(const struct hd_far *f); // INT64_MAX: nothing
 // An ASK but CREATE. answer: from malloc, the caller's; on failure words that end with a NUL, or NULL. Verbs and answers:
 //   PARAMS  bytes: a JSON object, name = text; instance UINT32_MAX: all of them, or none if one refuses     nothing
 //   LOAD    bytes: what SAVE gave (with its header)                                                         nothing
-//   SAVE                                                                                                   the state
+//   SAVE                                                                                                   the state, and behind it struct hd_far_timers
 //   START                                                                                                  struct hadron_bar_request[]: what it asked for
 //   ROWS    bytes: hd_engine_rows_save of the host's engine, or of the far one that sat there before         nothing
 //           no bytes                                                                                       those of this one
+//   TIMERS  bytes: struct hd_far_timers                                                                     nothing
 //   STEP    instance 1: fires the first thing due by now_ns, if there is one                                struct hd_far_step
 //   STOP    nobody is called any more                                                                       nothing
 // Decisions that an ask leads to are told before it returns.
@@ -80,6 +81,13 @@ struct hd_far_step {       // its next timer, bars apart
   uint64_t id;
   uint32_t instance, pad;
 };
+// The timers of one instance: this, and `count` rows of struct hd_engine_timer_row. With LOAD they take the place of those that its start asks for.
+#define HD_FAR_TIMERS UINT32_C(0x544d4948) // "HIMT"
+struct hd_far_timers {
+  uint32_t magic, count;
+};
+// Where they begin in what SAVE has given; `size`: it has none. rows: how many; at most what there are bytes for.
+uint32_t hd_far_saved_timers(const void *bytes, uint32_t size, uint32_t *rows);
 int32_t hd_far_ask(struct hd_far *f, uint32_t verb, uint32_t instance, const void *bytes, uint32_t size, int64_t now_ns, void **answer, uint32_t *answer_size);
 
 // What the callbacks of a far engine with a latency took since it was asked last, at most once in 100 ms: for the other end's NEXT. Rows of struct hadron_measured.

@@ -33,5 +33,9 @@ struct hd_gate_result {
 // HADRON_OK: it passes. HADRON_ERR_STATE: it does not, the fault has the words; *out is filled in both cases. Else it could not be found out:
 // HADRON_ERR_NOT_FOUND (nothing recorded), _TIMEOUT, _IO, or what the replay failed with (a crash of the candidate: _PLUGIN).
 int32_t hd_gate_check(const struct hd_gate_request *request, struct hd_gate_result *out, struct hd_fault *fault);
+// A version that runs elsewhere cannot be replayed: what it decided as a shadow or a canary is held against what the live one decided on the same
+// ticks, as the journal has both. live, version: of the deployment's. As above; HADRON_ERR_NOT_FOUND: it has not run beside it.
+#define HD_GATE_SESSIONS_MAX 1000
+int32_t hd_gate_beside(const struct hd_gate_request *request, const char *live, const char *version, struct hd_gate_result *out, struct hd_fault *fault);
 
 #endif

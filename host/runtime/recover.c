@@ -271,6 +271,7 @@ static int32_t fold(struct hd_session *s, struct hd_fold *f, struct hd_recovered
   hd_session_drain_placed(s, true); // what they decide of it was decided then
   s->recovering = false;
   hd_session_renew_placed(s);
+  hd_session_drain_placed(s, true); // a bar that the host had closed by its clock
   if (!code) code = hd_fold_adopt(f, time_of(s, f), &folded, fault);
   if (code) return code;
   for (uint32_t arm = 1; arm <= f->arm_count; arm++) out->stateless += f->stateless[arm];

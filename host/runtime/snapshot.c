@@ -15,6 +15,7 @@
 #include "runtime/recover.h"
 #include "runtime/session_internal.h"
 #include "runtime/setting.h"
+#include "runtime/standin.h"
 
 #define MAGIC "HADRONS1"
 #define FORMAT 2
@@ -85,6 +86,11 @@ static bool save_strategies(struct hd_session *s, struct hd_image *m) {
   return whole;
 }
 
+static void each_placed(struct hd_session *s, void (*what)(struct hd_placed *p)) {
+  for (uint32_t a = 0; a < s->arm_count; a++)
+    if (s->arms[a].occupant && s->arms[a].occupant->placed) what(s->arms[a].occupant->placed);
+}
+
 int32_t hd_snapshot_take(struct hd_session *s, struct hd_snapshot *out, struct hd_fault *fault) {
   const struct hd_instruments *t = &s->pipeline.instruments;
   const char *names[HD_VENUES_MAX + 1];
@@ -95,7 +101,9 @@ int32_t hd_snapshot_take(struct hd_session *s, struct hd_snapshot *out, struct h
   for (uint32_t i = 0; i < s->venue_count; i++) names[i] = s->venues[i].name;
   hd_settings_save(s->settings, &out->image);
   out->whole = save_strategies(s, &out->image);
+  each_placed(s, hd_standin_timers_show);
   hd_fold_save(&s->pipeline, names, s->venue_count, &out->image);
+  each_placed(s, hd_standin_timers_hide);
   if (!out->image.bad) return HADRON_OK;
   hd_snapshot_fini(out);
   return hd_fault_set(fault, HADRON_ERR_MEMORY, "snapshot: out of memory");
@@ -378,7 +386,9 @@ int32_t hd_snapshot_load(struct hd_session *s, struct hd_fold *f, struct hd_snap
   if (m->bad) return hd_fault_set(fault, HADRON_ERR_CORRUPT, "recovery: the snapshot is whole and its strategies make no sense at byte %zu", m->at);
   f->states = load_strategies;
   f->states_user = &l;
-  return hd_fold_load(f, m, fault);
+  int32_t code = hd_fold_load(f, m, fault);
+  if (!code) each_placed(s, hd_standin_timers_give);
+  return code;
 }
 
 // ---- while it runs -----------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@
 #include "base/banned.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/log.h"
 #include "base/text.h"
 #include "pipeline/image.h"
 #include "plugin/state.h"
@@ -25,8 +26,9 @@ struct hd_standin {
   uint32_t count;
   uint32_t *instruments;                 // ascending; owned
   struct hadron_position *views;         // [instrument]: as they were last told; owned
-  void *saved;                           // the state that was last seen: for a far side that has to begin again; owned
+  void *saved;                           // the state that was last seen, with its timers: for a far side that has to begin again; owned
   uint32_t saved_size;
+  bool fresh;                            // it was saved when it was asked for last
   _Alignas(16) unsigned char params[];   // where the host writes parameters
 };
 
@@ -301,7 +303,8 @@ void hd_standin_joins(struct hd_standin *s, struct hd_standin *before) {
   sits_elsewhere(s);
 }
 
-// In lock-step the host's engine keeps the same bars running: their closes are its events. Those of an external one are made here, and again in a
+// The host's engine keeps the same bars running for a worker: whoever is started in the place of one that ended goes on with them. In lock-step their
+// closes are its events. Those of an external one are made here, and again in a
 // replay, where nobody is behind it: their closes are in the journal.
 static int32_t start(void *self) {
   struct hd_standin *s = self;
@@ -311,7 +314,8 @@ static int32_t start(void *self) {
   struct hd_channel_ask *a = ask(s, HADRON_ASK_START, NULL, 0, START_NS, &code);
   if (!a) return code;
   const struct hadron_bar_request *bars = a->answer;
-  for (uint32_t i = 0; !code && s->placed->lock_step && i < a->answer_size / sizeof *bars; i++) code = hd_engine_bars(place_of(s), &bars[i]);
+  bool here = s->placed->lock_step || s->placed->placement == HD_PLACEMENT_PROCESS;
+  for (uint32_t i = 0; !code && here && i < a->answer_size / sizeof *bars; i++) code = hd_engine_bars(place_of(s), &bars[i]);
   hd_channel_let_go(a);
   s->started = !code;
   return code;
@@ -363,29 +367,33 @@ static int32_t changed(void *self) {
 
 // ---- state: the far side's, with its own header inside of the answer -------------------------------------------------------------------
 
-static void keep(struct hd_standin *s, const void *bytes, uint32_t size) {
+static bool keep(struct hd_standin *s, const void *bytes, uint32_t size) {
   void *copy = malloc(size ? size : 1);
-  if (!copy) return;
+  if (!copy) return false;
   if (size) memcpy(copy, bytes, size);
   free(s->saved);
   s->saved = copy;
   s->saved_size = size;
+  return true;
 }
 
 static int32_t save(const void *self, void *buffer, uint32_t capacity, uint32_t *size) {
   struct hd_standin *s = (struct hd_standin *)(uintptr_t)self; // what it keeps is no state of the strategy
+  struct hadron_state_header header;
   int32_t code;
   *size = 0;
+  s->fresh = false;
   if (nobody(s)) return HADRON_OK;
   struct hd_channel_ask *a = ask(s, HADRON_ASK_SAVE, NULL, 0, ASK_NS, &code);
   if (!a) return code;
-  const uint32_t head = sizeof(struct hadron_state_header);
-  if (a->answer_size < head) code = HADRON_ERR_CORRUPT;
-  else if (a->answer_size - head > capacity) code = HADRON_ERR_FULL;
+  const uint32_t head = sizeof header;
+  if (a->answer_size >= head) memcpy(&header, a->answer, head);
+  if (a->answer_size < head || header.size > a->answer_size - head) code = HADRON_ERR_CORRUPT;
+  else if (header.size > capacity) code = HADRON_ERR_FULL;
   if (!code) {
-    *size = a->answer_size - head;
-    memcpy(buffer, (const char *)a->answer + head, *size);
-    keep(s, a->answer, a->answer_size);
+    *size = header.size;
+    memcpy(buffer, (const char *)a->answer + head, header.size);
+    s->fresh = keep(s, a->answer, a->answer_size);
   }
   hd_channel_let_go(a);
   return code;
@@ -400,7 +408,7 @@ static int32_t load(void *self, uint32_t schema, const void *buffer, uint32_t si
   memcpy(bytes, &header, sizeof header);
   memcpy(bytes + sizeof header, buffer, size);
   int32_t code = plain_ask(s, HADRON_ASK_LOAD, bytes, (uint32_t)sizeof header + size, ASK_NS);
-  if (!code) keep(s, bytes, (uint32_t)sizeof header + size);
+  if (!code) (void)keep(s, bytes, (uint32_t)sizeof header + size);
   free(bytes);
   return code;
 }
@@ -413,6 +421,51 @@ void hd_standin_again(struct hd_standin *s) {
   hd_image_fini(&m);
   (void)hd_channel_post(s->channel, HADRON_ASK_START, s->index, NULL, 0, now_ns);
   sits_elsewhere(s);
+}
+
+// ---- timers in a snapshot -----------------------------------------------------------------------------------------------------------------
+
+static void show_timers(struct hd_standin *s) {
+  uint32_t count, at = hd_far_saved_timers(s->saved, s->saved_size, &count);
+  struct hd_engine_timer_row *rows = calloc(count + 1, sizeof *rows);
+  if (rows && at < s->saved_size) memcpy(rows, (const char *)s->saved + at + sizeof(struct hd_far_timers), count * sizeof *rows);
+  int32_t code = rows ? hd_engine_timers_set(place_of(s), rows, count) : HADRON_ERR_MEMORY;
+  if (code) hd_log_warn("SNAPSHOT", "%s: some of its %u timers are not in the snapshot: %s", s->instance->name, count, hadron_error_text(code));
+  free(rows);
+}
+
+void hd_standin_timers_show(struct hd_placed *p) {
+  for (uint32_t i = 0; !p->lock_step && !p->external && i < p->instance_count; i++)
+    if (p->standins[i] && p->standins[i]->fresh) show_timers(p->standins[i]);
+}
+
+void hd_standin_timers_hide(struct hd_placed *p) {
+  for (uint32_t i = 0; !p->lock_step && !p->external && i < p->instance_count; i++)
+    if (p->standins[i] && p->standins[i]->fresh) (void)hd_engine_timers_set(place_of(p->standins[i]), NULL, 0);
+}
+
+// None: those that its start has asked for hold.
+static void give_timers(struct hd_standin *s) {
+  struct hd_engine_instance *place = place_of(s);
+  const uint32_t count = place->timers;
+  if (!count) return;
+  size_t size = sizeof(struct hd_far_timers) + count * sizeof(struct hd_engine_timer_row);
+  struct hd_engine_timer_row *rows = calloc(count, sizeof *rows);
+  char *bytes = malloc(size);
+  if (rows && bytes) {
+    memcpy(bytes, &(struct hd_far_timers){HD_FAR_TIMERS, count}, sizeof(struct hd_far_timers));
+    (void)hd_engine_timers(place, rows, count);
+    memcpy(bytes + sizeof(struct hd_far_timers), rows, count * sizeof *rows);
+    (void)plain_ask(s, HADRON_ASK_TIMERS, bytes, (uint32_t)size, ASK_NS);
+  }
+  (void)hd_engine_timers_set(place, NULL, 0);
+  free(bytes);
+  free(rows);
+}
+
+void hd_standin_timers_give(struct hd_placed *p) {
+  for (uint32_t i = 0; !p->lock_step && !p->external && i < p->instance_count; i++)
+    if (p->standins[i]) give_timers(p->standins[i]);
 }
 
 uint32_t hd_standin_shard(const struct hd_standin *s) { return s->channel->shard; }

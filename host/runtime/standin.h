@@ -25,6 +25,11 @@ void hd_standin_joins(struct hd_standin *s, struct hd_standin *before);
 void hd_standin_rows(struct hd_placed *p);
 // The far side is a new one and CREATE is on its way: state, rows, start, positions, and nobody waits for the answers. [shard]
 void hd_standin_again(struct hd_standin *s);
+// Snapshots: the timers of the far side, as they were saved with its state, stand among the engine's while it is saved; and those that a snapshot has of it
+// go over to the far side. [everything at rest]
+void hd_standin_timers_show(struct hd_placed *p);
+void hd_standin_timers_hide(struct hd_placed *p);
+void hd_standin_timers_give(struct hd_placed *p);
 uint32_t hd_standin_shard(const struct hd_standin *s);
 
 #endif

@@ -225,7 +225,7 @@ static int32_t create(struct worker *w, const char *json, size_t size) {
 
 static const char *verb_name(uint32_t verb) {
   static const char *const names[] = {[HADRON_ASK_CREATE] = "create", [HADRON_ASK_PARAMS] = "params", [HADRON_ASK_LOAD] = "load", [HADRON_ASK_SAVE] = "save",
-                                      [HADRON_ASK_START] = "start",   [HADRON_ASK_STEP] = "step",     [HADRON_ASK_STOP] = "stop", [HADRON_ASK_ROWS] = "rows"};
+                                      [HADRON_ASK_START] = "start",   [HADRON_ASK_STEP] = "step",     [HADRON_ASK_STOP] = "stop", [HADRON_ASK_ROWS] = "rows",     [HADRON_ASK_TIMERS] = "timers"};
   return verb < sizeof names / sizeof *names && names[verb] ? names[verb] : "an ask";
 }
 

@@ -12,7 +12,7 @@ import signal
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "support"))
-from host import PLUGINS, Host, together, until
+from host import PLUGINS, Host, children, together, until
 
 CONFIG = """return {
   mode = "paper", account = { cash = 1000000 }, registry = { enabled = false }, engine = { threads = %s, worker_restarts = %d, hang_after = "1s" },
@@ -23,24 +23,6 @@ CONFIG = """return {
 MISBEHAVE = 'away = { plugin = "%s", placement = "process", params = { order = "tick:%%s", at = 100 } }' % os.path.join(PLUGINS, "misbehave.so")
 SMA = '%s = { plugin = "sma", placement = "process", params = { fast = 2, slow = 4, size = 10 } }'
 SANITIZED = bool(os.environ.get("HADRON_SANITIZE"))
-
-
-def children(pid):
-    """Workers of a host, by /proc."""
-    found = []
-    for name in os.listdir("/proc"):
-        if not name.isdigit():
-            continue
-        try:
-            with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
-                fields = file.read().rsplit(")", 1)[1].split()
-            with open(f"/proc/{name}/cmdline", "rb") as file:
-                words = file.read().split(b"\0")
-        except OSError:
-            continue
-        if int(fields[1]) == pid and fields[0] != "Z" and b"--child" in words:
-            found.append(int(name))
-    return found
 
 
 def turnover(host, name):

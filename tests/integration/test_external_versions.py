@@ -21,7 +21,7 @@ CONFIG = """return {
   mode = "paper", data_dir = "data", plugin_path = "%s", seed = 7,
   account = { cash = "1000000" },
   venues = { sim = { params = { flow = "random", symbols = { "ALDR", "BEXA" }, rate = 300, size = "100" } } },
-  strategies = { trader = { external = true, on_silent = "hold", deployment = { warm = "10m" } } },
+  strategies = { trader = { external = true, on_silent = "hold", deployment = { warm = "10m", gate = 3 } } },
   bus = { sessions = { { url = "ipc://%s" } }, stale_after = "30s" },
 }
 """
@@ -83,14 +83,15 @@ def main():
             add(host, "one.py")
             add(host, "two.py")
             # It has a seat of its own from now on, and moves there by itself.
-            assert host.ask("promote", "trader@1.0.0")["changed"]
+            assert host.ask("promote", "trader@1.0.0")["changed"]  # no gate: before it there was none to be held against
             moves(host, "1.0.0", "live")
             two = join(host, "two.py")
             until("it is told why it waits", lambda: "expected one that is deployed now (" in host.text("two.py.log") and "1.0.0 (live)" in host.text("two.py.log"))
             assert host.ask("ab", "trader", "1.0.0=3", "--shadow", "2.0.0")["changed"]
             moves(host, "2.0.0", "shadow")
             assert "joined" in host.text("two.py.log") and two.poll() is None
-            done = host.ask("promote", "trader@2.0.0", "--why", "larger")
+            gated(host)
+            done = host.ask("promote", "trader@2.0.0", "--why", "larger", "--accept-difference", "1")
             assert done["swapped"] >= 1 and done["last_sequence"] > 0, done
             moves(host, "2.0.0", "live")
             warm = moves(host, "1.0.0", "shadow")  # the one before it is fed and booked, and trades nothing
@@ -107,6 +108,15 @@ def main():
                 if process:
                     process.kill()
                     process.wait()
+
+
+def gated(host):
+    """What it decided as a shadow, beside the live one, is what the gate goes by; who has not run has decided nothing."""
+    refused = host.refused("promote", "trader@2.0.0")
+    assert "gate: " in refused and "differ from that one's over the last 1 session, at most 0 % are accepted" in refused, refused
+    host.write("three.py", TRADER % ("2.1.0", 2))
+    add(host, "three.py")
+    assert "expected decisions that it made beside 1.0.0" in host.refused("promote", "trader@2.1.0")
 
 
 def refusals(host):

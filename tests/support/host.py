@@ -87,6 +87,24 @@ def together(*cases, at_once=3):
         raise failed[0]
 
 
+def children(pid):
+    """Workers of a host, by /proc."""
+    found = []
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        try:
+            with open(f"/proc/{name}/stat", encoding="ascii", errors="replace") as file:
+                fields = file.read().rsplit(")", 1)[1].split()
+            with open(f"/proc/{name}/cmdline", "rb") as file:
+                words = file.read().split(b"\0")
+        except OSError:
+            continue
+        if int(fields[1]) == pid and fields[0] != "Z" and b"--child" in words:
+            found.append(int(name))
+    return found
+
+
 class Host:
     replays = True  # at the end; False: its strategies would do to the replay what they did to the host
 

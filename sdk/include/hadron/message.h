@@ -493,6 +493,7 @@ enum hadron_ask_verb {
   HADRON_ASK_STEP = 6,   // lock-step: everything before it is to be handled; its decisions come before the answer: when its next timer is due
   HADRON_ASK_STOP = 7,
   HADRON_ASK_ROWS = 8,   // what the host's engine knows of its instruments, running bars too; for workers, which are the same program
+  HADRON_ASK_TIMERS = 9, // timers of one instance, in the place of its own; the same
 };
 
 // To a worker: something to be done after all that came before it in the stream.

@@ -11,7 +11,8 @@ struct hadron_timer {
   uint32_t struct_size;
   uint32_t pad;
 
-  // Fires once at due_ns, or at once if that has passed; a timer with the same id is moved. [control & created; shard & active] [nonblocking]
+  // Fires once at due_ns, or at once if that has passed; a timer with the same id is moved. In a `start` that has no clock yet (it is 0) due_ns counts
+  // from the first tick. [control & created; shard & active] [nonblocking]
   // @param due_ns  ns since the Unix epoch, on the host's clock (source: the strategy)
   // @param id      the plugin's own
   // @err   HADRON_ERR_FULL  more timers than limits.h allows
