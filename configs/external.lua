@@ -4,7 +4,7 @@
 --   build/release/hadron run configs/external.lua
 --   PYTHONPATH=sdk/python python3 -m hadron run sdk/template/strategy.py --connect ipc:///tmp/hadron-external.ipc      another terminal
 --   NODE_PATH=/usr/share/nodejs node sdk/template/client.js ws://127.0.0.1:7008/bus                                     instead of it
---   build/release/hadron status --watch                                                                                who is there, and what it did
+--   build/release/hadron status --watch --data-dir data/external                                                       who is there, and what it did
 --
 -- Everything it writes is below `data_dir`.
 return {

@@ -1,6 +1,7 @@
 #include "cli/client.h"
 
 #include <errno.h>
+#include <glob.h>
 #include <stdio.h>
 #include <sys/socket.h>
 #include <sys/time.h>
@@ -19,6 +20,21 @@ bool hd_client_path(const struct hd_client_target *target, char *to, size_t size
   return n > 0 && (size_t)n < size;
 }
 
+// Sockets of configurations whose data_dir lies below this one, as those of configs/ do: ": one is at data/external". "": there are none.
+static const char *others_below(const char *path, char *to, size_t size) {
+  glob_t found = {0};
+  char pattern[400];
+  size_t used = 0;
+  *to = 0;
+  const char *slash = strrchr(path, '/');
+  int n = snprintf(pattern, sizeof pattern, "%.*s/*/hadron.sock", slash ? (int)(slash - path) : 1, slash ? path : ".");
+  if (n > 0 && (size_t)n < sizeof pattern && glob(pattern, 0, NULL, &found) == 0)
+    for (size_t i = 0; i < found.gl_pathc && used < size - 1; i++)
+      used += (size_t)snprintf(to + used, size - used, "%s --data-dir %.*s", i ? "," : "; there is a socket for:", (int)(strlen(found.gl_pathv[i]) - strlen("/hadron.sock")), found.gl_pathv[i]);
+  globfree(&found);
+  return to;
+}
+
 static int connect_to(const char *path, int wait_s, struct hd_fault *fault) {
   struct sockaddr_un address = {.sun_family = AF_UNIX};
   if (!hd_text_copy(address.sun_path, sizeof address.sun_path, path)) {
@@ -32,9 +48,10 @@ static int connect_to(const char *path, int wait_s, struct hd_fault *fault) {
     return fd;
   int err = errno;
   if (fd >= 0) close(fd);
-  if (err == ENOENT || err == ECONNREFUSED)
-    hd_fault_set(fault, HADRON_ERR_CLOSED, "no host is running at %s; start one with `hadron run CONFIG`, or say where it is with --data-dir DIR or --control PATH", path);
-  else if (err == EACCES || err == EPERM)
+  if (err == ENOENT || err == ECONNREFUSED) {
+    char others[400];
+    hd_fault_set(fault, HADRON_ERR_CLOSED, "no host is running at %s; start one with `hadron run CONFIG`, or say where it is with --data-dir DIR or --control PATH%s", path, others_below(path, others, sizeof others));
+  } else if (err == EACCES || err == EPERM)
     hd_fault_set(fault, HADRON_ERR_PERMISSION, "control socket %s: only root and the user who runs the host may connect", path);
   else hd_fault_set(fault, HADRON_ERR_IO, "control socket %s: %s", path, strerror(err));
   return -1;

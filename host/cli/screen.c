@@ -124,8 +124,8 @@ static void where_cell(struct hd_table *t, const json_t *row) {
 }
 
 static void draw_strategies(const struct pen *p, const json_t *s) {
-  static const struct hd_table_column columns[] = {{"strategy", false}, {"version", false}, {"role", false}, {"where", false}, {"P&L", true}, {"realised", true}, {"unrealised", true},
-                                                   {"fees", true}, {"wins", true}, {"losses", true}, {"errors", true}, {"p50", true}, {"p99", true}};
+  static const struct hd_table_column columns[] = {{"strategy", false}, {"version", false}, {"role", false}, {"where", false}, {"P&L", true}, {"errors", true}, {"realised", true}, {"unrealised", true},
+                                                   {"fees", true}, {"wins", true}, {"losses", true}, {"p50", true}, {"p99", true}}; // a narrow terminal has the first ones
   struct hd_table t;
   size_t i;
   json_t *row;
@@ -135,27 +135,31 @@ static void draw_strategies(const struct pen *p, const json_t *s) {
     char p50[32], p99[32];
     hd_duration_format(p50, sizeof p50, (int64_t)count_of(latency, "p50_ns"));
     hd_duration_format(p99, sizeof p99, (int64_t)count_of(latency, "p99_ns"));
+    bool measured = count_of(latency, "p99_ns") > 0; // one elsewhere may tell nothing of it
     hd_table_row(&t);
     hd_table_cell(&t, "%s", text_of(row, "name"));
     hd_table_cell(&t, "%s", text_of(row, "version"));
     role_cell(&t, row);
     where_cell(&t, row);
     hd_table_cell(&t, "%s", money(number_of(row, "pnl")));
+    hd_table_cell(&t, "%s%s", counted(count_of(row, "errors")), limits_of(row));
     hd_table_cell(&t, "%s", money(number_of(row, "realized")));
     hd_table_cell(&t, "%s", money(number_of(row, "unrealized")));
     hd_table_cell(&t, "%s", money(number_of(row, "fees")));
     hd_table_cell(&t, "%s", counted(count_of(row, "wins")));
     hd_table_cell(&t, "%s", counted(count_of(row, "losses")));
-    hd_table_cell(&t, "%s%s", counted(count_of(row, "errors")), limits_of(row));
-    hd_table_cell(&t, "%s", p50);
-    hd_table_cell(&t, "%s", p99);
+    hd_table_cell(&t, "%s", measured ? p50 : "-");
+    hd_table_cell(&t, "%s", measured ? p99 : "-");
   }
   if ((row = json_object_get(s, "house"))) { // what no arm owns any more
     static const char *const keys[] = {"pnl", "realized", "unrealized", "fees"};
     hd_table_row(&t);
     for (int k = 0; k < 4; k++) hd_table_cell(&t, "%s", k ? "" : "(the house)");
-    for (int k = 0; k < 4; k++) hd_table_cell(&t, "%s", money(number_of(row, keys[k])));
-    for (int k = 0; k < 5; k++) hd_table_cell(&t, "%s", "");
+    for (int k = 0; k < 4; k++) {
+      hd_table_cell(&t, "%s", money(number_of(row, keys[k])));
+      if (k == 0) hd_table_cell(&t, "%s", ""); // errors
+    }
+    for (int k = 0; k < 4; k++) hd_table_cell(&t, "%s", "");
   }
   if (t.row_count) hd_table_print(&t, p->to, p->screen->columns, t.row_count, p->screen->colours, p->end);
   hd_table_fini(&t);
@@ -222,7 +226,7 @@ static void draw_foot(const struct pen *p, const json_t *s) {
   draw_follower(p, "bridge", json_object_get(s, "bridge"));
   fputs(p->end, p->to);
   draw_hosts(p, json_object_get(s, "registry"));
-  if (count_of(s, "alerts")) fprintf(p->to, "%salerts %s%s  last: %s%s", p->red, counted(count_of(s, "alerts")), p->plain, text_of(s, "alert"), p->end);
+  if (count_of(s, "alerts")) fprintf(p->to, "%salerts %s%s%s%s%s", p->red, counted(count_of(s, "alerts")), p->plain, *text_of(s, "alert") ? "  last: " : "", text_of(s, "alert"), p->end);
 }
 
 static uint32_t lines_without_instruments(const json_t *s) {

@@ -167,12 +167,12 @@ static void before_the_first_tick(void **state) {
   give_fill(1, at_ns);
   worker_rig_wait_handled(&rig); // nobody has had a tick when it is decided
   give_fill(2, at_ns + 1);
-  give_tick(1, 1, at_ns + 2); // the timers of all three are due before it
+  give_tick(1, 1, at_ns + 2); // the timers of all three count from here
   give_fill(3, at_ns + 3);
   give_fill(1, at_ns + 4);
-  give_tick(2, 2, at_ns + 5);
+  give_tick(2, 2, at_ns + INT64_C(4000000000)); // and are due before it
   worker_rig_wait_handled(&rig);
-  static const struct { uint64_t cause; uint32_t instrument; } expected[] = {{0, 1}, {0, 2}, {0, 1}, {0, 2}, {0, 3}, {1, 1}, {0, 3}, {1, 1}, {2, 2}};
+  static const struct { uint64_t cause; uint32_t instrument; } expected[] = {{0, 1}, {0, 2}, {1, 1}, {0, 3}, {1, 1}, {1, 1}, {0, 2}, {0, 3}, {2, 2}};
   assert_int_equal(rig.in.decisions.count, sizeof expected / sizeof *expected);
   for (uint32_t i = 0; i < rig.in.decisions.count; i++) {
     assert_int_equal(rig.in.decisions.rows[i].cause, expected[i].cause);

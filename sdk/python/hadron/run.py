@@ -176,7 +176,11 @@ class Runner:
         self.log(f"joined {strategy.session.host or 'the host'} as {strategy.name} {strategy.version}, arm {strategy.session.arm}, {role}, {strategy.session.mode}")
 
     def _away(self, event: Event) -> None:
-        self.log(f"{'not let in' if event.code else 'the host is away'}: {event.words() or 'connection lost'}; trying again")
+        words = event.words() or "connection lost"
+        if "there is no session on this connection" in words:  # another seat, another deployment, another life of the host
+            self.log("the host has ended the session; joining again")
+        else:
+            self.log(f"{'not let in' if event.code else 'the host is away'}: {words}; trying again")
 
     def _stale(self, event: Event) -> None:
         self.strategy.stale = True
