@@ -168,7 +168,7 @@ static int32_t open_requests(struct hd_socket *s, uint32_t requests, struct hd_f
 
 static bool is_tls(const char *url) { return strncmp(url, "tls", 3) == 0 || strncmp(url, "wss", 3) == 0; }
 
-static int32_t start(struct hd_socket *s, struct hd_fault *fault) {
+static int32_t listen_now(struct hd_socket *s, struct hd_fault *fault) {
   const char *url = s->listen.url;
   int error = nng_listener_create(&s->listener, s->socket, url);
   if (error)
@@ -180,6 +180,14 @@ static int32_t start(struct hd_socket *s, struct hd_fault *fault) {
     return hd_fault_set(fault, HADRON_ERR_UNSUPPORTED, "bus: %s: NNG takes no TLS here: %s", url, nng_strerror(error));
   if ((error = nng_listener_start(s->listener, 0))) return hd_fault_set(fault, HADRON_ERR_IO, "bus: %s: cannot listen: %s; is another host there?", url, nng_strerror(error));
   return HADRON_OK;
+}
+
+// One that does not listen has no address, and NNG's ws listener cannot be asked for it: it ends here.
+static int32_t start(struct hd_socket *s, struct hd_fault *fault) {
+  int32_t code = listen_now(s, fault);
+  if (code && nng_listener_id(s->listener) > 0) nng_listener_close(s->listener);
+  if (code) s->listener = (nng_listener)NNG_LISTENER_INITIALIZER;
+  return code;
 }
 
 static void close_rights(struct hd_socket *s) {
