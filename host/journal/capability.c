@@ -28,6 +28,7 @@ static int32_t reader_seek(struct hadron_instance *instance, uint64_t position) 
   if (!r) return HADRON_ERR_STATE;
   struct hd_fault fault;
   int32_t rc = hd_journal_cursor_seek(r->cursor, position, &fault);
+  if (rc == HADRON_OK) r->held.bytes = NULL;
   if (rc != HADRON_OK) hd_log_warn("JOURNAL_SEEK", "%s: %s", r->name, fault.text);
   return rc;
 }
@@ -35,7 +36,7 @@ static int32_t reader_seek(struct hadron_instance *instance, uint64_t position) 
 // With fsync a reader is given what the power cannot take back: else others would have rows of records that no journal stands for any more, and
 // of those that come in their place none. Orders flush as they go; what nobody waits for is flushed for the reader, now and then.
 static bool is_lasting(struct hd_journal_reader *r) {
-  uint64_t at = hd_journal_cursor_position(r->cursor), end = hd_journal_end(r->journal);
+  uint64_t at = r->held.bytes ? r->held.position : hd_journal_cursor_position(r->cursor), end = hd_journal_end(r->journal);
   if (at < r->durable || at < (r->durable = hd_journal_durable(r->journal))) return true;
   int64_t now_ns = r->now_ns ? r->now_ns : hd_clock_monotonic_ns();
   if (at >= end || (now_ns < r->flush_ns && now_ns >= r->flush_ns - FLUSH_EVERY_NS)) return at >= end;
@@ -49,10 +50,17 @@ static int32_t reader_next(struct hadron_instance *instance, struct hadron_recor
   struct hd_journal_reader *r = reader_lookup(instance);
   if (!r) return HADRON_ERR_STATE;
   if (!is_lasting(r)) return HADRON_ERR_AGAIN;
+  if (r->held.bytes) {
+    *record = r->held;
+    r->held.bytes = NULL;
+    return HADRON_OK;
+  }
   struct hd_fault fault;
   int32_t rc = hd_journal_cursor_next(r->cursor, record, &fault);
-  bool ahead = rc == HADRON_OK && record->position >= r->durable && record->position >= (r->durable = hd_journal_durable(r->journal)); // the first of a segment
-  if (ahead) rc = hd_journal_cursor_seek(r->cursor, record->position, &fault) ? HADRON_ERR_CORRUPT : HADRON_ERR_AGAIN;
+  if (rc == HADRON_OK && record->position >= r->durable && record->position >= (r->durable = hd_journal_durable(r->journal))) { // the first of a segment
+    r->held = *record;
+    return HADRON_ERR_AGAIN;
+  }
   if (rc == HADRON_OK || rc == HADRON_ERR_AGAIN) return rc;
   if (!r->damaged) hd_log_error("JOURNAL_READ", "%s: %s", r->name, fault.text);
   r->damaged = true;

@@ -15,6 +15,7 @@ struct hd_journal_reader {
   bool damaged;                // damage was logged
   uint64_t durable;            // where what a power cut leaves ended when it was last asked
   int64_t now_ns;              // the host's, where its clock is virtual; 0: by the machine's
+  struct hadron_record held;   // read, and not flushed yet; `bytes` NULL: none
   int64_t flush_ns;            // not before this the reader has the rest flushed
 };
 
