@@ -1,6 +1,6 @@
 // Orders and executions that a venue lists under client order ids of ours and that no record here knows of: what the journal has lost with the
 // power, or what another host of the account has left. With `takes_over` they become the house's (arm 0): an order gets its records and is one
-// like any other from there on, an execution without one is booked as it was told.
+// like any other from there on; an execution without one is booked as it was told, and counted by its order if that is found later.
 #include "base/banned.h"
 #include "pipeline/gateway_internal.h"
 
@@ -72,8 +72,8 @@ struct hd_order *hd_gateway_take_over(struct hd_gateway *g, const struct hadron_
 }
 
 void hd_gateway_book_stray(struct hd_gateway *g, const struct hadron_venue_report *r, const struct hd_execution_memory *m, int64_t now_ns) {
-  bool bust = r->change == HADRON_CHANGE_BUST; // of one that was booked so; it may be news
-  if (!g->options.takes_over || !(bust || (r->flags & 1)) || !id_of_ours(&r->client_order_id) || r->side == 0 || instrument_of(g, r) == 0) return;
+  bool bust = r->change == HADRON_CHANGE_BUST; // of one that was booked so
+  if (!g->options.takes_over || !id_of_ours(&r->client_order_id) || r->side == 0 || instrument_of(g, r) == 0) return;
   struct hadron_allocation a = {.execution = g->execution_id, .time_ns = now_ns, .price = m->price, .quantity = m->quantity, .fee = m->fee, .instrument = instrument_of(g, r), .side = r->side,
                                 .flags = bust};
   if (g->listener.allocate(g->listener.self, &a)) return; // refused and told; the venue's position says it too

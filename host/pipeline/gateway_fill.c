@@ -53,6 +53,18 @@ static struct hd_execution_memory *memory_add(struct hd_gateway *g, const struct
   return m;
 }
 
+// An execution that was told before its order was known, and was booked then (hd_gateway_book_stray), is that order's from now on.
+static bool is_early(const struct hd_execution_memory *m) { return m != NULL && m->order == 0 && !m->busted; }
+
+static struct hd_execution_memory *memory_move(struct hd_gateway *g, const struct hd_order *o, const struct hadron_venue_report *r) {
+  struct hd_execution_memory *from = memory_find(g, r);
+  struct hadron_venue_report told = *r;
+  told.price = from->price, told.quantity = from->quantity, told.fee = from->fee;
+  hd_index_remove(&g->by_execution, from->hash, memory_place(g, from));
+  from->key[2] = 0; // its place is forgotten in its turn
+  return memory_add(g, o, &told);
+}
+
 // ---- records
 
 static int32_t record_execution(struct hd_gateway *g, const struct hd_order *o, const struct hadron_venue_report *r, uint32_t instrument,
@@ -177,26 +189,36 @@ static void fill_alerts(struct hd_gateway *g, const struct hd_order *o, const st
     hd_gateway_alert(g, 3, HADRON_ERR_CORRUPT, o->request.instrument, r->venue, "order %.24s: the fill's side %u is not the order's %u", id, r->side, o->request.side);
 }
 
-int32_t hd_gateway_fill(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns) {
-  // What was told before has been counted before: since then some of it may have been taken back.
-  const struct hd_execution_memory *known = memory_find(g, r);
-  if (r->cumulative.e8 > o->told_e8 && known == NULL) o->told_e8 = r->cumulative.e8;
-  int32_t err = fill_check(g, o, r, known);
-  if (err) {
-    hd_table_gap(g, o, now_ns);
-    return err;
-  }
-  struct hd_execution_memory *m = memory_add(g, o, r);
-  uint8_t before = o->state;
-  o->filled.e8 += r->quantity.e8;
-  o->filled_value += (hadron_int128)r->price.nanos * r->quantity.e8;
-  average(o, r->price);
+static void count_fill(struct hd_gateway *g, struct hd_order *o, struct hd_execution_memory *m) {
+  o->filled.e8 += m->quantity.e8;
+  o->filled_value += (hadron_int128)m->price.nanos * m->quantity.e8;
+  average(o, m->price);
   share_parts(g, o, m);
-  err = record_execution(g, o, r, o->request.instrument, m, 0, now_ns);
+}
+
+static int32_t record_fill(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, const struct hd_execution_memory *m, int64_t now_ns) {
+  int32_t err = record_execution(g, o, r, o->request.instrument, m, 0, now_ns);
   for (uint32_t i = 0; i < m->part_count; i++) {
     int32_t failed = record_part(g, o, m, &g->parts[(m->part_first + i) % g->part_size], 0, now_ns);
     if (failed) err = failed;
   }
+  return err;
+}
+
+int32_t hd_gateway_fill(struct hd_gateway *g, struct hd_order *o, const struct hadron_venue_report *r, int64_t now_ns) {
+  // What was told before has been counted before: since then some of it may have been taken back.
+  const struct hd_execution_memory *known = memory_find(g, r);
+  bool early = is_early(known);
+  if (r->cumulative.e8 > o->told_e8 && known == NULL) o->told_e8 = r->cumulative.e8;
+  int32_t err = fill_check(g, o, r, early ? NULL : known);
+  if (err) {
+    hd_table_gap(g, o, now_ns);
+    return err;
+  }
+  struct hd_execution_memory *m = early ? memory_move(g, o, r) : memory_add(g, o, r);
+  uint8_t before = o->state;
+  count_fill(g, o, m);
+  if (!early) err = record_fill(g, o, r, m, now_ns);
   fill_alerts(g, o, r, before);
   struct hd_cause cause = {.venue_ns = r->venue_ns};
   enum hadron_order_state to = hd_order_where(o, HADRON_CHANGE_FILL);
@@ -333,6 +355,7 @@ void hd_gateway_fold_told(struct hd_gateway *g, struct hd_order *o, const struct
   const struct hd_execution_memory *m = memory_find(g, r);
   if (r->change == HADRON_CHANGE_FILL) {
     if (r->cumulative.e8 > o->told_e8 && m == NULL) o->told_e8 = r->cumulative.e8;
+    if (is_early(m)) count_fill(g, o, memory_move(g, o, r));
     if (m != NULL || fill_known(o, r)) hd_table_gap(g, o, now_ns); // no execution follows
     return;
   }
@@ -356,13 +379,6 @@ static void fold_back(struct hd_gateway *g, struct hd_order *o, struct hd_execut
   for (uint32_t i = 0; i < m->part_count; i++) share_back(o, &g->parts[(m->part_first + i) % g->part_size]);
 }
 
-static void fold_fill(struct hd_gateway *g, struct hd_order *o, struct hd_execution_memory *m) {
-  o->filled.e8 += m->quantity.e8;
-  o->filled_value += (hadron_int128)m->price.nanos * m->quantity.e8;
-  average(o, m->price);
-  share_parts(g, o, m);
-}
-
 bool hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_execution *e, int64_t now_ns) {
   struct hadron_venue_report r = {.client_order_id = e->client_order_id, .price = e->price, .quantity = e->quantity, .fee = e->fee, .venue = e->venue};
   memcpy(r.execution_id, e->execution_id, sizeof r.execution_id);
@@ -377,7 +393,7 @@ bool hd_gateway_fold_execution(struct hd_gateway *g, const struct hadron_executi
     bool guessed = bust && o != NULL;
     m = memory_add(g, o, &r);
     if (guessed) guess_parts(g, o, m);
-    else if (o != NULL && m->quantity.e8 > 0) fold_fill(g, o, m);
+    else if (o != NULL && m->quantity.e8 > 0) count_fill(g, o, m);
   }
   if (bust && o != NULL && m->quantity.e8 <= o->filled.e8) fold_back(g, o, m);
   m->busted = bust;

@@ -24,7 +24,7 @@ static const uint64_t found_wide[] = {60, 413, 457, 857, 1139, 7365, 8581};
 static const uint64_t found_manifold[] = {413, 803, 1172, 1404, 9515};
 
 // With changes of version: a list of one venue had ended while the other's was being read.
-static const uint64_t found_changing[] = {23};
+static const uint64_t found_changing[] = {23, 202576, 202688, 901672};
 
 static void run(struct hd_simulate_options o, struct hd_simulate_result *out) {
   struct hd_fault fault = {0};

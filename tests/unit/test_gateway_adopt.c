@@ -1,6 +1,7 @@
 // Promise: an open order that a venue lists under an id like ours and that nobody here knows is left alone and alerted, or becomes the house's,
 // as the gateway was told: then it has an ORDER and its events, its fills are arm 0's, it can be cancelled, and told twice it is taken once. A
-// fill in a list of such an order that has ended is booked to the house once. What is news, or another's, is taken by nobody.
+// fill of such an order is booked to the house once, also where the order is found only later: that counts it then, and nothing is booked again. An order
+// that is news, or another's, is taken by nobody.
 #include "support/gateway_rig.h"
 
 static const struct hadron_client_order_id lost = {"0123456789abcdef01234567"}, foreign = {"MANUAL-ORDER-1"};
@@ -81,6 +82,34 @@ static void ended_meanwhile(void **state) {
   rig_close(&rig);
 }
 
+static void found_after_its_fill(void **state) {
+  struct rig rig;
+  (void)state;
+  open_rig(&rig, true);
+  struct hadron_venue_report news = fill(&lost, "X1", 2), open = listed(HADRON_CHANGE_ACCEPT, &lost), bust = fill(&lost, "X1", 2);
+  uint32_t instrument = rig.instruments.listings[1].instrument;
+  news.flags = 0, news.cumulative.e8 = open.cumulative.e8 = 2 * HADRON_QUANTITY_SCALE;
+  say(&rig, news);
+  assert_int_equal(rig.position[0][instrument], -2 * HADRON_QUANTITY_SCALE);
+  say(&rig, open);
+  const struct hd_order *o = hd_gateway_order(rig.g, &lost);
+  assert_int_equal(o->filled.e8, 0); // it says that there are fills, not which
+  for (int i = 0; i < 2; i++) say(&rig, fill(&lost, "X1", 2));
+  assert_int_equal(o->filled.e8, 2 * HADRON_QUANTITY_SCALE);
+  assert_int_equal(o->average.nanos, 100 * HADRON_PRICE_SCALE);
+  assert_int_equal(o->state, HADRON_STATE_PARTIALLY_FILLED);
+  assert_int_equal(rig.allocation_ids, 1);
+  assert_int_equal(rig.executions, 1);
+  say(&rig, fill(&lost, "X2", 3));
+  assert_int_equal(o->state, HADRON_STATE_FILLED);
+  assert_int_equal(rig.position[0][instrument], -5 * HADRON_QUANTITY_SCALE);
+  bust.change = HADRON_CHANGE_BUST, bust.flags = 0;
+  say(&rig, bust); // it is the order's: taken back from whom it was given to
+  assert_int_equal(o->filled.e8, 3 * HADRON_QUANTITY_SCALE);
+  assert_int_equal(rig.position[0][instrument], -3 * HADRON_QUANTITY_SCALE);
+  rig_close(&rig);
+}
+
 static void not_ours(void **state) {
   struct rig rig;
   (void)state;
@@ -112,7 +141,7 @@ static void not_recorded(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(left_alone), cmocka_unit_test(taken_over), cmocka_unit_test(ended_meanwhile), cmocka_unit_test(not_ours),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(left_alone), cmocka_unit_test(taken_over), cmocka_unit_test(ended_meanwhile), cmocka_unit_test(found_after_its_fill), cmocka_unit_test(not_ours),
                                      cmocka_unit_test(not_recorded)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
