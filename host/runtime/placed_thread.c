@@ -110,6 +110,7 @@ static int32_t thread_open(struct hd_placed *p, struct hd_fault *fault) {
   if (!t) return hd_fault_set(fault, HADRON_ERR_MEMORY, "a thread for %s: out of memory", p->name);
   memset(t, 0, sizeof *t);
   t->p = p;
+  hd_bell_often(&t->bell);
   for (uint32_t i = 0; i < p->channel_count; i++) p->channels[i].far_bell = &t->bell;
   int err = pthread_create(&t->thread, NULL, thread_main, t);
   if (err) {
