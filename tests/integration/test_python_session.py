@@ -45,7 +45,8 @@ class Host:
         self.hellos, self.decided, self.answers, self.rewinds = queue.Queue(), queue.Queue(), queue.Queue(), queue.Queue()
         self.codes = {}         # decision: the code it is refused with
         self.turned = None      # number of a frame that is sent in the place of the next one; or what is done before the connection ends
-        self.mute = threading.Event()
+        self.speaks = threading.Event()
+        self.speaks.set()
         self.thread = ScriptedHost(path, self.answer)
         self.thread.start()
 
@@ -70,8 +71,7 @@ class Host:
         _, _, kind, count, epoch, sequence, payload = head
         if kind == wire.DECIDE and epoch != self.epoch:
             return wire.frame(wire.ACK, self.session, 0, epoch, self.last)
-        while self.mute.is_set():
-            time.sleep(0.001)
+        self.speaks.wait()
         if kind == wire.HELLO:
             words = json.loads(payload)
             self.hellos.put(words)
@@ -102,7 +102,7 @@ class Host:
             return self.data(number)
         found = self.data(sequence)
         if found is None:
-            time.sleep(0.002)
+            time.sleep(0.002)  # how often this host beats, as far as a strategy asks: nobody waits for it
             return wire.frame(wire.HEARTBEAT, self.session, 0, self.epoch, sequence, struct.pack("<q", 5))
         return found
 
@@ -289,9 +289,9 @@ def silent(scene):
     host.turned = lambda: None
     scene.get(host.hellos)
     scene.until(lambda: scene.runner.client.figures()["resumed"] == 2)
-    host.mute.set()
+    host.speaks.clear()
     assert scene.calls(1) == [("stale", True)]
-    host.mute.clear()
+    host.speaks.set()
     assert scene.calls(1) == [("live", False)]
 
 
