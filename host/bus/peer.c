@@ -249,6 +249,11 @@ static struct hd_bus_seat *seat_for(struct hd_bus *bus, const struct hd_hello *h
   char there[300];
   uint32_t best = 0;
   bool known = false;
+  // Seats are made and their parameters set until the host has started; what WELCOME says has to be what holds.
+  if (!h->is_worker && atomic_load(&bus->starting)) {
+    hd_fault_set(fault, HADRON_ERR_AGAIN, "HELLO: this host is starting, and does not know yet whom it expects; come again in a moment");
+    return NULL;
+  }
   for (struct hd_bus_seat *s = bus->seats; s; s = s->next) { // all of them, however early one is found
     uint32_t how = fits(s, h);
     if (how > best) best = how, found = s;
@@ -259,7 +264,6 @@ static struct hd_bus_seat *seat_for(struct hd_bus *bus, const struct hd_hello *h
   else if (list_seats(bus, h->name, there, sizeof there))
     hd_fault_set(fault, HADRON_ERR_STATE, "HELLO: version: %s: expected one that is deployed now (%s), found %s; deploy it: `hadron ab %s`, `hadron promote %s@%s`", h->name, there, h->version, h->name, h->name,
                  h->version);
-  else if (atomic_load(&bus->starting)) hd_fault_set(fault, HADRON_ERR_AGAIN, "HELLO: this host is starting, and does not know yet whom it expects; come again in a moment");
   else if (known) hd_fault_set(fault, HADRON_ERR_STATE, "HELLO: name: %s: expected a deployment that is enabled, found that it is not now; `hadron enable %s` when it shall go on", h->name, h->name);
   else hd_fault_set(fault, HADRON_ERR_NOT_FOUND, "HELLO: name: this host expects no strategy \"%s\"; it needs a section strategies.%s with external = true, or a deployment of an external version", h->name, h->name);
   return NULL;
