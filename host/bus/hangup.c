@@ -32,12 +32,13 @@ static bool is_tcp(int fd, const nng_sockaddr *remote) {
   return at.ss_family == AF_INET6 && remote->s_family == NNG_AF_INET6 && v6->sin6_port == remote->s_in6.sa_port && memcmp(&v6->sin6_addr, remote->s_in6.sa_addr, 16) == 0;
 }
 
-// A unix socket's far end has no address: the process behind it is known. All that this process has at this address is broken.
+// A unix socket's far end has no address: the process behind it is known. All that this process has at this address is broken; not the listener
+// itself, behind which the kernel sees its own process.
 static bool is_ipc(int fd, const struct end *e) {
-  struct sockaddr_un at = {0};
+  struct sockaddr_un at = {0}, far;
   struct ucred peer;
-  socklen_t size = sizeof at, peer_size = sizeof peer;
-  return getsockname(fd, (struct sockaddr *)&at, &size) == 0 && at.sun_family == AF_UNIX && strncmp(at.sun_path, e->local.s_ipc.sa_path, sizeof at.sun_path) == 0 &&
+  socklen_t size = sizeof at, far_size = sizeof far, peer_size = sizeof peer;
+  return getpeername(fd, (struct sockaddr *)&far, &far_size) == 0 && getsockname(fd, (struct sockaddr *)&at, &size) == 0 && at.sun_family == AF_UNIX && strncmp(at.sun_path, e->local.s_ipc.sa_path, sizeof at.sun_path) == 0 &&
          getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &peer_size) == 0 && (uint64_t)peer.pid == e->pid;
 }
 

@@ -98,6 +98,13 @@ static void a_late_one_gets_the_state_of_things_first(void **state) {
   f = bus_peer_until(&p, HADRON_MSG_TICK, &t, sizeof t);
   assert_int_equal(f.head.count, 1);
   assert_int_equal(t.sequence, 11);
+  struct hadron_decision d = bus_rig_decision(1); // for one that its seat has, and it has left out
+  struct hadron_refusal refusal;
+  f = bus_peer_decide(&p, 1, &d, 1);
+  assert_int_equal(f.head.kind, HADRON_FRAME_ACK);
+  assert_int_equal(f.head.count, 1);
+  memcpy(&refusal, f.payload, sizeof refusal);
+  assert_int_equal(refusal.code, HADRON_ERR_ARGUMENT);
   bus_peer_close(&p);
   bus_rig_close(&g);
 }
@@ -230,7 +237,8 @@ static void who_is_not_expected_is_refused(void **state) {
   open_rig(&g, true, (struct hd_bus_options){0});
   bus_peer_open(&p, hd_bus_worker_url(g.bus));
   static const char *const wrong[] = {
-      HELLO_EXTERNAL, "{}", "[]", "{\"protocol\":2,\"name\":\"trend\"}", "{\"protocol\":1,\"name\":\"Trend!\"}",
+      HELLO_EXTERNAL, "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"class\":\"read\"}", // this address is for workers alone
+      "{}", "[]", "{\"protocol\":2,\"name\":\"trend\"}", "{\"protocol\":1,\"name\":\"Trend!\"}",
       "{\"protocol\":1,\"name\":\"trend\",\"worker\":\"0102\"}", "{\"protocol\":1,\"name\":\"trend\",\"worker\":\"0202030000000000000000000000000000000000000000000000000000000000\"}",
       "{\"protocol\":1,\"name\":\"trend\",\"class\":\"god\"}", "{\"protocol\":1,\"name\":\"trend\",\"universe\":\"SYM1\"}", "\xff\xfe"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -383,16 +391,41 @@ static void who_comes_back_goes_on_where_it_was(void **state) {
   bus_rig_close(&g);
 }
 
+// A number of somebody else's is no key: not of another life of the host, not with another secret, version or wish, not from a place that never was.
+static void only_its_own_session_is_gone_on_with(void **state) {
+  (void)state;
+  struct bus_rig g;
+  struct bus_peer p, q;
+  char hello[512];
+  static const char form[] = "{\"protocol\":1,\"name\":\"office\",\"version\":\"%s\",\"class\":\"read\",\"token\":\"%s\"%s,\"resume\":{\"session\":%u,\"epoch\":\"%llu\",\"next\":\"%u\"}}";
+  static const struct { const char *version, *secret, *more; uint32_t off, next; bool its_own; } rows[] = {
+      {"1.0.0", "a", "", 1, 1, false}, {"1.0.0", "b", "", 0, 1, false}, {"1.0.1", "a", "", 0, 1, false}, {"1.0.0", "a", ",\"packed\":true", 0, 1, false},
+      {"1.0.0", "a", "", 0, 2, false}, {"1.0.0", "a", "", 0, 0, false}, {"1.0.0", "a", "", 0, 1, true}};
+  open_rig(&g, false, (struct hd_bus_options){0});
+  bus_peer_open(&p, g.url);
+  bus_peer_open(&q, g.url);
+  assert_int_equal(bus_peer_hello(&p, "{\"protocol\":1,\"name\":\"office\",\"version\":\"1.0.0\",\"class\":\"read\",\"token\":\"a\"}").head.kind, HADRON_FRAME_WELCOME);
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    snprintf(hello, sizeof hello, form, rows[i].version, rows[i].secret, rows[i].more, p.session, (unsigned long long)(p.epoch + rows[i].off), rows[i].next);
+    assert_int_equal(bus_peer_hello(&q, hello).head.kind, HADRON_FRAME_WELCOME);
+    if ((q.session == p.session) != rows[i].its_own) fail_msg("row %zu: session %u, it was %u", i, q.session, p.session);
+  }
+  bus_peer_close(&q);
+  bus_peer_close(&p);
+  bus_rig_close(&g);
+}
+
 static void a_token_says_who_may_speak_for_whom(void **state) {
   (void)state;
   struct bus_rig g;
   struct bus_peer p;
   struct hd_fault fault;
-  char file[TEST_PATH_SIZE], tokens[TEST_PATH_SIZE], secret[2][HD_TOKEN_SIZE], lines[2][256], hello[512], url[TEST_PATH_SIZE + 32];
+  char file[1024], tokens[TEST_PATH_SIZE], secret[3][HD_TOKEN_SIZE], lines[3][256], hello[512], url[TEST_PATH_SIZE + 32];
   open_rig(&g, false, (struct hd_bus_options){0});
   hd_token_make("trade", "trend", secret[0], lines[0], sizeof lines[0], &fault);
   hd_token_make("trade", "pairs", secret[1], lines[1], sizeof lines[1], &fault);
-  snprintf(file, sizeof file, "%s%s", lines[0], lines[1]);
+  hd_token_make("trade", "trend", secret[2], lines[2], sizeof lines[2], &fault);
+  snprintf(file, sizeof file, "%s%s%s", lines[0], lines[1], lines[2]);
   test_path(tokens, g.directory, "tokens");
   test_file_write(tokens, file, strlen(file));
   chmod(tokens, 0600);
@@ -408,7 +441,14 @@ static void a_token_says_who_may_speak_for_whom(void **state) {
   assert_int_equal(bus_peer_hello(&p, hello).head.kind, HADRON_FRAME_REFUSED); // more than it says
   snprintf(hello, sizeof hello, "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"token\":\"%s\"}", secret[0]);
   assert_int_equal(bus_peer_hello(&p, hello).head.kind, HADRON_FRAME_WELCOME);
-  // The token goes: within a second or two its session goes too.
+  // The token allows less now, then another one goes: within a second or two its session goes too.
+  snprintf(file, sizeof file, "%.*s read trend\n%s", (int)strcspn(lines[0], " "), lines[0], lines[2]);
+  test_file_write(tokens, file, strlen(file));
+  bus_rig_wait(&g, HADRON_PLACED_LEFT);
+  bus_peer_close(&p);
+  bus_peer_open(&p, url);
+  snprintf(hello, sizeof hello, "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"token\":\"%s\"}", secret[2]);
+  assert_int_equal(bus_peer_hello(&p, hello).head.kind, HADRON_FRAME_WELCOME);
   test_file_write(tokens, lines[1], strlen(lines[1]));
   bus_rig_wait(&g, HADRON_PLACED_LEFT);
   struct hd_bus_refusals refusals;
@@ -443,6 +483,32 @@ static void callbacks_times_are_told(void **state) {
   bus_rig_close(&g);
 }
 
+static uint32_t mode_of(const char *url) {
+  struct stat is;
+  assert_int_equal(stat(url + strlen("ipc://"), &is), 0);
+  return is.st_mode & 07777;
+}
+
+// Whoever may open a socket may speak: on this machine that is the user alone, and a place for workers that others may write to is none.
+static void its_sockets_are_its_users_alone(void **state) {
+  (void)state;
+  struct bus_rig g;
+  struct hd_bus *other;
+  struct hd_fault fault = {0};
+  char directory[TEST_PATH_SIZE];
+  mode_t before = umask(0);
+  open_rig(&g, true, (struct hd_bus_options){0});
+  assert_int_equal(mode_of(g.url), 0600);
+  assert_int_equal(mode_of(hd_bus_worker_url(g.bus)), 0600);
+  assert_int_equal(mode_of(hd_bus_seat_url(g.seat)), 0600);
+  test_path(directory, g.directory, "open");
+  assert_int_equal(mkdir(directory, 0755), 0);
+  assert_int_equal(hd_bus_create(&(struct hd_bus_options){.directory = directory, .host = "test"}, &other, &fault), HADRON_ERR_PERMISSION);
+  assert_non_null(strstr(fault.text, directory));
+  umask(before);
+  bus_rig_close(&g);
+}
+
 static void an_ended_host_lets_everybody_go(void **state) {
   (void)state;
   struct bus_rig g;
@@ -462,6 +528,8 @@ int main(void) {
                                      cmocka_unit_test(a_decision_is_acknowledged_when_it_is_written_down), cmocka_unit_test(asks_go_out_and_come_back_in_pieces),
                                      cmocka_unit_test(who_is_not_expected_is_refused), cmocka_unit_test(a_silent_one_is_refused_until_it_is_back),
                                      cmocka_unit_test(no_tick_may_be_the_cause), cmocka_unit_test(a_decision_on_old_ticks_is_refused), cmocka_unit_test(who_comes_back_goes_on_where_it_was),
-                                     cmocka_unit_test(a_token_says_who_may_speak_for_whom), cmocka_unit_test(callbacks_times_are_told), cmocka_unit_test(an_ended_host_lets_everybody_go)};
+                                     cmocka_unit_test(only_its_own_session_is_gone_on_with),
+                                     cmocka_unit_test(a_token_says_who_may_speak_for_whom), cmocka_unit_test(callbacks_times_are_told), cmocka_unit_test(its_sockets_are_its_users_alone),
+                                     cmocka_unit_test(an_ended_host_lets_everybody_go)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
