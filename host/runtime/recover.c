@@ -8,6 +8,7 @@
 #include "base/limits.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "journal/format.h"
 #include "pipeline/fold.h"
 #include "runtime/session_internal.h"
 #include "runtime/setting.h"
@@ -31,6 +32,14 @@ static const char *dir_of(const struct hd_session *s) { return s->options.record
 
 typedef int32_t take_record(void *user, const struct hadron_record *record, struct hd_fault *fault);
 
+// A reader waits behind a seal whose successor is not there. Where the journal goes on further than to that successor's first record, it is gone.
+static int32_t ends_there(const struct hd_session *s, const struct hd_journal_cursor *cursor, struct hd_fault *fault) {
+  uint64_t position = hd_journal_cursor_position(cursor);
+  if (s->recover->to <= position + HD_SEAL_BYTES + HD_JOURNAL_HEADER_BYTES) return HADRON_OK;
+  return hd_fault_set(fault, HADRON_ERR_CORRUPT, "recovery: the journal %s: expected records up to position %llu, found none behind %llu, the end of record %llu: a segment is missing; restore it, or see what is "
+                      "left: `hadron journal verify %s`", dir_of(s), (unsigned long long)s->recover->to, (unsigned long long)position, (unsigned long long)hd_journal_cursor_sequence(cursor) - 1, dir_of(s));
+}
+
 // Every record from `from` (0: the first that is kept) up to the end that was.
 static int32_t walk(struct hd_session *s, uint64_t from, take_record *take, void *user, struct hd_fault *fault) {
   struct hd_journal_cursor *cursor;
@@ -44,8 +53,9 @@ static int32_t walk(struct hd_session *s, uint64_t from, take_record *take, void
     code = hd_journal_cursor_next(cursor, &record, fault);
     if (!code && record.position < s->recover->to) code = take(user, &record, fault);
   }
+  if (code == HADRON_ERR_AGAIN) code = from < s->recover->to ? ends_there(s, cursor, fault) : HADRON_OK;
   hd_journal_cursor_close(cursor);
-  return code == HADRON_ERR_AGAIN ? HADRON_OK : code;
+  return code;
 }
 
 // ---- what is known beforehand ------------------------------------------------------------------------------------------------------
