@@ -5,8 +5,9 @@
 #include <stddef.h>
 
 #include "base/allocation.h"
+#include "base/sanitized.h"
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !HD_SANITIZED
 
 #define SEEN __attribute__((visibility("default"), used))
 

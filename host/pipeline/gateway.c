@@ -201,8 +201,8 @@ static struct hd_order *order_make(struct hd_gateway *g, const struct hadron_int
   return o;
 }
 
-// Records and sends what has been made. If it cannot be recorded there is no order.
-static int32_t order_go(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+// If it cannot be recorded there is no order.
+static int32_t order_record(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
   int32_t err = hd_order_queue(g, o, now_ns);
   if (err) {
     g->counts.denied++;
@@ -210,6 +210,13 @@ static int32_t order_go(struct hd_gateway *g, struct hd_order *o, int64_t now_ns
     return err;
   }
   g->counts.orders++;
+  return HADRON_OK;
+}
+
+// Records and sends what has been made.
+static int32_t order_go(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
+  int32_t err = order_record(g, o, now_ns);
+  if (err) return err;
   hd_table_due(g, o);
   if (o->held == HD_HOLD_WAITING || o->state != HADRON_STATE_PENDING_SUBMIT) return HADRON_OK;
   return hd_order_submit(g, o, now_ns);
@@ -232,13 +239,8 @@ static int32_t replace_in_place(struct hd_gateway *g, struct hd_order *old, stru
   o->successor = HD_SUCCESSOR_IN_PLACE;
   o->request.replaces = old->request.client_order_id;
   memcpy(o->request.venue_order_id, old->venue_order_id, sizeof old->venue_order_id);
-  int32_t err = hd_order_queue(g, o, now_ns);
-  if (err) {
-    g->counts.denied++;
-    hd_table_drop(g, o);
-    return err;
-  }
-  g->counts.orders++;
+  int32_t err = order_record(g, o, now_ns);
+  if (err) return err;
   struct hd_cause cause = hd_cause_text("");
   old->resume = old->state;
   bool possible = hd_order_where(old, HADRON_CHANGE_REPLACE) != HADRON_STATE_INVALID; // a listener may have acted meanwhile

@@ -14,18 +14,8 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
+#include "base/sanitized.h"
 #include "base/text.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true // maps terabytes, and reads what is mapped
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
 
 static int32_t refuse(struct hd_fault *fault, const char *what, int error) {
   return hd_fault_set(fault, HADRON_ERR_IO, "the child's sandbox: %s: %s; the plugin is not run without it", what, strerror(error));
@@ -93,7 +83,8 @@ static int allow_libraries(int rules) {
     }
     told += length + (told[length] != 0);
   }
-  return error || !SANITIZED ? error : allow(rules, "/proc", FS_READ_FILE | FS_READ_DIR);
+  if (error || !HD_SANITIZED) return error;
+  return allow(rules, "/proc", FS_READ_FILE | FS_READ_DIR); // a sanitizer maps terabytes, and reads what is mapped
 }
 
 static int fence_files(const struct hd_sandbox *s) {
@@ -126,7 +117,7 @@ static bool set_limits(const struct hd_sandbox *s) {
     uint64_t value;
     bool is_set;
   } rows[] = {{RLIMIT_CORE, 1, true},       {RLIMIT_NOFILE, s->descriptors_max, true}, {RLIMIT_FSIZE, s->file_size_max, true},        {RLIMIT_MEMLOCK, 0, true},
-              {RLIMIT_MSGQUEUE, 0, true},   {RLIMIT_CPU, s->cpu_s, s->cpu_s > 0},      {RLIMIT_AS, s->memory_max, s->memory_max > 0 && !SANITIZED}};
+              {RLIMIT_MSGQUEUE, 0, true},   {RLIMIT_CPU, s->cpu_s, s->cpu_s > 0},      {RLIMIT_AS, s->memory_max, s->memory_max > 0 && !HD_SANITIZED}};
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
     if (rows[i].is_set && !limit(rows[i].what, rows[i].value)) return false;
   return true;

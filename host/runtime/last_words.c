@@ -9,21 +9,11 @@
 #include "base/banned.h"
 #include "base/calling.h"
 #include "base/clock.h"
+#include "base/sanitized.h"
 #include "base/text.h"
 #include "plugin/sandbox.h"
 #include "runtime/crash.h"
 #include "runtime/session.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED true
-#endif
-#endif
-#ifndef SANITIZED
-#define SANITIZED false
-#endif
 
 #define STACK_BYTES 65536 // of the handler: a record's text twice, some paths, and the machine's registers
 
@@ -170,13 +160,13 @@ static void handle(size_t count) {
 
 void hd_last_words_open(const struct hd_session *s) {
   const struct hd_session *none = NULL;
-  if (SANITIZED || !atomic_compare_exchange_strong(&words.session, &none, s)) return;
+  if (HD_SANITIZED || !atomic_compare_exchange_strong(&words.session, &none, s)) return;
   handle(SIGNALS - 1);
 }
 
 void hd_last_words_worker(void (*name)(struct hd_crash *crash)) {
   words.name = name;
-  if (!SANITIZED) handle(SIGNALS);
+  if (!HD_SANITIZED) handle(SIGNALS);
 }
 
 void hd_last_words_close(const struct hd_session *s) {
@@ -187,7 +177,7 @@ void hd_last_words_close(const struct hd_session *s) {
 }
 
 void hd_last_words_stack(void) {
-  if (SANITIZED || stack) return;
+  if (HD_SANITIZED || stack) return;
   void *at = mmap(NULL, STACK_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (at == MAP_FAILED) return;
   const stack_t own = {.ss_sp = at, .ss_size = STACK_BYTES};

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "support/bench.h"
+#include "support/machine.h"
 
 #define TICKS 4000000u // long enough for every table of a day to have been full
 #define MB 1e6
@@ -22,7 +23,7 @@ struct halfway {
 static void observe(void *observer, uint16_t template_id, const void *block, const void *tail, uint32_t tail_size) {
   struct halfway *h = observer;
   (void)template_id, (void)block, (void)tail, (void)tail_size;
-  if (h->resident == 0 && h->b->session.runner.ticks >= TICKS / 2) h->resident = bench_resident();
+  if (h->resident == 0 && h->b->session.runner.ticks >= TICKS / 2) h->resident = test_resident_bytes();
 }
 
 static void config_write(char *to, size_t size) {
@@ -44,12 +45,12 @@ int main(int argc, char **argv) {
   hd_log_level(HADRON_LOG_ERROR);
   hd_cycles_calibrate();
   config_write(config, sizeof config);
-  uint64_t before = bench_resident();
+  uint64_t before = test_resident_bytes();
   const struct hd_session_options options = {.is_virtual = true, .journal = true, .observer = &halfway, .observe = observe};
   bench_session_open(&b, config, &options);
-  uint64_t start = bench_resident();
+  uint64_t start = test_resident_bytes();
   bench_session_run(&b);
-  uint64_t end = bench_resident(), orders = hd_session_count(&b.session, HADRON_MSG_ORDER);
+  uint64_t end = test_resident_bytes(), orders = hd_session_count(&b.session, HADRON_MSG_ORDER);
   if (b.session.runner.ticks != TICKS || b.session.pipeline.instruments.count != 1000 || b.session.arm_count != 10) bench_die("not what was to be measured");
   if (halfway.resident == 0) bench_die("nothing was recorded in the second half");
   bench_session_close(&b);

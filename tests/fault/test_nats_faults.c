@@ -12,6 +12,7 @@
 
 #include "support/directory.h"
 #include "support/journal_rows.h"
+#include "support/machine.h"
 #include "support/nats.h"
 #include "support/service.h"
 
@@ -156,40 +157,30 @@ static void killed_in_a_loop(void **state) {
   scene_end(&scene);
 }
 
-// Anonymous memory of this process, bytes: the journal's pages are files.
-static int64_t memory(void) {
-  char line[256];
-  long long kib = 0;
-  FILE *f = fopen("/proc/self/status", "r");
-  while (f && fgets(line, sizeof line, f)) sscanf(line, "RssAnon: %lld", &kib);
-  if (f) fclose(f);
-  return kib * 1024;
-}
-
 // Never there before: the journal keeps what no server has ever seen, and the bridge keeps nothing in memory.
 static void absent_for_long(void **state) {
   (void)state;
   need_server();
-  int64_t before = 0;
+  uint64_t before = 0;
   uint32_t deleted = 0;
   scene_begin(&scene);
   for (int i = 0; i < 150; i++) {
     records(&scene, 400);
     scene.service.now_ns = scene.now_ns;
     scene.service.api->step(scene.service.self, scene.service.now_ns);
-    if (i == 20) before = memory();
+    if (i == 20) before = test_anonymous_bytes();
     hd_journal_maintain(scene.journal, NULL);
     hd_journal_retain(scene.journal, UINT64_MAX, &deleted, NULL); // the host would let everything go
   }
   assert_int_equal(deleted, 0);
   const char *sanitizer = getenv("HADRON_SANITIZE"); // keeps what is freed
-  if (!sanitizer || !sanitizer[0]) assert_true(memory() - before < 4 << 20);
+  if (!sanitizer || !sanitizer[0]) assert_true(test_anonymous_bytes() < before + (4u << 20));
   assert_true(metric(&scene, "nats_out_lag_bytes") > 1 << 20);
   assert_true(scene.service.errors >= 1); // a person has been told
   test_nats_start(&server);
   scene.service.now_ns += 20 * SECOND;
   catch_up(&scene);
-  if (!sanitizer || !sanitizer[0]) assert_true(memory() - before < 48 << 20); // the window, and the library's buffers
+  if (!sanitizer || !sanitizer[0]) assert_true(test_anonymous_bytes() < before + (48u << 20)); // the window, and the library's buffers
   print_message("%lld records/s\n", (long long)metric(&scene, "nats_out_catch_up_records_per_second"));
   scene_end(&scene);
 }

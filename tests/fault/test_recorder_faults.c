@@ -17,6 +17,7 @@
 #include "support/database.h"
 #include "support/directory.h"
 #include "support/journal_rows.h"
+#include "support/machine.h"
 #include "support/postgres.h"
 #include "support/proxy.h"
 #include "support/service.h"
@@ -109,16 +110,6 @@ static void parks(struct scene *s, const char *words) {
   assert_int_equal(s->service.errors, errors);
 }
 
-// Anonymous memory of this process, bytes: the journal's pages are files.
-static int64_t memory(void) {
-  char line[256];
-  long long kib = 0;
-  FILE *f = fopen("/proc/self/status", "r");
-  while (f && fgets(line, sizeof line, f)) sscanf(line, "RssAnon: %lld", &kib);
-  if (f) fclose(f);
-  return kib * 1024;
-}
-
 // ---- Away.
 
 // The server is down while the market goes on for ten minutes; all kinds of records, and small segments, of which none may go.
@@ -128,21 +119,21 @@ static void ten_minutes_without_a_server(void **state) {
   scene_begin(&scene, server.url, 131072);
   run(&scene, 100);
   test_postgres_stop(&server, "immediate");
-  int64_t begin = scene.now_ns, before = 0;
-  uint64_t made = 0;
+  int64_t begin = scene.now_ns;
+  uint64_t made = 0, before = 0;
   uint32_t deleted = 0;
   for (int second = 0; second < 600; second++) {
     journal_rows_flow(scene.journal, &scene.random, 200, 2 * SECOND / 200, &scene.now_ns);
     made += 200;
     scene.service.now_ns = scene.now_ns;
     scene.service.api->step(scene.service.self, scene.service.now_ns);
-    if (second == 60) before = memory();
+    if (second == 60) before = test_anonymous_bytes();
     hd_journal_maintain(scene.journal, NULL);
     hd_journal_retain(scene.journal, UINT64_MAX, &deleted, NULL); // the host would let everything go
   }
   assert_in_range(scene.now_ns - begin, 590 * SECOND, 610 * SECOND);
   const char *sanitizer = getenv("HADRON_SANITIZE"); // keeps what is freed
-  if (!sanitizer || !sanitizer[0]) assert_true(memory() - before < 8 << 20);
+  if (!sanitizer || !sanitizer[0]) assert_true(test_anonymous_bytes() < before + (8u << 20));
   assert_true(metric(&scene, "recorder_lag_ms") >= 590000);
   assert_true(metric(&scene, "recorder_lag_bytes") > (int64_t)made * 64);
   assert_true(scene.service.errors >= 1); // a person has been told, long since

@@ -15,13 +15,8 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/sanitized.h"
 #include "support/plugin.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#else
-#define SANITIZED false
-#endif
 
 static struct worker_rig rig;
 
@@ -207,9 +202,9 @@ static const struct {
 static void whatever_it_does(void **state) {
   (void)state;
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++) {
-    if (SANITIZED && !ends[i].sanitized) continue;
+    if (HD_SANITIZED && !ends[i].sanitized) continue;
     bool in_tick = strncmp(ends[i].order, "tick", 4) == 0;
-    const struct hd_worker_options with = {.memory_max = UINT64_C(512) << 20, .hang_ns = strstr(ends[i].order, "hang") == NULL ? 60000000000 : SANITIZED ? 2000000000 : 400000000};
+    const struct hd_worker_options with = {.memory_max = UINT64_C(512) << 20, .hang_ns = strstr(ends[i].order, "hang") == NULL ? 60000000000 : HD_SANITIZED ? 2000000000 : 400000000};
     char words[300] = "", path[TEST_PATH_SIZE];
     snprintf(path, sizeof path, "%s", test_plugin_path("misbehave"));
     worker_rig_open(&rig, path, 1, (const char *const[]){"order", in_tick ? ends[i].order : "", NULL}, &with);

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/hash.h"
+#include "base/sanitized.h"
 #include "lua/runtime.h"
 #include "plugin/sandbox.h"
 #include "support/directory.h"
@@ -25,12 +26,6 @@
 #define STOPPED 40 // exit codes of the child
 #define THROUGH 41
 #define BROKEN 42
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED true
-#else
-#define SANITIZED false
-#endif
 
 enum walls { NONE, AS_WORKER, AS_PROBE };
 
@@ -145,7 +140,7 @@ static void every_attempt_is_stopped(void **state) {
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) expect_stopped(rows[i].what, rows[i].kills, run(AS_WORKER, &a, rows[i].what, path_of(&rows[i]), getpid()));
   assert_int_equal(dup2(listening, 20), 20); // 5 is the loader's own, of the plugin
   for (int fd = 6; fd <= 20; fd++) expect_stopped("an inherited descriptor", false, run(AS_WORKER, &a, "descriptor", "", fd));
-  if (!SANITIZED) expect_stopped("memory", false, run(AS_WORKER, &a, "memory", "", 0));
+  if (!HD_SANITIZED) expect_stopped("memory", false, run(AS_WORKER, &a, "memory", "", 0));
   assert_int_equal(access(file, F_OK), 0);
   close(a.fd);
 }
@@ -158,7 +153,7 @@ static void the_attempts_are_real(void **state) {
   expect_through("an inherited descriptor", run(NONE, &a, "descriptor", "", 20));
   int status = run(NONE, &a, "exec", "", 0);
   assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0); // it was /bin/true
-  if (!SANITIZED) expect_through("memory", run(NONE, &a, "memory", "", 0));
+  if (!HD_SANITIZED) expect_through("memory", run(NONE, &a, "memory", "", 0));
   close(a.fd);
 }
 

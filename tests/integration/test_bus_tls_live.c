@@ -17,6 +17,7 @@
 #include "support/bus_rig.h"
 #include "support/cert_party.h"
 #include "support/hello_sign.h"
+#include "support/machine.h"
 #include "support/tls_peer.h"
 
 #define PACKET 65536

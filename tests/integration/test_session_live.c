@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/sanitized.h"
 #include "runtime/live.h"
 
 static const char config_text[] =
@@ -169,11 +170,7 @@ static void run_live(const char *threads, const char *shards, const char *lanes,
   test_directory_remove(keep);
 }
 
-#if defined(__SANITIZE_THREAD__) || defined(__SANITIZE_ADDRESS__)
-#define TICKS 4000
-#else
-#define TICKS 40000
-#endif
+#define TICKS (HD_SANITIZED ? 4000 : 40000)
 
 static void one_thread(void **state) {
   (void)state;

@@ -17,6 +17,7 @@
 #include "bus/hangup.h"
 #include "bus/tls.h"
 #include "support/cert_party.h"
+#include "support/machine.h"
 #include "support/tls_peer.h"
 
 static struct test_party party;

@@ -189,17 +189,6 @@ struct hadron_tick *bench_ticks(uint64_t count, uint32_t instruments) {
 
 // ---- results -----------------------------------------------------------------------------------------------------------------------
 
-uint64_t bench_resident(void) {
-  char line[256];
-  unsigned long kib = 0;
-  FILE *f = fopen("/proc/self/status", "r");
-  while (f && fgets(line, sizeof line, f))
-    if (sscanf(line, "VmRSS: %lu", &kib) == 1) break;
-  if (f) fclose(f);
-  if (kib == 0) bench_die("/proc/self/status: no VmRSS");
-  return (uint64_t)kib * 1024;
-}
-
 bool bench_wants_json(int argc, char **argv) { return argc > 1 && strcmp(argv[1], "--json") == 0; }
 
 void bench_print(const struct bench_result *r, const char *conditions, ...) {

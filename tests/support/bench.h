@@ -47,8 +47,6 @@ struct hadron_tick *bench_ticks(uint64_t count, uint32_t instruments);
 const struct hd_plugin *bench_plugin(const char *file);
 // A file of the source tree.
 void bench_source_path(char path[TEST_PATH_SIZE], const char *file);
-// Resident memory of this process, in bytes.
-uint64_t bench_resident(void);
 
 struct bench_result {
   const char *name, *unit;

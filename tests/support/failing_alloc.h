@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/sanitized.h"
+
 #define TEST_ALLOC_FRAMES 16
 
 struct test_alloc {
@@ -25,16 +27,7 @@ extern _Thread_local volatile bool test_alloc_armed; // volatile, all of these: 
 void test_alloc_begin(uint64_t fail_at, uint64_t fail_for); // counts from zero
 void test_alloc_end(void);
 
-// Does it see what plugins ask for? Not with a sanitizer, of which clang tells in its own way.
-#if defined(__has_feature)
-#define TEST_ALLOC_SANITIZED (__has_feature(address_sanitizer) || __has_feature(thread_sanitizer))
-#else
-#define TEST_ALLOC_SANITIZED 0
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__) || TEST_ALLOC_SANITIZED
-#define TEST_ALLOC_SEES_ALL 0
-#else
-#define TEST_ALLOC_SEES_ALL 1
-#endif
+// Does it see what plugins ask for? Not with a sanitizer.
+#define TEST_ALLOC_SEES_ALL (!HD_SANITIZED)
 
 #endif

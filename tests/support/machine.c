@@ -1,6 +1,7 @@
 #include "support/machine.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -20,3 +21,20 @@ void test_machine(char text[TEST_MACHINE_SIZE]) {
   if (uname(&kernel) != 0) memcpy(kernel.release, "?", 2);
   snprintf(text, TEST_MACHINE_SIZE, "%s, %ld cores, Linux %.60s", model, sysconf(_SC_NPROCESSORS_ONLN), kernel.release);
 }
+
+static uint64_t status_bytes(const char *row) {
+  char line[256];
+  unsigned long long kib = 0;
+  FILE *f = fopen("/proc/self/status", "re");
+  while (f && fgets(line, sizeof line, f))
+    if (strncmp(line, row, strlen(row)) == 0) sscanf(line + strlen(row), ": %llu", &kib);
+  if (f) fclose(f);
+  if (kib == 0) {
+    fprintf(stderr, "/proc/self/status: expected a row %s, found none\n", row);
+    abort();
+  }
+  return kib * 1024;
+}
+
+uint64_t test_resident_bytes(void) { return status_bytes("VmRSS"); }
+uint64_t test_anonymous_bytes(void) { return status_bytes("RssAnon"); }

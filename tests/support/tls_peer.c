@@ -159,14 +159,6 @@ int64_t test_peer_answer(struct test_peer *p, uint32_t *id, void *to, size_t roo
   return (int64_t)length - 4;
 }
 
-uint64_t test_resident_bytes(void) {
-  unsigned long long size = 0, resident = 0;
-  FILE *f = fopen("/proc/self/statm", "re");
-  if (!f || fscanf(f, "%llu %llu", &size, &resident) != 2) fail_msg("cannot read /proc/self/statm");
-  fclose(f);
-  return resident * (uint64_t)sysconf(_SC_PAGESIZE);
-}
-
 bool test_port_listens(uint16_t port) {
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);

@@ -35,8 +35,6 @@ bool test_peer_greet(struct test_peer *p, uint16_t protocol);
 bool test_peer_request(struct test_peer *p, uint32_t id, const void *body, size_t size);
 int64_t test_peer_answer(struct test_peer *p, uint32_t *id, void *to, size_t room, int timeout_ms);
 
-// Resident memory of this process, bytes.
-uint64_t test_resident_bytes(void);
 bool test_port_listens(uint16_t port); // does anybody?
 // A port of 127.0.0.1 that nobody listens on.
 uint16_t test_port_free(void);
