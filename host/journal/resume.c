@@ -89,7 +89,7 @@ static int32_t walk_broken(struct walk *w, bool newest, bool *end, struct hd_fau
   uint64_t commit = hd_commit_load(s->base + w->offset), later = walk_find(w, w->offset + 8);
   bool lost = w->lossy && w->last && w->offset >= w->durable;
   if (!lost && walk_is_hole(w, commit, later)) return walk_hole(w, later);
-  if (!lost && (later || !newest || w->offset < w->clean || (commit && w->offset < w->durable)))
+  if (!lost && (later || !newest || w->offset < w->clean || w->offset < w->durable))
     return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s/%s is damaged at offset %" PRIu64 ": expected record %" PRIu64
                         ", found commit word %016" PRIx64 "%s; restore the file, or see what is left: `hadron journal salvage %s TO`", w->j->path,
                         w->name, w->offset, w->sequence, commit, later ? ", and good records behind it" : "", w->j->path);

@@ -17,7 +17,7 @@ static int call(struct memory_disk *d, enum memory_call kind) {
   uint64_t number = d->fail_kind < 0 ? d->calls : d->by_kind[kind] + 1;
   d->by_kind[kind]++;
   if (!d->fail_at || (d->fail_kind >= 0 && d->fail_kind != (int)kind)) return 0;
-  if (number < d->fail_at || number >= d->fail_at + d->fail_for) return 0;
+  if (number < d->fail_at || number - d->fail_at >= d->fail_for) return 0; // fail_for may be all there are
   d->failed++;
   return d->fail_error;
 }
