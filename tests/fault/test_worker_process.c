@@ -108,6 +108,8 @@ static int looks(const char *path) {
 // The walls of docs/worker.md stand around each of its threads, those of libraries that were there before the plugin among them.
 static void around_all_threads(void **state) {
   static const char *const lines[] = {"\nSeccomp:\t2\n", "\nNoNewPrivs:\t1\n", "\nCapEff:\t0000000000000000\n", "\nCapPrm:\t0000000000000000\n"};
+  static const char *const limits[] = {"\nMax core file size        1                    1 ", "\nMax file size             0                    0 ",
+                                       "\nMax locked memory         0                    0 ", "\nMax msgqueue size         0                    0 "};
   char words[300] = "", path[400];
   struct hd_worker_figures figures;
   uint32_t threads = 0;
@@ -127,7 +129,7 @@ static void around_all_threads(void **state) {
   closedir(tasks);
   assert_true(threads > 1);
   snprintf(path, sizeof path, "/proc/%d/limits", figures.pid);
-  has_line(path, "Max core file size        1                    1 ");
+  for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) has_line(path, limits[i]);
   snprintf(path, sizeof path, "/proc/%d/mem", figures.pid);
   assert_int_equal(looks(path), EACCES);
   worker_rig_close(&rig);
@@ -228,14 +230,18 @@ static void whatever_it_does(void **state) {
   }
 }
 
-// Nobody makes it again: what ends at its start ends each time.
+// Nobody makes it again: what ends at its start ends each time. Before each start it waits twice as long.
 static void given_up(void **state) {
   (void)state;
+  int64_t ended_ns = 0, delay_ns = HD_WORKER_DELAY_NS;
   const struct hd_worker_options with = {.hang_ns = INT64_C(60000000000), .restarts_max = 5};
   worker_rig_open(&rig, "sma.so", 1, NULL, &with);
   for (uint64_t i = 1; i <= 6; i++) {
     struct hd_worker_figures f;
     while (hd_worker_read(rig.worker, &f), f.pid == 0) sched_yield();
+    if (i > 1 && hd_clock_monotonic_ns() - ended_ns < delay_ns) fail_msg("start %llu: too early", (unsigned long long)i);
+    delay_ns *= i > 1 ? 2 : 1;
+    ended_ns = hd_clock_monotonic_ns(); // or a little later
     hd_worker_kill(rig.worker, "by a test");
     assert_int_equal(worker_rig_wait_ended(&rig, i), i < 6 ? HD_WORKER_WAITS : HD_WORKER_GIVEN_UP);
     assert_non_null(strstr(rig.words, "by a test; killed"));

@@ -130,6 +130,10 @@ def life(threads, shards):
         until("it is flat", lambda: not [p for p in host.ask("positions")["positions"] if p["quantity"] not in ("0", 0)])
         until("it is heard again", lambda: back.look() and not back.peer.decide([wire.decision(instrument, quantity=0)]))
         back.wants(instrument, -2 * 10**8)
+        # It may trade, and no more: neither command nor see what others do.
+        for kind, payload in ((wire.ADMIN, b'{"command":"kill"}'), (wire.REPAIR, struct.pack("<8sIIQQQ", wire.EVENTS, 1, 0, back.peer.epoch, 1, 2)),
+                              (wire.SNAPSHOT, struct.pack("<8sIIQQQ", wire.EVENTS, 1, 0, back.peer.epoch, 0, 0))):
+            refused(lambda kind=kind, payload=payload: back.peer.ask(kind, sequence=1, payload=payload), "PERMISSION")
         looks_and_repairs(host, office)
         commands(host, office, token)
         back.peer.bye()
@@ -184,6 +188,8 @@ def commands(host, office, token):
     again = session.ask(wire.ADMIN, sequence=session.admins, payload=b'{"command":"status"}')
     assert wire.json.loads(again[0][6]) == status  # the same answer, not a new one
     assert session.admin(command="history")["ok"]  # an answer that comes later
+    refused(lambda: session.ask(wire.ADMIN, sequence=1, payload=b'{"command":"kill"}'), "DUPLICATE")  # one that was overheard, said once more
+    assert not host.ask("status")["killed"]
     wrong = session.admin(command="statos")
     assert not wrong["ok"] and "did you mean" in wrong["error"]["text"], wrong
     cells = {(m["owner"], m["name"]): m["value"] for m in session.admin(command="metrics")["result"]["metrics"]}

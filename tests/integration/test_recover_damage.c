@@ -155,9 +155,35 @@ static void a_snapshot_with_one_thing_wrong(void **state) {
   assert_int_equal(unlink(file), 0);
 }
 
+// A strategy that cannot say what it knows is fed from the beginning, as long as that is there; one that can goes on from the snapshot.
+static void who_cannot_save_is_fed_from_the_beginning(void **state) {
+  static const struct { const char *set; bool whole; } rows[] = {{NULL, true}, {"strategies.maker.plugin=market_maker", false}};
+  (void)state;
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+    static struct session_run one;
+    const struct hd_session_options options = {.journal = true, .is_virtual = true, .recover = true};
+    struct hd_fault fault = {0};
+    struct hd_snapshot taken;
+    char at[TEST_PATH_SIZE];
+    session_run_load(&one, config_text, (const char *const[]){rows[i].set, NULL});
+    test_path(at, one.dir, "data/journal");
+    if (hd_session_open(&one.session, &one.config, &options, &fault)) fail_msg("%s", fault.text);
+    hd_runner_advance(&one.session.runner, INT64_C(1700000001000000000));
+    hd_runner_settle(&one.session.runner);
+    if (hd_snapshot_take(&one.session, &taken, &fault) || hd_snapshot_write(NULL, at, hd_journal_id(one.session.journal), &taken, &fault)) fail_msg("%s", fault.text);
+    assert_int_equal(taken.whole, rows[i].whole);
+    hd_session_close(&one.session);
+    one.opened = true;
+    if (hd_session_open(&one.session, &one.config, &options, &fault)) fail_msg("%s", fault.text);
+    assert_int_equal(hd_session_recovered(&one.session)->snapshot, rows[i].whole ? taken.position : 0);
+    hd_snapshot_fini(&taken);
+    session_run_close(&one);
+  }
+}
+
 int main(void) {
   hd_log_level(HADRON_LOG_ERROR + 1);
   const struct CMUnitTest tests[] = {cmocka_unit_test(a_segment_that_is_gone), cmocka_unit_test(a_segment_with_other_bytes), cmocka_unit_test(only_the_end_is_left),
-                                     cmocka_unit_test(a_snapshot_with_one_thing_wrong)};
+                                     cmocka_unit_test(a_snapshot_with_one_thing_wrong), cmocka_unit_test(who_cannot_save_is_fed_from_the_beginning)};
   return cmocka_run_group_tests(tests, make, unmake);
 }
