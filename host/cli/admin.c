@@ -17,6 +17,7 @@
   "  --json           print the host's answer as one JSON object\n"
 
 const char hd_status_help[] = "  --watch          draw it again every second until Ctrl-C\n" TARGET_HELP;
+const char hd_top_help[] = TARGET_HELP "\nIt is `hadron status --watch`: Ctrl-C ends it.\n";
 const char hd_positions_help[] = TARGET_HELP;
 const char hd_orders_help[] = TARGET_HELP;
 const char hd_kill_help[] = TARGET_HELP "\nThe kill switch stays on until `hadron release`. It is also thrown by a file named KILL in the data directory and by\nSIGUSR1.\n";
@@ -111,15 +112,25 @@ static int show_status(const struct admin *a, bool redraw) {
   return code;
 }
 
+static int watch_status(const struct admin *a) {
+  int code;
+  bool redraw = !a->json && isatty(STDOUT_FILENO);
+  if (redraw) fputs("\033[2J", stdout);
+  while (!(code = show_status(a, redraw)) && !ferror(stdout)) poll(NULL, 0, 1000); // Ctrl-C ends the program
+  return code;
+}
+
 int hd_status_command(int argc, char **argv) {
   struct admin a;
   int code = begin(&a, "status", argc, argv, false);
   if (code) return code;
-  bool redraw = a.watch && !a.json && isatty(STDOUT_FILENO);
-  if (!a.watch) return show_status(&a, false);
-  if (redraw) fputs("\033[2J", stdout);
-  while (!(code = show_status(&a, redraw)) && !ferror(stdout)) poll(NULL, 0, 1000); // Ctrl-C ends the program
-  return code;
+  return a.watch ? watch_status(&a) : show_status(&a, false);
+}
+
+int hd_top_command(int argc, char **argv) {
+  struct admin a;
+  int code = begin(&a, "top", argc, argv, false);
+  return code ? code : watch_status(&a);
 }
 
 // ---- positions, orders ---------------------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ struct hd_command {
   const char *name;     // "data inspect": up to two words
   const char *arguments; // "CONFIG [--duration 30s] ..."
   const char *summary;  // one line
+  const char *example;  // one or several, a line each, without the program's name
   const char *help;     // the options, one line each; ends the help
   int (*run)(int argc, char **argv); // argv[0] is the command's last word
 };

@@ -5,7 +5,7 @@
 #include <stdbool.h>
 
 #define HD_COMMANDS(X)                                                                                                            \
-  X(run) X(worker) X(backtest) X(replay) X(status) X(positions) X(orders) X(kill) X(release) X(set)                                        \
+  X(run) X(worker) X(backtest) X(replay) X(status) X(top) X(positions) X(orders) X(kill) X(release) X(set)                                        \
   X(deploy) X(enable) X(disable) X(reload) X(ab_report) X(ab) X(promote) X(rollback) X(history)                                  \
   X(diff) X(explain) X(simulate)                                                                                                             \
   X(journal_verify) X(journal_dump) X(journal_tail) X(journal_export) X(journal_salvage)                                            \

@@ -42,27 +42,27 @@ const char hd_reload_help[] = GATE_HELP COMMON_HELP
     "of the old one, between two ticks.\n" NEXT_START;
 const char hd_deploy_help[] = GATE_HELP COMMON_HELP
     "\nThe file is Lua:\n"
-    "  return {\n"
-    "    name = \"sma_fast\", plugin = \"sma\",            -- the strategy's section, and whose versions these are\n"
-    "    arms = {\n"
-    "      { version = \"1.0.0\", weight = 0.9 },         -- the live one comes first\n"
-    "      { version = \"1.1.0\", role = \"canary\", weight = 0.1, params = { fast = 8 } },\n"
-    "      { version = \"2.0.0\", role = \"shadow\" },\n"
-    "    },\n"
-    "    split = \"capital\",                           -- or instrument\n"
-    "    arrival = \"nothing\", canary_weight = 0.1,     -- what new versions do: nothing, shadow, canary, live\n"
-    "    warm = \"10m\", gate = 0,\n"
-    "    placement = \"process\",                      -- where its versions run; default: as the section says\n"
-    "    guard = { errors = 0, latency_p99 = \"0\", drawdown = \"0\" },\n"
-    "    governor = { time = \"0\", allocations = 0, errors = 0, watchdog = \"0\", over = 0, action = \"warn\" },\n"
-    "    -- only where the configuration has no section of this name; its seat is opened with them, also while the host runs:\n"
-    "    universe = { \"BTC*\" }, cash = \"10000\", size = \"1\", venue = \"sim\", risk = { position_max = 10 },\n"
-    "    hosts = { \"*\" },                             -- that run it; default: the one that is asked\n"
-    "  }\n" NEXT_START;
+    "\t  return {\n"
+    "\t    name = \"sma_fast\", plugin = \"sma\",            -- the strategy's section, and whose versions these are\n"
+    "\t    arms = {\n"
+    "\t      { version = \"1.0.0\", weight = 0.9 },         -- the live one comes first\n"
+    "\t      { version = \"1.1.0\", role = \"canary\", weight = 0.1, params = { fast = 8 } },\n"
+    "\t      { version = \"2.0.0\", role = \"shadow\" },\n"
+    "\t    },\n"
+    "\t    split = \"capital\",                           -- or instrument\n"
+    "\t    arrival = \"nothing\", canary_weight = 0.1,     -- what new versions do: nothing, shadow, canary, live\n"
+    "\t    warm = \"10m\", gate = 0,\n"
+    "\t    placement = \"process\",                      -- where its versions run; default: as the section says\n"
+    "\t    guard = { errors = 0, latency_p99 = \"0\", drawdown = \"0\" },\n"
+    "\t    governor = { time = \"0\", allocations = 0, errors = 0, watchdog = \"0\", over = 0, action = \"warn\" },\n"
+    "\t    -- only where the configuration has no section of this name; its seat is opened with them, also while the host runs:\n"
+    "\t    universe = { \"BTC*\" }, cash = \"10000\", size = \"1\", venue = \"sim\", risk = { position_max = 10 },\n"
+    "\t    hosts = { \"*\" },                             -- that run it; default: the one that is asked\n"
+    "\t  }\n" NEXT_START;
 const char hd_ab_help[] =
     "  --split HOW      capital: each trades every instrument with its weight (default); instrument: each its own instruments\n"
     "  --shadow VERSION decides beside them and trades nothing; may be given several times\n" GATE_HELP COMMON_HELP
-    "\nExample: hadron ab sma_fast 1.0.0=0.9 1.1.0=0.1 --shadow 2.0.0\n" NEXT_START;
+    NEXT_START;
 const char hd_promote_help[] = GATE_HELP COMMON_HELP
     "\nThe version trades alone from then on. It takes the state of the one before it, which stays warm for a while: `hadron rollback` is\n"
     "then a matter of microseconds. Shadows of other versions stay.\n" NEXT_START;

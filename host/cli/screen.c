@@ -1,11 +1,15 @@
 #include "cli/screen.h"
 
 #include <sys/ioctl.h>
+#include <stdarg.h>
 #include <unistd.h>
 
 #include "base/banned.h"
 #include "base/text.h"
 #include "cli/table.h"
+#include "cli/wrap.h"
+
+#define ROWS_MIN 3 // of a table, however low the terminal is
 
 static const char *text_of(const json_t *o, const char *key) {
   const char *text = json_string_value(json_object_get(o, key));
@@ -50,20 +54,64 @@ static struct pen pen_of(const struct hd_screen *screen, FILE *to) {
   return (struct pen){screen, to, screen->redraw ? "\033[K\n" : "\n", c ? "\033[1m" : "", c ? "\033[31m" : "", c ? "\033[32m" : "", c ? "\033[2m" : "", c ? "\033[0m" : ""};
 }
 
+// Items of a line, two blanks apart; what has no room goes to the next line, behind the label's column.
+struct row {
+  const struct pen *p;
+  uint32_t at, indent;
+};
+
+static struct row row_begin(const struct pen *p, const char *label) {
+  if (*label) fprintf(p->to, "%-8s", label);
+  return (struct row){p, *label ? 8 : 0, *label ? 8 : 2};
+}
+
+__attribute__((format(printf, 2, 3))) static void item(struct row *r, const char *format, ...) {
+  char text[512];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(text, sizeof text, format, arguments);
+  va_end(arguments);
+  uint32_t width = hd_wrap_width(text, strlen(text)), gap = r->at > r->indent || (r->at && r->indent == 2) ? 2 : 0;
+  if (gap && r->at + gap + width > r->p->screen->columns) {
+    fprintf(r->p->to, "%s%*s", r->p->end, (int)r->indent, "");
+    r->at = r->indent, gap = 0;
+  }
+  fprintf(r->p->to, "%*s", (int)gap, "");
+  r->at = hd_wrap(r->p->to, text, r->at + gap, r->indent, r->p->screen->columns, r->p->end);
+}
+
+static void row_end(const struct row *r) { fputs(r->p->end, r->p->to); }
+
 // ---- parts ---------------------------------------------------------------------------------------------------------------------------
 
 static void draw_head(const struct pen *p, const json_t *s) {
   char up[32];
   hd_duration_format(up, sizeof up, (int64_t)(number_of(s, "uptime_s") * 1e9));
   double pnl = number_of(s, "pnl");
-  fprintf(p->to, "%shadron%s %s %s  %s%s%s  up %s", p->bold, p->plain, text_of(s, "mode"), text_of(s, "form"), p->dim, text_of(s, "config"), p->plain, up);
-  if (json_is_true(json_object_get(s, "killed"))) fprintf(p->to, "  %s%sKILLED: %s%s", p->bold, p->red, text_of(s, "kill_reason"), p->plain);
-  fprintf(p->to, "%sP&L %s%s%s %s  equity %s  cash %s  fees %s  gross %s%s", p->end, pnl < 0 ? p->red : p->green, money(pnl), p->plain, text_of(s, "currency"),
-          money(number_of(s, "equity")), money(number_of(s, "cash")), money(number_of(s, "fees")), money(number_of(s, "gross")), p->end);
-  fprintf(p->to, "ticks %s (%s/s)  rejected %s  decisions %s (%s/s)%s", counted(count_of(s, "ticks")), rated(s, "ticks"), counted(count_of(s, "rejected_ticks")),
-          counted(count_of(s, "decisions")), rated(s, "decisions"), p->end);
-  fprintf(p->to, "orders %s (%s/s)  open %s  denied %s  unknown %s  fills %s (%s/s)%s%s", counted(count_of(s, "orders")), rated(s, "orders"), counted(count_of(s, "open_orders")),
-          counted(count_of(s, "denied")), counted(count_of(s, "unknown_orders")), counted(count_of(s, "executions")), rated(s, "executions"), p->end, p->end);
+  struct row r = row_begin(p, "");
+  item(&r, "%shadron%s %s %s", p->bold, p->plain, text_of(s, "mode"), text_of(s, "form"));
+  item(&r, "%s%s%s", p->dim, text_of(s, "config"), p->plain);
+  item(&r, "up %s", up);
+  if (json_is_true(json_object_get(s, "killed"))) item(&r, "%s%sKILLED: %s%s", p->bold, p->red, text_of(s, "kill_reason"), p->plain);
+  row_end(&r);
+  r = row_begin(p, "");
+  item(&r, "P&L %s%s%s %s", pnl < 0 ? p->red : p->green, money(pnl), p->plain, text_of(s, "currency"));
+  static const char *const sums[] = {"equity", "cash", "fees", "gross"};
+  for (int i = 0; i < 4; i++) item(&r, "%s %s", sums[i], money(number_of(s, sums[i])));
+  row_end(&r);
+  r = row_begin(p, "");
+  item(&r, "ticks %s (%s/s)", counted(count_of(s, "ticks")), rated(s, "ticks"));
+  item(&r, "rejected %s", counted(count_of(s, "rejected_ticks")));
+  item(&r, "decisions %s (%s/s)", counted(count_of(s, "decisions")), rated(s, "decisions"));
+  row_end(&r);
+  r = row_begin(p, "");
+  item(&r, "orders %s (%s/s)", counted(count_of(s, "orders")), rated(s, "orders"));
+  item(&r, "open %s", counted(count_of(s, "open_orders")));
+  item(&r, "denied %s", counted(count_of(s, "denied")));
+  item(&r, "unknown %s", counted(count_of(s, "unknown_orders")));
+  item(&r, "fills %s (%s/s)", counted(count_of(s, "executions")), rated(s, "executions"));
+  row_end(&r);
+  fputs(p->end, p->to);
 }
 
 static void draw_instruments(const struct pen *p, const json_t *s, uint32_t rows) {
@@ -123,7 +171,7 @@ static void where_cell(struct hd_table *t, const json_t *row) {
   hd_table_cell(t, "%s%s", text_of(row, "placement"), words);
 }
 
-static void draw_strategies(const struct pen *p, const json_t *s) {
+static void draw_strategies(const struct pen *p, const json_t *s, uint32_t rows) {
   static const struct hd_table_column columns[] = {{"strategy", false}, {"version", false}, {"role", false}, {"where", false}, {"P&L", true}, {"errors", true}, {"realised", true}, {"unrealised", true},
                                                    {"fees", true}, {"wins", true}, {"losses", true}, {"p50", true}, {"p99", true}}; // a narrow terminal has the first ones
   struct hd_table t;
@@ -161,7 +209,7 @@ static void draw_strategies(const struct pen *p, const json_t *s) {
     }
     for (int k = 0; k < 4; k++) hd_table_cell(&t, "%s", "");
   }
-  if (t.row_count) hd_table_print(&t, p->to, p->screen->columns, t.row_count, p->screen->colours, p->end);
+  if (t.row_count) hd_table_print(&t, p->to, p->screen->columns, rows, p->screen->colours, p->end);
   hd_table_fini(&t);
   fputs(p->end, p->to);
 }
@@ -194,46 +242,95 @@ static void draw_hosts(const struct pen *p, const json_t *registry) {
   size_t i, k;
   json_t *host, *row;
   if (!count_of(registry, "others") && !json_is_true(json_object_get(registry, "away"))) return;
-  fprintf(p->to, "hosts   ");
-  if (json_is_true(json_object_get(registry, "away"))) fprintf(p->to, "%sthe registry does not answer%s  ", p->red, p->plain);
+  struct row r = row_begin(p, "hosts");
+  if (json_is_true(json_object_get(registry, "away"))) item(&r, "%sthe registry does not answer%s", p->red, p->plain);
   json_array_foreach(json_object_get(registry, "hosts"), i, host) {
     const char *state = text_of(host, "state");
     if (strcmp(state, "stopped") == 0 || strcmp(state, "gone") == 0) continue;
-    fprintf(p->to, "%s%s: %s%s%s", i ? "  " : "", text_of(host, "host"), strcmp(state, "stale") == 0 ? p->red : "", state, p->plain);
+    item(&r, "%s: %s%s%s", text_of(host, "host"), strcmp(state, "stale") == 0 ? p->red : "", state, p->plain);
     json_array_foreach(json_object_get(host, "runs"), k, row)
       if (json_is_true(json_object_get(row, "drift")))
-        fprintf(p->to, ", %s%s runs %lld, not %lld%s", p->red, text_of(row, "deployment"), (long long)count_of(row, "revision"), (long long)count_of(row, "active"), p->plain);
+        item(&r, "%s%s runs %lld, not %lld%s", p->red, text_of(row, "deployment"), (long long)count_of(row, "revision"), (long long)count_of(row, "active"), p->plain);
   }
-  fputs(p->end, p->to);
+  row_end(&r);
 }
 
-static void draw_follower(const struct pen *p, const char *name, const json_t *f) {
+static void draw_follower(struct row *r, const char *name, const json_t *f) {
   if (!json_is_object(f)) return;
   const char *state = json_is_true(json_object_get(f, "parked")) ? "parked" : json_is_true(json_object_get(f, "connected")) ? "connected" : "waiting";
-  fprintf(p->to, "  %s %s, %s bytes behind", name, state, counted(count_of(f, "lag_bytes")));
+  item(r, "%s %s, %s bytes behind", name, state, counted(count_of(f, "lag_bytes")));
 }
 
 static void draw_foot(const struct pen *p, const json_t *s) {
   const json_t *lanes = json_object_get(s, "lanes");
   size_t i;
   json_t *v;
-  fprintf(p->to, "venues");
-  json_array_foreach(json_object_get(s, "venues"), i, v)
-    fprintf(p->to, "  %s: %s%s%s", text_of(v, "name"), text_of(v, "state"), *text_of(v, "words") ? ", " : "", text_of(v, "words"));
-  fprintf(p->to, "%slanes   fast %s  warm %s  cold %s  drop %s  conflated %s  lost %s", p->end, counted(count_of(lanes, "fast")), counted(count_of(lanes, "warm")),
-          counted(count_of(lanes, "cold")), counted(count_of(lanes, "drop")), counted(count_of(lanes, "conflated")), counted(count_of(lanes, "lost")));
-  draw_follower(p, "recorder", json_object_get(s, "recorder"));
-  draw_follower(p, "bridge", json_object_get(s, "bridge"));
-  fputs(p->end, p->to);
+  struct row r = row_begin(p, "venues");
+  json_array_foreach(json_object_get(s, "venues"), i, v) item(&r, "%s: %s%s%s", text_of(v, "name"), text_of(v, "state"), *text_of(v, "words") ? ", " : "", text_of(v, "words"));
+  row_end(&r);
+  static const char *const names[] = {"fast", "warm", "cold", "drop", "conflated", "lost"};
+  r = row_begin(p, "lanes");
+  for (int k = 0; k < 6; k++) item(&r, "%s %s", names[k], counted(count_of(lanes, names[k])));
+  row_end(&r);
+  if (json_is_object(json_object_get(s, "recorder")) || json_is_object(json_object_get(s, "bridge"))) {
+    r = row_begin(p, "readers");
+    draw_follower(&r, "recorder", json_object_get(s, "recorder"));
+    draw_follower(&r, "bridge", json_object_get(s, "bridge"));
+    row_end(&r);
+  }
   draw_hosts(p, json_object_get(s, "registry"));
-  if (count_of(s, "alerts")) fprintf(p->to, "%salerts %s%s%s%s%s", p->red, counted(count_of(s, "alerts")), p->plain, *text_of(s, "alert") ? "  last: " : "", text_of(s, "alert"), p->end);
+  if (!count_of(s, "alerts")) return;
+  r = row_begin(p, "alerts");
+  item(&r, "%s%s%s%s%s", p->red, counted(count_of(s, "alerts")), p->plain, *text_of(s, "alert") ? ", the last: " : "", text_of(s, "alert"));
+  row_end(&r);
 }
 
-static uint32_t lines_without_instruments(const json_t *s) {
-  size_t latency = 0, i;
-  json_t *row;
-  json_array_foreach(json_object_get(s, "latency"), i, row) latency += count_of(row, "count") > 0;
-  return (uint32_t)(5 + 3 + json_array_size(json_object_get(s, "strategies")) + (json_object_get(s, "house") ? 1 : 0) + 2 + (latency ? latency + 2 : 0) + 4);
+// ---- what there is room for ------------------------------------------------------------------------------------------------------------
+
+static uint32_t lines_of(const char *text) {
+  uint32_t lines = 0;
+  for (; (text = strchr(text, '\n')); text++) lines++;
+  return lines;
+}
+
+// Rows of a table that has `room` lines for its title, its rows, a line that says how many more there are, and a blank one.
+static uint32_t rows_in(uint32_t count, uint32_t room) { return count + 2 <= room ? count : room > ROWS_MIN + 3 ? room - 3 : ROWS_MIN; }
+
+struct drawn {
+  char *text; // owned
+  size_t size;
+};
+
+static struct drawn drawn_apart(const struct pen *p, const json_t *s, void (*draw)(const struct pen *p, const json_t *s)) {
+  struct drawn d = {0};
+  struct pen apart = *p;
+  if (!(apart.to = open_memstream(&d.text, &d.size))) return d;
+  draw(&apart, s);
+  fclose(apart.to);
+  return d;
+}
+
+// A terminal that is too low leaves out the latencies first, then the last rows of the tables.
+static void draw_parts(const struct pen *p, const json_t *s) {
+  struct drawn head = drawn_apart(p, s, draw_head), latency = drawn_apart(p, s, draw_latency), foot = drawn_apart(p, s, draw_foot);
+  uint32_t arms = (uint32_t)json_array_size(json_object_get(s, "strategies")) + (json_object_get(s, "house") ? 1 : 0), arm_rows = UINT32_MAX, instrument_rows = UINT32_MAX;
+  if (p->screen->rows && head.text && latency.text && foot.text) {
+    const uint32_t least = ROWS_MIN + 3; // of a table with its title, the line for the rest and a blank one
+    uint32_t taken = 1 + lines_of(head.text) + lines_of(foot.text), room = p->screen->rows > taken ? p->screen->rows - taken : 0, more = lines_of(latency.text);
+    if (room < arms + 2 + least + more) *latency.text = 0;
+    else room -= more;
+    arm_rows = rows_in(arms, room > least ? room - least : 0);
+    uint32_t used = arms ? arm_rows + 2 + (arm_rows < arms) : 1;
+    instrument_rows = rows_in((uint32_t)json_array_size(json_object_get(s, "instruments")), room > used ? room - used : 0);
+  }
+  if (head.text) fputs(head.text, p->to);
+  draw_instruments(p, s, instrument_rows);
+  draw_strategies(p, s, arm_rows);
+  if (latency.text) fputs(latency.text, p->to);
+  if (foot.text) fputs(foot.text, p->to);
+  free(head.text);
+  free(latency.text);
+  free(foot.text);
 }
 
 void hd_screen_draw(const struct hd_screen *screen, const json_t *status, FILE *to) {
@@ -242,13 +339,8 @@ void hd_screen_draw(const struct hd_screen *screen, const json_t *status, FILE *
   FILE *memory = open_memstream(&bytes, &size); // one write: nothing flickers
   if (!memory) return;
   struct pen p = pen_of(screen, memory);
-  uint32_t others = lines_without_instruments(status);
   if (screen->redraw) fputs("\033[H", memory);
-  draw_head(&p, status);
-  draw_instruments(&p, status, screen->rows == 0 ? UINT32_MAX : screen->rows > others + 3 ? screen->rows - others : 3);
-  draw_strategies(&p, status);
-  draw_latency(&p, status);
-  draw_foot(&p, status);
+  draw_parts(&p, status);
   if (screen->redraw) fputs("\033[J", memory);
   fclose(memory);
   fwrite(bytes, 1, size, to);
