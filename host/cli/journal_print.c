@@ -14,6 +14,7 @@
 #include "cli/progress.h"
 
 #define TAIL_LINES 10
+#define LINES_MAX 1000000
 #define FOLLOW_NS 50000000 // between two looks for new records
 #define TELL_EVERY 65536   // records between two looks at the clock
 #define KINDS_MAX 256
@@ -38,7 +39,7 @@ const char hd_journal_dump_help[] =
 const char hd_journal_tail_help[] =
     "  -n, --lines N  the last N records (10)\n"
     "  -f, --follow   go on with those that come\n"
-    "  --kind K,...   only these messages; N counts all\n"
+    "  --kind K,...   only these messages, the last N of them\n"
     "  --trace ID, --order ID  as with dump\n"
     "  --json         JSON lines\n"
     "\n" WHERE_HELP;
@@ -90,12 +91,34 @@ int hd_journal_dump_command(int argc, char **argv) {
   return output_end(&c, rc, &fault);
 }
 
-// To the last `lines` records.
-static int32_t tail_seek(struct hd_journal_cursor *cursor, uint64_t lines, struct hd_fault *fault) {
+// Where the last of the records between two sequences begin that are asked for: `last` is a ring of their sequences. Counts all of them.
+static int32_t tail_scan(const struct hd_journal_call *c, struct hd_journal_cursor *cursor, uint64_t from, uint64_t end, uint64_t *last, uint64_t lines, uint64_t *found,
+                         struct hd_fault *fault) {
+  struct hadron_record r;
+  bool over;
+  int32_t rc = hd_journal_cursor_seek_sequence(cursor, from, fault);
+  *found = 0;
+  while (rc == HADRON_OK && hd_journal_cursor_sequence(cursor) < end && (rc = hd_journal_cursor_next(cursor, &r, fault)) == HADRON_OK) {
+    uint64_t sequence = hd_journal_cursor_sequence(cursor) - 1;
+    if (hd_journal_call_wants(c, &r, sequence, &over)) last[(*found)++ % lines] = sequence;
+  }
+  return rc == HADRON_ERR_AGAIN ? HADRON_OK : rc;
+}
+
+// To the last `lines` records of those that are asked for, as the journal is now: looks further back until so many are found.
+static int32_t tail_seek(const struct hd_journal_call *c, struct hd_journal_cursor *cursor, uint64_t lines, uint64_t *end, struct hd_fault *fault) {
   int32_t rc = hd_journal_cursor_seek_sequence(cursor, UINT64_MAX, fault);
-  if (rc) return rc;
-  uint64_t end = hd_journal_cursor_sequence(cursor);
-  return lines ? hd_journal_cursor_seek_sequence(cursor, end > lines ? end - lines : 0, fault) : HADRON_OK;
+  *end = hd_journal_cursor_sequence(cursor);
+  if (rc || lines == 0) return rc;
+  uint64_t *last = malloc(lines * sizeof *last), found = 0, from = *end;
+  if (!last) return hd_fault_set(fault, HADRON_ERR_MEMORY, "the places of %" PRIu64 " records: out of memory; ask for fewer lines", lines);
+  for (uint64_t window = lines; !rc && found < lines && from > 0; window *= 8) {
+    from = *end > window ? *end - window : 0;
+    rc = tail_scan(c, cursor, from, *end, last, lines, &found, fault);
+  }
+  if (!rc) rc = hd_journal_cursor_seek_sequence(cursor, found == 0 ? *end : last[found < lines ? 0 : found % lines], fault);
+  free(last);
+  return rc;
 }
 
 int hd_journal_tail_command(int argc, char **argv) {
@@ -104,12 +127,14 @@ int hd_journal_tail_command(int argc, char **argv) {
   if (code) return code;
   char *end = NULL;
   uint64_t lines = c.lines ? strtoull(c.lines, &end, 10) : TAIL_LINES;
-  if (c.lines && (end == c.lines || *end || c.lines[0] == '-')) return hd_cli_usage(c.command, "--lines %s: expected a number", c.lines);
+  if (c.lines && (end == c.lines || *end || c.lines[0] == '-' || lines > LINES_MAX)) return hd_cli_usage(c.command, "--lines %s: expected a number up to %d", c.lines, LINES_MAX);
+  uint64_t next = 0;
   struct hd_journal_cursor *cursor;
   struct hd_fault fault = {0};
   int32_t rc = hd_journal_call_cursor(&c, &cursor, &fault);
   if (rc) return hd_journal_call_fail(&c, &fault);
-  rc = tail_seek(cursor, lines, &fault);
+  rc = tail_seek(&c, cursor, lines, &next, &fault);
+  if (!c.follow) c.to = (struct hd_journal_place){.kind = HD_PLACE_SEQUENCE, .number = next - 1}; // a host at work may write faster than we print
   if (rc == HADRON_OK) rc = records_show(&c, cursor, &fault);
   while (c.follow && rc == HADRON_ERR_AGAIN && fflush(stdout) == 0) {
     nanosleep(&(struct timespec){.tv_nsec = FOLLOW_NS}, NULL);

@@ -95,6 +95,10 @@ def backtest(root):
     assert len(streamed) == counts["order"] + counts.get("execution", 0)
     run("journal", "export", f"{root}/data", "-", status=2)  # CSV of several kinds in one stream
     text = run("journal", "dump", f"{root}/data", "--kind", "order").stdout.splitlines()
+    last = lines(run("journal", "tail", f"{root}/data", "-n", "3", "--kind", "order", "--json").stdout)
+    assert last == ordered[-3:], last  # three orders, not the orders among three records
+    assert lines(run("journal", "tail", f"{root}/data", "-n", str(len(whole) + 9), "--kind", "order", "--json").stdout) == ordered
+    assert run("journal", "tail", f"{root}/data", "--kind", "cost").stdout == "" and lines(run("journal", "tail", f"{root}/data", "--json").stdout) == whole[-10:]
     assert len(text) == counts["order"] and f"client_order_id={some['client_order_id']}" in "\n".join(text)
 
 
