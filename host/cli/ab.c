@@ -183,6 +183,7 @@ static void print_head(const struct ab *a, const struct hd_compare_arms *c) {
     hd_time_format(to, sizeof to, c->last_ns, 0);
     hd_duration_format(span, sizeof span, c->last_ns - c->first_ns);
     printf("  %s to %s (%s), %zu periods\n", from, to, span, c->period_count);
+    if (c->period_count == 0) printf("  No period has ended: one ends at each sample of the books (report.equity_every, a day if it is not set).\n");
   }
   putchar('\n');
 }

@@ -13,6 +13,7 @@
 
 #define LABEL 14
 #define SPARK 60
+#define COLUMNS_FILE 200 // where there is no terminal
 
 static const char *const roles[] = {"left", "live", "canary", "shadow"};
 
@@ -120,7 +121,8 @@ static void print_versions(const struct hd_compare_arms *c, const struct hd_comp
     hd_table_cell(&r, "  %s", v->label);
     hd_table_cell(&r, "%s", roles[v->role & 3]);
     hd_table_cell(&r, "%g", v->weight);
-    cell_money(&r, v->pnl);
+    if (v->period_count) cell_money(&r, v->pnl);
+    else hd_table_cell(&r, "-");
     cell_number(&r, v->capital > 0 ? (double)v->pnl / (double)v->capital : NAN, 100, " %");
     cell_number(&r, v->sharpe, 1, "");
     cell_number(&r, v->drawdown, 100, " %");
@@ -136,9 +138,10 @@ static void print_versions(const struct hd_compare_arms *c, const struct hd_comp
     if (known) cell_duration(&d, live[i].p50_ns), cell_duration(&d, live[i].p99_ns), hd_table_cell(&d, "%llu", (unsigned long long)live[i].errors);
     else hd_table_cell(&d, "-"), hd_table_cell(&d, "-"), hd_table_cell(&d, "-");
   }
-  hd_table_print(&r, to, hd_cli_columns(STDOUT_FILENO), UINT32_MAX, false, "\n");
+  uint32_t columns = isatty(fileno(to)) ? hd_cli_columns(fileno(to)) : COLUMNS_FILE;
+  hd_table_print(&r, to, columns, UINT32_MAX, false, "\n");
   fputc('\n', to);
-  hd_table_print(&d, to, hd_cli_columns(STDOUT_FILENO), UINT32_MAX, false, "\n");
+  hd_table_print(&d, to, columns, UINT32_MAX, false, "\n");
   hd_table_fini(&r);
   hd_table_fini(&d);
 }
@@ -160,9 +163,12 @@ static void print_curve(const struct hd_compare_pair *p, FILE *to) {
 
 static void print_tests(const struct hd_compare_pair *p, const char *currency, double alpha, FILE *to) {
   char money[48];
+  if (p->count == 0) {
+    fprintf(to, "  %-*sno period has ended yet that both have\n", LABEL - 2, "P&L");
+    return;
+  }
   hd_number_format(money, sizeof money, (double)p->pnl / (double)HADRON_MONEY_SCALE, 2, 2);
   fprintf(to, "  %-*s%s%s%s more in the %zu periods that both have\n", LABEL - 2, "P&L", money, *currency ? " " : "", currency, p->count);
-  if (p->count == 0) return;
   fprintf(to, "  %-*s%+.5f %% of the capital", LABEL - 2, "Per period", 100 * p->paired.mean);
   if (isnan(p->paired.p)) fprintf(to, "; %zu periods are too few for an interval\n", p->count);
   else fprintf(to, ", %.4g %% interval %+.5f %% to %+.5f %%, p %.3g\n%*s(block bootstrap: blocks of %u, %u resamples)\n", 100 * (1 - alpha), 100 * p->paired.low,

@@ -1,19 +1,25 @@
-// An explanation for people, within a hundred columns.
+// An explanation for people, as wide as the terminal is: at least eighty columns, and a hundred where there is none.
 #include <inttypes.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include "base/banned.h"
 #include "base/text.h"
+#include "cli/cli.h"
 #include "cli/explain.h"
+#include "cli/wrap.h"
 #include "hadron/decimal.h"
 #include "runtime/venue.h"
 
 #define COLUMNS 100
+#define COLUMNS_MIN 80
+#define WORDS_AT 30 // column
 
 struct out {
   const struct hd_explain *e;
   FILE *to;
   bool colours;
+  uint32_t columns;
   int64_t first_ns, last_ns; // times are told as steps from the first
 };
 
@@ -56,18 +62,18 @@ static void step_format(char *to, size_t size, int64_t ns) {
   snprintf(to, size, "%s%s", ns < 0 ? "-" : "+", text);
 }
 
-// "+1.2ms  accept      ...": when, since the first; what; the rest cut to the columns.
+// "+1.2ms  accept      ...": when, since the first; what; the words, on as many lines as they take.
 __attribute__((format(printf, 4, 5))) static void line(struct out *o, int64_t time_ns, const char *what, const char *format, ...) {
   char when[48] = "", rest[512];
-  size_t taken = 18 + (strlen(what) > 12 ? strlen(what) : 12), room = COLUMNS - taken;
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(rest, sizeof rest, format, arguments);
   va_end(arguments);
-  if (strlen(rest) > room) memcpy(rest + room - 3, "...", 4);
   if (time_ns && !o->first_ns) o->first_ns = time_ns;
   if (time_ns) step_format(when, sizeof when, time_ns - o->first_ns);
-  fprintf(o->to, "%14s  %s%-12s%s %s\n", when, o->colours && *what ? "\033[1m" : "", what, o->colours && *what ? "\033[0m" : "", rest);
+  fprintf(o->to, "%14s  %s%-13s%s ", when, o->colours && *what ? "\033[1m" : "", what, o->colours && *what ? "\033[0m" : "");
+  hd_wrap(o->to, rest, WORDS_AT, WORDS_AT, o->columns, "\n");
+  putc('\n', o->to);
 }
 
 static void print_tick(struct out *o, const struct hadron_tick *t, const char *what) {
@@ -252,7 +258,9 @@ static void print_cost(struct out *o) {
 }
 
 void hd_explain_print(const struct hd_explain *e, FILE *to, bool colours) {
-  struct out o = {.e = e, .to = to, .colours = colours};
+  bool terminal = isatty(fileno(to));
+  uint32_t columns = terminal ? hd_cli_columns(fileno(to)) : COLUMNS;
+  struct out o = {.e = e, .to = to, .colours = colours, .columns = columns < COLUMNS_MIN ? COLUMNS_MIN : columns};
   char trace[33], time[48] = "";
   hd_hex_format(trace, e->trace.bytes, sizeof e->trace.bytes);
   if (e->tick.sequence) hd_time_format(time, sizeof time, e->tick.recv_ns, 9);
