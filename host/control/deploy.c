@@ -113,8 +113,7 @@ static void take_back(struct hd_task *t) {
   struct hd_fault fault = {0};
   snprintf(words, sizeof words, "%s: revision %u is active and could not be taken over here: %s", t->request.name, t->revision.revision, t->fault.text);
   hd_log_error("DEPLOY_DRIFT", "%s", words);
-  atomic_fetch_add(&c->options.session->alerts, 1);
-  hd_text_copy(c->options.session->alert, sizeof c->options.session->alert, words);
+  hd_session_alarm(c->options.session, words);
   if (!t->runs.revision || t->d->closing) return;
   hd_text_copy(q.name, sizeof q.name, t->request.name);
   snprintf(q.why, sizeof q.why, "revision %u could not be taken over on %s: %.120s", t->revision.revision, t->d->host, t->fault.text);

@@ -147,8 +147,9 @@ static void tell_away(struct hd_hosting *h) {
   bool away = h->fault.code != HADRON_OK;
   if (away && !h->away) {
     hd_log_error("REGISTRY_AWAY", "the registry does not answer: %s; what runs goes on, changes wait", h->fault.text);
-    atomic_fetch_add(&s->alerts, 1);
-    snprintf(s->alert, sizeof s->alert, "the registry does not answer: %.200s", h->fault.text);
+    char words[256];
+    snprintf(words, sizeof words, "the registry does not answer: %.200s", h->fault.text);
+    hd_session_alarm(s, words);
   }
   if (!away && h->away) hd_log_info("REGISTRY_BACK", "the registry answers again");
   h->away = away;

@@ -161,7 +161,7 @@ static void look_at_fenced(struct hd_control *c) {
     const struct hd_session_deployed *row = hd_session_deployed(s, seat->config->base.name);
     if (!row || row->fixed || !row->now.revision || hd_task_find(c->deploying, row->now.name)) continue;
     struct hd_guard_verdict v = {.action = warm ? HD_GUARD_ROLLBACK : HD_GUARD_DEMOTE};
-    if (apart) snprintf(v.why, sizeof v.why, "its worker ended %llu times and more: %.100s", (unsigned long long)atomic_load(&seat->occupant->placed->counts.restarts), seat->occupant->placed->words);
+    if (apart) snprintf(v.why, sizeof v.why, "its worker ended %llu times and more: %.100s", (unsigned long long)atomic_load(&seat->occupant->placed->counts.restarts), hd_placed_words(seat->occupant->placed, HADRON_PLACED_LEFT).text);
     else snprintf(v.why, sizeof v.why, "%u of %u instances failed and were fenced", fenced, seat->occupant->instance_count);
     hd_log_error("GUARD", "%s@%s: %s", row->now.name, seat->occupant->plugin->manifest.version, v.why);
     c->deploying->fenced_tried = seat->occupant; // once: what cannot be done is not tried every second

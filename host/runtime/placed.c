@@ -244,15 +244,23 @@ void hd_placed_params(struct hd_placed *p, const char *params) {
 // ---- news -----------------------------------------------------------------------------------------------------------------------------
 
 void hd_placed_tell(struct hd_placed *p, uint32_t change, uint64_t count, const char *words) {
-  HD_ASSERT(change > HADRON_PLACED_INVALID && change < 32);
+  HD_ASSERT(change > HADRON_PLACED_INVALID && change <= HADRON_PLACED_LOST);
   pthread_mutex_lock(&p->words_lock);
-  hd_text_copy(p->words, sizeof p->words, words ? words : "");
+  p->words[change].count = count;
+  hd_text_copy(p->words[change].text, sizeof p->words[change].text, words ? words : "");
   pthread_mutex_unlock(&p->words_lock);
-  atomic_store(&p->news_count, count);
   if (change == HADRON_PLACED_JOINED || change == HADRON_PLACED_BACK) atomic_store(&p->state, HADRON_PLACED_JOINED);
   else if (change == HADRON_PLACED_SILENT || change == HADRON_PLACED_LEFT) atomic_store(&p->state, change);
   if (change == HADRON_PLACED_RESTART) atomic_fetch_add(&p->counts.restarts, 1);
   atomic_fetch_or(&p->news, 1u << change);
+}
+
+struct hd_placed_words hd_placed_words(struct hd_placed *p, uint32_t change) {
+  HD_ASSERT(change > HADRON_PLACED_INVALID && change <= HADRON_PLACED_LOST);
+  pthread_mutex_lock(&p->words_lock);
+  const struct hd_placed_words words = p->words[change];
+  pthread_mutex_unlock(&p->words_lock);
+  return words;
 }
 
 void hd_placed_fault(struct hd_placed *p, bool fenced) {
@@ -295,17 +303,13 @@ static const struct {
 
 static void tell_news(struct hd_placed *p, int64_t now_ns) {
   uint32_t news = atomic_exchange(&p->news, 0), arm = shown_arm(p);
-  char words[sizeof p->words];
   if (!news) return;
-  pthread_mutex_lock(&p->words_lock);
-  memcpy(words, p->words, sizeof words);
-  pthread_mutex_unlock(&p->words_lock);
   for (uint32_t change = 1; change < sizeof news_rows / sizeof *news_rows; change++) {
     if (!(news & 1u << change)) continue;
     char text[400];
-    uint64_t count = atomic_load(&p->news_count);
-    snprintf(text, sizeof text, "strategy %s (%s): %s%s%s", p->name, hd_placement_name(p->placement), news_rows[change].text, *words ? ": " : "", words);
-    if (change != HADRON_PLACED_FENCED && change != HADRON_PLACED_SILENT) (void)write_placed(p, arm, change, count, 0, words, now_ns); // those two are [trade]'s
+    const struct hd_placed_words said = hd_placed_words(p, change);
+    snprintf(text, sizeof text, "strategy %s (%s): %s%s%s", p->name, hd_placement_name(p->placement), news_rows[change].text, *said.text ? ": " : "", said.text);
+    if (change != HADRON_PLACED_FENCED && change != HADRON_PLACED_SILENT) (void)write_placed(p, arm, change, said.count, 0, said.text, now_ns); // those two are [trade]'s
     if (news_rows[change].alert) hd_session_alert(p->s, news_rows[change].alert, 0, arm, now_ns, text);
     else hd_log_info("PLACED", "%s", text);
   }

@@ -60,6 +60,12 @@ struct hd_placed_counts {
   _Atomic uint64_t restarts;
 };
 
+// What was told of one kind of news last.
+struct hd_placed_words {
+  uint64_t count;
+  char text[200];
+};
+
 struct hd_placed {
   struct hd_session *s;                    // borrowed
   const struct hd_placement_api *api;      // static; NULL: nobody is at the other end: external, and run again from records
@@ -91,9 +97,8 @@ struct hd_placed {
   int64_t moved_ns;                        // [io]: monotonic, when the other end last got on, or had nothing to do
   uint64_t moved_at;                       // [io]: what it was through with then
   _Atomic uint32_t news;                   // bit per enum hadron_placed_change that waits to be written down by [io]
-  _Atomic uint64_t news_count;
   pthread_mutex_t words_lock;
-  char words[200];                         // of the last news
+  struct hd_placed_words words[HADRON_PLACED_LOST + 1]; // of the last news of each kind: two may wait to be written down
   struct hd_standin **standins;            // [instance]; owned
   uint32_t instance_count;
   struct hd_far_step timer;                // lock-step: the far side's next timer, which runs on the host's clock. INT64_MAX: none
@@ -135,6 +140,7 @@ void hd_placed_params(struct hd_placed *p, const char *params); // external: wha
 
 // Says what became of it: journaled, logged, alerted where it should be, from [io]. words: copied; may be NULL. [any]
 void hd_placed_tell(struct hd_placed *p, uint32_t change, uint64_t count, const char *words);
+struct hd_placed_words hd_placed_words(struct hd_placed *p, uint32_t change);
 // A callback failed on the other side; fenced: that instance gets no more ticks. [any]
 void hd_placed_fault(struct hd_placed *p, bool fenced);
 // There is a new other end that knows nothing. The stand-ins begin again: CREATE, the last state that was saved, ROWS, START and POSITION, and

@@ -79,14 +79,26 @@ static int32_t sink_sync(void *self) {
 
 // ---- what the pipeline tells -----------------------------------------------------------------------------------------------------
 
+void hd_session_alarm(struct hd_session *s, const char *text) {
+  pthread_mutex_lock(&s->alert_lock);
+  hd_text_copy(s->alert, sizeof s->alert, text);
+  pthread_mutex_unlock(&s->alert_lock);
+  atomic_fetch_add(&s->alerts, 1);
+}
+
+void hd_session_alarm_text(struct hd_session *s, char *to, size_t size) {
+  pthread_mutex_lock(&s->alert_lock);
+  hd_text_copy(to, size, s->alert);
+  pthread_mutex_unlock(&s->alert_lock);
+}
+
 static void on_alert(void *self, uint32_t severity, int32_t code, uint32_t arm, uint32_t instrument, uint16_t venue, const char *text) {
   struct hd_session *s = self;
   if (s->options.recorded) return;
   const char *name = instrument > 0 && instrument <= s->pipeline.instruments.count ? s->pipeline.instruments.rows[instrument].name : "";
   (void)arm;
   (void)venue;
-  atomic_fetch_add(&s->alerts, 1);
-  hd_text_copy(s->alert, sizeof s->alert, text);
+  hd_session_alarm(s, text);
   hd_log(severity >= 3 ? HADRON_LOG_ERROR : HADRON_LOG_WARN, "ALERT", "%s%s%s%s%s", name, name[0] ? ": " : "", text, code ? ": " : "",
          code ? hadron_error_text(code) : "");
 }
@@ -95,7 +107,7 @@ void hd_session_alert(struct hd_session *s, uint32_t severity, int32_t code, uin
   if (s->options.recorded) return; // it was told when it happened
   const struct hadron_alert block = {.time_ns = now_ns, .code = code, .arm = arm, .severity = (uint8_t)severity};
   (void)hd_record_text(&s->pipeline.sink, HADRON_MSG_ALERT, &block, sizeof block, text, now_ns);
-  atomic_fetch_add(&s->alerts, 1);
+  hd_session_alarm(s, text);
   hd_log(severity >= 3 ? HADRON_LOG_ERROR : HADRON_LOG_WARN, "ALERT", "%s%s%s", text, code ? ": " : "", code ? hadron_error_text(code) : "");
 }
 
@@ -273,6 +285,7 @@ int32_t hd_session_open(struct hd_session *s, struct hd_config *config, const st
                         struct hd_fault *fault) {
   hd_crash_arm();
   memset(s, 0, sizeof *s);
+  pthread_mutex_init(&s->alert_lock, NULL);
   s->config = config;
   s->options = *options;
   // A backtest is a function of its inputs; a live session must never repeat the ids of another one.
@@ -345,5 +358,6 @@ void hd_session_close(struct hd_session *s) {
   hd_settings_destroy(s->settings);
   hd_metrics_destroy(s->metrics);
   free(s->guards);
+  pthread_mutex_destroy(&s->alert_lock);
   memset(s, 0, sizeof *s);
 }

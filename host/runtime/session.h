@@ -170,7 +170,8 @@ struct hd_session {
   _Atomic uint32_t placed_waking;       // who is about to ring for one of them
   _Atomic(struct hd_live *) placed_wakes; // whom they ring; NULL: nobody
   int64_t placed_look_ns;               // [io]: monotonic, when they are looked after next
-  char alert[256];                      // the last one
+  char alert[256];                      // the last one; by hd_session_alarm and hd_session_alarm_text alone
+  pthread_mutex_t alert_lock;
   _Atomic uint64_t alerts;
 };
 
@@ -188,6 +189,10 @@ void hd_session_shadow_prepare(struct hd_session *s);
 
 // Runs the services until they have nothing left to do (replay: at the end of a step). [plugin]
 void hd_session_services(struct hd_session *s, int64_t now_ns, bool drain);
+// Counts an alert and keeps its words for who asks what the last one was. [any]
+void hd_session_alarm(struct hd_session *s, const char *text);
+// The last one's; "": there was none. [any]
+void hd_session_alarm_text(struct hd_session *s, char *to, size_t size);
 // After a call of a service: an error line that it logged becomes an alert, which the control thread journals. [plugin]
 void hd_session_service_heard(struct hd_session_service *service);
 

@@ -50,7 +50,6 @@ static void tell_crash(void *user, const struct hd_crash *c, const char *path) {
              (unsigned long long)c->sequence, path);
   else snprintf(text, sizeof text, "an earlier run was stopped at %s by the host's own code: %.160s; see %.200s", time, c->reason, path);
   hd_session_alert(s, 3, *c->plugin ? HADRON_ERR_PLUGIN : HADRON_ERR_INTERNAL, 0, s->runner.now_ns, text);
-  hd_text_copy(s->alert, sizeof s->alert, text);
 }
 
 int32_t hd_session_watch(struct hd_session *s, struct hd_fault *fault) {

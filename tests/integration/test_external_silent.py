@@ -1,8 +1,9 @@
 """Promise: what becomes of a strategy elsewhere that falls silent is what its `on_silent` says: `hold` leaves its open order and its position, `cancel` takes the
-order away and leaves the position, `flatten` closes that too; each is in the journal. Ticks that one which does not ask had no room for are told it in their
+order away and leaves the position, `flatten` closes that too; each is in the journal, with an alert whose words the status has. Ticks that one which does not ask had no room for are told it in their
 place, are journaled with their number, and shown. A host that was started again is another life: another epoch, and no session of the one before goes on.
 How: the built program, peers written from docs/wire.md (support/wire.py). Nothing waits for time, but for what the host says of itself."""
 
+import json
 import os
 import re
 import struct
@@ -86,6 +87,10 @@ def silences():
         told = host.command("journal", "dump", "data/journal", "--kind", "placed").stdout
         for action in (1, 2, 3):
             assert re.search(rf"change=SILENT .*action={action}\b", told), told
+        last = host.ask("status")["alert"]  # `hadron status` shows it in words, and they are what it is about
+        alerts = [json.loads(line)["text"] for line in host.command("journal", "dump", "data/journal", "--kind", "alert", "--json").stdout.splitlines()]
+        assert last in alerts and all(any(f"strategy {name} (remote): is silent" in text for text in alerts) for name in expected), (last, alerts)
+        assert not [text for text in alerts if "is silent" in text and "heard again" in text], alerts
         before = [(peer.welcome["session"], peer.epoch, peer.upcoming) for peer in peers]
         host.stop()
         host.start("--quiet")
