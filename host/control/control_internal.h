@@ -27,7 +27,7 @@ struct hd_view_order {
 struct hd_view {
   int64_t now_ns;
   bool killed;
-  uint64_t denied[HADRON_RISK_REASON_COUNT], passed;
+  uint64_t passed;
   struct hd_gateway_counts orders, shadow_orders; // of what trades; of the shadows
   struct hd_book *books;           // [0 .. arm_count]; inner pointers are not followed
   struct hd_position *positions;   // [1 .. instrument_count]: the portfolio's

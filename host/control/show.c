@@ -259,20 +259,21 @@ static json_t *count_object(const struct hd_control *c) {
   return json_pack("{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "ticks", count(ticks), "offered_ticks", count(s->runner.ticks), "gaps", count(p->normalize.gaps), "rejected_ticks",
                    count(hd_normalize_refused(&p->normalize)), "rejected", reasons(p->normalize.refused, HADRON_TICK_REASON_COUNT, hd_tick_reason_name),
                    "decisions", count(hd_session_count(s, HADRON_MSG_DECISION)), "intents", count(hd_session_count(s, HADRON_MSG_INTENT)), "orders",
-                   count(v->orders.orders), "denied", count(v->orders.denied), "denied_by", reasons(v->denied, HADRON_RISK_REASON_COUNT, hd_risk_reason_name),
+                   count(v->orders.orders), "denied", count(v->orders.denied), "denied_by", reasons(v->orders.denied_by, HADRON_RISK_REASON_COUNT, hd_risk_reason_name),
                    "executions", count(v->orders.executions), "open_orders", count(v->orders.open), "unknown_orders", count(v->orders.unknown), "impossible_reports",
                    count(v->orders.impossible), "alerts", count(atomic_load(&s->alerts)));
 }
 
 static json_t *host_object(const struct hd_control *c) {
   static const char *const modes[] = {"", "dry_run", "paper", "live", "backtest"};
-  const struct hd_session *s = c->options.session;
-  char config[1024];
+  struct hd_session *s = c->options.session;
+  char config[1024], alert[sizeof s->alert];
+  hd_session_alarm_text(s, alert, sizeof alert);
   hd_text_copy(config, sizeof config, s->config->path);
   return json_pack("{s:s, s:i, s:s, s:s, s:b, s:o, s:f, s:s, s:s, s:s, s:o, s:s*, s:b, s:s}", "version", HD_VERSION, "pid", (int)getpid(), "mode",
                    modes[s->config->mode % 5], "form", c->options.live ? "live" : "replay", "threads", c->options.live && c->options.live->threads, "started",
                    time_text(c->start_ns), "uptime_s", (double)(hd_clock_monotonic_ns() - c->start_monotonic_ns) / 1e9, "config", config, "data_dir",
-                   s->config->data_dir, "currency", s->config->currency, "time", time_text(c->view.now_ns), "alert", s->alert[0] ? s->alert : NULL,
+                   s->config->data_dir, "currency", s->config->currency, "time", time_text(c->view.now_ns), "alert", alert[0] ? alert : NULL,
                    "killed", c->view.killed, "kill_reason", c->kill_why);
 }
 

@@ -50,7 +50,6 @@ static void take(void *argument) {
   struct hd_view *v = &c->view;
   v->now_ns = hd_control_now(c);
   v->killed = p->risk.killed;
-  memcpy(v->denied, p->risk.denied, sizeof v->denied);
   v->passed = p->risk.passed;
   v->limits = p->risk.account;
   v->orders = *hd_gateway_count(p->gateway);

@@ -154,9 +154,19 @@ static uint16_t refused(struct hd_gateway *g, const struct hadron_intent *intent
   if (!fields_fit(intent)) *text = "fields do not fit each other";
   else if ((intent->flags & HADRON_ORDER_POST_ONLY) && !(features & HADRON_VENUE_POST_ONLY)) *text = "the venue has no post-only orders";
   if (**text) return HADRON_RISK_BOUNDS;
-  if (hd_table_room(g)) return 0;
-  *text = g->id_count < g->options.ids_max ? "the order table is full" : "the table of the day's ids is full";
-  return HADRON_RISK_ORDER_TABLE;
+  return 0;
+}
+
+// Is there room for one more? An id is never forgotten within its day, so the day's last one ends trading until midnight: a person hears of it.
+static void table_full(struct hd_gateway *g, struct hd_verdict *v, const char **text) {
+  if (hd_table_room(g)) return;
+  bool ids = g->id_count >= g->options.ids_max;
+  v->reason = HADRON_RISK_ORDER_TABLE;
+  v->actual = v->bound = ids ? g->options.ids_max : g->options.orders_max;
+  *text = ids ? "the table of the day's ids is full" : "the order table is full";
+  if (!ids || g->id_day_told == g->id_day) return;
+  g->id_day_told = g->id_day;
+  hd_gateway_alert(g, 3, HADRON_ERR_FULL, 0, 0, "%u orders were made today (UTC), no more can be told apart: new ones are denied until midnight; gateway.ids_max sets the bound at a start", g->id_count);
 }
 
 struct hd_made { // what the checks of an intent have found
@@ -176,9 +186,9 @@ static int32_t intent_check(struct hd_gateway *g, const struct hadron_intent *in
   struct hd_verdict own = *verdict;
   const char *text = "";
   if (own.reason == 0) own.reason = refused(g, intent, made->venue, made->listing, &text);
+  if (own.reason == 0) table_full(g, &own, &text);
   if (own.reason == 0 && hd_gateway_seen(g, &made->id)) own.reason = HADRON_RISK_DUPLICATE, own.actual = 1, text = "this id was used";
   if (own.reason == 0) return HADRON_OK;
-  if (own.reason == HADRON_RISK_ORDER_TABLE) own.actual = own.bound = g->options.orders_max;
   hd_order_deny(g, intent, &made->id, &own, text, now_ns);
   return own.reason == HADRON_RISK_DUPLICATE ? HADRON_ERR_DUPLICATE : HADRON_ERR_RISK;
 }
@@ -205,7 +215,7 @@ static struct hd_order *order_make(struct hd_gateway *g, const struct hadron_int
 static int32_t order_record(struct hd_gateway *g, struct hd_order *o, int64_t now_ns) {
   int32_t err = hd_order_queue(g, o, now_ns);
   if (err) {
-    g->counts.denied++;
+    hd_order_denied(g, 0);
     hd_table_drop(g, o);
     return err;
   }
@@ -248,7 +258,7 @@ static int32_t replace_in_place(struct hd_gateway *g, struct hd_order *old, stru
     o->successor = HD_SUCCESSOR_DONE;
     cause = hd_cause_text("not recorded, so not sent");
     if (hd_order_where(o, HADRON_CHANGE_DENY) != HADRON_STATE_INVALID) hd_order_change(g, o, HADRON_CHANGE_DENY, &cause, true, now_ns);
-    g->counts.denied++;
+    hd_order_denied(g, 0);
     return HADRON_ERR_IO;
   }
   old->replaced_by = o->request.client_order_id;

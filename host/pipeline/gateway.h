@@ -118,7 +118,7 @@ struct hd_gateway_options {
                               // the host holds it always expires
   bool resend;                // an order that never arrived (Absent) is sent once more with the same id; else it is Rejected
   int64_t alert_after_ns;     // an outcome unknown for this long: critical alert; 0: ten times unknown_after_ns
-  uint32_t ids_max;           // ids remembered per UTC day; full: new orders are denied with ORDER_TABLE; 0: 4 x orders_max
+  uint32_t ids_max;           // ids remembered per UTC day; full: new orders are denied with ORDER_TABLE, and an alert says so; 0: 4 x orders_max
   uint32_t executions_max;    // executions remembered, oldest forgotten first; 0: orders_max
   bool takes_over;            // orders of ours that a venue lists and nobody here knows become the house's; else they are alerted
   bool shadow;                // of the shadows: ids from HADRON_SHADOW_ID on, and the records say so
@@ -135,6 +135,7 @@ struct hd_gateway;            // pipeline/gateway.c
 struct hd_gateway_counts {
   uint64_t orders, denied, rejected, filled, canceled, expired, executions, cancels, replaces, unknown, impossible, duplicates,
       external, taken_over;
+  uint64_t denied_by[HADRON_RISK_REASON_COUNT]; // sums up to `denied`; 0: not recorded, so not sent
   uint32_t open;
 };
 

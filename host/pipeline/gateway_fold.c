@@ -95,7 +95,7 @@ static void change_after(struct hd_gateway *g, struct hd_order *o, const struct 
 void hd_gateway_fold_event(struct hd_gateway *g, const struct hadron_order_event *e) {
   if (e->id > g->event_id) g->event_id = e->id;
   struct hd_order *o = hd_id_zero(&e->client_order_id) ? NULL : hd_table_find(g, &e->client_order_id);
-  if (e->change == HADRON_CHANGE_DENY) g->counts.denied++;
+  if (e->change == HADRON_CHANGE_DENY) hd_order_denied(g, e->reason);
   if (o == NULL || e->to == HADRON_STATE_INVALID || e->to >= STATES_END) return;
   if (e->venue_order_id[0]) memcpy(o->venue_order_id, e->venue_order_id, sizeof o->venue_order_id);
   change_before(g, o, e);

@@ -82,7 +82,7 @@ struct hd_gateway {
   struct hd_due_cell *heap;                       // [1 .. heap_count]: the earliest due first
   uint32_t heap_count;
   struct hd_id_cell *ids;                         // open addressing; gateway_table.c says how it lies
-  uint32_t id_mask, id_mask_first, id_mask_last, id_count, id_day;
+  uint32_t id_mask, id_mask_first, id_mask_last, id_count, id_day, id_day_told;
   struct hd_id_cache *id_cache;
   struct hd_execution_memory *executions;         // ring
   uint64_t execution_first, execution_next;       // running numbers
@@ -159,6 +159,10 @@ void hd_order_query(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);
 void hd_order_moved(struct hd_gateway *g, struct hd_order *o, uint8_t to, int64_t now_ns); // what follows in memory from a change that is recorded
 void hd_order_was_sent(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);          // a command leaves now: its answer is outstanding
 void hd_order_sent_as(const struct hd_order *o, struct hadron_order *out);
+static inline void hd_order_denied(struct hd_gateway *g, uint16_t reason) {
+  g->counts.denied++;
+  g->counts.denied_by[reason < HADRON_RISK_REASON_COUNT ? reason : 0]++;
+}
 void hd_order_deny(struct hd_gateway *g, const struct hadron_intent *intent, const struct hadron_client_order_id *id,
                    const struct hd_verdict *verdict, const char *text, int64_t now_ns);
 __attribute__((format(printf, 6, 7))) void hd_gateway_alert(struct hd_gateway *g, uint32_t severity, int32_t code, uint32_t instrument,

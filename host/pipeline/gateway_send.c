@@ -243,7 +243,7 @@ void hd_order_deny(struct hd_gateway *g, const struct hadron_intent *intent, con
   // An id that is another order's stays out, or who reads by id would take that order for denied.
   if (!hd_gateway_seen(g, id)) e.client_order_id = *id;
   hd_text_copy(e.text, sizeof e.text, text);
-  g->counts.denied++;
+  hd_order_denied(g, verdict->reason);
   int32_t err = hd_record(&g->sink, HADRON_MSG_ORDER_EVENT, &e, sizeof e, now_ns, 0);
   if (err) hd_gateway_alert(g, 3, HADRON_ERR_IO, intent->instrument, intent->venue, "a denial was not recorded (%s)", hadron_error_name(err));
   if (g->listener.order_event) g->listener.order_event(g->listener.self, &e);

@@ -52,7 +52,7 @@ const struct hd_config_key hd_config_keys[] = {
     {"router.volatile_above", HD_KEY_REAL, AT(lanes.volatile_above), 0, 0, 10, "0.001", NULL, true, "per-second standard deviation above which an instrument goes FAST; 0: never"},
 
     {"gateway.orders_max", HD_KEY_U32, AT(gateway.orders_max), 0, 16, 1 << 22, "4096", NULL, false, "orders known at once"},
-    {"gateway.ids_max", HD_KEY_U32, AT(gateway.ids_max), 0, 0, 1 << 26, "0", NULL, false, "client order ids remembered per UTC day; 0: four times orders_max, in a backtest a million"},
+    {"gateway.ids_max", HD_KEY_U32, AT(gateway.ids_max), 0, 0, 1 << 26, "1048576", NULL, false, "client order ids remembered per UTC day, 0: four times orders_max; when they are used up new orders are denied until midnight, with an alert"},
     {"gateway.resend", HD_KEY_BOOL, AT(gateway.resend), 0, 0, 0, "false", NULL, true, "an order that never arrived is sent once more with the same id; else it is rejected"},
     {"gateway.alert_after", HD_KEY_DURATION, AT(gateway.alert_after_ns), 0, 0, INT64_MAX, "0s", NULL, true, "an outcome unknown for this long alerts a person; 0s: ten times unknown_after"},
     {"gateway.unknown_after", HD_KEY_DURATION, AT(gateway.unknown_after_ns), 0, 1000000, INT64_MAX, "5s", NULL, true, "silence after a submit that makes its outcome unknown"},
@@ -212,7 +212,6 @@ void hd_config_check(struct hd_config *c, struct hd_config_reader *r) {
   check_listeners(c->bus.feeds, c->bus.feed_count, "bus.feeds", r);
   if (c->bus.stale_after_ns < 2 * c->bus.heartbeat_ns) hd_config_wrong(r, "bus.stale_after", "expected at least twice bus.heartbeat, which is all that is heard of an idle peer");
   if (c->bus.feed_count > 0 && !c->journal && c->mode != HADRON_MODE_BACKTEST) hd_config_wrong(r, "journal.enabled", "feeds are read from the journal: expected true, found false");
-  if (c->mode == HADRON_MODE_BACKTEST && c->gateway.ids_max == 0) c->gateway.ids_max = 1 << 20; // a day of a backtest may be a busy one
   if (!is_power_of_two(c->lane_ticks)) hd_config_wrong(r, "engine.lane_ticks", "expected a power of two, found %u", c->lane_ticks);
   if (c->measure_every && !is_power_of_two(c->measure_every))
     hd_config_wrong(r, "engine.measure_every", "expected 0 or a power of two, found %u", c->measure_every);

@@ -451,8 +451,19 @@ static void table_full(void **state) {
     struct hadron_client_order_id id = hd_gateway_first(rig.g)->request.client_order_id;
     rig_say(&rig, &id, HADRON_CHANGE_CANCELED);
   }
-  i = rig_intent(&rig, HADRON_SIDE_BUY, HADRON_ORDER_LIMIT, 1, 6); // the day's five ids are used
-  assert_int_equal(rig_new(&rig, &i, NULL), HADRON_ERR_RISK);
+  assert_int_equal(rig.critical, 0);
+  for (int again = 0; again < 3; again++) { // the day's five ids are used: a person hears of it, once
+    i = rig_intent(&rig, HADRON_SIDE_BUY, HADRON_ORDER_LIMIT, 1, 6);
+    assert_int_equal(rig_new(&rig, &i, NULL), HADRON_ERR_RISK);
+    const struct hadron_order_event *e = &rig_last(&rig, HADRON_MSG_ORDER_EVENT)->m.event;
+    assert_int_equal(e->reason, HADRON_RISK_ORDER_TABLE);
+    assert_int_equal(e->actual, 5);
+    assert_int_equal(e->bound, 5);
+    assert_int_equal(rig.critical, 1);
+    assert_non_null(strstr(rig.alert, "gateway.ids_max"));
+  }
+  assert_int_equal(hd_gateway_count(rig.g)->denied, 4);
+  assert_int_equal(hd_gateway_count(rig.g)->denied_by[HADRON_RISK_ORDER_TABLE], 4);
   rig.now += 86400 * RIG_S;
   assert_int_equal(rig_new(&rig, &i, NULL), HADRON_OK);
   rig_close(&rig);
