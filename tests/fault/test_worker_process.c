@@ -105,6 +105,17 @@ static int looks(const char *path) {
   return WEXITSTATUS(status);
 }
 
+// Only what loaders and sanitizers read is handed on to it.
+static void environment_of(const char *path) {
+  char text[8192] = "";
+  FILE *file = fopen(path, "re");
+  if (!file) return; // only root may look
+  size_t size = fread(text, 1, sizeof text - 1, file);
+  fclose(file);
+  for (const char *at = text; at < text + size; at += strlen(at) + 1)
+    if (strncmp(at, "LD_LIBRARY_PATH=", 16) != 0 && !strstr(at, "SAN_OPTIONS=")) fail_msg("a worker knows of \"%s\"", at);
+}
+
 // The walls of docs/worker.md stand around each of its threads, those of libraries that were there before the plugin among them.
 static void around_all_threads(void **state) {
   static const char *const lines[] = {"\nSeccomp:\t2\n", "\nNoNewPrivs:\t1\n", "\nCapEff:\t0000000000000000\n", "\nCapPrm:\t0000000000000000\n"};
@@ -132,6 +143,9 @@ static void around_all_threads(void **state) {
   for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) has_line(path, limits[i]);
   snprintf(path, sizeof path, "/proc/%d/mem", figures.pid);
   assert_int_equal(looks(path), EACCES);
+  snprintf(path, sizeof path, "/proc/%d/environ", figures.pid); // what it was started with stays in its memory, whatever it forgets
+  assert_int_equal(looks(path), EACCES);
+  environment_of(path);
   worker_rig_close(&rig);
 }
 

@@ -4,6 +4,7 @@
 // an ipc address that nobody gets into any more is opened anew. How: a journal in memory
 // that can be made to stand still, a real SUB socket that throws packets away, and sessions that ask.
 #include <pthread.h>
+#include <sys/stat.h>
 
 #include <nng/nng.h>
 
@@ -24,6 +25,7 @@ const char *__lsan_default_suppressions(void) { return "leak:libnng.so\n"; }
 
 #define RECORDS_MAX 60000
 #define SHARDS 2
+#define SESSIONS 4
 
 struct row {
   uint16_t template_id;
@@ -143,7 +145,7 @@ static void open_rig(struct rig *g, const char *class) {
   snprintf(g->events_url, sizeof g->events_url, "ipc://%s/e", g->directory);
   const struct hd_bus_listen sessions = {.url = g->session_url, .rights = HD_BUS_ADMIN};
   const struct hd_bus_listen feeds[] = {{.url = g->ticks_url, .rights = HD_BUS_READ}, {.url = g->events_url, .rights = HD_BUS_ADMIN}};
-  const struct hd_bus_options options = {.listeners = &sessions, .listener_count = 1, .heartbeat_ns = 20000000, .stale_after_ns = INT64_C(20000000000)};
+  const struct hd_bus_options options = {.listeners = &sessions, .listener_count = 1, .sessions_max = SESSIONS, .heartbeat_ns = 20000000, .stale_after_ns = INT64_C(20000000000)};
   assert_int_equal(hd_bus_create(&options, &g->bus, &fault), HADRON_OK);
   const struct hd_feed_options feed = {.journal = {&g->journal, j_open, j_close, j_seek, j_next, j_shard}, .listeners = feeds, .listener_count = 2, .shards = SHARDS};
   int32_t code = hd_bus_publish(g->bus, &feed, &fault);
@@ -384,6 +386,46 @@ static void one_question_at_a_time(void **state) {
   close_rig(&g);
 }
 
+// Whoever goes while its question is being looked into leaves nothing behind: as many times as would use up all that the host hears with.
+static void who_goes_with_a_question(void **state) {
+  (void)state;
+  struct rig g;
+  struct bus_peer other;
+  struct seen seen = {0};
+  open_rig(&g, "admin");
+  bus_peer_open(&other, g.session_url);
+  for (uint64_t i = 1; i <= 100; i++) add(&g.journal, tick(i));
+  follow(&g, g.ticks, "ticks", 2, g.journal.truth[2] + 1, &seen);
+  for (uint32_t i = 0; i < 8 * SESSIONS + 16 + 4; i++) {
+    assert_int_equal(bus_peer_hello(&other, "{\"protocol\":1,\"name\":\"other\",\"class\":\"read\"}").head.kind, HADRON_FRAME_WELCOME);
+    stand(&g, true);
+    send_repair(&g, &other, 1, 2);
+    assert_int_equal(bus_peer_ask(&other, HADRON_FRAME_NEXT, 0, 1, NULL, 0).head.kind, HADRON_FRAME_HEARTBEAT); // behind the question on the same connection
+    assert_int_equal(bus_peer_ask(&other, HADRON_FRAME_BYE, 0, 0, NULL, 0).head.kind, HADRON_FRAME_ACK);
+    stand(&g, false);
+    nng_aio_cancel(other.waits[1]); // nobody answers that any more
+    nng_aio_wait(other.waits[1]);
+  }
+  repair(&g, "ticks", 2, 1, 3);
+  bus_peer_close(&other);
+  close_rig(&g);
+}
+
+static void its_sockets_are_its_users_alone(void **state) {
+  (void)state;
+  struct rig g;
+  struct stat is;
+  mode_t before = umask(0);
+  open_rig(&g, "read");
+  umask(before);
+  const char *const urls[] = {g.ticks_url, g.events_url};
+  for (size_t i = 0; i < 2; i++) {
+    assert_int_equal(stat(urls[i] + strlen("ipc://"), &is), 0);
+    assert_int_equal(is.st_mode & 07777, 0600);
+  }
+  close_rig(&g);
+}
+
 // NNG takes a connection that ends within its greeting for the end of the listener. The feed notices, listens anew, who was there comes back, and who waits is let in.
 static void gone_in_the_middle_of_a_greeting(void **state) {
   (void)state;
@@ -406,6 +448,7 @@ static void gone_in_the_middle_of_a_greeting(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(everything_is_published_and_repaired), cmocka_unit_test(what_is_gone_is_said), cmocka_unit_test(a_snapshot_stands_for_what_was),
-                                     cmocka_unit_test(one_question_at_a_time), cmocka_unit_test(gone_in_the_middle_of_a_greeting)};
+                                     cmocka_unit_test(one_question_at_a_time), cmocka_unit_test(who_goes_with_a_question), cmocka_unit_test(its_sockets_are_its_users_alone),
+                                     cmocka_unit_test(gone_in_the_middle_of_a_greeting)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 // Promise: damage in the middle refuses to trade, and names the place: a segment that is gone from between two others, one that has other bytes, a journal
 // of which only the end is left. A snapshot is used when it is whole, this journal's, this build's and of records that are there, and else passed
 // over with a reason. How: a session over several small segments and its own snapshot; the same files, each with one thing wrong; the session is opened again.
+#include "support/memory_disk.h"
 #include "support/session_run.h"
 
 #include <stddef.h>
@@ -155,6 +156,28 @@ static void a_snapshot_with_one_thing_wrong(void **state) {
   assert_int_equal(unlink(file), 0);
 }
 
+// Segments go once two snapshots stand for them: what is said to be there is there when the power comes back.
+static void snapshots_outlive_the_power(void **state) {
+  (void)state;
+  static struct memory_disk disk;
+  struct hd_random random = test_random();
+  struct hd_snapshot found = {0}, two[2] = {snapshot, snapshot};
+  struct hd_fault fault = {0};
+  memory_disk_init(&disk, 1 << 20);
+  assert_true(hd_disk_dir_open(&disk.disk, "journal", true) >= 0);
+  two[0].position -= 8;
+  for (int i = 0; i < 2; i++)
+    if (hd_snapshot_write(&disk.disk, "journal", journal_id, &two[i], &fault)) fail_msg("%s", fault.text);
+  memory_disk_cut(&disk, &random, 4096, 0);
+  for (uint64_t end = journal_end; end; end = end == journal_end ? two[0].position : 0) {
+    said[0] = 0;
+    if (hd_snapshot_find(&disk.disk, "journal", journal_id, end, &found, told, NULL, &fault)) fail_msg("%s", said);
+    assert_int_equal(found.position, end == journal_end ? snapshot.position : two[0].position);
+    hd_snapshot_fini(&found);
+  }
+  memory_disk_fini(&disk);
+}
+
 // A strategy that cannot say what it knows is fed from the beginning, as long as that is there; one that can goes on from the snapshot.
 static void who_cannot_save_is_fed_from_the_beginning(void **state) {
   static const struct { const char *set; bool whole; } rows[] = {{NULL, true}, {"strategies.maker.plugin=market_maker", false}};
@@ -184,6 +207,7 @@ static void who_cannot_save_is_fed_from_the_beginning(void **state) {
 int main(void) {
   hd_log_level(HADRON_LOG_ERROR + 1);
   const struct CMUnitTest tests[] = {cmocka_unit_test(a_segment_that_is_gone), cmocka_unit_test(a_segment_with_other_bytes), cmocka_unit_test(only_the_end_is_left),
-                                     cmocka_unit_test(a_snapshot_with_one_thing_wrong), cmocka_unit_test(who_cannot_save_is_fed_from_the_beginning)};
+                                     cmocka_unit_test(a_snapshot_with_one_thing_wrong), cmocka_unit_test(snapshots_outlive_the_power),
+                                     cmocka_unit_test(who_cannot_save_is_fed_from_the_beginning)};
   return cmocka_run_group_tests(tests, make, unmake);
 }

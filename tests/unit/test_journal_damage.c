@@ -157,6 +157,13 @@ static void behind_what_was_flushed(void **state) {
     int32_t rc = start(&fault, &records);
     if (n + 1 == ALL ? rc || records != ALL - 1 : rc != HADRON_ERR_CORRUPT) fail_msg("record %" PRIu64 ": code %d, %" PRIu64 " records", n, rc, records);
   }
+  for (int machine = 0; machine < 2; machine++) { // a first segment has its header before it has a record
+    memory_disk_copy(&disk, &fresh);
+    memory_disk_file(&disk, "journal-0000000000000001.hdj", NULL)[20] ^= 1;
+    disk.boot += (uint64_t)machine;
+    assert_int_equal(start(&fault, &records), HADRON_ERR_CORRUPT);
+    assert_non_null(memory_disk_file(&disk, "journal-0000000000000001.hdj", NULL));
+  }
   memory_disk_fini(&fresh);
 }
 
@@ -217,6 +224,36 @@ static void a_hash_that_was_wiped(void **state) {
   assert_int_equal(hd_journal_verify(&disk.disk, "journal", NULL, &v, &fault), HADRON_ERR_CORRUPT);
 }
 
+// What may go goes only once those behind it know its hash: else nobody could ever say again that what is left is whole.
+static void what_goes_is_hashed_before(void **state) {
+  (void)state;
+  const struct hd_journal_options o = options(&disk, 3);
+  struct hd_journal_verdict v;
+  struct hd_journal *j = NULL;
+  struct hd_fault fault = {0};
+  uint32_t deleted = 1;
+  uint64_t position, n = 0;
+  static struct memory_disk left;
+  memory_disk_fini(&disk);
+  memory_disk_init(&disk, SEGMENT);
+  memory_disk_init(&left, SEGMENT);
+  assert_int_equal(hd_journal_open("journal", &o, &j, NULL), HADRON_OK);
+  for (; n < RECORDS; n++) append(j, n, &position);
+  assert_int_equal(hd_journal_retain(j, hd_journal_end(j), &deleted, &fault), HADRON_OK); // nobody has hashed anything
+  assert_int_equal(deleted, 0);
+  memory_disk_copy(&left, &disk);
+  hd_journal_close(j);
+  memory_disk_copy(&disk, &left);
+  memory_disk_kill(&disk);
+  assert_int_equal(hd_journal_open("journal", &o, &j, NULL), HADRON_OK);
+  for (int i = 0; i < 2 * SEGMENTS; i++) hd_journal_maintain(j, NULL);
+  assert_int_equal(hd_journal_retain(j, hd_journal_end(j), &deleted, &fault), HADRON_OK);
+  assert_true(deleted >= 2);
+  hd_journal_close(j);
+  if (hd_journal_verify(&disk.disk, "journal", NULL, &v, &fault)) fail_msg("%s", fault.text);
+  memory_disk_fini(&left);
+}
+
 static int set_up(void **state) {
   (void)state;
   make(&whole, 3, RECORDS, RECORDS);
@@ -237,6 +274,6 @@ int main(void) {
   hd_log_level(HADRON_LOG_ERROR + 1);
   const struct CMUnitTest tests[] = {cmocka_unit_test(a_bit_that_is_another_one), cmocka_unit_test(the_same_where_the_machine_went_down), cmocka_unit_test(a_word_that_is_zero),
                                      cmocka_unit_test(a_segment_that_does_not_belong), cmocka_unit_test(two_records_in_each_others_place), cmocka_unit_test(a_hash_that_was_wiped),
-                                     cmocka_unit_test(behind_what_was_flushed)};
+                                     cmocka_unit_test(behind_what_was_flushed), cmocka_unit_test(what_goes_is_hashed_before)};
   return cmocka_run_group_tests(tests, set_up, tear_down);
 }
