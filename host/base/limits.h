@@ -35,6 +35,8 @@
 #define HD_STREAM_ASKS 64         // asks of a worker under way; more: the oldest is answered FULL
 #define HD_RIGHTS_MAX 1024        // tokens of a file; more: the file is refused
 #define HD_REFUSALS_MAX 256       // addresses whose refusals are counted; full: the one that was quiet longest is forgotten
+#define HD_LOBBY_MAX 256          // connections that have not shown who they are yet; more: the one that is there longest is ended
+#define HD_FEED_PIPES_MAX 256     // subscribers of an address; more are closed at the door
 #define HD_FEED_SENDBUF 1024      // packets of 32 KiB that wait for a subscriber; full: NNG drops the oldest, which the numbers show
 #define HD_FEED_JOBS 64           // repairs and snapshots at a time; full: BUSY
 #define HD_FEED_PLACES 1048576    // places of a stream in the journal, one for 64 messages; full: the older half is forgotten, TOO_OLD

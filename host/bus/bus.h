@@ -51,6 +51,7 @@ struct hd_bus_options {
   bool is_virtual;           // ticks carry another clock's times: how old they are is not known
   int64_t heartbeat_ns, stale_after_ns, session_keep_ns; // 0: as docs/config.md says
   uint32_t window, sessions_max, decisions_per_second;   // 0: the same
+  int64_t handshake_ns, quiet_ns; // 0: as bus/lobby.h says
   uint64_t epoch;            // 0: a random one
 };
 
@@ -101,6 +102,7 @@ struct hd_bus_refusals {
   uint64_t certificate;              // TLS handshakes without a good one
   uint64_t other;                    // connections that never became one: garbage, silence, too large a message
   uint64_t turned_away;              // connections above the bound
+  uint64_t silent;                   // connections that were ended because they said nothing of use for too long (bus/lobby.h)
   uint64_t requests;                 // refused, HELLOs among them
   uint64_t hellos[HD_CERT_REASONS];  // signed ones, by why they were refused
   uint64_t hellos_good;

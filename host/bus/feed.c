@@ -203,14 +203,20 @@ static void *feed_main(void *argument) {
 
 static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument) {
   struct hd_feed_listener *l = argument;
-  (void)pipe;
-  if (event == NNG_PIPE_EV_ADD_POST) atomic_fetch_add(&l->accepted, 1), atomic_fetch_add(&l->pipes, 1);
-  else atomic_fetch_sub(&l->pipes, 1);
+  if (event == NNG_PIPE_EV_REM_POST) {
+    atomic_fetch_sub(&l->pipes, 1);
+    hd_lobby_out(l->lobby, pipe);
+    return;
+  }
+  atomic_fetch_add(&l->accepted, 1);
+  if (atomic_fetch_add(&l->pipes, 1) < HD_FEED_PIPES_MAX && hd_lobby_in(l->lobby, pipe, false)) return;
+  atomic_fetch_add(&l->turned_away, 1);
+  nng_pipe_close(pipe);
 }
 
 static const char *copied(const char *text) { return text && *text ? strdup(text) : NULL; }
 
-static int32_t start_listener(struct hd_feed_listener *l, struct hd_fault *fault) {
+static int32_t listen_now(struct hd_feed_listener *l, struct hd_fault *fault) {
   const char *url = l->listen.url;
   int error = nng_listener_create(&l->listener, l->socket, url);
   if (error) return hd_fault_set(fault, HADRON_ERR_ARGUMENT, "feed: %s: NNG refuses this address: %s", url, nng_strerror(error));
@@ -221,12 +227,19 @@ static int32_t start_listener(struct hd_feed_listener *l, struct hd_fault *fault
   return HADRON_OK;
 }
 
-static int32_t open_listener(struct hd_feed_listener *l, const struct hd_bus_listen *from, struct hd_fault *fault) {
+static int32_t start_listener(struct hd_feed_listener *l, struct hd_fault *fault) {
+  int32_t code = listen_now(l, fault);
+  hd_lobby_watch(l->lobby, l, code ? (nng_listener)NNG_LISTENER_INITIALIZER : l->listener); // one that does not listen has no address
+  return code;
+}
+
+static int32_t open_listener(struct hd_feed_listener *l, struct hd_lobby *lobby, const struct hd_bus_listen *from, struct hd_fault *fault) {
   int32_t code = hd_listen_check(from, fault);
   if (code) return code;
   l->listen = (struct hd_bus_listen){.url = copied(from->url), .certificate = copied(from->certificate), .key = copied(from->key), .ca = copied(from->ca), .crl = copied(from->crl)};
   if (!l->listen.url) return hd_fault_set(fault, HADRON_ERR_MEMORY, "feed: no memory for an address");
   l->events = from->rights == HD_BUS_ADMIN;
+  l->lobby = lobby;
   const char *url = l->listen.url;
   const struct hd_tls_files files = {l->listen.certificate, l->listen.key, l->listen.ca, l->listen.crl};
   bool tls = strncmp(url, "tls", 3) == 0 || strncmp(url, "wss", 3) == 0;
@@ -279,7 +292,7 @@ int32_t hd_feed_create(const struct hd_feed_options *options, struct hd_feed **o
   if (!code) code = open_cursors(f, fault);
   for (uint32_t i = 0; !code && i < options->listener_count; i++) {
     f->listener_count = i + 1;
-    code = open_listener(&f->listeners[i], &options->listeners[i], fault);
+    code = open_listener(&f->listeners[i], options->lobby, &options->listeners[i], fault);
   }
   if (!code && pthread_create(&f->thread, NULL, feed_main, f)) code = hd_fault_set(fault, HADRON_ERR_MEMORY, "feed: its thread could not be started");
   else if (!code) f->running = true;
@@ -327,5 +340,5 @@ void hd_feed_figures(const struct hd_feed *f, struct hd_feed_figures *out) {
   *out = (struct hd_feed_figures){.messages = atomic_load(&f->messages), .packets = atomic_load(&f->packets), .heartbeats = atomic_load(&f->heartbeats),
                                   .repairs = atomic_load(&f->repairs), .repaired = atomic_load(&f->repaired), .snapshots = atomic_load(&f->snapshots),
                                   .too_old = atomic_load(&f->too_old), .busy = atomic_load(&f->busy)};
-  for (uint32_t i = 0; i < f->listener_count; i++) out->subscribers += atomic_load(&f->listeners[i].pipes);
+  for (uint32_t i = 0; i < f->listener_count; i++) out->subscribers += atomic_load(&f->listeners[i].pipes), out->turned_away += atomic_load(&f->listeners[i].turned_away);
 }

@@ -7,6 +7,7 @@
 // are in memory while they are new and on the disk later.
 //
 // bound  HD_FEED_PLACES places a stream (the older half is forgotten; TOO_OLD then), HD_FEED_JOBS repairs at a time (BUSY then), one packet an answer
+//        HD_FEED_PIPES_MAX subscribers of an address
 // full   a subscriber's queue holds HD_FEED_SENDBUF packets: the oldest is dropped, for it alone
 // thread create, destroy [io]; ask, take [bus]; figures [any]; the journal is called on [feed]
 #ifndef HD_BUS_FEED_H
@@ -41,6 +42,7 @@ struct hd_feed_options {
   uint64_t epoch;         // of the bus
   int64_t heartbeat_ns;
   struct hd_bell *answered; // rung when a repair is ready; borrowed
+  struct hd_lobby *lobby;   // borrowed
 };
 int32_t hd_feed_create(const struct hd_feed_options *options, struct hd_feed **out, struct hd_fault *fault);
 void hd_feed_destroy(struct hd_feed *feed); // NULL is fine
@@ -55,6 +57,7 @@ struct hd_feed_figures {
   uint64_t messages, packets, heartbeats;   // published
   uint64_t repairs, repaired, snapshots, too_old, busy;
   uint64_t behind;                          // bytes of the journal that were not read yet, at the last look
+  uint64_t turned_away;                     // subscribers above HD_FEED_PIPES_MAX
   uint32_t subscribers;
 };
 void hd_feed_figures(const struct hd_feed *feed, struct hd_feed_figures *out);

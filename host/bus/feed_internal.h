@@ -11,6 +11,7 @@
 #include "base/map.h"
 #include "bus/door.h"
 #include "bus/feed.h"
+#include "bus/lobby.h"
 #include "bus/proof.h"
 
 #define HD_FEED_POSITIONS_MAX 65536 // (arm, instrument) pairs that a snapshot knows
@@ -40,11 +41,13 @@ struct hd_feed_job {
 
 struct hd_feed_listener {
   struct hd_bus_listen listen; // texts owned
+  struct hd_lobby *lobby; // borrowed
   nng_socket socket;
   nng_listener listener;
   bool open, events;
   struct hd_proof *proof;
   _Atomic uint32_t pipes;
+  _Atomic uint64_t turned_away;
   _Atomic uint64_t accepted; // connections so far
   struct hd_door door;
   bool shut;                    // it should listen and could not

@@ -1,15 +1,17 @@
 #include "bus/hangup.h"
 
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 #include <nng/transport/ipc/ipc.h>
-#include <stdbool.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include "base/banned.h"
 #include "base/clock.h"
@@ -17,12 +19,26 @@
 
 #define FILES_MAX 65536
 
+bool hd_fd_shut(int fd, bool (*is)(int fd, const void *meant), const void *meant) {
+  struct stat what;
+  if (!is(fd, meant)) return false;
+  int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (own < 0) return shutdown(fd, SHUT_RDWR) == 0; // no more descriptors: at the worst a connection that was made this moment comes back
+  bool shut = is(own, meant) && shutdown(own, SHUT_RDWR) == 0;
+  // Closing another descriptor of a file would drop the locks that this process has on it (fcntl(2)): one that slipped in between is left open.
+  if (fstat(own, &what) == 0 && S_ISSOCK(what.st_mode)) close(own);
+  return shut;
+}
+
+// ---- a connection ----------------------------------------------------------------------------------------------------------------------------
+
 struct end {
   nng_sockaddr local, remote;
   uint64_t pid; // ipc
 };
 
-static bool is_tcp(int fd, const nng_sockaddr *remote) {
+static bool is_tcp(int fd, const void *meant) {
+  const nng_sockaddr *remote = &((const struct end *)meant)->remote;
   struct sockaddr_storage at;
   socklen_t size = sizeof at;
   if (getpeername(fd, (struct sockaddr *)&at, &size) != 0) return false;
@@ -34,7 +50,8 @@ static bool is_tcp(int fd, const nng_sockaddr *remote) {
 
 // A unix socket's far end has no address: the process behind it is known. All that this process has at this address is broken; not the listener
 // itself, behind which the kernel sees its own process.
-static bool is_ipc(int fd, const struct end *e) {
+static bool is_ipc(int fd, const void *meant) {
+  const struct end *e = meant;
   struct sockaddr_un at = {0}, far;
   struct ucred peer;
   socklen_t size = sizeof at, far_size = sizeof far, peer_size = sizeof peer;
@@ -50,20 +67,16 @@ void hd_pipe_hang_up(nng_pipe pipe) {
   getrlimit(RLIMIT_NOFILE, &files);
   int end = files.rlim_cur < FILES_MAX ? (int)files.rlim_cur : FILES_MAX;
   for (int fd = 0; known && fd < end; fd++)
-    if (ipc ? is_ipc(fd, &e) : is_tcp(fd, &e.remote)) found |= shutdown(fd, SHUT_RDWR) == 0;
+    found |= hd_fd_shut(fd, ipc ? is_ipc : is_tcp, &e);
   if (!found) nng_pipe_close(pipe); // inproc, or it has gone
 }
 
 // ---- a listener ------------------------------------------------------------------------------------------------------------------------------
 
-// A connection at this address of ours; or the listener itself.
-static bool came_by(int fd, const nng_sockaddr *at, bool listens) {
-  struct sockaddr_storage own = {0}, peer;
-  socklen_t size = sizeof own, peer_size = sizeof peer;
-  int accepts = 0;
-  socklen_t accepts_size = sizeof accepts;
+static bool is_at(int fd, const nng_sockaddr *at) {
+  struct sockaddr_storage own = {0};
+  socklen_t size = sizeof own;
   if (getsockname(fd, (struct sockaddr *)&own, &size) != 0) return false;
-  if (listens ? getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &accepts_size) != 0 || !accepts : getpeername(fd, (struct sockaddr *)&peer, &peer_size) != 0) return false;
   const struct sockaddr_un *un = (const struct sockaddr_un *)(const void *)&own;
   const struct sockaddr_in *v4 = (const struct sockaddr_in *)(const void *)&own;
   const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)(const void *)&own;
@@ -75,6 +88,18 @@ static bool came_by(int fd, const nng_sockaddr *at, bool listens) {
   }
 }
 
+static bool listens(int fd, const void *at) {
+  int accepts = 0;
+  socklen_t size = sizeof accepts;
+  return is_at(fd, at) && getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &accepts, &size) == 0 && accepts;
+}
+
+static bool came_by(int fd, const void *at) {
+  struct sockaddr_storage peer;
+  socklen_t size = sizeof peer;
+  return is_at(fd, at) && getpeername(fd, (struct sockaddr *)&peer, &size) == 0;
+}
+
 void hd_listener_hang_up(nng_listener listener) {
   nng_sockaddr at = {0};
   struct rlimit files = {.rlim_cur = FILES_MAX};
@@ -83,11 +108,11 @@ void hd_listener_hang_up(nng_listener listener) {
   int end = files.rlim_cur < FILES_MAX ? (int)files.rlim_cur : FILES_MAX;
   // Nobody comes meanwhile: who is cut in the middle of his greeting may have a dialer of NNG that dials no more.
   for (int fd = 0; fd < end; fd++)
-    if (came_by(fd, &at, true)) shutdown(fd, SHUT_RDWR);
+    hd_fd_shut(fd, listens, &at);
   for (int64_t until = hd_clock_monotonic_ns() + HD_HANG_UP_NS; hd_clock_monotonic_ns() < until;) {
     uint32_t found = 0;
     for (int fd = 0; fd < end; fd++)
-      if (came_by(fd, &at, false)) found++, shutdown(fd, SHUT_RDWR);
+      if (came_by(fd, &at)) found++, hd_fd_shut(fd, came_by, &at);
     if (found == 0) return;
     const struct timespec moment = {.tv_nsec = 2000000};
     nanosleep(&moment, NULL);

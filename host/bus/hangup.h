@@ -7,8 +7,13 @@
 #define HD_BUS_HANGUP_H
 
 #include <nng/nng.h>
+#include <stdbool.h>
 
 void hd_pipe_hang_up(nng_pipe pipe);
+
+// Ends the connection behind a descriptor if it is the one that is meant, in the eyes of `is`: false for what is no socket. The descriptor is another thread's,
+// who may close it at any moment, and its number may be another file's then: so it is duplicated, and the duplicate, which nobody else closes, is looked at.
+bool hd_fd_shut(int fd, bool (*is)(int fd, const void *meant), const void *meant);
 
 // All connections that came by this listener, also those that have not greeted yet; waits until NNG has let go of them, for HD_HANG_UP_NS at most. It
 // accepts nobody from then on. Before a listener is closed: nng_listener_close and nng_close have the same hole.

@@ -28,6 +28,7 @@ static void answer(struct hd_bus *bus, struct hd_request *r, uint32_t session, e
 
 // nonce: NULL, or what is to be signed.
 static void say_no(struct hd_bus *bus, struct hd_request *r, const struct hd_fault *fault, const char *nonce) {
+  hd_lobby_heard(bus->lobby, r->pipe);
   static const char spare[] = "{\"code\":\"HADRON_ERR_MEMORY\",\"text\":\"the host could not say why\"}";
   char *json = hd_refused_write(fault, nonce);
   answer(bus, r, 0, HADRON_FRAME_REFUSED, 0, json ? json : spare, strlen(json ? json : spare));
@@ -86,6 +87,7 @@ void hd_peer_end(struct hd_bus_peer *p, const char *words) {
   hd_bus_session_drop(&p->session, drop_ticket);
   hd_questions_drop(p);
   hd_admin_drop(p);
+  if (p->pipe) hd_lobby_seat(bus->lobby, p->pipe, false);
   if (p->seat) {
     change(p, HADRON_PLACED_LEFT, "%s %s: %s", p->name, p->peer, words);
     hd_peer_figures(p, &p->seat->figures);
@@ -270,6 +272,7 @@ static struct hd_bus_seat *seat_for(struct hd_bus *bus, const struct hd_hello *h
 }
 
 static void bind(struct hd_bus_peer *p, const struct hd_request *r, const struct hd_hello *h, const uint8_t digest[32]) {
+  if (p->pipe) hd_lobby_seat(p->bus->lobby, p->pipe, false); // it has come back before the old connection was known to be gone
   p->socket = r->socket;
   p->pipe = r->pipe;
   p->pid = h->pid ? h->pid : hd_request_pid(r);
@@ -278,6 +281,7 @@ static void bind(struct hd_bus_peer *p, const struct hd_request *r, const struct
   p->exact = h->exact;
   hd_request_peer(r, p->peer, sizeof p->peer);
   memcpy(p->hello, digest, sizeof p->hello);
+  hd_lobby_seat(p->bus->lobby, p->pipe, true);
 }
 
 static void welcome(struct hd_bus_peer *p, struct hd_request *r) {

@@ -91,6 +91,14 @@ static void refusals_now(void *argument) {
   const struct refusals_errand *e = argument;
   struct hd_proof_figures figures;
   *e->out = (struct hd_bus_refusals){.certificate = e->bus->failed_certificate, .other = e->bus->failed_other, .requests = e->bus->refusals.total};
+  struct hd_lobby_figures lobby;
+  hd_lobby_figures(e->bus->lobby, &lobby);
+  e->out->silent = lobby.strangers + lobby.guests;
+  if (e->bus->feed) {
+    struct hd_feed_figures feed;
+    hd_feed_figures(e->bus->feed, &feed);
+    e->out->turned_away = feed.turned_away;
+  }
   for (uint32_t i = 0; i < e->bus->socket_count; i++) {
     const struct hd_socket *s = &e->bus->sockets[i];
     e->out->turned_away += atomic_load(&s->turned_away);

@@ -250,7 +250,7 @@ static int32_t open_sockets(struct hd_bus *bus, struct hd_fault *fault) {
   for (uint32_t i = 0; i < bus->listener_count; i++) {
     uint32_t requests = 8 * bus->options.sessions_max + 16;
     bus->socket_count = i + 1;
-    int32_t code = hd_socket_open(&bus->sockets[i], &bus->inbox, &bus->listeners[i], requests, 2 * bus->options.sessions_max + 16, fault);
+    int32_t code = hd_socket_open(&bus->sockets[i], &bus->inbox, bus->lobby, &bus->listeners[i], requests, 2 * bus->options.sessions_max + 16, fault);
     if (code) return code;
   }
   return HADRON_OK;
@@ -281,6 +281,8 @@ int32_t hd_bus_create(const struct hd_bus_options *options, struct hd_bus **out,
   int32_t code = hd_inbox_init(&bus->inbox, &bus->bell);
   for (uint32_t i = 0; !code && i < options->listener_count; i++) code = take_listener(bus, &options->listeners[i], fault);
   if (!code && options->directory) code = worker_listener(bus, options->directory, fault);
+  if (!code && (code = hd_lobby_create(options->handshake_ns, options->quiet_ns, &bus->lobby)))
+    hd_fault_set(fault, code, "bus: the descriptors of the host cannot be looked at in /proc/self/fd, or a thread cannot be started: %s; mount /proc", hadron_error_text(code));
   if (!code) code = open_sockets(bus, fault);
   if (!code && pthread_create(&bus->thread, NULL, bus_main, bus)) code = hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: its thread could not be started");
   else if (!code) bus->running = true;
@@ -315,6 +317,7 @@ int32_t hd_bus_publish(struct hd_bus *bus, const struct hd_feed_options *options
   o.epoch = bus->epoch;
   o.heartbeat_ns = bus->options.heartbeat_ns;
   o.answered = &bus->bell;
+  o.lobby = bus->lobby;
   if (!(bus->packet = malloc(HADRON_PACKET_MAX))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: no memory for the feed's answers");
   int32_t code = hd_feed_create(&o, &feed, fault);
   if (code) return code;
@@ -338,6 +341,7 @@ void hd_bus_destroy(struct hd_bus *bus) {
   while (bus->peer_count) hd_peer_end(bus->peers[0], "the host stops"); // who came in between
   for (uint32_t i = 0; i < bus->socket_count; i++) hd_socket_close(&bus->sockets[i]);
   hd_feed_destroy(bus->feed);
+  hd_lobby_destroy(bus->lobby);
   free(bus->packet);
   free(bus->known);
   free(bus->sockets);

@@ -86,6 +86,7 @@ struct hd_bus {
   uint64_t epoch;
   struct hd_bell bell;
   struct hd_inbox inbox;
+  struct hd_lobby *lobby;       // owned
   struct hd_socket *sockets;    // owned
   uint32_t socket_count;
   pthread_t thread;

@@ -50,12 +50,13 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument) {
   struct hd_socket *s = argument;
   if (event == NNG_PIPE_EV_ADD_PRE) {
     atomic_fetch_add(&s->accepted, 1);
-    if (atomic_fetch_add(&s->pipes, 1) < s->pipes_max) return;
+    if (atomic_fetch_add(&s->pipes, 1) < s->pipes_max && hd_lobby_in(s->lobby, pipe, true)) return;
     atomic_fetch_add(&s->turned_away, 1);
     nng_pipe_close(pipe);
     return;
   }
   atomic_fetch_sub(&s->pipes, 1);
+  hd_lobby_out(s->lobby, pipe);
   struct hd_inbox *inbox = s->inbox;
   pthread_mutex_lock(&inbox->lock);
   if (inbox->gone_count < HD_SOCKET_GONE_MAX) inbox->gone[inbox->gone_count++] = (uint32_t)nng_pipe_id(pipe);
@@ -187,6 +188,7 @@ static int32_t start(struct hd_socket *s, struct hd_fault *fault) {
   int32_t code = listen_now(s, fault);
   if (code && nng_listener_id(s->listener) > 0) nng_listener_close(s->listener);
   if (code) s->listener = (nng_listener)NNG_LISTENER_INITIALIZER;
+  hd_lobby_watch(s->lobby, s, s->listener);
   return code;
 }
 
@@ -197,9 +199,10 @@ static void close_rights(struct hd_socket *s) {
   s->proof = NULL;
 }
 
-int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, const struct hd_bus_listen *listen, uint32_t requests, uint32_t pipes, struct hd_fault *fault) {
+int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, struct hd_lobby *lobby, const struct hd_bus_listen *listen, uint32_t requests, uint32_t pipes, struct hd_fault *fault) {
   memset(s, 0, sizeof *s);
   s->inbox = inbox;
+  s->lobby = lobby;
   s->listen = *listen;
   s->pipes_max = pipes + 1; // one is the host's own knock
   int32_t code = hd_listen_check(listen, fault);

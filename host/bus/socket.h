@@ -18,6 +18,7 @@
 #include "base/fault.h"
 #include "bus/door.h"
 #include "bus/bus.h"
+#include "bus/lobby.h"
 #include "bus/proof.h"
 #include "bus/rights.h"
 #include "hadron/wire.h"
@@ -49,6 +50,7 @@ struct hd_inbox {
 
 struct hd_socket {
   struct hd_inbox *inbox;  // borrowed
+  struct hd_lobby *lobby;  // borrowed
   struct hd_bus_listen listen; // its texts are borrowed
   nng_socket socket;
   nng_listener listener;
@@ -73,7 +75,7 @@ struct hd_request *hd_inbox_take(struct hd_inbox *inbox, uint32_t gone[HD_SOCKET
 
 // @err HADRON_ERR_ARGUMENT  no such transport, or one that would be open to everybody
 // @err HADRON_ERR_IO        it cannot listen there
-int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, const struct hd_bus_listen *listen, uint32_t requests, uint32_t pipes, struct hd_fault *fault);
+int32_t hd_socket_open(struct hd_socket *s, struct hd_inbox *inbox, struct hd_lobby *lobby, const struct hd_bus_listen *listen, uint32_t requests, uint32_t pipes, struct hd_fault *fault);
 // No more connections and requests; waits for answers that are being sent. What waits for an answer gets none.
 void hd_socket_close(struct hd_socket *s);
 

@@ -107,12 +107,13 @@ int32_t hd_session_feed_open(struct hd_session *s, struct hd_fault *fault) {
 // ---- figures ---------------------------------------------------------------------------------------------------------------------------------
 
 #define METRIC(name, help, type) {name, help, "", type, 0}
-enum { REQUESTS = 0, CERTIFICATES, CONNECTIONS, TURNED_AWAY, BUS_METRICS };
+enum { REQUESTS = 0, CERTIFICATES, CONNECTIONS, TURNED_AWAY, SILENT, BUS_METRICS };
 static const struct hadron_metric bus_rows[BUS_METRICS] = {
     [REQUESTS] = METRIC("refused_requests", "requests of peers that were refused, HELLOs among them", HADRON_METRIC_COUNTER),
     [CERTIFICATES] = METRIC("refused_certificates", "TLS handshakes without a good certificate", HADRON_METRIC_COUNTER),
     [CONNECTIONS] = METRIC("refused_connections", "connections that never became one: garbage, silence, too large a message", HADRON_METRIC_COUNTER),
-    [TURNED_AWAY] = METRIC("turned_away", "connections above the bound", HADRON_METRIC_COUNTER)};
+    [TURNED_AWAY] = METRIC("turned_away", "connections above the bound", HADRON_METRIC_COUNTER),
+    [SILENT] = METRIC("silent", "connections ended for want of a handshake or a session in time", HADRON_METRIC_COUNTER)};
 enum { MESSAGES = 0, PACKETS, HEARTBEATS, REPAIRS, REPAIRED, SNAPSHOTS, TOO_OLD, BUSY, SUBSCRIBERS, FEED_METRICS };
 static const struct hadron_metric feed_rows[FEED_METRICS] = {
     [MESSAGES] = METRIC("messages", "messages published", HADRON_METRIC_COUNTER),
@@ -137,7 +138,7 @@ void hd_session_bus_figures(struct hd_session *s) {
   struct hd_feed_figures f;
   if (!s->bus) return;
   hd_bus_refusals(s->bus, &r);
-  set_all(s, "bus", bus_rows, BUS_METRICS, (const uint64_t[]){[REQUESTS] = r.requests, [CERTIFICATES] = r.certificate, [CONNECTIONS] = r.other, [TURNED_AWAY] = r.turned_away});
+  set_all(s, "bus", bus_rows, BUS_METRICS, (const uint64_t[]){[REQUESTS] = r.requests, [CERTIFICATES] = r.certificate, [CONNECTIONS] = r.other, [TURNED_AWAY] = r.turned_away, [SILENT] = r.silent});
   if (!hd_bus_feed(s->bus)) return;
   hd_feed_figures(hd_bus_feed(s->bus), &f);
   set_all(s, "feed", feed_rows, FEED_METRICS,

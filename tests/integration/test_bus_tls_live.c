@@ -55,7 +55,7 @@ static struct test_peer *connect_as(const struct rig *g, const char *who, int *h
   char crt[TEST_PARTY_PATH], key[TEST_PARTY_PATH];
   snprintf(crt, sizeof crt, "%s/%s.crt", party.dir, who);
   snprintf(key, sizeof key, "%s/%s.key", party.dir, who);
-  const struct test_peer_files files = {*who ? crt : NULL, *who ? key : NULL, g->ca, "127.0.0.1"};
+  const struct test_peer_files files = {.certificate = *who ? crt : NULL, .key = *who ? key : NULL, .ca = g->ca, .server = "127.0.0.1"};
   return test_peer_open(g->port, &files, handshake);
 }
 

@@ -93,7 +93,7 @@ static bool answered(const struct echo *e, const char *certificate) {
   int handshake;
   snprintf(crt, sizeof crt, "%s/%s.crt", party.dir, certificate);
   snprintf(key, sizeof key, "%s/%s.key", party.dir, certificate);
-  struct test_peer_files files = {*certificate ? crt : NULL, *certificate ? key : NULL, file("ours/ca.crt"), "127.0.0.1"};
+  struct test_peer_files files = {.certificate = *certificate ? crt : NULL, .key = *certificate ? key : NULL, .ca = file("ours/ca.crt"), .server = "127.0.0.1"};
   struct test_peer *p = test_peer_open(e->port, &files, &handshake);
   bool good = handshake == 0 && test_peer_greet(p, TEST_SP_REQ) && test_peer_request(p, 7, "hello", 5) && test_peer_answer(p, NULL, back, sizeof back, 10000) == 5;
   if (good) assert_memory_equal(back, "hello", 5);
@@ -243,7 +243,7 @@ static void hostile(void **state) {
   print_message("1,000 connections that never became one: %+.1f MB resident; 1,000 more: %+.1f MB\n", ((double)after - (double)before) / 1e6, ((double)end - (double)after) / 1e6);
   assert_true(!counts || (after < before + (UINT64_C(128) << 20) && end < after + (UINT64_C(64) << 20))); // one that is kept has more than 64 KB
   // Inside TLS, with a good certificate: 16 GB are claimed.
-  struct test_peer_files files = {file("ours/alpha.crt"), file("ours/alpha.key"), file("ours/ca.crt"), "127.0.0.1"};
+  struct test_peer_files files = {.certificate = file("ours/alpha.crt"), .key = file("ours/alpha.key"), .ca = file("ours/ca.crt"), .server = "127.0.0.1"};
   int handshake;
   struct test_peer *p = test_peer_open(e.port, &files, &handshake);
   static const unsigned char claim[12] = {0, 0, 0, 4, 0, 0, 0, 0, 0x80, 0, 0, 1};

@@ -55,9 +55,11 @@ static int start_tls(struct test_peer *p, const struct test_peer_files *f) {
   if (mbedtls_ssl_setup(&p->ssl, &p->config)) fail_msg("no memory for TLS");
   if (f->server) mbedtls_ssl_set_hostname(&p->ssl, f->server);
   mbedtls_ssl_set_bio(&p->ssl, p, send_bytes, NULL, receive_bytes);
-  int error;
-  do error = mbedtls_ssl_handshake(&p->ssl);
-  while (error == MBEDTLS_ERR_SSL_WANT_READ || error == MBEDTLS_ERR_SSL_WANT_WRITE);
+  int error = 0;
+  while (p->ssl.state != MBEDTLS_SSL_HANDSHAKE_OVER && (!f->stop || p->ssl.state < f->stop) && !error) {
+    error = mbedtls_ssl_handshake_step(&p->ssl);
+    if (error == MBEDTLS_ERR_SSL_WANT_READ || error == MBEDTLS_ERR_SSL_WANT_WRITE) error = 0;
+  }
   return error;
 }
 
@@ -130,6 +132,14 @@ bool test_peer_gone(struct test_peer *p, int timeout_ms) {
   do n = read_some(p, bytes, sizeof bytes, timeout_ms);
   while (n > 0);
   return n != MBEDTLS_ERR_SSL_TIMEOUT;
+}
+
+bool test_peer_cut(struct test_peer *p) {
+  unsigned char bytes[4096];
+  ssize_t n;
+  do n = recv(p->fd, bytes, sizeof bytes, MSG_DONTWAIT);
+  while (n > 0);
+  return n == 0 || (errno != EAGAIN && errno != EINTR);
 }
 
 bool test_peer_greet(struct test_peer *p, uint16_t protocol) {

@@ -16,11 +16,13 @@ struct test_peer_files {     // paths; NULL: none
   const char *certificate, *key; // what it shows
   const char *ca;                // NULL: it takes any server
   const char *server;            // the name that the server must have; NULL: any
+  int stop;                      // a state of mbedTLS's handshake at which it says no more; 0: none
 };
 
 struct test_peer;
 
-// A TCP connection to 127.0.0.1; fails the test if there is none within ten seconds. files NULL: no TLS. handshake: an error of mbedTLS, 0: done (or none wanted).
+// A TCP connection to 127.0.0.1; fails the test if there is none within ten seconds. files NULL: no TLS. handshake: an error of mbedTLS, 0: done (or stopped, or
+// none wanted).
 struct test_peer *test_peer_open(uint16_t port, const struct test_peer_files *files, int *handshake);
 void test_peer_close(struct test_peer *p);
 bool test_peer_write(struct test_peer *p, const void *bytes, size_t size);
@@ -28,6 +30,7 @@ bool test_peer_write(struct test_peer *p, const void *bytes, size_t size);
 bool test_peer_read(struct test_peer *p, void *to, size_t size, int timeout_ms);
 // True as soon as the other side has closed; false if it has not within timeout_ms. Bytes that come are dropped.
 bool test_peer_gone(struct test_peer *p, int timeout_ms);
+bool test_peer_cut(struct test_peer *p); // the same, now, and below TLS
 
 // The first eight bytes of both sides.
 bool test_peer_greet(struct test_peer *p, uint16_t protocol);
