@@ -9,10 +9,9 @@
 
 static void answer(struct hd_bus *bus, struct hd_request *r, const struct hd_bus_peer *p, uint64_t sequence, const char *json) {
   static const char too_long[] = "{\"ok\":false,\"error\":{\"code\":\"FULL\",\"text\":\"the answer is longer than a packet; ask on the control socket of its machine\"}}";
-  static uint8_t bytes[HADRON_PACKET_MAX]; // [bus] alone
   struct hd_packet packet;
   const struct hadron_frame head = hd_frame_head(HADRON_TOPIC_SESSION, p->session.number, bus->epoch, HADRON_FRAME_ADMIN, 0, sequence);
-  hd_packet_init(&packet, bytes, sizeof bytes);
+  hd_packet_init(&packet, bus->packet, HADRON_PACKET_MAX);
   if (!hd_frame_put(&packet, &head, json, (uint32_t)strlen(json))) hd_frame_put(&packet, &head, too_long, sizeof too_long - 1);
   hd_request_answer(r, packet.bytes, packet.size);
 }

@@ -78,6 +78,7 @@ struct hd_bus_expected {
   uint32_t universe_count;
   bool lock_step;                   // the shard waits for every answer: silence is no fault
   bool shares;                      // a worker that has the memory of the channels
+  bool again;                       // there was one before it: what waits in the channels until it comes was for that one
   const char *params;               // JSON object of texts, for WELCOME: those that hold here; NULL: none
   bool declared;                    // they are all that there are: a HELLO with others is refused
   const struct hadron_bar_request *bars; // [0 .. bar_count): what it gets besides ticks

@@ -99,7 +99,6 @@ void hd_peer_end(struct hd_bus_peer *p, const char *words) {
   hd_bus_session_fini(&p->session);
   for (uint32_t i = 0; i < bus->peer_count; i++)
     if (bus->peers[i] == p) bus->peers[i] = bus->peers[--bus->peer_count];
-  free(p->cert);
   free(p->admin_answer);
   free(p);
 }
@@ -326,8 +325,9 @@ static uint32_t fresh_number(const struct hd_bus *bus) {
   }
 }
 
-static struct hd_bus_peer *begin(struct hd_bus *bus, const struct hd_hello *h, struct hd_bus_seat *seat, uint32_t rights, const uint8_t identity[32], struct hd_fault *fault) {
+static struct hd_bus_peer *begin(struct hd_bus *bus, struct hd_bus_seat *seat, struct hd_fault *fault) {
   const struct hd_bus_options *o = &bus->options;
+  const struct hd_hello *h = &bus->coming.hello;
   if (bus->peer_count == o->sessions_max) {
     hd_fault_set(fault, HADRON_ERR_FULL, "HELLO: this host has %u sessions, and bus.sessions_max allows no more", bus->peer_count);
     return NULL;
@@ -339,13 +339,13 @@ static struct hd_bus_peer *begin(struct hd_bus *bus, const struct hd_hello *h, s
   }
   p->bus = bus;
   p->seat = seat;
-  p->rights = rights;
+  p->rights = bus->coming.rights;
   p->packed = h->packed;
   p->allowed_ns = bus->now_ns;
   p->allowance_ns = 1000000000;
   hd_text_copy(p->name, sizeof p->name, seat ? seat->name : h->name);
   hd_text_copy(p->version, sizeof p->version, h->version);
-  memcpy(p->identity, identity, sizeof p->identity);
+  memcpy(p->identity, bus->coming.identity, sizeof p->identity);
   const struct hd_session_port port = {p, port_fill, port_decide, port_settled, port_answer, port_handled};
   hd_bus_session_init(&p->session, &port, fresh_number(bus), bus->epoch, o->window, o->heartbeat_ns);
   bus->peers[bus->peer_count++] = p;
@@ -359,12 +359,14 @@ static struct hd_bus_peer *begin(struct hd_bus *bus, const struct hd_hello *h, s
   return p;
 }
 
-// The session that it wants to go on with, if it is its own and still there.
-static struct hd_bus_peer *resumed(struct hd_bus *bus, const struct hd_hello *h, const struct hd_bus_seat *seat, const uint8_t identity[32]) {
+// The session that it wants to go on with, if it is its own, of the rights that it has here, and still there.
+static struct hd_bus_peer *resumed(struct hd_bus *bus, const struct hd_bus_seat *seat) {
+  const struct hd_bus_coming *c = &bus->coming;
+  const struct hd_hello *h = &c->hello;
   for (uint32_t i = 0; h->resume && i < bus->peer_count; i++) {
     struct hd_bus_peer *p = bus->peers[i];
-    if (p->session.number != h->resume || p->seat != seat || h->resume_epoch != bus->epoch || !same(p->identity, identity)) continue;
-    if (strcmp(p->version, h->version) || p->packed != h->packed || hd_bus_session_resume(&p->session, h->resume_next)) return NULL;
+    if (p->session.number != h->resume || p->seat != seat || h->resume_epoch != bus->epoch || !same(p->identity, c->identity)) continue;
+    if (p->rights != c->rights || strcmp(p->name, seat ? seat->name : h->name) || strcmp(p->version, h->version) || p->packed != h->packed || hd_bus_session_resume(&p->session, h->resume_next)) return NULL;
     hd_bus_session_drop(&p->session, drop_ticket); // what waited on the old connection
     hd_questions_drop(p);
     hd_admin_drop(p);
@@ -390,78 +392,96 @@ static void ask_signature(struct hd_bus *bus, struct hd_request *r) {
   say_no(bus, r, &fault, nonce);
 }
 
-static int32_t prove(const struct hd_request *r, const struct hd_hello *h, struct hd_cert *cert, uint8_t identity[32], struct hd_fault *fault) {
+static int32_t prove(const struct hd_request *r, struct hd_bus_coming *c, struct hd_fault *fault) {
+  const struct hd_hello *h = &c->hello;
   const struct hd_cert_hello said = {h->certificate, h->signature, h->nonce, h->server, h->name, h->version, hd_bus_class_name(h->rights), h->session_text, h->epoch_text};
-  int32_t code = hd_proof_check(r->socket->proof, r->pipe, &said, cert, fault);
+  int32_t code = hd_proof_check(r->socket->proof, r->pipe, &said, &c->cert, fault);
   if (code) return hd_fault_prefix(fault, "HELLO: ");
-  hd_sha256(cert->fingerprint, strlen(cert->fingerprint), identity);
+  c->by_cert = true;
+  hd_sha256(c->cert.fingerprint, strlen(c->cert.fingerprint), c->identity);
   return HADRON_OK;
 }
 
-static int32_t identify(const struct hd_request *r, const struct hd_hello *h, uint32_t *rights, uint8_t identity[32], struct hd_cert *cert, struct hd_fault *fault) {
+static int32_t identify(const struct hd_request *r, struct hd_bus_coming *c, struct hd_fault *fault) {
+  const struct hd_hello *h = &c->hello;
+  c->by_cert = c->by_token = false;
   if (h->is_worker) {
-    hd_sha256(h->worker, sizeof h->worker, identity);
-    *rights = HD_BUS_TRADE;
+    hd_sha256(h->worker, sizeof h->worker, c->identity);
+    c->rights = HD_BUS_TRADE;
     return HADRON_OK;
   }
   if (r->socket->listen.only_workers) return hd_fault_set(fault, HADRON_ERR_PERMISSION, "HELLO: this address is for workers that the host has started");
-  *rights = h->rights;
+  c->rights = h->rights;
   if (h->rights > r->socket->listen.rights)
     return hd_fault_set(fault, HADRON_ERR_PERMISSION, "HELLO: class: this address is for class %s, found %s", hd_bus_class_name(r->socket->listen.rights), hd_bus_class_name(h->rights));
-  if (is_signed(r, h)) return prove(r, h, cert, identity, fault);
-  hd_sha256(h->token, strlen(h->token), identity);
+  if (is_signed(r, h)) return prove(r, c, fault);
+  hd_sha256(h->token, strlen(h->token), c->identity);
   if (!r->socket->tokens) return HADRON_OK;
-  uint32_t most = hd_rights_of_digest(r->socket->tokens, identity, h->name);
+  uint32_t most = hd_rights_of_digest(r->socket->tokens, c->identity, h->name);
   if (!most) return hd_fault_set(fault, HADRON_ERR_PERMISSION, "HELLO: token: expected one that may speak for %s, found %s", h->name, h->token[0] ? "another" : "none");
   if (h->rights > most)
     return hd_fault_set(fault, HADRON_ERR_PERMISSION, "HELLO: class: this token is for class %s, found %s", hd_bus_class_name(most), hd_bus_class_name(h->rights));
+  c->by_token = true;
   return HADRON_OK;
 }
 
+// Who says it, where it sits (NULL: it only looks), and whether the two fit.
+static int32_t admit(struct hd_bus *bus, const struct hd_request *r, struct hd_bus_seat **out, struct hd_fault *fault) {
+  struct hd_bus_coming *c = &bus->coming;
+  struct hd_bus_seat *seat = NULL;
+  int32_t code = identify(r, c, fault);
+  if (!code && (c->hello.is_worker || c->rights == HD_BUS_TRADE) && !(seat = seat_for(bus, &c->hello, fault))) code = fault->code;
+  if (!code && seat && !c->hello.is_worker) code = universe_fits(&seat->stream, &c->hello, fault);
+  if (!code && seat && !c->hello.is_worker) code = hd_hello_fits(&c->hello, seat->params, seat->declared, seat->bars, seat->bar_count, fault);
+  *out = seat;
+  return code;
+}
+
+// The session that it goes on with, or a new one.
+static struct hd_bus_peer *session_for(struct hd_bus *bus, struct hd_bus_seat *seat, bool *back, struct hd_fault *fault) {
+  struct hd_bus_peer *p = resumed(bus, seat);
+  if ((*back = p != NULL)) return p;
+  if (seat && seat->peer) {
+    if (seat->peer->pipe && seat->peer->state != HADRON_PLACED_SILENT) {
+      hd_fault_set(fault, HADRON_ERR_EXISTS, "HELLO: %s is here already, as %s", seat->name, seat->peer->peer);
+      return NULL;
+    }
+    hd_peer_end(seat->peer, "another one took its place");
+  }
+  return begin(bus, seat, fault);
+}
+
 static void on_hello(struct hd_bus *bus, struct hd_request *r, const struct hd_frame *frame) {
-  static struct hd_hello h; // [bus] alone
-  static struct hd_cert cert;
+  struct hd_bus_coming *c = &bus->coming;
+  struct hd_bus_seat *seat = NULL;
   struct hd_fault fault = {0};
-  uint8_t digest[32], identity[32];
-  uint32_t rights = 0;
+  uint8_t digest[32];
+  bool back;
   hd_sha256(frame->payload, frame->head.size, digest);
   struct hd_bus_peer *p = peer_of(bus, r);
   if (p && same(p->hello, digest)) { // asked again: its answer was lost
     welcome(p, r);
     return;
   }
-  struct hd_bus_seat *seat = NULL;
-  int32_t code = hd_hello_read(frame->payload, frame->head.size, &h, &fault);
-  if (!code && is_signed(r, &h) && !h.signature[0]) {
-    hd_hello_fini(&h);
+  int32_t code = hd_hello_read(frame->payload, frame->head.size, &c->hello, &fault);
+  bool asks = !code && is_signed(r, &c->hello) && !c->hello.signature[0];
+  if (!code && !asks) code = admit(bus, r, &seat, &fault);
+  hd_hello_fini(&c->hello);
+  explicit_bzero(c->hello.token, sizeof c->hello.token);
+  explicit_bzero(c->hello.worker, sizeof c->hello.worker);
+  if (asks) {
     ask_signature(bus, r);
     return;
   }
-  cert = (struct hd_cert){0};
-  if (!code) code = identify(r, &h, &rights, identity, &cert, &fault);
-  if (!code && (h.is_worker || rights == HD_BUS_TRADE) && !(seat = seat_for(bus, &h, &fault))) code = fault.code;
-  if (!code && seat && !h.is_worker) code = universe_fits(&seat->stream, &h, &fault);
-  if (!code && seat && !h.is_worker) code = hd_hello_fits(&h, seat->params, seat->declared, seat->bars, seat->bar_count, &fault);
-  hd_hello_fini(&h);
-  explicit_bzero(h.token, sizeof h.token);
-  explicit_bzero(h.worker, sizeof h.worker);
   if (!code && p) hd_peer_end(p, "it began anew on its connection");
-  p = code ? NULL : resumed(bus, &h, seat, identity);
-  bool back = p != NULL;
-  if (!code && !p && seat && seat->peer) {
-    if (seat->peer->pipe && seat->peer->state != HADRON_PLACED_SILENT)
-      code = hd_fault_set(&fault, HADRON_ERR_EXISTS, "HELLO: %s is here already, as %s", seat->name, seat->peer->peer);
-    else hd_peer_end(seat->peer, "another one took its place");
-  }
-  if (!code && !p && !(p = begin(bus, &h, seat, rights, identity, &fault))) code = fault.code;
-  if (code) {
+  if (code || !(p = session_for(bus, seat, &back, &fault))) {
     hd_bus_refuse(bus, r, &fault);
     return;
   }
-  bind(p, r, &h, digest);
-  p->by_token = r->socket->tokens && !h.is_worker && !cert.name[0];
-  if (cert.name[0] && !p->cert) p->cert = malloc(sizeof *p->cert);
-  if (cert.name[0] && p->cert) *p->cert = cert;
+  bind(p, r, &c->hello, digest);
+  p->by_token = c->by_token;
+  p->by_cert = c->by_cert;
+  p->cert = c->cert;
   change(p, back ? HADRON_PLACED_BACK : HADRON_PLACED_JOINED, "%s %s from %s%s", p->name, p->version, p->peer, back ? ", goes on where it was" : "");
   hd_log_info("BUS_JOINED", "%s %s (%s), class %s%s", p->name, p->version, p->peer, hd_bus_class_name(p->rights), back ? ", goes on where it was" : "");
   welcome(p, r);

@@ -11,7 +11,7 @@ static void end_unproved(struct hd_bus *bus) {
   struct hd_fault fault;
   for (uint32_t i = 0; i < bus->peer_count; i++) {
     struct hd_bus_peer *p = bus->peers[i];
-    if (!p->cert || !p->socket->proof || hd_proof_holds(p->socket->proof, p->cert, bus->wall_ns, &fault)) continue;
+    if (!p->by_cert || !p->socket->proof || hd_proof_holds(p->socket->proof, &p->cert, bus->wall_ns, &fault)) continue;
     hd_log_warn("BUS_REVOKED", "%s (%s): %s", p->name, p->peer, fault.text);
     hd_peer_shut(p, "its certificate is no longer good");
     i--;

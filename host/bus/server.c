@@ -112,6 +112,7 @@ int32_t hd_bus_attach(struct hd_bus *bus, const struct hd_bus_expected *who, str
   seat->bar_count = who->bar_count;
   if (who->bar_count) memcpy(seat->bars, who->bars, who->bar_count * sizeof *who->bars);
   seat->is_worker = who->token != NULL;
+  seat->joined = who->again;
   if (who->token) memcpy(seat->token, who->token, sizeof seat->token);
   seat->lock_step = who->lock_step;
   seat->latency = who->latency;
@@ -279,6 +280,7 @@ int32_t hd_bus_create(const struct hd_bus_options *options, struct hd_bus **out,
   pthread_mutex_init(&bus->lock, NULL);
   pthread_cond_init(&bus->done, NULL);
   int32_t code = hd_inbox_init(&bus->inbox, &bus->bell);
+  if (!code && !(bus->packet = malloc(HADRON_PACKET_MAX))) code = hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: no memory for its answers");
   for (uint32_t i = 0; !code && i < options->listener_count; i++) code = take_listener(bus, &options->listeners[i], fault);
   if (!code && options->directory) code = worker_listener(bus, options->directory, fault);
   if (!code && (code = hd_lobby_create(options->handshake_ns, options->quiet_ns, &bus->lobby)))
@@ -318,7 +320,6 @@ int32_t hd_bus_publish(struct hd_bus *bus, const struct hd_feed_options *options
   o.heartbeat_ns = bus->options.heartbeat_ns;
   o.answered = &bus->bell;
   o.lobby = bus->lobby;
-  if (!(bus->packet = malloc(HADRON_PACKET_MAX))) return hd_fault_set(fault, HADRON_ERR_MEMORY, "bus: no memory for the feed's answers");
   int32_t code = hd_feed_create(&o, &feed, fault);
   if (code) return code;
   struct publish_errand e = {bus, feed};

@@ -22,7 +22,7 @@ struct hd_bus_peer { // one session
   char name[HADRON_NAME_SIZE], version[HADRON_VERSION_SIZE], peer[64];
   uint8_t identity[32];         // SHA-256 of what it proved itself by
   uint8_t hello[32];            // of its HELLO, to know it again
-  struct hd_cert *cert;         // that it proved itself by; owned; NULL: by none
+  struct hd_cert cert;          // that it proved itself by, where it did
   uint32_t pid;
   int64_t heard_ns, gone_ns;    // monotonic
   uint32_t state;               // enum hadron_placed_change: JOINED, SILENT, BACK
@@ -34,7 +34,7 @@ struct hd_bus_peer { // one session
   bool exact;                   // cause 0 is what it says
   bool packed;                  // as its HELLO asked: what is kept for it is so, also when it comes back
   bool told;                    // a refusal of its decisions was logged
-  bool by_token;                // identity is the SHA-256 of one
+  bool by_token, by_cert;       // identity is the SHA-256 of one, or of its fingerprint
 };
 
 struct hd_bus_seat {
@@ -50,7 +50,7 @@ struct hd_bus_seat {
   struct hd_histogram *latency; // borrowed; NULL: none
   char url[160];                // of its worker
   nng_listener listener;        // for it alone; id 0: none
-  bool joined;                  // somebody was there once
+  bool joined;                  // somebody was there once, here or in the seat before it
   _Atomic uint32_t arm;         // 0: nobody's
   _Atomic(const char *) role;   // static
   void (*changed)(void *self, uint32_t change, const char *words);
@@ -60,6 +60,15 @@ struct hd_bus_seat {
   uint64_t base;                // number in the channels of the session's decision 0
   uint64_t given;               // number in the channels of the last decision
   struct hd_bus_figures figures; // of sessions that have ended, and what is no session's
+};
+
+// A HELLO that is being looked at, and who has said it. Too large for a stack.
+struct hd_bus_coming {
+  struct hd_hello hello;
+  struct hd_cert cert;          // that it is signed by, where it is
+  bool by_token, by_cert;
+  uint32_t rights;
+  uint8_t identity[32];
 };
 
 struct hd_bus_question { // a REPAIR or SNAPSHOT that the feed is at
@@ -106,7 +115,8 @@ struct hd_bus {
   uint64_t question_number;
   struct hd_bus_commands commands;
   uint64_t command_number;
-  uint8_t *packet;              // HADRON_PACKET_MAX bytes, for the feed's answers; owned
+  struct hd_bus_coming coming;
+  uint8_t *packet;              // HADRON_PACKET_MAX bytes, for answers that are long; owned
   int64_t now_ns, wall_ns;      // of this round
   struct hd_refusals refusals;  // of requests, HELLOs among them
   int64_t renewed_ns;           // monotonic; when hd_bus_renew looked last

@@ -2,6 +2,7 @@
 // the trading side has written it down; asks go out and come back in pieces; who is not expected, speaks for another's session, or has fallen silent
 // is refused; and a peer that comes back goes on where it was. How: the bus with real sockets, the shard and the trading side played by the test.
 #include <pthread.h>
+#include <sched.h>
 #include <sys/stat.h>
 
 #include "base/clock.h"
@@ -230,6 +231,39 @@ static void asks_go_out_and_come_back_in_pieces(void **state) {
   free(got);
 }
 
+static uint32_t verb_of_next_ask(struct bus_peer *p) {
+  struct hadron_ask ask;
+  bus_peer_until(p, HADRON_MSG_ASK, &ask, sizeof ask);
+  return ask.verb;
+}
+
+// A worker that has ended before it heard what was asked of it leaves it in the channel: the one after it is asked anew, and of that alone.
+static void what_was_for_another_worker_is_not_for_it(void **state) {
+  (void)state;
+  struct bus_rig g;
+  struct bus_peer p;
+  open_rig(&g, true, (struct hd_bus_options){0});
+  assert_true(hd_channel_post(g.channel, HADRON_ASK_CREATE, 0, "{}", 2, 0)); // the first of all: it waits for whoever comes
+  bus_peer_open(&p, hd_bus_worker_url(g.bus));
+  assert_int_equal(bus_peer_hello(&p, HELLO_WORKER).head.kind, HADRON_FRAME_WELCOME);
+  assert_int_equal(verb_of_next_ask(&p), HADRON_ASK_CREATE);
+  bus_peer_close(&p);
+  hd_bus_detach(g.bus, g.seat);
+  g.seat = NULL;
+  assert_true(hd_channel_post(g.channel, HADRON_ASK_CREATE, 0, "{}", 2, 0)); // of one that is gone already
+  bus_rig_say(&g, 3);
+  bus_rig_seat(&g, &(struct hd_bus_expected){.version = "1.0.0", .token = token, .again = true});
+  for (int64_t start = hd_clock_monotonic_ns(); hd_ring_size(&g.channel->notes) || hd_channel_waiting(g.channel); sched_yield())
+    if (hd_clock_monotonic_ns() - start > BUS_RIG_PATIENCE_NS) fail_msg("it is kept");
+  bus_peer_open(&p, hd_bus_worker_url(g.bus));
+  assert_int_equal(bus_peer_hello(&p, HELLO_WORKER).head.kind, HADRON_FRAME_WELCOME);
+  assert_true(hd_channel_post(g.channel, HADRON_ASK_LOAD, 0, "{}", 2, 0));
+  hd_channel_ring(g.channel);
+  assert_int_equal(verb_of_next_ask(&p), HADRON_ASK_LOAD);
+  bus_peer_close(&p);
+  bus_rig_close(&g);
+}
+
 static void who_is_not_expected_is_refused(void **state) {
   (void)state;
   struct bus_rig g;
@@ -397,21 +431,49 @@ static void only_its_own_session_is_gone_on_with(void **state) {
   struct bus_rig g;
   struct bus_peer p, q;
   char hello[512];
-  static const char form[] = "{\"protocol\":1,\"name\":\"office\",\"version\":\"%s\",\"class\":\"read\",\"token\":\"%s\"%s,\"resume\":{\"session\":%u,\"epoch\":\"%llu\",\"next\":\"%u\"}}";
-  static const struct { const char *version, *secret, *more; uint32_t off, next; bool its_own; } rows[] = {
-      {"1.0.0", "a", "", 1, 1, false}, {"1.0.0", "b", "", 0, 1, false}, {"1.0.1", "a", "", 0, 1, false}, {"1.0.0", "a", ",\"packed\":true", 0, 1, false},
-      {"1.0.0", "a", "", 0, 2, false}, {"1.0.0", "a", "", 0, 0, false}, {"1.0.0", "a", "", 0, 1, true}};
+  static const char form[] = "{\"protocol\":1,\"name\":\"%s\",\"version\":\"%s\",\"class\":\"read\",\"token\":\"%s\"%s,\"resume\":{\"session\":%u,\"epoch\":\"%llu\",\"next\":\"%u\"}}";
+  static const struct { const char *name, *version, *secret, *more; uint32_t off, next; bool its_own; } rows[] = {
+      {"office", "1.0.0", "a", "", 1, 1, false}, {"office", "1.0.0", "b", "", 0, 1, false}, {"office", "1.0.1", "a", "", 0, 1, false}, {"office", "1.0.0", "a", ",\"packed\":true", 0, 1, false},
+      {"attic", "1.0.0", "a", "", 0, 1, false}, {"office", "1.0.0", "a", "", 0, 2, false}, {"office", "1.0.0", "a", "", 0, 0, false}, {"office", "1.0.0", "a", "", 0, 1, true}};
   open_rig(&g, false, (struct hd_bus_options){0});
   bus_peer_open(&p, g.url);
   bus_peer_open(&q, g.url);
   assert_int_equal(bus_peer_hello(&p, "{\"protocol\":1,\"name\":\"office\",\"version\":\"1.0.0\",\"class\":\"read\",\"token\":\"a\"}").head.kind, HADRON_FRAME_WELCOME);
   for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-    snprintf(hello, sizeof hello, form, rows[i].version, rows[i].secret, rows[i].more, p.session, (unsigned long long)(p.epoch + rows[i].off), rows[i].next);
+    snprintf(hello, sizeof hello, form, rows[i].name, rows[i].version, rows[i].secret, rows[i].more, p.session, (unsigned long long)(p.epoch + rows[i].off), rows[i].next);
     assert_int_equal(bus_peer_hello(&q, hello).head.kind, HADRON_FRAME_WELCOME);
     if ((q.session == p.session) != rows[i].its_own) fail_msg("row %zu: session %u, it was %u", i, q.session, p.session);
   }
   bus_peer_close(&q);
   bus_peer_close(&p);
+  bus_rig_close(&g);
+}
+
+// Where nobody needs a token all have the same secret, none: the number of a session of a higher class, begun where that may be, gives no rights elsewhere.
+static void a_class_is_not_gone_on_with(void **state) {
+  (void)state;
+  struct bus_rig g;
+  struct bus_peer boss, guest;
+  char hello[512], high[TEST_PATH_SIZE + 32];
+  open_rig(&g, false, (struct hd_bus_options){0});
+  snprintf(high, sizeof high, "ipc://%s/high.ipc", g.directory);
+  const struct hd_bus_listen listen[] = {{.url = high, .rights = HD_BUS_ADMIN}, {.url = g.url, .rights = HD_BUS_READ}};
+  bus_rig_renew(&g, &(struct hd_bus_options){.listeners = listen, .listener_count = 2}, &(struct hd_bus_expected){0});
+  bus_peer_open(&boss, high);
+  bus_peer_open(&guest, g.url);
+  assert_int_equal(bus_peer_hello(&boss, "{\"protocol\":1,\"name\":\"office\",\"version\":\"1.0.0\",\"class\":\"admin\"}").head.kind, HADRON_FRAME_WELCOME);
+  snprintf(hello, sizeof hello, "{\"protocol\":1,\"name\":\"office\",\"version\":\"1.0.0\",\"class\":\"read\",\"resume\":{\"session\":%u,\"epoch\":\"%llu\",\"next\":\"1\"}}", boss.session,
+           (unsigned long long)boss.epoch);
+  struct hd_frame f = bus_peer_hello(&guest, hello);
+  assert_int_equal(f.head.kind, HADRON_FRAME_WELCOME);
+  assert_non_null(memmem(f.payload, f.head.size, "\"class\":\"read\"", 14));
+  assert_int_not_equal(guest.session, boss.session);
+  f = bus_peer_ask(&guest, HADRON_FRAME_ADMIN, 0, 1, "{}", 2);
+  assert_int_equal(f.head.kind, HADRON_FRAME_REFUSED);
+  assert_non_null(memmem(f.payload, f.head.size, "HADRON_ERR_PERMISSION", 21));
+  assert_int_equal(bus_peer_ask(&boss, HADRON_FRAME_NEXT, 0, 1, NULL, 0).head.kind, HADRON_FRAME_HEARTBEAT); // and its own is still its own
+  bus_peer_close(&guest);
+  bus_peer_close(&boss);
   bus_rig_close(&g);
 }
 
@@ -526,9 +588,9 @@ static void an_ended_host_lets_everybody_go(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(ticks_come_whole_and_in_order), cmocka_unit_test(a_late_one_gets_the_state_of_things_first),
                                      cmocka_unit_test(a_decision_is_acknowledged_when_it_is_written_down), cmocka_unit_test(asks_go_out_and_come_back_in_pieces),
-                                     cmocka_unit_test(who_is_not_expected_is_refused), cmocka_unit_test(a_silent_one_is_refused_until_it_is_back),
+                                     cmocka_unit_test(what_was_for_another_worker_is_not_for_it), cmocka_unit_test(who_is_not_expected_is_refused), cmocka_unit_test(a_silent_one_is_refused_until_it_is_back),
                                      cmocka_unit_test(no_tick_may_be_the_cause), cmocka_unit_test(a_decision_on_old_ticks_is_refused), cmocka_unit_test(who_comes_back_goes_on_where_it_was),
-                                     cmocka_unit_test(only_its_own_session_is_gone_on_with),
+                                     cmocka_unit_test(only_its_own_session_is_gone_on_with), cmocka_unit_test(a_class_is_not_gone_on_with),
                                      cmocka_unit_test(a_token_says_who_may_speak_for_whom), cmocka_unit_test(callbacks_times_are_told), cmocka_unit_test(its_sockets_are_its_users_alone),
                                      cmocka_unit_test(an_ended_host_lets_everybody_go)};
   return cmocka_run_group_tests(tests, NULL, NULL);
