@@ -17,7 +17,7 @@ struct placed_process {
   struct hd_bus_seat *seat;             // [supervisor]; of the worker that runs; NULL: none
   struct hadron_instrument_definition *universe; // [p->universe_count]; owned
   uint32_t arm;                         // for which it was made
-  bool joined;                          // [bus] one was there before: this one knows nothing
+  _Atomic bool joined;                  // one was there before: this one knows nothing
   _Atomic bool sits;                    // the version is in use: what ends is started again
   _Atomic bool is_silent, is_back, is_given_up; // to be carried out by [io]
 };
@@ -36,11 +36,10 @@ static int32_t workers_of(struct hd_session *s, struct hd_workers **out, struct 
 static void on_changed(void *self, uint32_t change, const char *words) {
   struct placed_process *t = self;
   if (change == HADRON_PLACED_LEFT) return; // the supervisor says how
-  if (change == HADRON_PLACED_JOINED && t->joined) {
+  if (change == HADRON_PLACED_JOINED && atomic_exchange(&t->joined, true)) {
     atomic_store(&t->is_back, true);
     return;
   }
-  t->joined |= change == HADRON_PLACED_JOINED;
   if (change == HADRON_PLACED_SILENT) atomic_store(&t->is_silent, true);
   hd_placed_tell(t->p, change, 0, words);
 }
@@ -60,7 +59,7 @@ static int32_t on_admit(void *self, const uint8_t token[HD_WORKER_TOKEN_SIZE], c
   uint32_t arm = atomic_load(&p->arm);
   for (uint32_t i = 0; i < p->channel_count; i++) channels[i] = &p->channels[i];
   const struct hd_bus_expected who = {.name = p->name, .token = token, .channels = channels, .channel_count = p->channel_count, .arm = arm ? arm : t->arm, .universe = t->universe,
-                                      .universe_count = p->universe_count, .lock_step = p->lock_step, .shares = p->memory.base != NULL, .changed = on_changed, .self = t, .latency = p->latency};
+                                      .universe_count = p->universe_count, .lock_step = p->lock_step, .shares = p->memory.base != NULL, .again = atomic_load(&t->joined), .changed = on_changed, .self = t, .latency = p->latency};
   int32_t code = hd_bus_attach(t->bus, &who, &t->seat, fault);
   if (!code) *url = hd_bus_seat_url(t->seat);
   return code;

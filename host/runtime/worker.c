@@ -211,7 +211,10 @@ static int32_t load(struct worker *w, const char *json, size_t size) {
 
 static int32_t create(struct worker *w, const char *json, size_t size) {
   const struct hd_far_listener listener = {.self = w, .decided = on_decided, .latency = &w->measure.now};
-  if (w->far != NULL) return hd_fault_set(&w->fault, HADRON_ERR_STATE, "a worker: it is made already");
+  // What was asked of one that ended a moment ago may still be on its way: its CREATE first, then this one's. The last one holds, and what follows it.
+  speaker = NULL;
+  hd_far_destroy(w->far);
+  w->far = NULL;
   int32_t code = w->plugin ? HADRON_OK : load(w, json, size);
   step = "create";
   if (!code) code = hd_far_create(json, size, w->plugin, &listener, &w->far, &w->fault);

@@ -1,5 +1,5 @@
 // Promise: a strategy in a worker process decides what it decides inline, bit for bit, with shared objects and scripts, over one instrument or many, also
-// before the first tick; and
+// before the first tick; one that is told to begin anew does; and
 // whatever it does to itself - crashes, aborts, exits, overflows its stack, eats its memory, hangs, floods, reaches for what is not its own - ends that process
 // alone: the host hears how, starts it again up to five times within 30 s, then gives it up; nothing is left of any of them.
 #include "support/worker_rig.h"
@@ -194,6 +194,25 @@ static void before_the_first_tick(void **state) {
   nothing_is_left();
 }
 
+// What was asked of a worker that ended in its first moments reaches the one after it, whose own CREATE comes behind: it begins anew by that.
+static void made_twice(void **state) {
+  char words[300] = "";
+  (void)state;
+  worker_rig_open(&rig, "-- hadron: strategy counts 1.0.0\n-- description: how many ticks it has had\n-- requires: hadron.strategy/1\n"
+                        "return hadron.strategy { triggers = { 'trade' }, on_start = function(self) self.had = 0 end,\n"
+                        "  on_tick = function(self, tick, market) self.had = self.had + 1; self:target(hadron.quantity(tostring(self.had))) end }\n", 1, NULL, NULL);
+  for (uint64_t life = 0; life < 3; life++) {
+    if (worker_rig_make(&rig, words, sizeof words)) fail_msg("%s", words);
+    for (uint64_t i = 1; i <= 5; i++) give_tick(life * 5 + i, 1, INT64_C(1704205800000000000) + (int64_t)(life * 5 + i));
+    worker_rig_wait_handled(&rig);
+  }
+  assert_int_equal(rig.decisions.count, 15);
+  for (uint32_t i = 0; i < 15; i++) assert_int_equal(rig.decisions.rows[i].quantity.e8, (i % 5 + 1) * INT64_C(100000000));
+  assert_int_equal(rig.ended, 0);
+  worker_rig_close(&rig);
+  nothing_is_left();
+}
+
 // ---- what it does to itself
 
 static void feed(uint32_t from, uint32_t count) {
@@ -313,6 +332,6 @@ static void killed_under_load(void **state) {
 #define CASE(name) cmocka_unit_test_teardown(name, tear_down)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {CASE(a_shared_object), CASE(around_all_threads), CASE(a_universe), CASE(a_script), CASE(before_the_first_tick), CASE(whatever_it_does), CASE(given_up), CASE(killed_under_load)};
+  const struct CMUnitTest tests[] = {CASE(a_shared_object), CASE(around_all_threads), CASE(a_universe), CASE(a_script), CASE(before_the_first_tick), CASE(made_twice), CASE(whatever_it_does), CASE(given_up), CASE(killed_under_load)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
