@@ -3,7 +3,12 @@
 // arrives; silence is told. Against a host that knows the truth (support/fake_host); seeds are printed.
 #include "support/test.h"
 
+#include <errno.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "hadron/client.h"
@@ -282,8 +287,55 @@ static void nobody_there(void **state) {
   hadron_client_close(c);
 }
 
+// A host that was frozen before it has heard the HELLO: nothing says that it is gone. Its connection is broken, and another one is made.
+static void no_answer_to_the_hello(void **state) {
+  (void)state;
+  struct bench *b = bench_open(1);
+  struct sockaddr_un at = {.sun_family = AF_UNIX};
+  struct hadron_event e;
+  uint8_t bytes[512];
+  bool broken = false;
+  int door = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), first;
+  memcpy(at.sun_path, b->url + strlen("ipc://"), strlen(b->url + strlen("ipc://")) + 1);
+  assert_int_equal(bind(door, (const void *)&at, sizeof at), 0);
+  assert_int_equal(listen(door, 4), 0);
+  bench_join(b);
+  first = accept4(door, NULL, NULL, SOCK_CLOEXEC); // the library's own thread dials
+  assert_int_equal(send(first, (const uint8_t[]){0, 'S', 'P', 0, 0, 0x31, 0, 0}, 8, MSG_NOSIGNAL), 8); // REP: that is all it ever says
+  while (!broken) {
+    assert_true(hd_clock_monotonic_ns() < b->until);
+    assert_int_equal(hadron_client_poll(b->client, 20, &e), HADRON_ERR_AGAIN);
+    ssize_t n = recv(first, bytes, sizeof bytes, MSG_DONTWAIT); // the greeting, the HELLO, then the end
+    broken = n == 0 || (n < 0 && errno == ECONNRESET);
+  }
+  close(first);
+  first = accept4(door, NULL, NULL, SOCK_CLOEXEC); // and it comes again
+  assert_true(first >= 0);
+  close(first);
+  close(door);
+  bench_close(b);
+}
+
+// As its host holds it: a key that others may read is nobody's.
+static void a_key_that_others_may_read(void **state) {
+  (void)state;
+  struct bench *b = bench_open(1);
+  char path[TEST_PATH_SIZE];
+  struct hadron_client *c = NULL;
+  test_path(path, b->dir, "a.key");
+  test_file_write(path, "x", 1);
+  const struct hadron_client_options o = {.struct_size = sizeof o, .url = "tls+tcp://127.0.0.1:1", .name = "x", .ca = path, .certificate = path, .key = path};
+  for (int open = 0; open < 2; open++) {
+    assert_int_equal(chmod(path, open ? 0640 : 0600), 0);
+    int32_t code = hadron_client_open(&o, &c);
+    assert_int_equal(code == HADRON_ERR_PERMISSION && strstr(hadron_client_words(), "0640") != NULL, open);
+    if (code == HADRON_OK) hadron_client_close(c);
+  }
+  bench_close(b);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(a_quiet_network), cmocka_unit_test(lost_answers), cmocka_unit_test(another_life), cmocka_unit_test(silence_is_told), cmocka_unit_test(a_worker_is_asked),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(no_answer_to_the_hello), cmocka_unit_test(a_key_that_others_may_read), cmocka_unit_test(a_quiet_network), cmocka_unit_test(lost_answers), cmocka_unit_test(another_life), cmocka_unit_test(silence_is_told), cmocka_unit_test(a_worker_is_asked),
                                      cmocka_unit_test(options_are_held_to_their_domains), cmocka_unit_test(nobody_there)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -263,6 +263,26 @@ static void one_question_at_a_time(void **state) {
   world_end(w);
 }
 
+// What has only been overtaken is not asked for.
+static void overtaken_is_not_lost(void **state) {
+  (void)state;
+  struct hd_random random = test_random();
+  struct world *w = world(&random, true, true);
+  uint64_t from, to;
+  w->stream.limits.settle_ns = 10 * MS;
+  w->expected = 1;
+  hc_stream_begin(&w->stream, 7, 1);
+  offer(w, 7, 3, 4);
+  assert_int_equal(hc_stream_ask(&w->stream, w->now, &from, &to), HC_NOTHING);
+  assert_int_equal(hc_stream_ask(&w->stream, w->now + 9 * MS, &from, &to), HC_NOTHING);
+  offer(w, 7, 1, 3);
+  assert_int_equal(w->expected, 4);
+  assert_int_equal(hc_stream_ask(&w->stream, w->now + 20 * MS, &from, &to), HC_NOTHING);
+  offer(w, 7, 5, 6);
+  assert_int_equal(hc_stream_ask(&w->stream, w->now + 10 * MS, &from, &to), HC_REPAIR);
+  world_end(w);
+}
+
 static void silence_and_gaps_are_stale(void **state) {
   (void)state;
   struct hd_random random = test_random();
@@ -312,6 +332,6 @@ static void an_earlier_life_is_over(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(any_network), cmocka_unit_test(forgetful_publishers), cmocka_unit_test(without_repairs),
-                                     cmocka_unit_test(one_question_at_a_time), cmocka_unit_test(silence_and_gaps_are_stale), cmocka_unit_test(an_earlier_life_is_over)};
+                                     cmocka_unit_test(one_question_at_a_time), cmocka_unit_test(overtaken_is_not_lost), cmocka_unit_test(silence_and_gaps_are_stale), cmocka_unit_test(an_earlier_life_is_over)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
