@@ -1,4 +1,4 @@
-// Promise: whatever happens to the recorder's database — stopped for ten minutes of flow, killed in a loop, frozen, locked, full, a
+// Promise: whatever happens to the recorder's database — stopped for ten minutes of flow, killed in a loop, frozen, slow, locked, full, a
 // commit of which nobody knows the outcome, a role without rights, tables that somebody changed — nothing of the journal is lost and
 // nothing is doubled, the recorder's memory stays bounded, what only a person can mend is said once and loudly, and it goes on by
 // itself once that is mended. After each fault every row is compared with the journal itself, read by a cursor of the test's own.
@@ -14,6 +14,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "support/database.h"
 #include "support/directory.h"
 #include "support/journal_rows.h"
@@ -41,6 +42,7 @@ struct scene {
 };
 static struct scene scene;
 static int64_t wait_ns; // the recorder's own time-outs: short where something hangs on purpose
+static int64_t batch_ns; // the time that it takes itself for a batch; 0: as it comes
 
 static int make_root(void **state) {
   (void)state;
@@ -48,6 +50,7 @@ static int make_root(void **state) {
   test_path(dir, root, "journal");
   scene.now_ns = JOURNAL_ROWS_START;
   wait_ns = 5 * SECOND;
+  batch_ns = 0;
   snprintf(lite, sizeof lite, "sqlite:%.490s/h.db", root);
   if (have_server && !server.running) test_postgres_start(&server); // a test that failed may have left it down
   if (have_server) free(test_database_ask(server.url, "DROP SCHEMA public CASCADE; CREATE SCHEMA public"));
@@ -80,6 +83,7 @@ static void scene_begin(struct scene *s, const char *url, int64_t batch_rows) {
   test_service_number(&s->service, "request_timeout", wait_ns);
   test_service_number(&s->service, "connect_timeout", wait_ns);
   test_service_number(&s->service, "patience", wait_ns);
+  if (batch_ns) test_service_number(&s->service, "batch_timeout", batch_ns);
   if (s->service.api->start(s->service.self) != HADRON_OK) fail_msg("%s", s->service.said);
 }
 
@@ -264,6 +268,42 @@ static void commit_cut(void **state) {
   test_proxy_stop(&proxy);
 }
 
+// Each answer comes in time, and all together they take too long: it does with smaller batches, however long that goes on, and no step takes longer
+// than a batch may. Then the link is what it was.
+static void slow_for_long(void **state) {
+  (void)state;
+  need_server();
+  batch_ns = SECOND * 4 / 10;
+  struct test_proxy proxy;
+  char socket_path[TEST_PATH_SIZE], url[128];
+  snprintf(socket_path, sizeof socket_path, "%s/.s.PGSQL.5432", server.root);
+  test_proxy_start(&proxy, socket_path);
+  snprintf(url, sizeof url, "postgresql://hadron@127.0.0.1:%d/postgres?sslmode=disable", proxy.port);
+  scene_begin(&scene, url, 16384);
+  run(&scene, 3000);
+  assert_int_equal(metric(&scene, "recorder_lag_bytes"), 0);
+  int64_t lost = metric(&scene, "recorder_reconnects_total");
+  for (uint64_t n = 1; n <= 3500; n++) { // more than the link carries in the time of a batch, and nothing that ends one
+    scene.now_ns += 1000000;
+    const struct hadron_tick t = {.event_ns = scene.now_ns, .recv_ns = scene.now_ns, .sequence = n, .instrument = 1, .venue = 1, .kind = HADRON_TICK_TRADE, .value.trade = {.price = {(int64_t)n}}};
+    assert_int_equal(hd_journal_append(scene.journal, HADRON_MSG_TICK, &t, sizeof t, NULL, 0, scene.now_ns, NULL), HADRON_OK);
+  }
+  atomic_store(&proxy.state->mode, PROXY_SLOW);
+  int64_t rows = metric(&scene, "recorder_rows_total"), until_ns = hd_clock_monotonic_ns() + 120 * SECOND;
+  uint64_t tries = 0;
+  while (metric(&scene, "recorder_rows_total") < rows + 1000 && hd_clock_monotonic_ns() < until_ns) {
+    tries += test_service_run(&scene.service, 1);
+    scene.service.now_ns += SECOND;
+  }
+  if (metric(&scene, "recorder_rows_total") < rows + 1000) fail_msg("%llu tries, and next to nothing is stored", (unsigned long long)tries);
+  assert_true(metric(&scene, "recorder_reconnects_total") > lost);
+  assert_int_equal(metric(&scene, "recorder_parked"), 0);
+  atomic_store(&proxy.state->mode, PROXY_PASS);
+  records(&scene, 300);
+  scene_end(&scene, server.url);
+  test_proxy_stop(&proxy);
+}
+
 // ---- What a person must mend.
 
 // Breaks what is asked, sees the recorder park, mends it, and sees it go on by itself.
@@ -429,6 +469,7 @@ int main(int argc, char **argv) {
       EACH(frozen),
       EACH(locked_for_long),
       EACH(commit_cut),
+      EACH(slow_for_long),
       EACH(drift),
       EACH(role_revoked),
       EACH(disk_full_postgres),

@@ -14,6 +14,8 @@
 #include "support/test.h"
 
 #define PAIRS_MAX 64
+#define SLOW_BYTES 4096
+#define SLOW_MS 5
 #define COMMIT "UPDATE recorder_cursor SET position"
 
 struct pair {
@@ -38,12 +40,14 @@ static bool all_written(int fd, const char *bytes, ssize_t size) {
 
 static void from_client(struct pair *p, struct test_proxy_state *state) {
   static char bytes[262144];
-  ssize_t n = recv(p->client, bytes, sizeof bytes, 0);
+  bool slow = atomic_load(&state->mode) == PROXY_SLOW;
+  if (slow) poll(NULL, 0, SLOW_MS); // the link's own time
+  ssize_t n = recv(p->client, bytes, slow ? SLOW_BYTES : sizeof bytes, 0);
   if (n <= 0) {
     pair_close(p);
     return;
   }
-  uint32_t mode = memmem(bytes, (size_t)n, COMMIT, strlen(COMMIT)) ? atomic_load(&state->mode) : PROXY_PASS;
+  uint32_t mode = !slow && memmem(bytes, (size_t)n, COMMIT, strlen(COMMIT)) ? atomic_load(&state->mode) : PROXY_PASS;
   if (mode != PROXY_PASS) atomic_fetch_add(&state->cuts, 1);
   if (mode == PROXY_CUT_BEFORE || !all_written(p->server, bytes, n) || mode == PROXY_CUT_BLIND)
     pair_close(p);

@@ -13,6 +13,7 @@ enum test_proxy_mode {
   PROXY_CUT_BLIND,  // the commit is forwarded and both ends are closed at once: who knows
   PROXY_SILENT,     // the commit is forwarded, and from then on nothing comes back, on a connection that stays
   PROXY_REFUSE,     // a connection is accepted and closed
+  PROXY_SLOW,       // everything comes through, to the server 4 KiB every 5 ms
 };
 
 struct test_proxy_state {
