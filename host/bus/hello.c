@@ -133,6 +133,8 @@ static int32_t read_fields(const json_t *hello, struct hd_hello *out, struct hd_
   if (!code) code = read_packed(hello, out, fault);
   if (code) return code;
   if (!hd_name_valid(out->name)) return wrong(fault, "name", "1 to 63 of a-z 0-9 _ -");
+  for (const char *c = out->version; *c; c++)
+    if (*c <= ' ' || *c > '~') return wrong(fault, "version", "letters, digits and signs of ASCII, like 1.0.0"); // it is said in alerts and lists
   out->rights = hd_choice_parse("read trade admin", class[0] ? class : "trade");
   if (!out->rights) return wrong(fault, "class", "read, trade or admin");
   if (cause[0] && strcmp(cause, "exact") != 0) return wrong(fault, "cause", "\"exact\", or none");

@@ -118,13 +118,15 @@ static bool next_say(struct hadron_client *c, struct hadron_event *out) {
   return true;
 }
 
-// A piece of an ASK. True: it is whole.
+#define ASK_MAX (UINT32_C(17) << 20) // bytes of an ASK: a host sends 16 MiB of state at most
+
+// A piece of an ASK. True: it is whole. One that is longer than any host's is passed over.
 static bool gather_ask(struct hadron_client *c, struct hadron_event *e) {
   struct hadron_ask piece;
   memcpy(&piece, e->data, sizeof piece);
   if (piece.offset == 0) {
     free(c->ask_bytes);
-    c->ask_bytes = malloc(piece.total + 1u);
+    c->ask_bytes = piece.total <= ASK_MAX ? malloc(piece.total + 1u) : NULL;
     c->ask_size = 0;
     c->ask = piece;
   }
@@ -135,6 +137,8 @@ static bool gather_ask(struct hadron_client *c, struct hadron_event *e) {
   c->ask_bytes[c->ask_size] = 0;
   c->ask.offset = 0;
   e->data = &c->ask;
+  e->count = 1;
+  e->stride = sizeof c->ask;
   e->text = c->ask_bytes;
   e->text_size = c->ask_size;
   return true;

@@ -6,13 +6,16 @@
 // That makes it rare and no more: NNG closes a pipe by itself when a send fails, and what came before may be half received then, on this side or on
 // another socket of the process. So nng_close has a thread, which is not waited for longer than it is worth.
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "link.h"
 
@@ -61,7 +64,8 @@ static void presence_free(struct hc_presence *p) {
   free(p);
 }
 
-static bool is_tcp(int fd, const nng_sockaddr *local) {
+static bool is_tcp(int fd, const void *meant) {
+  const nng_sockaddr *local = meant;
   struct sockaddr_storage at;
   socklen_t size = sizeof at;
   if (getsockname(fd, (struct sockaddr *)&at, &size) != 0) return false;
@@ -71,10 +75,25 @@ static bool is_tcp(int fd, const nng_sockaddr *local) {
   return at.ss_family == AF_INET6 && local->s_family == NNG_AF_INET6 && v6->sin6_port == local->s_in6.sa_port && memcmp(&v6->sin6_addr, local->s_in6.sa_addr, 16) == 0;
 }
 
-static bool is_ipc(int fd, const char *path) {
+static bool is_ipc(int fd, const void *path) {
   struct sockaddr_un at = {0};
   socklen_t size = sizeof at;
   return getpeername(fd, (struct sockaddr *)&at, &size) == 0 && at.sun_family == AF_UNIX && strncmp(at.sun_path, path, sizeof at.sun_path) == 0;
+}
+
+// A descriptor is another thread's, who may close it between the look and the blow, and its number may be another file's then: so it is duplicated, and the
+// duplicate, which nobody else closes, is looked at again.
+static void shut(int fd, bool (*is)(int fd, const void *meant), const void *meant) {
+  struct stat what;
+  if (!is(fd, meant)) return;
+  int own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+  if (own < 0) {
+    shutdown(fd, SHUT_RDWR); // no more descriptors: at the worst a connection that was made this moment comes back
+    return;
+  }
+  if (is(own, meant)) shutdown(own, SHUT_RDWR);
+  // Closing another descriptor of a file would drop the locks that this process has on it (fcntl(2)): one that slipped in between is left open.
+  if (fstat(own, &what) == 0 && S_ISSOCK(what.st_mode)) close(own);
 }
 
 // A unix socket has no address of its own: another connection of this process to the same host may be hit as well. It goes on where it was.
@@ -88,7 +107,7 @@ void hc_hang_up(const struct hc_presence *p, const struct hc_place *place) {
   getrlimit(RLIMIT_NOFILE, &files);
   int end = files.rlim_cur < FILES_MAX ? (int)files.rlim_cur : FILES_MAX;
   for (int fd = 0; fd < end; fd++)
-    if (ipc ? is_ipc(fd, place->url + 6) : is_tcp(fd, &local)) shutdown(fd, SHUT_RDWR);
+    shut(fd, ipc ? is_ipc : is_tcp, ipc ? (const void *)(place->url + 6) : &local);
 }
 
 // ---- closing

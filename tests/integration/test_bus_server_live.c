@@ -274,7 +274,7 @@ static void who_is_not_expected_is_refused(void **state) {
       HELLO_EXTERNAL, "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0.0\",\"class\":\"read\"}", // this address is for workers alone
       "{}", "[]", "{\"protocol\":2,\"name\":\"trend\"}", "{\"protocol\":1,\"name\":\"Trend!\"}",
       "{\"protocol\":1,\"name\":\"trend\",\"worker\":\"0102\"}", "{\"protocol\":1,\"name\":\"trend\",\"worker\":\"0202030000000000000000000000000000000000000000000000000000000000\"}",
-      "{\"protocol\":1,\"name\":\"trend\",\"class\":\"god\"}", "{\"protocol\":1,\"name\":\"trend\",\"universe\":\"SYM1\"}", "\xff\xfe"};
+      "{\"protocol\":1,\"name\":\"trend\",\"class\":\"god\"}", "{\"protocol\":1,\"name\":\"trend\",\"version\":\"1.0\\n[31m\",\"worker\":\"" TOKEN_HEX "\"}", "{\"protocol\":1,\"name\":\"trend\",\"universe\":\"SYM1\"}", "\xff\xfe"};
   for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
     struct hd_frame f = bus_peer_hello(&p, wrong[i]);
     assert_int_equal(f.head.kind, HADRON_FRAME_REFUSED);

@@ -250,6 +250,23 @@ static void a_worker_is_asked(void **state) {
   bench_close(b);
 }
 
+// An ASK of a length that no host has takes no memory, and what comes behind it is not lost.
+static void an_ask_without_bound_is_passed_over(void **state) {
+  (void)state;
+  struct bench *b = bench_open(20);
+  struct hadron_event e = {0};
+  b->options.asks = b->options.asks_too_much = true;
+  fake_host_start(&b->host, &b->options);
+  bench_join(b);
+  for (uint64_t behind = 0; behind < 7;) {
+    assert_true(hd_clock_monotonic_ns() < b->until);
+    if (hadron_client_poll(b->client, 50, &e)) continue;
+    assert_int_not_equal(e.kind, HADRON_EVENT_ASK);
+    if (e.kind < HADRON_EVENT_MESSAGE && e.count) behind = e.sequence + e.count - 1;
+  }
+  bench_close(b);
+}
+
 static void options_are_held_to_their_domains(void **state) {
   (void)state;
   const struct hadron_client_options good = {.struct_size = sizeof good, .url = "ipc:///nowhere", .name = "x"};
@@ -336,6 +353,7 @@ static void a_key_that_others_may_read(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(no_answer_to_the_hello), cmocka_unit_test(a_key_that_others_may_read), cmocka_unit_test(a_quiet_network), cmocka_unit_test(lost_answers), cmocka_unit_test(another_life), cmocka_unit_test(silence_is_told), cmocka_unit_test(a_worker_is_asked),
+                                     cmocka_unit_test(an_ask_without_bound_is_passed_over),
                                      cmocka_unit_test(options_are_held_to_their_domains), cmocka_unit_test(nobody_there)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

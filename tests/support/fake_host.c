@@ -70,6 +70,7 @@ static void put_ask(struct packet *p, const struct fake_host *h, uint32_t stream
   uint32_t size = (uint32_t)strlen(text), at;
   struct hadron_ask ask = {.number = 1, .verb = HADRON_ASK_CREATE, .offset = second ? (uint32_t)strlen(pieces[0]) : 0, .total = (uint32_t)(strlen(pieces[0]) + strlen(pieces[1]))};
   uint8_t payload[128];
+  if (h->options.asks_too_much) ask.total = UINT32_MAX;
   at = head(payload, HADRON_MSG_ASK, sizeof ask);
   memcpy(payload + at, &ask, sizeof ask), at += (uint32_t)sizeof ask;
   memcpy(payload + at, &size, 4), at += 4;

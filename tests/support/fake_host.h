@@ -29,6 +29,7 @@ struct fake_options {
   uint64_t kept;          // messages that a repair can go back; 0: all
   double lose;            // requests and answers that are lost; of the feed: packets
   bool asks;              // message 5 is an ASK in two pieces
+  bool asks_too_much;     // which claims to have 4 GiB
 };
 
 struct fake_session {
