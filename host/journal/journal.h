@@ -68,6 +68,8 @@ int32_t hd_journal_append(struct hd_journal *j, uint32_t kind, const void *block
 // once. [any]
 // @err HADRON_ERR_IO  the flush failed: stop, exit, recover
 int32_t hd_journal_sync(struct hd_journal *j, uint64_t position);
+// The same in page mode too: for what lies beside the journal and speaks of its records, and must not outlive them. [any]
+int32_t hd_journal_flush(struct hd_journal *j, uint64_t position);
 
 // What stands before this position survives a power cut. In page mode nothing is promised, and nothing is held back: UINT64_MAX. [any]
 uint64_t hd_journal_durable(struct hd_journal *j);

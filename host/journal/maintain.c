@@ -37,6 +37,12 @@ static void segment_window(const struct hd_journal *j, struct hd_segment *s) {
   }
 }
 
+// Nobody knows what the disk has any more, and a second flush that goes well would not say it.
+static void journal_fail(struct hd_journal *j, int error) {
+  atomic_store_explicit(&j->failed, HADRON_ERR_IO, memory_order_relaxed);
+  hd_log_error("JOURNAL_SYNC", "journal %s: fdatasync failed: %s; it is not tried again: stop, check the disk, recover", j->path, strerror(-error));
+}
+
 // A directory is like a file: after a flush that failed nobody knows which names are on the disk, and the next one that goes well does not say it
 // either. A segment whose name is not there is lost with the power, and all that was flushed in it.
 int32_t hd_journal_sync_names(struct hd_journal *j, struct hd_fault *fault) {
@@ -109,11 +115,29 @@ uint64_t hd_segment_walk(const struct hd_segment *s, uint64_t from) {
   return from;
 }
 
-// Hashes a part of the oldest segment that is sealed and complete; at its end its hash goes into the successor's header and the
-// mapping is given back. Returns false when there is nothing to hash, or not yet.
+// A segment's hash stands in its successor only once the segment is on the disk, with fsync or without, and so all before it: whatever the power
+// takes, a start finds what is older than the newest hash whole. The records may have been flushed before the segment's own hash of the one before
+// it was there: so it is flushed once more.
+static bool chain_flush(struct hd_journal *j, const struct hd_segment *s, uint64_t sealed) {
+  if (hd_journal_flush(j, s->position + sealed - 1) != HADRON_OK) return false;
+  int error = hd_disk_sync(j->disk, s->file);
+  if (error) journal_fail(j, error);
+  return !error;
+}
+
+// A flush that ended behind the seal before there was a successor has not gone on to it: the next one would begin in a mapping that is gone.
+static void flush_leave(struct hd_journal *j, struct hd_segment *s, struct hd_segment *next) {
+  pthread_mutex_lock(&j->gate);
+  while (atomic_load_explicit(&j->flushing, memory_order_relaxed) == s && j->syncing) pthread_cond_wait(&j->landed, &j->gate);
+  if (atomic_load_explicit(&j->flushing, memory_order_relaxed) == s) atomic_store_explicit(&j->flushing, next, memory_order_relaxed);
+  pthread_mutex_unlock(&j->gate);
+}
+
+// Hashes a part of the oldest segment that is sealed and complete; at its end it is flushed, its hash goes into the successor's header and the
+// mapping is given back. Returns false when there is nothing to hash, or not yet, or never because a flush has failed.
 static bool journal_chain(struct hd_journal *j) {
   struct hd_segment *s = j->unchained, *next = atomic_load_explicit(&s->successor, memory_order_acquire);
-  if (!next) return false;
+  if (!next || hd_journal_broken(j)) return false;
   uint64_t sealed = atomic_load_explicit(&s->sealed, memory_order_acquire);
   if (s->settled < sealed) s->settled = hd_segment_walk(s, s->settled);
   if (s->settled < sealed) return false; // a writer is still copying
@@ -125,7 +149,8 @@ static bool journal_chain(struct hd_journal *j) {
   hd_sha256_update(&j->hash, s->base + s->hashed, step);
   s->hashed += step;
   if (s->hashed < sealed) return true;
-  if (j->durability == HD_JOURNAL_FSYNC && hd_journal_sync(j, s->position + sealed - 1) != HADRON_OK) return false;
+  if (!chain_flush(j, s, sealed)) return false;
+  flush_leave(j, s, next);
   uint8_t digest[32];
   hd_sha256_final(&j->hash, digest);
   hd_segment_chain(next, digest);
@@ -176,7 +201,8 @@ static int flush_timed(struct hd_journal *j, struct hd_segment *s) {
   atomic_fetch_add_explicit(&j->flushes, 1, memory_order_relaxed);
   if (took > atomic_load_explicit(&j->flush_ns_max, memory_order_relaxed)) atomic_store_explicit(&j->flush_ns_max, took, memory_order_relaxed);
   if (took > FLUSH_SLOW_NS)
-    hd_log_warn("JOURNAL_SLOW", "journal %s: a flush took %" PRId64 " ms; orders waited for it. Look at the disk, or set journal.fsync = false", j->path, took / 1000000);
+    hd_log_warn("JOURNAL_SLOW", "journal %s: a flush took %" PRId64 " ms; %s", j->path, took / 1000000,
+                j->durability == HD_JOURNAL_FSYNC ? "orders waited for it. Look at the disk, or set journal.fsync = false" : "no order waited for it. Look at the disk");
   return error;
 }
 
@@ -191,25 +217,25 @@ void hd_journal_health(const struct hd_journal *j, struct hd_journal_health *out
 
 // Flushes what is committed, and at least the record at `position`; durable: the position before which all is. Returns 0 or a
 // negative errno.
-static int journal_flush(struct hd_journal *j, uint64_t position, uint64_t *durable) {
+static int flush_to(struct hd_journal *j, uint64_t position, uint64_t *durable) {
   for (;;) {
-    struct hd_segment *s = j->flushing;
-    uint64_t to = hd_segment_walk(s, s->flushed);
+    struct hd_segment *s = atomic_load_explicit(&j->flushing, memory_order_relaxed);
     struct hd_segment *next = atomic_load_explicit(&s->successor, memory_order_acquire);
-    bool complete = next && to == atomic_load_explicit(&s->sealed, memory_order_acquire);
-    if (s->position + to <= position && !complete) continue; // a writer in front of it is still copying
+    uint64_t sealed = atomic_load_explicit(&s->sealed, memory_order_acquire), to = hd_segment_walk(s, s->flushed);
+    bool complete = sealed && to == sealed;
+    uint64_t end = s->position + to + (complete ? HD_JOURNAL_HEADER_BYTES : 0); // no record lies in a header
+    if (end <= position && !complete) continue; // a writer in front of it is still copying
     int error = to > s->flushed ? flush_timed(j, s) : 0;
     if (error) return error;
     durable_mark(s, to, complete);
     s->flushed = to;
-    *durable = s->position + to;
-    if (complete) j->flushing = next;
-    if (*durable > position) return 0;
+    *durable = end;
+    if (complete && next) atomic_store_explicit(&j->flushing, next, memory_order_relaxed);
+    if (end > position) return 0;
   }
 }
 
-int32_t hd_journal_sync(struct hd_journal *j, uint64_t position) {
-  if (j->durability != HD_JOURNAL_FSYNC) return HADRON_OK;
+int32_t hd_journal_flush(struct hd_journal *j, uint64_t position) {
   HD_ASSERT(position < hd_journal_end(j));
   pthread_mutex_lock(&j->gate);
   while (j->durable <= position && !atomic_load_explicit(&j->failed, memory_order_relaxed)) {
@@ -220,20 +246,20 @@ int32_t hd_journal_sync(struct hd_journal *j, uint64_t position) {
     j->syncing = true;
     pthread_mutex_unlock(&j->gate);
     uint64_t durable = 0;
-    int error = journal_flush(j, position, &durable);
+    int error = flush_to(j, position, &durable);
     pthread_mutex_lock(&j->gate);
     j->syncing = false;
     if (!error) j->durable = durable;
-    if (error) {
-      atomic_store_explicit(&j->failed, HADRON_ERR_IO, memory_order_relaxed);
-      hd_log_error("JOURNAL_SYNC", "journal %s: fdatasync failed: %s; it is not tried again: stop, check the disk, recover",
-                   j->path, strerror(-error));
-    }
+    if (error) journal_fail(j, error);
     pthread_cond_broadcast(&j->landed);
   }
   int32_t rc = j->durable > position ? HADRON_OK : HADRON_ERR_IO;
   pthread_mutex_unlock(&j->gate);
   return rc;
+}
+
+int32_t hd_journal_sync(struct hd_journal *j, uint64_t position) {
+  return j->durability == HD_JOURNAL_FSYNC ? hd_journal_flush(j, position) : HADRON_OK;
 }
 
 uint64_t hd_journal_durable(struct hd_journal *j) {

@@ -2,9 +2,10 @@
 // good record: nothing; a torn tail (cut); a hole (a writer died between its claim and its commit while others went on: the hole becomes a
 // VOID record, so that what they wrote stays). All else is damage.
 //
-// After the machine went down (a power cut; the segment's state names another boot) what had not been flushed may be there in parts, in any
-// order, over the newest segments. What stands before the durable mark was flushed: damage there is damage. Behind it the journal ends at
-// the first bad place, and all that follows is cut, good or not: later records without the earlier ones would be a lie.
+// After the machine went down (a power cut; the newest segment's state names another boot) what had not been flushed may be there in parts, in
+// any order, over the newest segments. What stands before a durable mark was flushed: damage there is damage. Behind it the journal ends at the
+// first bad place, and all that follows is cut, good or not: later records without the earlier ones would be a lie. Two things are such marks:
+// an offset in a segment's state, and a segment's hash of the one before it, which is written once that one is on the disk, with fsync or without.
 #include <errno.h>
 #include <inttypes.h>
 #include <sys/random.h>
@@ -14,8 +15,6 @@
 #include "base/log.h"
 #include "base/random.h"
 #include "journal/writer.h"
-
-#define WRITTEN_BACK_NS INT64_C(120000000000) // without flushes: what the kernel has written by itself, with a margin (it begins after 30 s)
 
 // ---- Walking what is there. ----
 
@@ -208,36 +207,39 @@ static bool state_lossy(const struct hd_journal *j, const struct hd_segment_head
 // What its last writer says of a segment.
 static void walk_state(struct walk *w) {
   struct hd_segment_state *state = hd_segment_state(w->segment);
-  if (!state) return; // format 1.0 knows nothing: all damage is damage
-  const struct hd_segment_header *h = (const void *)w->segment->base;
+  if (!state) { // format 1.0 knows nothing: all damage is damage
+    w->lossy = false;
+    return;
+  }
   uint64_t durable = 0, clean = 0;
   if (!hd_offset_mark_read(state->durable, &durable)) state->durable = 0; // none, or torn
   if (!hd_offset_mark_read(state->clean, &clean)) state->clean = 0;
   if (durable >= w->offset && durable <= w->segment->capacity) w->durable = durable;
-  w->lossy = state_lossy(w->j, h, state);
   if (!w->lossy && clean >= w->offset && clean <= w->segment->capacity) w->clean = clean; // else it may speak of bytes that are lost
-  if (w->lossy && state->crc != hd_segment_state_crc(state)) hd_segment_state_fill(state, w->j->boot, state->flags & HD_SEGMENT_FSYNC);
-}
-
-// A host before us may have seen a flush fail: the kernel then takes pages for written that are not. Touched, they are written again by the next.
-static void segment_dirty(struct hd_segment *s, uint64_t from, uint64_t to) {
-  for (uint64_t at = from & ~UINT64_C(4095); at < to; at += 4096) __atomic_fetch_or(s->base + at, 0, __ATOMIC_RELAXED);
 }
 
 // A host that ended badly may have ended because a flush failed. The kernel then takes the pages for clean, and no later flush writes them: they
-// are read here as if they were there, and are gone with the power. So what was not flushed for certain is written once more.
+// are read here as if they were there, and are gone with the power. So what was not flushed for certain is written once more; without fsync it is
+// flushed when the segment is full.
 static int32_t segment_rewrite(struct hd_journal *j, const struct hd_segment *s, const struct walk *w, struct hd_fault *fault) {
   int error = hd_disk_write(j->disk, s->file, s->base, HD_JOURNAL_HEADER_BYTES, 0);
   if (!error && w->offset > w->durable) error = hd_disk_write(j->disk, s->file, s->base + w->durable, w->offset - w->durable, w->durable);
-  if (!error) error = hd_disk_sync(j->disk, s->file);
+  if (!error && j->durability == HD_JOURNAL_FSYNC) error = hd_disk_sync(j->disk, s->file);
   if (!error) return HADRON_OK;
   hd_disk_fault(fault, error, "journal", "writing once more what a host left in", w->name);
   return fault->code = HADRON_ERR_IO; // a disk that is full would be lived with: this is none of that
 }
 
-// Walks one segment and hangs it behind `before`. last: no later one was ever flushed. cut: the journal ends in it, what follows is to go.
-static int32_t segment_resume(struct hd_journal *j, uint64_t sequence, struct hd_segment *before, bool newest, bool last,
-                              struct hd_segment **segment, bool *cut, struct hd_fault *fault) {
+// Of a segment that is walked.
+struct stand {
+  bool newest; // no segment follows
+  bool last;   // no later one was ever flushed
+  bool lossy;  // the machine went down
+};
+
+// Walks one segment and hangs it behind `before`. cut: the journal ends in it, what follows is to go.
+static int32_t segment_resume(struct hd_journal *j, uint64_t sequence, struct hd_segment *before, struct stand stand, struct hd_segment **segment,
+                              bool *cut, struct hd_fault *fault) {
   struct hd_segment_header h;
   char name[HD_SEGMENT_NAME_SIZE];
   int32_t rc = segment_adopt(j, sequence, &h, segment, name, fault);
@@ -248,7 +250,7 @@ static int32_t segment_resume(struct hd_journal *j, uint64_t sequence, struct hd
   if (before && h.position != before->position + atomic_load(&before->sealed))
     return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s/%s starts at position %" PRIu64 ", expected %" PRIu64
                         ": a segment is missing or changed", j->path, name, h.position, before->position + atomic_load(&before->sealed));
-  struct walk w = {.j = j, .segment = s, .name = name, .offset = h.header_bytes, .sequence = sequence, .last = last, .durable = h.header_bytes};
+  struct walk w = {.j = j, .segment = s, .name = name, .offset = h.header_bytes, .sequence = sequence, .durable = h.header_bytes, .lossy = stand.lossy, .last = stand.last};
   walk_state(&w);
   if (h.chained == HD_CHAIN_TORN && !w.lossy)
     return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s/%s at offset %zu: the hash of the segment before it does not fit its CRC-32C", j->path, name,
@@ -257,11 +259,10 @@ static int32_t segment_resume(struct hd_journal *j, uint64_t sequence, struct hd
     hd_segment_unchain(s);
     if (sequence == 1) hd_segment_chain(s, NULL);
   }
-  rc = walk_segment(&w, newest, fault);
-  if (rc == HADRON_OK && j->durability == HD_JOURNAL_FSYNC && !w.clean && !w.lossy) rc = segment_rewrite(j, s, &w, fault);
+  rc = walk_segment(&w, stand.newest, fault);
+  if (rc == HADRON_OK && !w.clean && !w.lossy) rc = segment_rewrite(j, s, &w, fault);
   if (rc != HADRON_OK) return rc;
-  *cut = w.cut && !newest;
-  if (j->durability == HD_JOURNAL_FSYNC && !w.clean) segment_dirty(s, w.durable, w.offset);
+  *cut = w.cut && !stand.newest;
   atomic_store(&s->reserved, w.records << 32 | w.offset / 8);
   if (before) atomic_store(&before->successor, s);
   return HADRON_OK;
@@ -318,16 +319,15 @@ struct survey {
   uint64_t first;  // from here on all is walked
   uint64_t last;   // from here on no segment's successor was ever flushed
   uint64_t count;  // that are left
+  bool lossy;      // the machine went down since the last host wrote: a host that starts says so in the newest segment
 };
 
 static int32_t later_drop(struct hd_journal *j, const uint64_t *list, uint64_t count, uint64_t from, struct hd_fault *fault);
 
-// Looks at the headers, newest first, down to the oldest whose successor lacks its hash: what is older need not be walked. Where nothing was
-// flushed and the machine went down, it goes on to those that the kernel may not have written by then. Segments whose header never reached
-// the disk go, with all behind them, if the host before them may have lost it and nothing behind was flushed.
+// Looks at the headers, newest first, down to the oldest whose successor lacks its hash: what is older is on the disk and need not be walked.
+// Segments whose header never reached the disk go, with all behind them, if the host before them may have lost it and nothing behind was flushed.
 static int32_t segments_survey(struct hd_journal *j, const uint64_t *list, uint64_t count, struct survey *out, struct hd_fault *fault) {
-  int64_t newest_ns = 0;
-  bool flushed = false, kernel = false, seen = false;
+  bool flushed = false, seen = false;
   uint64_t broken = count;
   struct hd_fault why = {0};
   *out = (struct survey){.first = count - 1, .last = count - 1, .count = count};
@@ -343,26 +343,22 @@ static int32_t segments_survey(struct hd_journal *j, const uint64_t *list, uint6
     }
     if (rc == HADRON_ERR_CORRUPT) return first_headerless(j, list[0], &out->count, rc, fault);
     if (rc != HADRON_OK) return rc;
+    if (!seen) out->lossy = state_lossy(j, &h, &state);
+    seen = true;
     if (broken < out->count) {
-      if (flushed || !state_lossy(j, &h, &state)) {
+      if (flushed || !out->lossy) {
         *fault = why;
         return why.code;
       }
       rc = later_drop(j, list, out->count, broken, fault);
       if (rc != HADRON_OK) return rc;
       out->count = broken;
-      seen = false;
     }
     memcpy(j->id, h.journal, sizeof j->id);
-    if (!seen) {
-      newest_ns = h.created_ns;
-      kernel = !(state.flags & HD_SEGMENT_FSYNC) && state_lossy(j, &h, &state);
-    }
-    seen = true;
     out->first = i;
     if (!flushed) out->last = i; // it may have been flushed itself; those behind it were not
     flushed |= !h.minor || (hd_offset_mark_read(state.durable, &durable) && durable > h.header_bytes);
-    if (h.chained == 1 && !(kernel && h.created_ns > newest_ns - WRITTEN_BACK_NS)) break;
+    if (h.chained == 1) break;
   }
   return HADRON_OK;
 }
@@ -374,13 +370,13 @@ static int32_t later_drop(struct hd_journal *j, const uint64_t *list, uint64_t c
 }
 
 // The newest is sealed: its successor, made or still to make.
-static int32_t successor_resume(struct hd_journal *j, struct hd_segment **newest, struct hd_fault *fault) {
+static int32_t successor_resume(struct hd_journal *j, bool lossy, struct hd_segment **newest, struct hd_fault *fault) {
   struct hd_segment *before = *newest;
   bool adopted = false, cut;
   uint64_t next = before->first_sequence + (atomic_load(&before->reserved) >> 32), position = before->position + atomic_load(&before->sealed);
   int32_t rc = prepared_adopt(j, next, &adopted, fault);
   if (rc != HADRON_OK) return rc;
-  if (adopted) return segment_resume(j, next, before, true, true, newest, &cut, fault);
+  if (adopted) return segment_resume(j, next, before, (struct stand){.newest = true, .last = true, .lossy = lossy}, newest, &cut, fault);
   rc = journal_begin(j, next, position, newest, fault);
   if (rc == HADRON_OK) atomic_store(&before->successor, *newest);
   return rc;
@@ -394,11 +390,12 @@ static int32_t journal_resume(struct hd_journal *j, const uint64_t *list, uint64
   if (rc != HADRON_OK) return rc;
   if (!v.count) return journal_create(j, seed, fault);
   for (uint64_t i = v.first; rc == HADRON_OK && i < v.count && !cut; i++, before = s) {
-    rc = segment_resume(j, list[i], before, i + 1 == v.count, i >= v.last, &s, &cut, fault);
+    const struct stand stand = {.newest = i + 1 == v.count, .last = i >= v.last, .lossy = v.lossy};
+    rc = segment_resume(j, list[i], before, stand, &s, &cut, fault);
     if (i == v.first) j->flushing = j->unchained = s;
     if (rc == HADRON_OK && cut) rc = later_drop(j, list, v.count, i + 1, fault);
   }
-  while (rc == HADRON_OK && atomic_load(&s->sealed)) rc = successor_resume(j, &s, fault);
+  while (rc == HADRON_OK && atomic_load(&s->sealed)) rc = successor_resume(j, v.lossy, &s, fault);
   atomic_store(&j->current, s);
   return rc;
 }

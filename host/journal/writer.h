@@ -20,7 +20,7 @@ struct hd_journal {
   pthread_cond_t landed;
   bool syncing;                           // [gate]
   uint64_t durable;                       // [gate] everything before this position is durable
-  struct hd_segment *flushing;            // [the syncing thread]
+  _Atomic(struct hd_segment *) flushing;  // [the syncing thread]; past its end by [maintain] when nobody syncs
   _Atomic int64_t flush_since_ns;         // monotonic; 0: none is under way
   _Atomic int64_t flush_ns_max;
   _Atomic uint64_t flushes;

@@ -300,7 +300,7 @@ static int32_t fold(struct hd_session *s, struct hd_fold *f, struct hd_recovered
 // Nothing of the session depends on it.
 static void keep_snapshot(struct hd_session *s) {
   struct hd_fault fault;
-  if (hd_snapshot_keep(s->options.disk, hd_journal_dir(s->journal), hd_journal_id(s->journal), s->recover->first, &s->recover->snapshot, &fault))
+  if (hd_snapshot_keep(s->journal, s->recover->first, &s->recover->snapshot, &fault))
     hd_log_warn("SNAPSHOT", "%s; a replay of this session may begin with another state", fault.text);
 }
 

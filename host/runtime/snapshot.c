@@ -198,10 +198,17 @@ int32_t hd_snapshot_write(const struct hd_disk *disk, const char *dir, const uin
   return error ? hd_disk_fault(fault, error, "snapshot", "writing", dir) : HADRON_OK;
 }
 
-int32_t hd_snapshot_keep(const struct hd_disk *disk, const char *dir, const uint8_t journal[16], uint64_t first, const struct hd_snapshot *s, struct hd_fault *fault) {
-  const struct hd_disk *d = hd_disk_or_system(disk);
+// What it stands for is on the disk before it is. One that outlived its records would speak of others, that come in their place.
+int32_t hd_snapshot_put(struct hd_journal *j, const struct hd_snapshot *s, struct hd_fault *fault) {
+  if (hd_journal_flush(j, s->position - 1)) return hd_fault_set(fault, HADRON_ERR_IO, "snapshot: the journal before it could not be flushed; check the disk of %s", hd_journal_dir(j));
+  return hd_snapshot_write(hd_journal_disk(j), hd_journal_dir(j), hd_journal_id(j), s, fault);
+}
+
+int32_t hd_snapshot_keep(struct hd_journal *j, uint64_t first, const struct hd_snapshot *s, struct hd_fault *fault) {
+  const struct hd_disk *d = hd_journal_disk(j);
+  const char *dir = hd_journal_dir(j);
   struct listed listed = {.prefix = BEGUN_WITH};
-  const struct head h = head_of(journal, s);
+  const struct head h = head_of(hd_journal_id(j), s);
   int handle = hd_disk_dir_open(d, dir, false);
   if (handle < 0) return hd_disk_fault(fault, handle, "snapshot", "opening", dir);
   int error = hd_disk_list(d, handle, list_one, &listed);
@@ -214,6 +221,8 @@ int32_t hd_snapshot_keep(const struct hd_disk *disk, const char *dir, const uint
   hd_disk_close(d, handle);
   return error ? hd_disk_fault(fault, error, "snapshot", "keeping", dir) : HADRON_OK;
 }
+
+static const char ahead[] = "it stands for records that the journal does not have, and is removed: others will stand there";
 
 // Why it is not to be used; NULL: it is good, and in `out`.
 static const char *read_file(const struct hd_disk *d, int dir, const char *name, const uint8_t journal[16], uint64_t end, struct hd_snapshot *out) {
@@ -228,7 +237,7 @@ static const char *read_file(const struct hd_disk *d, int dir, const char *name,
   else if (memcmp(h.magic, MAGIC, sizeof h.magic) != 0 || h.head_crc != head_crc(&h)) why = "its head is damaged";
   else if (h.format != FORMAT || h.layout != hd_image_layout()) why = "it is another build's";
   else if (journal && memcmp(h.journal, journal, sizeof h.journal) != 0) why = "it is another journal's";
-  else if (h.position > end) why = "it stands for records that the journal does not have";
+  else if (h.position > end) why = ahead;
   else if (size != sizeof h + h.bytes || h.bytes < h.instruments * sizeof *out->instruments) why = "it has not its length";
   else if (!(bytes = malloc(h.bytes ? h.bytes : 1))) why = "there is no memory for it";
   else if (hd_disk_read(d, file, bytes, h.bytes, sizeof h, &done) || done != h.bytes || hd_crc32c(0, bytes, h.bytes) != h.crc) why = "its checksum is another one";
@@ -254,17 +263,20 @@ int32_t hd_snapshot_find(const struct hd_disk *disk, const char *dir, const uint
   int handle = hd_disk_dir_open(d, dir, false);
   if (handle < 0) return hd_disk_fault(fault, handle, "snapshot", "opening", dir);
   int error = hd_disk_list(d, handle, list_one, &listed);
-  bool found = false;
+  bool found = false, removed = false;
   for (uint32_t i = 0; i < listed.count && !error && !found; i++) {
-    char name[NAME_SIZE], text[160];
+    char name[NAME_SIZE], text[200];
     name_of(name, FOR_STARTS, listed.positions[i]);
     const char *why = read_file(d, handle, name, journal, end, out);
     found = why == NULL;
     snprintf(text, sizeof text, "snapshot %s is passed over: %s", name, why ? why : "");
     if (why) told(user, text);
+    if (why == ahead && !(error = hd_disk_unlink(d, handle, name))) removed = true;
   }
+  if (removed && !error) error = hd_disk_sync_dir(d, handle);
   hd_disk_close(d, handle);
-  if (error) return hd_disk_fault(fault, error, "snapshot", "listing", dir);
+  if (error && found) hd_snapshot_fini(out);
+  if (error) return hd_disk_fault(fault, error, "snapshot", "listing, or removing what is ahead of the journal in", dir);
   return found ? HADRON_OK : HADRON_ERR_NOT_FOUND;
 }
 
@@ -402,7 +414,7 @@ static uint64_t records_of(const struct hd_session *s) {
 static void write_taken(struct hd_session *s) {
   struct hd_snapshots *n = s->snapshots;
   struct hd_fault fault;
-  int32_t code = hd_snapshot_write(s->options.disk, hd_journal_dir(s->journal), hd_journal_id(s->journal), &n->taken, &fault);
+  int32_t code = hd_snapshot_put(s->journal, &n->taken, &fault);
   if (code) {
     atomic_fetch_add(&n->failed, 1);
     hd_log_error("SNAPSHOT", "%s; the journal is kept from the last good one on", fault.text);

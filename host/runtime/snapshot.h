@@ -1,9 +1,10 @@
 // Snapshots: the state of a session beside its journal, so that a start need not read everything from the beginning, and old segments may go.
 // A file snapshot-POSITION.hds in the journal's directory stands for all records before that position. The two newest are kept; one that is
-// damaged, of another journal or of another build is passed over.
+// damaged, of another journal or of another build is passed over; one that stands for more than the journal has is removed.
 //
 //   take    at a quiet point: a copy in memory. This is the pause, and it is measured
-//   write   the copy goes to a file under another name, is synced, renamed, and the directory synced; on a thread of its own while the host is live
+//   write   the journal is flushed up to it; the copy goes to a file under another name, is synced, renamed, and the directory synced; on a thread
+//           of its own while the host is live
 //   find    at the start: the newest good one
 //
 // What a strategy knows is in it where the plugin can save. One that cannot is fed again from the journal's beginning, for as long as that is there:
@@ -29,10 +30,12 @@ struct hd_snapshot {
 void hd_snapshot_fini(struct hd_snapshot *snapshot);
 
 int32_t hd_snapshot_take(struct hd_session *s, struct hd_snapshot *out, struct hd_fault *fault);
+// Flushes the journal before it, in page mode too, and writes it.
+int32_t hd_snapshot_put(struct hd_journal *j, const struct hd_snapshot *snapshot, struct hd_fault *fault);
 int32_t hd_snapshot_write(const struct hd_disk *disk, const char *dir, const uint8_t journal[16], const struct hd_snapshot *snapshot, struct hd_fault *fault);
 // The one that a session begins with stays under another name, for who runs that session again: begin-POSITION.hds, as long as the journal has what is
 // before it. first: position of the first record that is kept.
-int32_t hd_snapshot_keep(const struct hd_disk *disk, const char *dir, const uint8_t journal[16], uint64_t first, const struct hd_snapshot *snapshot, struct hd_fault *fault);
+int32_t hd_snapshot_keep(struct hd_journal *j, uint64_t first, const struct hd_snapshot *snapshot, struct hd_fault *fault);
 // That one. HADRON_ERR_NOT_FOUND: it is not to be had, and why.
 int32_t hd_snapshot_at(const struct hd_disk *disk, const char *dir, uint64_t position, struct hd_snapshot *out, struct hd_fault *fault);
 // HADRON_ERR_NOT_FOUND: there is no good one. told: one line for each that was passed over.

@@ -87,7 +87,7 @@ static void on_progress(void *user, const struct hd_replay_progress *at) {
 static int32_t take_snapshot(struct hd_session *s, struct hd_fault *fault) {
   struct hd_snapshot snapshot = {0};
   int32_t code = hd_snapshot_take(s, &snapshot, fault);
-  if (!code) code = hd_snapshot_write(s->options.disk, hd_journal_dir(s->journal), hd_journal_id(s->journal), &snapshot, fault);
+  if (!code) code = hd_snapshot_put(s->journal, &snapshot, fault);
   hd_snapshot_fini(&snapshot);
   return code;
 }

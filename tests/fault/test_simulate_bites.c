@@ -301,6 +301,7 @@ static const struct bug {
     {"guess Unknown as Rejected", {.opened = guess}, 0},
     {"retry a failed fsync", {.disk = retry_sync}, BIT(SYNC_FAILED) | BIT(POWER_CUT) | BIT(CRASH)},
     {"no fsync at all", {.disk = skip_sync}, BIT(POWER_CUT) | BIT(CRASH)},
+    {"take a full segment for written", {.disk = skip_sync}, BIT(POWER_CUT_LOOSE) | BIT(CRASH)},
     {"ask the wrong venue", {.opened = ask_elsewhere}, BIT(VENUE_AWAY) | BIT(REQUEST_LOST) | BIT(ANSWER_LOST)},
     {"send to the wrong venue", {.opened = send_elsewhere}, BIT(VENUE_AWAY)},
     {"change seats without a record", {.opened = half_swap}, BIT(SWAP)},

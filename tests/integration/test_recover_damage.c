@@ -140,6 +140,8 @@ static void a_snapshot_with_one_thing_wrong(void **state) {
   assert_non_null(strstr(said, "another journal"));
   assert_int_equal(find(journal_id, snapshot.position - 1), HADRON_ERR_NOT_FOUND);
   assert_non_null(strstr(said, "the journal does not have"));
+  assert_int_equal(access(file, F_OK), -1); // others will stand in that place
+  if (hd_snapshot_write(NULL, dir, journal_id, &snapshot, &fault)) fail_msg("%s", fault.text);
   unsigned char *bytes = test_file_read(file, &size);
   for (size_t at = 0; at < size; at += at < 256 ? 1 : 1 + hd_random_below(&random, size / 500)) {
     unsigned char bit = (unsigned char)(1u << hd_random_below(&random, 8));

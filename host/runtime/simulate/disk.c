@@ -480,17 +480,6 @@ static void cut_directory(struct hd_sim_disk *d, struct hd_sim_directory *dir, u
   memcpy(dir->names, dir->durable, sizeof dir->names);
 }
 
-void hd_sim_disk_sleep(struct hd_sim_disk *d) {
-  for (uint32_t i = 0; i < HD_SIM_FILES; i++)
-    if (d->files[i].used) write_back(d, &d->files[i], false);
-  for (uint32_t i = 0; i < HD_SIM_DIRS; i++) {
-    struct hd_sim_directory *dir = &d->directories[i];
-    if (!dir->path[0]) continue;
-    memcpy(dir->durable, dir->names, sizeof dir->durable);
-    dir->operation_count = 0;
-  }
-}
-
 void hd_sim_disk_power_cut(struct hd_sim_disk *d) {
   static const uint64_t grains[] = {16, 512, 4096}, chances[] = {0, 20, 50, 80, 95};
   struct hd_world *w = d->world;

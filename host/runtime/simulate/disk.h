@@ -61,7 +61,6 @@ struct hd_sim_disk {
 struct hd_sim_disk *hd_sim_disk_create(void); // shared memory; NULL: none
 void hd_sim_disk_clear(struct hd_sim_disk *d, struct hd_world *w);
 void hd_sim_disk_power_cut(struct hd_sim_disk *d); // no process has anything open
-void hd_sim_disk_sleep(struct hd_sim_disk *d);     // an hour passes: the kernel has written what there was to write
 void hd_sim_disk_restart(struct hd_sim_disk *d);   // what nobody can reach any more is free again
 extern const struct hd_disk_api hd_sim_disk_api;   // self: the disk
 

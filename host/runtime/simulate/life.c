@@ -102,7 +102,6 @@ static void configure(struct hd_config *c, const struct hd_world *w, const char 
 struct life {
   struct hd_world *w;
   struct hd_session *s;
-  struct hd_sim_disk *disk;
   int64_t rested_ns; // since when it is at rest; 0: it is not
   bool listed_again;
   bool follows_clock; // a bug: it believes the machine's clock while it runs
@@ -211,7 +210,6 @@ static void step(struct life *l) {
     w->clock_offset_ns += 3600 * HD_SECOND;
     w->machine_offset_ns += 3600 * HD_SECOND;
     r->now_ns += 3600 * HD_SECOND; // as on a wall clock: what was due meanwhile is due once
-    if (!w->setting.fsync) hd_sim_disk_sleep(l->disk); // a machine that goes to sleep writes everything back first
   }
   if (hd_world_strikes(w, HD_FAULT_CLOCK_SET)) set_clock(l);
   if (hd_world_strikes(w, HD_FAULT_CLOCK_VENUE)) {
@@ -254,7 +252,7 @@ static _Noreturn void live(struct hd_life_setup *setup, struct hd_world *w) {
   static struct hd_session session;
   struct hd_fault fault = {0};
   const struct hd_life_hooks *hooks = setup->hooks;
-  struct life l = {.w = w, .s = &session, .disk = setup->disk, .follows_clock = hooks && hooks->follows_clock};
+  struct life l = {.w = w, .s = &session, .follows_clock = hooks && hooks->follows_clock};
   be_mortal();
   if (setup->words >= 0) dup2(setup->words, STDERR_FILENO);
   hd_log_level(w->verbose ? HADRON_LOG_INFO : HADRON_LOG_ERROR + 1);
