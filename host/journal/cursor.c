@@ -15,8 +15,10 @@ struct hd_journal_cursor {
   unsigned char *base; // NULL: no segment open
   uint64_t size;       // mapped bytes: the file's size, at most its capacity
   uint64_t position;   // of the segment
+  uint64_t first;      // sequence of its first record
   uint64_t offset, sequence;
   uint64_t released;
+  bool looked;         // once a segment: whether those behind it say that it was whole
   const struct hd_disk *disk; // borrowed(until close)
   int dir;
   uint8_t id[16];
@@ -75,6 +77,8 @@ static void cursor_take(struct hd_journal_cursor *c, const struct view *v, uint6
   c->base = v->base;
   c->size = v->size;
   c->position = v->header.position;
+  c->first = v->header.first_sequence;
+  c->looked = false;
   c->offset = offset;
   c->sequence = sequence;
   c->released = 0;
@@ -239,10 +243,24 @@ void hd_journal_cursor_close(struct hd_journal_cursor *c) {
   free(c);
 }
 
-// Behind a seal. AGAIN while the successor is not there yet.
+// Is there a segment behind the one that begins so?
+static bool later_there(struct hd_journal_cursor *c, uint64_t first_sequence) {
+  uint64_t *list = NULL, count = 0;
+  struct hd_fault ignored;
+  if (hd_segment_list(c->disk, c->dir, &list, &count, &ignored) != HADRON_OK) return false;
+  bool later = count && list[count - 1] > first_sequence;
+  free(list);
+  return later;
+}
+
+// Behind a seal. AGAIN while the successor is not there yet. Segments get their names one after the other: where a later one has its name, and the
+// successor, looked for once more, is not there, it will not come.
 static int32_t cursor_turn(struct hd_journal_cursor *c, uint64_t sealed, uint64_t first_sequence, struct hd_fault *fault) {
   struct view v;
   int32_t rc = view_open(c, first_sequence, &v, fault);
+  if (rc == HADRON_ERR_NOT_FOUND && later_there(c, first_sequence) && (rc = view_open(c, first_sequence, &v, fault)) == HADRON_ERR_NOT_FOUND)
+    return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s: the segment that begins with record %" PRIu64 " is missing, and there are later ones; restore it, or, if it was let go while it was being read, read again",
+                        c->path, first_sequence);
   if (rc == HADRON_ERR_NOT_FOUND) return HADRON_ERR_AGAIN;
   if (rc != HADRON_OK) return rc;
   if (v.header.position != c->position + sealed) {
@@ -277,14 +295,32 @@ static int32_t cursor_corrupt(const struct hd_journal_cursor *c, uint64_t commit
                       "; restore the file", c->path, c->name, c->offset, c->sequence, r->sequence);
 }
 
+// Nothing is here. That is the end, or a record that a writer has not committed yet; but a segment that was hashed was whole.
+static int32_t cursor_wait(struct hd_journal_cursor *c, struct hd_fault *fault) {
+  uint64_t *list = NULL, count = 0, i = 0;
+  struct hd_segment_header h = {.chained = 0};
+  struct hd_fault ignored;
+  char name[HD_SEGMENT_NAME_SIZE];
+  if (c->looked) return HADRON_ERR_AGAIN;
+  c->looked = true;
+  if (hd_segment_list(c->disk, c->dir, &list, &count, &ignored) != HADRON_OK) return HADRON_ERR_AGAIN;
+  while (i < count && list[i] <= c->first) i++;
+  if (i < count) hd_segment_name(name, list[i]);
+  bool hashed = i < count && hd_segment_read_header(c->disk, c->dir, name, &h, &ignored) == HADRON_OK && h.chained == 1;
+  free(list);
+  if (!hashed) return HADRON_ERR_AGAIN;
+  return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s/%s at offset %" PRIu64 ": expected record %" PRIu64 ", found nothing, and %s has the hash of the whole segment; restore the file", c->path, c->name, c->offset,
+                      c->sequence, name);
+}
+
 int32_t hd_journal_cursor_next(struct hd_journal_cursor *c, struct hadron_record *record, struct hd_fault *fault) {
   struct hd_fault own;
   if (!fault) fault = &own;
   for (;;) {
-    if (c->offset + sizeof(struct hd_record_head) > c->size) return HADRON_ERR_AGAIN;
+    if (c->offset + sizeof(struct hd_record_head) > c->size) return cursor_wait(c, fault);
     const struct hd_record_head *r = (const void *)(c->base + c->offset);
     uint64_t commit = hd_commit_load(r), room = c->size - c->offset;
-    if (!commit) return HADRON_ERR_AGAIN;
+    if (!commit) return cursor_wait(c, fault);
     if (!hd_record_valid(r, commit, room) || r->sequence != c->sequence) return cursor_corrupt(c, commit, fault);
     uint32_t size = hd_commit_size(commit), stride = hd_record_stride(size), mark = hd_commit_mark(commit);
     if (mark == HD_MARK_SEAL) {
