@@ -91,7 +91,7 @@ static void whole_run(enum ring ring) {
   t.ring = ring;
   int n = snprintf(text, sizeof text,
                    "return { mode = 'paper', universe = { max = 128 }, engine = { threads = true, shards = 1, lane_ticks = 8192 }, journal = { segment = '64MiB' },\n"
-                   "  account = { cash = '100000000' }, venues = { flood = { params = { instruments = 64, period = '2ms' } }, sim = { params = { orders_max = 20000, entry_latency = '0ms' } } },\n"
+                   "  account = { cash = '100000000' }, gateway = { orders_max = 20000, unknown_after = '10m' }, venues = { flood = { params = { instruments = 64, period = '2ms' } }, sim = { params = { orders_max = 20000, entry_latency = '0ms' } } },\n"
                    "  strategies = {\n");
   for (int i = 0; i < ARMS; i++) n += snprintf(text + n, sizeof text - (size_t)n, "    many%d = { plugin = '@DIR@/many.lua' },\n", i);
   snprintf(text + n, sizeof text - (size_t)n, "  } }\n");
