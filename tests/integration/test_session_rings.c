@@ -26,7 +26,6 @@ static struct trial {
   enum ring ring;
   _Atomic bool filled, sent;
   uint64_t reports, held; // that the test said; ticks that waited in the lanes
-  bool holding, done;
 } t;
 
 static bool is_full(const struct hd_ring *ring) { return hd_ring_size(ring) == hd_ring_capacity(ring); }
@@ -59,13 +58,18 @@ static uint64_t in_the_lanes(void) {
   return count;
 }
 
-// The shards take no ticks until enough of them wait; then they do, and this thread, which empties the ring of commands, stands still.
-static void fill_commands(void) {
-  if (!t.holding) {
-    atomic_store(&t.live.hold, 1);
-    t.holding = true;
+static bool may_order(void) {
+  for (uint32_t i = 0; i < t.run.session.venue_count; i++) {
+    const struct hd_venue *v = &t.run.session.venues[i];
+    if (atomic_load(&v->state) != HADRON_VENUE_READY || atomic_load(&v->listing)) return false;
   }
-  if ((t.held = in_the_lanes()) < 3000) return;
+  return true;
+}
+
+// The shards have taken no tick until orders may be sent and enough of them wait; then they do, and this thread, which empties the ring of
+// commands, stands still: so many slots have no order yet that the ring cannot hold them.
+static void fill_commands(void) {
+  if ((t.held = in_the_lanes()) < 3000 || !may_order()) return;
   atomic_store(&t.live.hold, 0);
   hd_bell_ring(&t.live.shards[0].bell);
   while (!is_full(&t.live.commands)) sched_yield();
@@ -76,9 +80,9 @@ static void fill_commands(void) {
 
 static void on_check(uv_check_t *check) {
   (void)check;
+  if (t.ring == COMMANDS && !atomic_load(&t.filled)) fill_commands();
   if (hd_session_count(&t.run.session, HADRON_MSG_TICK) < 100) return;
   if (t.ring == REPORTS && !t.reports) say_reports();
-  if (t.ring == COMMANDS && !atomic_load(&t.filled)) fill_commands();
   if (atomic_load(&t.filled) && hd_session_count(&t.run.session, HADRON_MSG_TICK) > 2000) hd_live_stop(&t.live);
 }
 
@@ -102,6 +106,7 @@ static void whole_run(enum ring ring) {
   if (session_run_open(&t.run, &options, &fault)) fail_msg("%s", fault.text);
   uv_loop_init(&loop);
   if (hd_live_open(&t.live, &t.run.session, &loop, 0, &fault)) fail_msg("%s", fault.text);
+  atomic_store(&t.live.hold, ring == COMMANDS);
   uv_check_init(&loop, &check);
   uv_check_start(&check, on_check);
   hd_live_run(&t.live);
