@@ -45,6 +45,7 @@ class Host:
         self.hellos, self.decided, self.answers, self.rewinds = queue.Queue(), queue.Queue(), queue.Queue(), queue.Queue()
         self.codes = {}         # decision: the code it is refused with
         self.turned = None      # number of a frame that is sent in the place of the next one; or what is done before the connection ends
+        self.news = threading.Event()
         self.speaks = threading.Event()
         self.speaks.set()
         self.thread = ScriptedHost(path, self.answer)
@@ -102,7 +103,8 @@ class Host:
             return self.data(number)
         found = self.data(sequence)
         if found is None:
-            time.sleep(0.002)  # how often this host beats, as far as a strategy asks: nobody waits for it
+            self.news.wait(0.002)  # how often this host beats, as far as a strategy asks and there is nothing to tell
+            self.news.clear()
             return wire.frame(wire.HEARTBEAT, self.session, 0, self.epoch, sequence, struct.pack("<q", 5))
         return found
 
@@ -111,6 +113,7 @@ class Host:
 
     def tell(self, template, *blocks, length=0, tail=b""):
         self.stream.append(self.frame(template, *blocks, length=length, tail=tail))
+        self.news.set()
 
     @staticmethod
     def frame(template, *blocks, length=0, tail=b""):
