@@ -4,7 +4,7 @@
 // by REPAIR over a session; who joins late, or has lost too much, asks for a SNAPSHOT.
 //
 // The journal is the ring too: of each stream the place of every HD_FEED_STEPth message is kept, so that a repair reads the few pages around it, which
-// are in memory while they are new and on the disk later.
+// are in memory while they are new and on the disk later. Where a stream's messages lie far apart in it that takes rounds, between which what is new goes out.
 //
 // bound  HD_FEED_PLACES places a stream (the older half is forgotten; TOO_OLD then), HD_FEED_JOBS repairs at a time (BUSY then), one packet an answer
 //        HD_FEED_PIPES_MAX subscribers of an address

@@ -30,6 +30,14 @@ struct hd_feed_stream {
   int64_t sent_ns;           // monotonic
 };
 
+struct hd_feed_writer {
+  struct hd_packet *packet;
+  const char *topic;
+  uint32_t stream;
+  uint64_t epoch;
+  uint16_t template_id, count; // of the open frame; count 0: none is
+};
+
 struct hd_feed_job {
   enum { HD_JOB_FREE = 0, HD_JOB_ASKED, HD_JOB_AT_IT, HD_JOB_READY } state;
   struct hadron_repair what;
@@ -37,6 +45,10 @@ struct hd_feed_job {
   uint64_t who;
   uint8_t *bytes;            // HADRON_PACKET_MAX; owned; made with the first use
   uint32_t size;
+  // [feed] A repair that is not whole yet: what is next to be read, and its number if it is one of the stream.
+  struct hd_packet packet;
+  struct hd_feed_writer writer;
+  uint64_t position, number, to;
 };
 
 struct hd_feed_listener {
@@ -75,19 +87,13 @@ struct hd_feed {
   struct hd_bell bell;
   pthread_mutex_t lock;            // of the jobs
   struct hd_feed_job jobs[HD_FEED_JOBS];
+  uint32_t job_turn;               // [feed] which is looked at first
   _Atomic uint64_t messages, packets, heartbeats, repairs, repaired, snapshots, too_old, busy;
 };
 
 // feed.c
 bool hd_feed_is_event(uint16_t template_id);
 // The frame of a record behind what is in the packet: the last frame goes on where it can. False: no room.
-struct hd_feed_writer {
-  struct hd_packet *packet;
-  const char *topic;
-  uint32_t stream;
-  uint64_t epoch;
-  uint16_t template_id, count; // of the open frame; count 0: none is
-};
 bool hd_feed_write(struct hd_feed_writer *w, const struct hadron_record *r, uint64_t number);
 void hd_feed_write_end(struct hd_feed_writer *w);
 struct hd_feed_stream *hd_feed_stream_of(struct hd_feed *f, const struct hadron_record *r); // NULL: it is not published

@@ -6,6 +6,7 @@
 #include "bus/feed_internal.h"
 
 #define WAIT_NS INT64_C(20000000) // what BUSY says
+#define REPAIR_READS 4096 // records of the journal in one go
 
 static struct hd_feed_stream *stream_named(const struct hd_feed *f, const struct hadron_repair *what) {
   if (hd_frame_topic_is(what->topic, HADRON_TOPIC_EVENTS)) return what->stream == 1 ? f->streams[0] : NULL;
@@ -70,61 +71,91 @@ static uint64_t oldest(struct hd_feed *f, const struct hd_feed_stream *s) {
   return low == s->place_count ? s->next : 1 + (s->skipped + low) * HD_FEED_STEP;
 }
 
-// Messages [from, to), as many as fit into a packet.
-static void repair(struct hd_feed *f, struct hd_feed_stream *s, uint64_t from, uint64_t to, struct hd_packet *packet, int64_t wall_ns) {
-  if (to > s->next) to = s->next;
-  if (from >= s->next) { // not there yet: what there is
-    say(f, s, packet, HADRON_FRAME_HEARTBEAT, s->next, &wall_ns, sizeof wall_ns);
-    return;
+static void too_old(struct hd_feed *f, const struct hd_feed_stream *s, struct hd_feed_job *j) {
+  atomic_fetch_add(&f->too_old, 1);
+  say(f, s, &j->packet, HADRON_FRAME_TOO_OLD, oldest(f, s), NULL, 0);
+}
+
+// Messages [from, to), as many as fit into a packet. False: it has its answer already.
+static bool repair_begin(struct hd_feed *f, struct hd_feed_stream *s, struct hd_feed_job *j, int64_t wall_ns) {
+  uint64_t step = (j->what.from - 1) / HD_FEED_STEP;
+  j->to = j->what.to < s->next ? j->what.to : s->next;
+  if (j->what.from >= s->next) { // not there yet: what there is
+    say(f, s, &j->packet, HADRON_FRAME_HEARTBEAT, s->next, &wall_ns, sizeof wall_ns);
+    return false;
   }
-  uint64_t step = (from - 1) / HD_FEED_STEP, number = 1 + step * HD_FEED_STEP;
+  if (step < s->skipped || step - s->skipped >= s->place_count) {
+    too_old(f, s, j);
+    return false;
+  }
+  j->number = 1 + step * HD_FEED_STEP;
+  j->position = s->places[step - s->skipped];
+  j->writer = (struct hd_feed_writer){.packet = &j->packet, .topic = s->topic, .stream = s->id, .epoch = f->options.epoch};
+  return true;
+}
+
+// What is far apart in the journal takes as many rounds as it needs: what is new goes out between them. True: it is whole.
+static bool repair_on(struct hd_feed *f, struct hd_feed_stream *s, struct hd_feed_job *j) {
   const struct hd_feed_journal *journal = &f->options.journal;
   struct hadron_record r;
-  if (step < s->skipped || step - s->skipped >= s->place_count || journal->seek(journal->self, f->repair_cursor, s->places[step - s->skipped])) {
-    atomic_fetch_add(&f->too_old, 1);
-    say(f, s, packet, HADRON_FRAME_TOO_OLD, oldest(f, s), NULL, 0);
-    return;
+  if (journal->seek(journal->self, f->repair_cursor, j->position)) {
+    hd_feed_write_end(&j->writer);
+    if (j->packet.size == 0) too_old(f, s, j);
+    return true;
   }
-  struct hd_feed_writer w = {.packet = packet, .topic = s->topic, .stream = s->id, .epoch = f->options.epoch};
-  uint64_t first = from;
-  while (number < to && journal->next(journal->self, f->repair_cursor, &r) == HADRON_OK) {
+  for (uint32_t count = 0; j->number < j->to; count++) {
+    if (count == REPAIR_READS) return false;
+    if (journal->next(journal->self, f->repair_cursor, &r)) break;
+    j->position = r.next;
     if (hd_feed_stream_of(f, &r) != s) continue;
-    if (number >= from && !hd_feed_write(&w, &r, number)) break;
-    number++;
+    if (j->number >= j->what.from && !hd_feed_write(&j->writer, &r, j->number)) break;
+    j->number++;
   }
-  hd_feed_write_end(&w);
-  if (number > first) atomic_fetch_add(&f->repaired, number - first);
-  if (packet->size == 0) say(f, s, packet, HADRON_FRAME_BUSY, s->next, &(int64_t){WAIT_NS}, sizeof(int64_t));
+  hd_feed_write_end(&j->writer);
+  if (j->number > j->what.from) atomic_fetch_add(&f->repaired, j->number - j->what.from);
+  if (j->packet.size == 0) say(f, s, &j->packet, HADRON_FRAME_BUSY, s->next, &(int64_t){WAIT_NS}, sizeof(int64_t));
+  return true;
 }
 
-static void work(struct hd_feed *f, struct hd_feed_job *j, int64_t wall_ns) {
+// False: there is more to do for it.
+static bool work(struct hd_feed *f, struct hd_feed_job *j, bool begins, int64_t wall_ns) {
   struct hd_feed_stream *s = stream_named(f, &j->what);
-  struct hd_packet packet;
   HD_ASSERT(s);
-  hd_packet_init(&packet, j->bytes, HADRON_PACKET_MAX);
-  atomic_fetch_add(j->snapshot ? &f->snapshots : &f->repairs, 1);
-  if (j->snapshot) hd_feed_state_write(f, s, j->what.from, &packet, wall_ns);
-  else repair(f, s, j->what.from, j->what.to, &packet, wall_ns);
-  j->size = packet.size;
+  if (begins) {
+    hd_packet_init(&j->packet, j->bytes, HADRON_PACKET_MAX);
+    atomic_fetch_add(j->snapshot ? &f->snapshots : &f->repairs, 1);
+  }
+  bool done = true;
+  if (j->snapshot) hd_feed_state_write(f, s, j->what.from, &j->packet, wall_ns);
+  else if (!begins || repair_begin(f, s, j, wall_ns)) done = repair_on(f, s, j);
+  j->size = j->packet.size;
+  return done;
 }
 
-// One of them between two looks at the journal: what is new does not wait for what is old.
+// A piece of one of them, in turn, between two looks at the journal: what is new does not wait for what is old.
 void hd_feed_jobs_work(struct hd_feed *f, int64_t wall_ns) {
   struct hd_feed_job *found = NULL;
-  bool more = false;
+  bool more = false, begins = false;
+  uint32_t turn = f->job_turn;
   pthread_mutex_lock(&f->lock);
   for (uint32_t i = 0; i < HD_FEED_JOBS; i++) {
-    if (f->jobs[i].state != HD_JOB_ASKED) continue;
+    struct hd_feed_job *j = &f->jobs[(turn + i) % HD_FEED_JOBS];
+    if (j->state != HD_JOB_ASKED && j->state != HD_JOB_AT_IT) continue;
     more |= found != NULL;
-    if (!found) found = &f->jobs[i];
+    if (found) continue;
+    found = j;
+    begins = j->state == HD_JOB_ASKED;
+    j->state = HD_JOB_AT_IT;
+    f->job_turn = (turn + i + 1) % HD_FEED_JOBS;
   }
-  if (found) found->state = HD_JOB_AT_IT;
   pthread_mutex_unlock(&f->lock);
   if (!found) return;
-  work(f, found, wall_ns);
-  pthread_mutex_lock(&f->lock);
-  found->state = HD_JOB_READY;
-  pthread_mutex_unlock(&f->lock);
-  hd_bell_ring(f->options.answered);
-  if (more) hd_bell_ring(&f->bell);
+  bool done = work(f, found, begins, wall_ns);
+  if (done) {
+    pthread_mutex_lock(&f->lock);
+    found->state = HD_JOB_READY;
+    pthread_mutex_unlock(&f->lock);
+    hd_bell_ring(f->options.answered);
+  }
+  if (more || !done) hd_bell_ring(&f->bell);
 }

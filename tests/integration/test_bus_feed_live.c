@@ -1,7 +1,7 @@
 // Promise: every record that the journal has is published in its stream, numbered without a hole; what a subscriber missed comes by REPAIR byte for byte,
 // as far back as the journal goes, and TOO_OLD says where it begins now; a SNAPSHOT stands for all messages before the number that it names; events
 // are for class admin alone; of one session and stream one question is heard at a time, and others' are not kept waiting by it;
-// an ipc address that nobody gets into any more is opened anew. How: a journal in memory
+// a repair that has far to read holds up nothing that is new; an ipc address that nobody gets into any more is opened anew. How: a journal in memory
 // that can be made to stand still, a real SUB socket that throws packets away, and sessions that ask.
 #include <pthread.h>
 #include <sys/stat.h>
@@ -49,6 +49,8 @@ struct journal {
   struct row *rows;
   uint64_t count, kept_from;
   uint64_t truth[1 + SHARDS]; // messages of each stream
+  const void *reader;         // the cursor that was read by last, and how often in a row
+  uint64_t in_a_row, in_a_row_max;
 };
 
 static void add(struct journal *j, struct row row) {
@@ -82,6 +84,9 @@ static int32_t j_next(void *self, void *cursor, struct hadron_record *r) {
   uint64_t *at = cursor;
   int32_t code = HADRON_ERR_AGAIN;
   pthread_mutex_lock(&j->lock);
+  j->in_a_row = j->reader == cursor ? j->in_a_row + 1 : 1;
+  j->reader = cursor;
+  if (j->in_a_row > j->in_a_row_max && *at < j->count) j->in_a_row_max = j->in_a_row;
   if (*at < j->count) {
     const struct row *row = &j->rows[*at];
     *r = (struct hadron_record){.position = *at, .next = *at + 1, .template_id = row->template_id, .block_length = (uint16_t)row->block, .size = row->size, .bytes = &row->of};
@@ -275,6 +280,27 @@ static void everything_is_published_and_repaired(void **state) {
   close_rig(&g);
 }
 
+// Two events with 50,000 ticks between them: who asks for them holds up nobody who waits for what is new.
+static void far_apart(void **state) {
+  (void)state;
+  struct rig g;
+  struct seen events = {0};
+  open_rig(&g, "admin");
+  add(&g.journal, alert());
+  for (uint64_t i = 1; i <= 50000; i++) add(&g.journal, tick(i));
+  add(&g.journal, alert());
+  uint64_t count = g.journal.truth[0];
+  follow(&g, g.events, "events", 1, count + 1, &events);
+  pthread_mutex_lock(&g.journal.lock);
+  g.journal.in_a_row = g.journal.in_a_row_max = 0;
+  pthread_mutex_unlock(&g.journal.lock);
+  assert_int_equal(repair(&g, "events", 1, count - 1, count + 1), 1); // whole, in one answer
+  pthread_mutex_lock(&g.journal.lock);
+  assert_in_range(g.journal.in_a_row_max, 1, 4096 + 1);
+  pthread_mutex_unlock(&g.journal.lock);
+  close_rig(&g);
+}
+
 static void what_is_gone_is_said(void **state) {
   (void)state;
   struct rig g;
@@ -447,7 +473,7 @@ static void gone_in_the_middle_of_a_greeting(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(everything_is_published_and_repaired), cmocka_unit_test(what_is_gone_is_said), cmocka_unit_test(a_snapshot_stands_for_what_was),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(everything_is_published_and_repaired), cmocka_unit_test(far_apart), cmocka_unit_test(what_is_gone_is_said), cmocka_unit_test(a_snapshot_stands_for_what_was),
                                      cmocka_unit_test(one_question_at_a_time), cmocka_unit_test(who_goes_with_a_question), cmocka_unit_test(its_sockets_are_its_users_alone),
                                      cmocka_unit_test(gone_in_the_middle_of_a_greeting)};
   return cmocka_run_group_tests(tests, NULL, NULL);
