@@ -201,6 +201,7 @@ static void made_twice(void **state) {
   worker_rig_open(&rig, "-- hadron: strategy counts 1.0.0\n-- description: how many ticks it has had\n-- requires: hadron.strategy/1\n"
                         "return hadron.strategy { triggers = { 'trade' }, on_start = function(self) self.had = 0 end,\n"
                         "  on_tick = function(self, tick, market) self.had = self.had + 1; self:target(hadron.quantity(tostring(self.had))) end }\n", 1, NULL, NULL);
+  inline_rig_start(&rig.in);
   for (uint64_t life = 0; life < 3; life++) {
     if (worker_rig_make(&rig, words, sizeof words)) fail_msg("%s", words);
     for (uint64_t i = 1; i <= 5; i++) give_tick(life * 5 + i, 1, INT64_C(1704205800000000000) + (int64_t)(life * 5 + i));
