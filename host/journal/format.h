@@ -109,7 +109,7 @@ static inline uint64_t hd_record_commit(const void *record, uint32_t size, enum 
 static inline bool hd_commit_plausible(uint64_t commit, uint64_t room) {
   uint32_t mark = hd_commit_mark(commit), size = hd_commit_size(commit);
   if (mark != HD_MARK_RECORD && mark != HD_MARK_SEAL && mark != HD_MARK_VOID) return false;
-  return size >= sizeof(struct hd_record_head) && hd_record_stride(size) <= room;
+  return size >= (mark == HD_MARK_VOID ? HD_VOID_BYTES : sizeof(struct hd_record_head)) && hd_record_stride(size) <= room; // a void says how much it swallowed
 }
 
 // Is the record at `record`, whose commit word was read as `commit`, whole?

@@ -250,6 +250,10 @@ static int32_t one_copy(struct salvage *s, const uint64_t *list, uint64_t count,
   if (rc != HADRON_OK || last) return rc;
   uint64_t position = p->position + end;
   if (next_known && position < next->position) { // segments between them are gone
+    uint64_t bytes = next->position - position;
+    if (bytes < HD_JOURNAL_HEADER_BYTES + HD_VOID_BYTES + HD_SEAL_BYTES || bytes > HD_SEGMENT_BYTES_MAX || bytes % 8)
+      return hd_fault_set(s->fault, HADRON_ERR_CORRUPT, "journal: between record %" PRIu64 " and %" PRIu64 " %" PRIu64 " bytes are missing, and no segment holds so many: take the segments from "
+                          "record %" PRIu64 " on to another directory, and salvage both", next_sequence, list[i + 1], bytes, list[i + 1]);
     struct plan gap = {.first_sequence = next_sequence, .position = position, .end = next->position - position, .next_sequence = list[i + 1],
                        .capacity = (next->position - position + 4095) & ~UINT64_C(4095)};
     rc = segment_copy(s, NULL, &gap);

@@ -40,7 +40,8 @@ static void keeper_slow(struct keeper *k, const struct hd_journal_health *h) {
   char text[256];
   bool slow = h->flushing_ns > SLOW_NS;
   if (slow && !k->slow) {
-    snprintf(text, sizeof text, "journal: a flush is under way for %" PRId64 " ms; orders wait for it, ticks go on", h->flushing_ns / 1000000);
+    snprintf(text, sizeof text, "journal: a flush is under way for %" PRId64 " ms; %s, ticks go on", h->flushing_ns / 1000000,
+             k->live->session->config->journal_fsync ? "orders wait for it" : "no order waits for it");
     keeper_alert(k, HADRON_ERR_TIMEOUT, text);
   }
   k->slow = slow || (k->slow && h->flushing_ns > 0);

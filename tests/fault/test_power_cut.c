@@ -191,6 +191,24 @@ static void a_clock_has_no_say_in_what_is_there(void **state) {
   }
 }
 
+// Whole by its CRC, and too short to say how much it swallowed: what a reader would take for that lies behind it, and may lie behind the file.
+static void a_void_without_its_number_is_damage(void **state) {
+  (void)state;
+  struct hd_journal *j = open_or_fail(&world, HD_JOURNAL_PAGE);
+  uint64_t at = append(j, 3);
+  unsigned char *bytes = memory_disk_file(&world, "journal-0000000000000001.hdj", NULL);
+  struct hd_record_head *last = (void *)(bytes + at);
+  hd_commit_store(last, hd_record_commit(last, sizeof *last, HD_MARK_VOID));
+  struct hd_journal_cursor *c = NULL;
+  struct hadron_record r;
+  struct hd_fault fault = {0};
+  assert_int_equal(hd_journal_cursor_open_on(&world.disk, DIR, &c, &fault), HADRON_OK);
+  for (int i = 0; i < 2; i++) assert_int_equal(hd_journal_cursor_next(c, &r, &fault), HADRON_OK);
+  assert_int_equal(hd_journal_cursor_next(c, &r, &fault), HADRON_ERR_CORRUPT);
+  hd_journal_cursor_close(c);
+  hd_journal_close(j);
+}
+
 // Between a seal and the successor's coming another thread may flush: here it is made to.
 static void a_flush_at_a_seal_goes_on_behind_it(void **state) {
   (void)state;
@@ -234,6 +252,7 @@ int main(void) {
       EACH(a_snapshot_ahead_of_its_journal_goes),
       EACH(damage_before_a_mark_is_refused),
       EACH(a_clock_has_no_say_in_what_is_there),
+      EACH(a_void_without_its_number_is_damage),
       EACH(a_flush_at_a_seal_goes_on_behind_it),
       EACH(a_flush_up_to_the_end_ends_at_a_seal),
   };
