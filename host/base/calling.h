@@ -26,4 +26,11 @@ extern __attribute__((tls_model("initial-exec"))) _Thread_local uintptr_t hd_cal
 static inline void hd_calling_begin(const void *who, enum hd_calling_what what) { hd_calling = (uintptr_t)who | (uintptr_t)what; }
 static inline void hd_calling_end(void) { hd_calling = 0; }
 
+// What is being made or taken down, off the tick path: a struct hadron_instance, and the function of its table. NULL: nothing.
+struct hd_making {
+  const void *instance;
+  const char *callback;
+};
+extern _Thread_local struct hd_making hd_making;
+
 #endif

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/banned.h"
+#include "base/calling.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/cli.h"
@@ -13,6 +14,8 @@
 #include "cli/setup.h"
 #include "control/control.h"
 #include "lua/runtime.h"
+#include "runtime/crash.h"
+#include "runtime/last_words.h"
 #include "runtime/session_deploy.h"
 
 #define FILES_MAX 64
@@ -162,6 +165,21 @@ static int32_t open_instead(struct call *c, struct with *w, const struct hd_plug
   return code ? code : hd_session_open_digest(c->setup.registry, version.digest, out, fault);
 }
 
+// What crashes when it is made or taken down does so here too: no record tells what it would have left. [in a signal]
+static const char *name_made(struct hd_crash *crash) {
+  const struct hadron_instance *instance = hd_making.instance;
+  const char *const parts[] = {"hadron replay: ", instance ? instance->name : "the program itself", ": plugin ", instance ? instance->plugin->manifest.name : "", " ",
+                               instance ? instance->plugin->manifest.version : ""};
+  size_t used = 0;
+  for (size_t i = 0; i < (instance ? sizeof parts / sizeof *parts : 2); i++) {
+    hd_text_copy(crash->instance + used, sizeof crash->instance - used, parts[i]);
+    used += strlen(crash->instance + used);
+  }
+  if (!instance) return NULL;
+  hd_text_copy(crash->callback, sizeof crash->callback, hd_making.callback);
+  return "what it would have left is in no record, so it ends here. Mend that function (`hadron validate FILE` calls it in a process of its own), or verify another session: --session N";
+}
+
 static int run_verify(struct call *c) {
   static struct hd_verify_result result;
   struct hd_fault fault = {0};
@@ -173,6 +191,7 @@ static int run_verify(struct call *c) {
   hd_text_copy(plugins, sizeof plugins, c->setup.config.plugin_path);
   const struct hd_verify_options options = {.journal = c->journal, .registry = c->setup.registry, .plugin_path = plugins, .session = c->session, .instead_of = w.section, .instead = instead,
                                             .set = hd_control_set_again, .progress = on_progress, .user = c};
+  hd_last_words_worker(name_made);
   hd_progress_init(&c->progress, "verify", !c->quiet && !c->setup.json);
   code = hd_verify_run(&options, &result, &fault);
   hd_progress_end(&c->progress);

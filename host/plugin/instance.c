@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
+#include "base/calling.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "hadron/ext/log.h"
@@ -128,6 +129,7 @@ int32_t hd_instance_fault(struct hadron_instance *instance, int32_t code, const 
 // ---- life
 
 static int32_t created(struct hadron_instance *instance, int32_t code, void *self, struct hd_fault *fault) {
+  hd_making = (struct hd_making){NULL, NULL};
   if (code != HADRON_OK) return hd_instance_fault(instance, code, "create failed", fault);
   if (self == NULL) {
     hd_instance_fail(instance, "expected an instance, found NULL");
@@ -141,6 +143,7 @@ static int32_t created(struct hadron_instance *instance, int32_t code, void *sel
 static const void *begin_create(struct hadron_instance *instance, uint32_t kind) {
   HD_ASSERT(instance->state == HD_INSTANCE_LOADED && instance->plugin->manifest.kind == kind);
   hd_instance_hush(instance);
+  hd_making = (struct hd_making){instance, "create"};
   return instance->plugin->api;
 }
 
@@ -206,7 +209,9 @@ int32_t hd_instance_start(struct hadron_instance *instance, struct hd_fault *fau
   HD_ASSERT(instance->state == HD_INSTANCE_CREATED);
   start_function start = start_of(instance->plugin);
   hd_instance_hush(instance);
+  hd_making = (struct hd_making){instance, "start"};
   int32_t code = start ? start(instance->self) : HADRON_OK;
+  hd_making = (struct hd_making){NULL, NULL};
   if (code != HADRON_OK) return hd_instance_fault(instance, code, "start failed", fault);
   instance->state = HD_INSTANCE_ACTIVE;
   return HADRON_OK;
@@ -215,14 +220,18 @@ int32_t hd_instance_start(struct hadron_instance *instance, struct hd_fault *fau
 void hd_instance_stop(struct hadron_instance *instance) {
   if (instance->state != HD_INSTANCE_ACTIVE) return;
   end_function stop = stop_of(instance->plugin);
+  hd_making = (struct hd_making){instance, "stop"};
   if (stop != NULL) stop(instance->self);
+  hd_making = (struct hd_making){NULL, NULL};
   instance->state = HD_INSTANCE_STOPPED;
 }
 
 void hd_instance_destroy(struct hadron_instance *instance) {
   hd_instance_stop(instance);
   if (instance->self == NULL) return;
+  hd_making = (struct hd_making){instance, "destroy"};
   destroy_of(instance->plugin)(instance->self);
+  hd_making = (struct hd_making){NULL, NULL};
   instance->self = NULL;
   instance->state = HD_INSTANCE_LOADED;
 }

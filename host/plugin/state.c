@@ -2,6 +2,7 @@
 
 #include "base/assert.h"
 #include "base/banned.h"
+#include "base/calling.h"
 #include "base/hash.h"
 
 uint32_t hd_state_size_max(const struct hd_plugin *plugin) {
@@ -23,7 +24,9 @@ int32_t hd_state_save(struct hadron_instance *instance, void *buffer, uint32_t c
   unsigned char *payload = (unsigned char *)buffer + sizeof header;
   uint32_t room = capacity - (uint32_t)sizeof header, used = 0;
   hd_instance_hush(instance);
+  hd_making = (struct hd_making){instance, "save"};
   int32_t err = table->save(instance->self, payload, room, &used);
+  hd_making = (struct hd_making){NULL, NULL};
   if (err) return hd_instance_fault(instance, err, "saving state", fault);
   if (used > room)
     return hd_fault_set(fault, HADRON_ERR_PLUGIN, "%s: saving state: expected at most %u bytes, the plugin claims %u", instance->name, room, used);
@@ -61,6 +64,8 @@ int32_t hd_state_load(struct hadron_instance *instance, const void *buffer, uint
   int32_t err = check_header(instance, h, size, fault);
   if (err) return err;
   hd_instance_hush(instance);
+  hd_making = (struct hd_making){instance, "load"};
   err = instance->plugin->state->load(instance->self, h->schema, h + 1, h->size);
+  hd_making = (struct hd_making){NULL, NULL};
   return err ? hd_instance_fault(instance, err, "loading state", fault) : HADRON_OK;
 }

@@ -31,7 +31,7 @@ static struct {
   _Atomic bool said;
   _Atomic int speaking; // thread; 0: nobody
   struct sigaction before[SIGNALS];
-  void (*name)(struct hd_crash *crash); // of a worker; NULL: there is a session
+  const char *(*name)(struct hd_crash *crash); // of a worker; NULL: there is a session
 } words;
 
 static _Thread_local void *stack;
@@ -120,10 +120,11 @@ static void speak(size_t row, const siginfo_t *info, const struct hd_session *s)
 static void speak_of_worker(size_t row, const siginfo_t *info) {
   struct hd_crash c = {.time_ns = 0};
   struct line l = {.used = 0};
-  words.name(&c);
+  const char *advice = words.name(&c);
   name_reason(row, info, &c);
   put(&l, c.instance), put(&l, *c.instance ? ": " : ""), put(&l, c.reason);
   if (c.sequence) put(&l, " (sequence "), put_number(&l, c.sequence, 10), put(&l, ")");
+  if (advice) put(&l, "; "), put(&l, advice);
   put(&l, "\n");
   if (write(STDERR_FILENO, l.text, l.used) < 0) return;
 }
@@ -164,7 +165,7 @@ void hd_last_words_open(const struct hd_session *s) {
   handle(SIGNALS - 1);
 }
 
-void hd_last_words_worker(void (*name)(struct hd_crash *crash)) {
+void hd_last_words_worker(const char *(*name)(struct hd_crash *crash)) {
   words.name = name;
   if (!HD_SANITIZED) handle(SIGNALS);
 }

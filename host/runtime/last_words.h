@@ -15,9 +15,10 @@ struct hd_session;
 // s: borrowed(until closed).
 void hd_last_words_open(const struct hd_session *s);
 void hd_last_words_close(const struct hd_session *s);
-// In a worker, for good: no record, one line on standard error, from where its host takes it. name: fills in whose code was running.
+// In a worker, and where a journal is run again, for good: no record, one line on standard error, from where a worker's host takes it. name: fills
+// in whose code was running; returns what to do about it, or NULL.
 struct hd_crash;
-void hd_last_words_worker(void (*name)(struct hd_crash *crash));
+void hd_last_words_worker(const char *(*name)(struct hd_crash *crash));
 // "on_tick"; NULL: no callback of a strategy. what: enum hd_calling_what. static [any, in a signal too]
 const char *hd_last_words_callback(unsigned what);
 // The calling thread gets a stack for the handler and gives it back: the first and last thing that a thread does. No memory: without one.

@@ -376,9 +376,10 @@ static int run(struct worker *w) {
 
 // ---- the child
 
-static void name_speaker(struct hd_crash *c) {
+static const char *name_speaker(struct hd_crash *c) {
   if (speaker) hd_far_crash(speaker, c);
   if (!c->callback[0]) hd_text_copy(c->callback, sizeof c->callback, step);
+  return NULL;
 }
 
 static int32_t begin(struct worker *w) {

@@ -4,7 +4,8 @@ inline takes the host down: what it was called with last is not called again, no
 and with several, before the host is started again (its crash record is beside the journal) and after. One in a thread or in a worker is given up
 alone: it is not run again.
 
-How: the built program on the simulated venue and a strategy that misbehaves at a tick, by a null pointer or in an endless loop. Waiting is asking again."""
+How: the built program on the simulated venue and a strategy that misbehaves at a tick, by a null pointer or in an endless loop. Waiting is asking again. One that crashes when it is taken down does so there too: then
+the last line names it and the function, and says what to do."""
 
 import json
 import os
@@ -81,6 +82,21 @@ def falls_elsewhere(threads, how, placement, gone):
         assert result["compared"]["decision"] > 0, result
 
 
+def falls_when_it_is_taken_down():
+    with Host({"host.lua": config("false", "null").replace("tick:null", "destroy:null")}) as host:
+        host.start("--json", "--quiet")
+        until("it has traded", lambda: host.ask("status")["ticks"] > 60)
+        host.process.send_signal(signal.SIGTERM)
+        _, status = os.waitpid(host.process.pid, 0)
+        host.process.returncode = -1
+        assert os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGSEGV, (status, host.text("err"))
+        host.replays = False
+        done = host.command("replay", "data", "--verify")
+        assert done.returncode != 0, done.stdout
+        words = done.stderr.strip().splitlines()[-1]
+        assert "plugin misbehave 1.0.0: destroy ended in SIGSEGV" in words and "hadron validate" in words, done.stderr
+
+
 def main():
     if SANITIZED:
         print("skipped: the signals are the sanitizer's")
@@ -90,6 +106,7 @@ def main():
     takes_the_host_down("false", "hang", signal.SIGABRT)
     falls_elsewhere("true", "hang", "thread", "ALERT strategy away (thread): is fenced")
     falls_elsewhere("false", "null", "process", "away (process): has left")
+    falls_when_it_is_taken_down()
     print("crashed and hung, inline, in a thread and in a worker: run again, and still there")
     return 0
 
