@@ -150,6 +150,21 @@ def lost(server):
         assert len(flagged) == 2, flagged
 
 
+def anew(server):
+    """The stream was deleted and made again: its numbers begin anew, and are none of those that this host has had."""
+    with Host({"host.lua": OUT % server.url}) as far, Host({"host.lua": IN % (server.url, "", "all")}) as near:
+        far.start("--quiet")
+        until("the stream is there", lambda: far.ask("status")["bridge"]["connected"])
+        near.start("--quiet")
+        more(near)
+        with server.client() as client:
+            client.api("STREAM.DELETE.HADRON", {})
+        until("that is told", lambda: "the stream was made anew" in near.text("err"))
+        more(near)
+        near.stop()
+        far.stop()
+
+
 def appears(server):
     with Host({"host.lua": OUT % server.url}) as far, Host({"host.lua": IN % (server.url, "", "all"), "late.lua": turns("1.0.0")}) as near:
         near.write("host.lua", near.text("host.lua").replace("registry = { enabled = false },", "").replace('"AAPL", "BRK.B"', '"AAPL"'))
@@ -162,6 +177,7 @@ def appears(server):
         far.write("host.lua", far.text("host.lua").replace('"AAPL"', '"AAPL", "CORV"'))
         far.start("--quiet")
         until("it is known here", lambda: near.ask("status")["instruments_known"] == 2)
+        until("that it began anew is told", lambda: "NATS_GAP" in near.text("err") and "a new session of the publishing host" in near.text("err"))
         assert near.command("registry", "add", "late.lua", "--data-dir", "data").returncode == 0
         near.ask("enable", "turns")
         until("it is traded here", lambda: [p for p in near.ask("positions")["positions"] if p["instrument"] == "CORV"])
@@ -244,7 +260,7 @@ def main():
     if not os.path.exists(PROGRAM):
         print("skipped: nats-server is not installed (package nats-server)")
         return 77
-    together(*[(play, scene) for scene in (follows, killed, between, stopped, lost, appears)])
+    together(*[(play, scene) for scene in (follows, killed, between, stopped, lost, anew, appears)])
     return 0
 
 

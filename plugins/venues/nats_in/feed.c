@@ -380,6 +380,18 @@ static int32_t message_take(struct feed *f, natsMsg *m) {
   return HADRON_OK;
 }
 
+// A request to a consumer that is gone, with its stream or alone, is answered by nobody.
+static int32_t consumer_there(struct feed *f) {
+  jsConsumerInfo *info = NULL;
+  jsErrCode error = 0;
+  natsStatus s = js_GetConsumerInfo(&info, f->link.js, f->options->stream, f->consumer, NULL, &error);
+  jsConsumerInfo_Destroy(info);
+  if (s == NATS_OK) return HADRON_OK;
+  if (s != NATS_NOT_FOUND && error != JSConsumerNotFoundErr && error != JSStreamNotFoundErr) return link_fail(&f->link, "asking for the consumer", s, error);
+  snprintf(f->link.error, sizeof f->link.error, "stream %s on %.60s: expected its consumer %s, found none; looking at the stream anew", f->options->stream, f->link.server, f->consumer);
+  return HADRON_ERR_STALE;
+}
+
 // While the connection lasts.
 static int32_t feed_listen(struct feed *f) {
   int64_t quiet_ns = link_clock_ns(&f->link);
@@ -405,6 +417,8 @@ static int32_t feed_listen(struct feed *f) {
       return HADRON_ERR_PERMISSION;
     } else if (link_clock_ns(&f->link) - quiet_ns > (EXPIRES_MS + GRACE_MS) * MS_NS) {
       if (!link_answers(&f->link, GRACE_MS)) return link_fail(&f->link, "listening", NATS_TIMEOUT, 0);
+      int32_t rc = consumer_there(f);
+      if (rc != HADRON_OK) return rc;
       f->asked = 0; // it lives: it was we who stood still, or a request that was lost
       quiet_ns = link_clock_ns(&f->link);
     }
