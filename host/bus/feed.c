@@ -209,8 +209,9 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument) {
     return;
   }
   atomic_fetch_add(&l->accepted, 1);
-  if (atomic_fetch_add(&l->pipes, 1) < HD_FEED_PIPES_MAX && hd_lobby_in(l->lobby, pipe, false)) return;
-  atomic_fetch_add(&l->turned_away, 1);
+  bool room = atomic_fetch_add(&l->pipes, 1) < HD_FEED_PIPES_MAX;
+  if (room && hd_lobby_in(l->lobby, pipe, false)) return;
+  if (!room) atomic_fetch_add(&l->turned_away, 1);
   nng_pipe_close(pipe);
 }
 

@@ -54,7 +54,6 @@ struct hd_lobby {
   uint32_t door_count;
   struct guest *guests; // [0 .. guest_count); owned
   uint32_t guest_count, guest_room;
-  uint32_t nameless;    // guests by a network whose address NNG does not tell: nobody can be told from a stranger then
   _Atomic uint64_t cut_strangers, cut_guests;
   // [lobby]
   DIR *files; // kept open: when there are no more descriptors it is needed most
@@ -114,9 +113,10 @@ static struct guest *guest_of(struct hd_lobby *l, uint32_t pipe) {
 bool hd_lobby_in(struct hd_lobby *l, nng_pipe pipe, bool speaks) {
   nng_sockaddr at = {0};
   struct guest g = {.pipe = (uint32_t)nng_pipe_id(pipe), .speaks = speaks};
-  bool told = nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &at) == 0;
-  if (told && at.s_family != NNG_AF_INET && at.s_family != NNG_AF_INET6) return true; // of this machine
+  // Without an address it has gone already, and could not be told from a stranger.
+  if (nng_pipe_get_addr(pipe, NNG_OPT_REMADDR, &at) != 0) return nng_pipe_get_addr(pipe, NNG_OPT_LOCADDR, &at) == 0 && at.s_family == NNG_AF_INPROC;
   g.at = address_said(&at);
+  if (!g.at.family) return true; // of this machine
   pthread_mutex_lock(&l->lock);
   bool room = l->guest_count < l->guest_room;
   if (!room) {
@@ -124,7 +124,7 @@ bool hd_lobby_in(struct hd_lobby *l, nng_pipe pipe, bool speaks) {
     struct guest *grown = realloc(l->guests, more * sizeof *grown);
     if (grown) l->guests = grown, l->guest_room = more, room = true;
   }
-  if (room) l->guests[l->guest_count++] = g, l->nameless += !told;
+  if (room) l->guests[l->guest_count++] = g;
   pthread_mutex_unlock(&l->lock);
   return room;
 }
@@ -132,7 +132,7 @@ bool hd_lobby_in(struct hd_lobby *l, nng_pipe pipe, bool speaks) {
 void hd_lobby_out(struct hd_lobby *l, nng_pipe pipe) {
   pthread_mutex_lock(&l->lock);
   struct guest *g = guest_of(l, (uint32_t)nng_pipe_id(pipe));
-  if (g) l->nameless -= g->at.family == 0, *g = l->guests[--l->guest_count];
+  if (g) *g = l->guests[--l->guest_count];
   pthread_mutex_unlock(&l->lock);
 }
 
@@ -185,7 +185,6 @@ enum who { STRANGER, GUEST, TOO_QUIET };
 static enum who who_is(struct hd_lobby *l, const struct address *peer, int64_t passed_ns) {
   enum who who = STRANGER;
   pthread_mutex_lock(&l->lock);
-  if (l->nameless) who = GUEST;
   for (uint32_t i = 0; i < l->guest_count && who == STRANGER; i++) {
     struct guest *g = &l->guests[i];
     if (!same(&g->at, peer)) continue;

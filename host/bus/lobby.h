@@ -29,7 +29,7 @@ void hd_lobby_destroy(struct hd_lobby *lobby); // nobody listens any more. NULL 
 
 // The port of this listener is looked at, in the place of the one that this owner had; id 0: none. ipc and inproc are not: who reaches those is this user.
 void hd_lobby_watch(struct hd_lobby *lobby, const void *owner, nng_listener listener);
-// A connection became one of NNG's; false: it cannot be remembered, and is to be closed. speaks: it has to have a session.
+// A connection became one of NNG's; false: it has gone already, or cannot be remembered, and is to be closed. speaks: it has to have a session.
 bool hd_lobby_in(struct hd_lobby *lobby, nng_pipe pipe, bool speaks);
 void hd_lobby_out(struct hd_lobby *lobby, nng_pipe pipe);
 void hd_lobby_seat(struct hd_lobby *lobby, uint32_t pipe, bool seated); // it has a session, or has none any more

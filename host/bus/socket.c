@@ -50,8 +50,9 @@ static void on_pipe(nng_pipe pipe, nng_pipe_ev event, void *argument) {
   struct hd_socket *s = argument;
   if (event == NNG_PIPE_EV_ADD_PRE) {
     atomic_fetch_add(&s->accepted, 1);
-    if (atomic_fetch_add(&s->pipes, 1) < s->pipes_max && hd_lobby_in(s->lobby, pipe, true)) return;
-    atomic_fetch_add(&s->turned_away, 1);
+    bool room = atomic_fetch_add(&s->pipes, 1) < s->pipes_max;
+    if (room && hd_lobby_in(s->lobby, pipe, true)) return;
+    if (!room) atomic_fetch_add(&s->turned_away, 1);
     nng_pipe_close(pipe);
     return;
   }
