@@ -112,9 +112,10 @@ static inline bool hd_commit_plausible(uint64_t commit, uint64_t room) {
   return size >= (mark == HD_MARK_VOID ? HD_VOID_BYTES : sizeof(struct hd_record_head)) && hd_record_stride(size) <= room; // a void says how much it swallowed
 }
 
-// Is the record at `record`, whose commit word was read as `commit`, whole?
+// Is the record at `record`, whose commit word was read as `commit`, whole? Its root block lies within it: who reads it may rely on that.
 static inline bool hd_record_valid(const void *record, uint64_t commit, uint64_t room) {
-  return hd_commit_plausible(commit, room) &&
+  const struct hd_record_head *head = (const struct hd_record_head *)record;
+  return hd_commit_plausible(commit, room) && head->message.block_length <= hd_commit_size(commit) - sizeof *head &&
          hd_record_commit(record, hd_commit_size(commit), (enum hd_record_mark)hd_commit_mark(commit)) == commit;
 }
 

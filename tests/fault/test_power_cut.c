@@ -191,14 +191,16 @@ static void a_clock_has_no_say_in_what_is_there(void **state) {
   }
 }
 
-// Whole by its CRC, and too short to say how much it swallowed: what a reader would take for that lies behind it, and may lie behind the file.
-static void a_void_without_its_number_is_damage(void **state) {
-  (void)state;
+// Whole by its CRC, and too short for what it must say: what a reader would take for that lies behind it, and may lie behind the file.
+static void too_short(enum hd_record_mark mark, uint16_t block_length) {
+  memory_disk_fini(&world);
+  memory_disk_init(&world, SEGMENT);
   struct hd_journal *j = open_or_fail(&world, HD_JOURNAL_PAGE);
   uint64_t at = append(j, 3);
   unsigned char *bytes = memory_disk_file(&world, "journal-0000000000000001.hdj", NULL);
   struct hd_record_head *last = (void *)(bytes + at);
-  hd_commit_store(last, hd_record_commit(last, sizeof *last, HD_MARK_VOID));
+  last->message.block_length = block_length;
+  hd_commit_store(last, hd_record_commit(last, sizeof *last, mark));
   struct hd_journal_cursor *c = NULL;
   struct hadron_record r;
   struct hd_fault fault = {0};
@@ -207,6 +209,12 @@ static void a_void_without_its_number_is_damage(void **state) {
   assert_int_equal(hd_journal_cursor_next(c, &r, &fault), HADRON_ERR_CORRUPT);
   hd_journal_cursor_close(c);
   hd_journal_close(j);
+}
+
+static void a_record_that_is_too_short_is_damage(void **state) {
+  (void)state;
+  too_short(HD_MARK_VOID, 0); // how much it swallowed
+  too_short(HD_MARK_RECORD, 8); // its root block
 }
 
 // Between a seal and the successor's coming another thread may flush: here it is made to.
@@ -252,7 +260,7 @@ int main(void) {
       EACH(a_snapshot_ahead_of_its_journal_goes),
       EACH(damage_before_a_mark_is_refused),
       EACH(a_clock_has_no_say_in_what_is_there),
-      EACH(a_void_without_its_number_is_damage),
+      EACH(a_record_that_is_too_short_is_damage),
       EACH(a_flush_at_a_seal_goes_on_behind_it),
       EACH(a_flush_up_to_the_end_ends_at_a_seal),
   };
