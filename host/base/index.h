@@ -16,18 +16,23 @@ struct hd_index_cell {
   uint32_t hash, row; // row 0: empty
 };
 struct hd_index {
-  struct hd_index_cell *cells; // owned
+  struct hd_index_cell *cells; // owned, or borrowed (hd_index_init_in)
   uint32_t mask, count;
 };
 
 // rows: at most 2^30.
-static inline int32_t hd_index_init(struct hd_index *index, uint32_t rows) {
-  uint64_t size = 16;
+static inline size_t hd_index_cells(uint32_t rows) {
+  size_t size = 16;
   HD_ASSERT(rows <= 1u << 30);
-  while (size < (uint64_t)rows * 2) size *= 2;
-  index->cells = calloc(size, sizeof *index->cells);
-  index->mask = (uint32_t)(size - 1);
-  index->count = 0;
+  while (size < (size_t)rows * 2) size *= 2;
+  return size;
+}
+// cells: hd_index_cells(rows) of them, zeroed; borrowed until the index is no longer used, and there is no fini.
+static inline void hd_index_init_in(struct hd_index *index, uint32_t rows, struct hd_index_cell *cells) {
+  *index = (struct hd_index){.cells = cells, .mask = (uint32_t)(hd_index_cells(rows) - 1)};
+}
+static inline int32_t hd_index_init(struct hd_index *index, uint32_t rows) {
+  hd_index_init_in(index, rows, calloc(hd_index_cells(rows), sizeof *index->cells));
   return index->cells ? HADRON_OK : HADRON_ERR_MEMORY;
 }
 static inline void hd_index_fini(struct hd_index *index) { free(index->cells); }
@@ -53,6 +58,9 @@ static inline uint32_t hd_index_next(const struct hd_index *index, uint32_t hash
     if (cell->row == 0 || cell->hash == hash) return cell->row;
   }
 }
+
+// This hash will be looked for, added or removed soon: where is random, so the cell is in no cache.
+static inline void hd_index_expect(const struct hd_index *index, uint32_t hash) { __builtin_prefetch(&index->cells[hash & index->mask], 1); }
 
 static inline void hd_index_add(struct hd_index *index, uint32_t hash, uint32_t row) {
   HD_ASSERT(row != 0 && index->count <= index->mask / 2);

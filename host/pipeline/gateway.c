@@ -2,8 +2,11 @@
 #include "pipeline/gateway.h"
 
 #include "base/banned.h"
+#include "base/pages.h"
 #include "base/text.h"
 #include "pipeline/gateway_internal.h"
+
+#define TOUCHED_MAX ((size_t)64 << 20) // of the tables; who sets `gateway.orders_max` beyond some 60,000 gets the rest as it is used
 
 // ---- life
 
@@ -14,29 +17,46 @@ static void defaults(struct hd_gateway_options *o) {
   if (o->executions_max == 0) o->executions_max = o->orders_max;
 }
 
+// The next table of the room, or, without one, how far the next would be.
+static void *table_next(char *room, size_t *used, size_t count, size_t size) {
+  size_t at = *used;
+  *used = at + ((count * size + 63) & ~(size_t)63);
+  return room ? room + at : NULL;
+}
+
+// All tables lie in one room, those of the day's ids last: most of them are never touched. Returns how long it is.
+static size_t lay_tables(struct hd_gateway *g, char *room) {
+  const struct hd_gateway_options *o = &g->options;
+  size_t instruments = (size_t)g->instrument_max + 1, used = 0;
+  g->instrument_head = table_next(room, &used, instruments, sizeof *g->instrument_head);
+  g->instrument_tail = table_next(room, &used, instruments, sizeof *g->instrument_tail);
+  g->instrument_unknown = table_next(room, &used, instruments, sizeof *g->instrument_unknown);
+  g->instrument_held = table_next(room, &used, instruments, sizeof *g->instrument_held);
+  g->heap = table_next(room, &used, (size_t)o->orders_max + 1, sizeof *g->heap);
+  hd_index_init_in(&g->by_id, o->orders_max, table_next(room, &used, hd_index_cells(o->orders_max), sizeof *g->by_id.cells));
+  hd_index_init_in(&g->by_execution, o->executions_max, table_next(room, &used, hd_index_cells(o->executions_max), sizeof *g->by_execution.cells));
+  g->orders = table_next(room, &used, (size_t)o->orders_max + 1, sizeof *g->orders);
+  g->executions = table_next(room, &used, o->executions_max, sizeof *g->executions);
+  g->parts = table_next(room, &used, g->part_size, sizeof *g->parts);
+  g->ids = table_next(room, &used, hd_ids_cells(g), sizeof *g->ids);
+  return used;
+}
+
 static int32_t make_tables(struct hd_gateway *g) {
   const struct hd_gateway_options *o = &g->options;
-  size_t instruments = (size_t)g->instrument_max + 1;
   g->id_mask_last = 15;
   while (g->id_mask_last < o->ids_max * 2) g->id_mask_last = g->id_mask_last * 2 + 1;
   // A table of up to a megabyte never grows while orders wait.
   g->id_mask_first = g->id_mask = g->id_mask_last < HD_IDS_FIRST ? g->id_mask_last : HD_IDS_FIRST - 1;
   g->part_size = (uint64_t)o->executions_max * 2 + HD_SHARES_MAX;
-  g->orders = calloc((size_t)o->orders_max + 1, sizeof *g->orders);
-  g->instrument_head = calloc(instruments, sizeof(uint32_t));
-  g->instrument_tail = calloc(instruments, sizeof(uint32_t));
-  g->instrument_unknown = calloc(instruments, sizeof(uint32_t));
-  g->instrument_held = calloc(instruments, sizeof(uint32_t));
-  g->heap = calloc((size_t)o->orders_max + 1, sizeof *g->heap);
-  g->ids = calloc(((size_t)g->id_mask_last + 1) * 2, sizeof *g->ids);
+  g->room_bytes = lay_tables(g, NULL);
+  size_t later = (hd_ids_cells(g) - g->id_mask_first - 1) * sizeof *g->ids; // of days that are busier than most
+  size_t now = g->room_bytes - later;
+  g->room = hd_pages_alloc(g->room_bytes, now < TOUCHED_MAX ? now : TOUCHED_MAX);
   g->id_cache = calloc(1, sizeof *g->id_cache);
-  g->executions = calloc(o->executions_max, sizeof *g->executions);
-  g->parts = calloc(g->part_size, sizeof *g->parts);
-  if (!g->orders || !g->instrument_head || !g->instrument_tail || !g->instrument_unknown || !g->instrument_held || !g->heap || !g->ids ||
-      !g->id_cache || !g->executions || !g->parts)
-    return HADRON_ERR_MEMORY;
-  int32_t err = hd_index_init(&g->by_id, o->orders_max);
-  return err ? err : hd_index_init(&g->by_execution, o->executions_max);
+  if (!g->room || !g->id_cache) return HADRON_ERR_MEMORY;
+  lay_tables(g, g->room);
+  return HADRON_OK;
 }
 
 int32_t hd_gateway_create(const struct hd_gateway_options *options, const struct hd_instruments *instruments, const struct hd_marks *marks,
@@ -73,19 +93,9 @@ int32_t hd_gateway_create(const struct hd_gateway_options *options, const struct
 
 void hd_gateway_destroy(struct hd_gateway *g) {
   if (g == NULL) return;
-  free(g->orders);
+  hd_pages_free(g->room, g->room_bytes);
   free(g->held);
-  free(g->instrument_head);
-  free(g->instrument_tail);
-  free(g->instrument_unknown);
-  free(g->instrument_held);
-  free(g->heap);
-  free(g->ids);
   free(g->id_cache);
-  free(g->executions);
-  free(g->parts);
-  hd_index_fini(&g->by_id);
-  hd_index_fini(&g->by_execution);
   free(g);
 }
 

@@ -48,8 +48,10 @@ static struct hd_execution_memory *memory_add(struct hd_gateway *g, const struct
   memory_key(r, m->key);
   m->hash = hd_index_hash(m->key, sizeof m->key);
   if (m->key[2]) hd_index_add(&g->by_execution, m->hash, memory_place(g, m));
-  const char *next = (const char *)&g->executions[g->execution_next % g->options.executions_max]; // cold by the time it is written
-  for (size_t i = 0; i < sizeof *m; i += 64) __builtin_prefetch(next + i, 1);
+  // As with orders (gateway_table.c): the one after the next is cold by the time it is written, and the next one's old key leaves the index.
+  hd_index_expect(&g->by_execution, g->executions[g->execution_next % g->options.executions_max].hash);
+  const char *after = (const char *)&g->executions[(g->execution_next + 1) % g->options.executions_max];
+  for (size_t i = 0; i < sizeof *m; i += 64) __builtin_prefetch(after + i, 1);
   return m;
 }
 

@@ -73,6 +73,8 @@ struct hd_gateway {
   struct hd_record_sink sink;
   struct hd_venue_port port;
   struct hd_gateway_listener listener;
+  void *room;                                     // where the tables lie (hd_pages_alloc)
+  size_t room_bytes;
   struct hd_order *orders;                        // [1 .. orders_max]
   uint32_t head[HD_LIST_COUNT], tail[HD_LIST_COUNT];
   struct hd_index by_id;                          // client order ids of the slots
@@ -122,6 +124,7 @@ void hd_table_hold(struct hd_gateway *g, struct hd_order *o, uint8_t held);
 void hd_table_gap(struct hd_gateway *g, struct hd_order *o, int64_t now_ns);
 void hd_table_due(struct hd_gateway *g, struct hd_order *o);        // after ask_ns or expire_at_ns changed
 bool hd_table_room(struct hd_gateway *g);                           // for one more order and its id
+size_t hd_ids_cells(const struct hd_gateway *g);                    // that sets of all sizes take together
 void hd_ids_add(struct hd_gateway *g, const struct hadron_client_order_id *id);
 bool hd_ids_has(const struct hd_gateway *g, const struct hadron_client_order_id *id);
 // Makes it the last id, of these 96 bits: it will be asked for soon.
@@ -165,8 +168,8 @@ static inline void hd_order_denied(struct hd_gateway *g, uint16_t reason) {
 }
 void hd_order_deny(struct hd_gateway *g, const struct hadron_intent *intent, const struct hadron_client_order_id *id,
                    const struct hd_verdict *verdict, const char *text, int64_t now_ns);
-__attribute__((format(printf, 6, 7))) void hd_gateway_alert(struct hd_gateway *g, uint32_t severity, int32_t code, uint32_t instrument,
-                                                            uint16_t venue, const char *format, ...);
+__attribute__((cold, format(printf, 6, 7))) void hd_gateway_alert(struct hd_gateway *g, uint32_t severity, int32_t code, uint32_t instrument,
+                                                                  uint16_t venue, const char *format, ...);
 
 // ---- gateway_report.c
 void hd_order_after(struct hd_gateway *g, struct hd_order *o, int64_t now_ns); // what a change of this order means for others

@@ -137,10 +137,12 @@ bool hd_table_room(struct hd_gateway *g) {
   return g->id_count < ids_max && (g->head[HD_LIST_FREE] || oldest_closed(g) != NULL);
 }
 
-// The next order that a slot is wanted for will write most of it; by then it has long left the cache.
+// The order after the next will write most of its slot; by then it has long left the cache. The next one's slot is here already, asked
+// for when the last was taken: its old id leaves the index then.
 static void prefetch_next(const struct hd_gateway *g) {
-  uint32_t next = g->head[HD_LIST_FREE] ? g->head[HD_LIST_FREE] : g->head[HD_LIST_CLOSED];
-  const char *line = (const char *)&g->orders[next];
+  const struct hd_order *next = &g->orders[g->head[HD_LIST_FREE] ? g->head[HD_LIST_FREE] : g->head[HD_LIST_CLOSED]];
+  if (!g->head[HD_LIST_FREE]) hd_index_expect(&g->by_id, hash_of(&next->request.client_order_id));
+  const char *line = (const char *)&g->orders[next->next];
   for (size_t i = 0; i <= offsetof(struct hd_order, shares); i += 64) __builtin_prefetch(line + i, 1);
 }
 
@@ -229,10 +231,13 @@ void hd_table_hold(struct hd_gateway *g, struct hd_order *o, uint8_t held) {
 // ---- used ids
 // A cell is free unless its day is the set's day: when the day changes the whole set is empty at once, and within a day nothing is
 // ever removed, so a probe may stop at the first free cell. Ids of an earlier day cannot come again, because the date is in them.
-
 //
-// The set begins small and doubles as the day goes on, so that it stays in the cache for as long as it can. A set of n cells lies in
-// cells n to 2n of one allocation: the next size is a region of its own, and growing allocates nothing.
+// The set begins small and doubles as the day goes on, so that it stays in the cache for as long as it can. The sizes lie one behind
+// the other, a set of n cells behind n cells less the first size: the next is a region of its own, and growing allocates nothing.
+
+size_t hd_ids_cells(const struct hd_gateway *g) { return ((size_t)g->id_mask_last + 1) * 2 - ((size_t)g->id_mask_first + 1); }
+
+static struct hd_id_cell *id_cells(const struct hd_gateway *g) { return g->ids + (g->id_mask - g->id_mask_first); }
 
 // The number that eight hex digits are.
 static uint64_t digits_pack(const char *hex) {
@@ -258,7 +263,7 @@ static uint32_t id_first(const struct hd_gateway *g, const struct hd_id_cell *ce
 }
 
 static struct hd_id_cell *id_place(const struct hd_gateway *g, const struct hd_id_cell *cell) {
-  struct hd_id_cell *cells = g->ids + g->id_mask + 1;
+  struct hd_id_cell *cells = id_cells(g);
   uint32_t i = id_first(g, cell);
   while (cells[i].day == g->id_day && (cells[i].high != cell->high || cells[i].low != cell->low)) i = (i + 1) & g->id_mask;
   return &cells[i];
@@ -275,7 +280,7 @@ void hd_ids_day(struct hd_gateway *g, int64_t now_ns) {
 
 static void ids_grow(struct hd_gateway *g) {
   uint32_t size = g->id_mask + 1;
-  const struct hd_id_cell *old = g->ids + size;
+  const struct hd_id_cell *old = id_cells(g);
   g->id_mask = size * 2 - 1;
   for (uint32_t i = 0; i < size; i++)
     if (old[i].day == g->id_day) *id_place(g, &old[i]) = old[i];
@@ -286,7 +291,8 @@ void hd_ids_ask(const struct hd_gateway *g, const struct hadron_client_order_id 
   cache->id = *id;
   cache->cell = (struct hd_id_cell){.high = high, .low = low};
   cache->unused = false;
-  __builtin_prefetch(g->ids + g->id_mask + 1 + id_first(g, &cache->cell));
+  __builtin_prefetch(id_cells(g) + id_first(g, &cache->cell));
+  hd_index_expect(&g->by_id, hash_of(id));
 }
 
 bool hd_ids_has(const struct hd_gateway *g, const struct hadron_client_order_id *id) {
@@ -308,7 +314,7 @@ void hd_ids_add(struct hd_gateway *g, const struct hadron_client_order_id *id) {
 // ---- as an image
 
 void hd_ids_save(const struct hd_gateway *g, struct hd_image *m) {
-  const struct hd_id_cell *cells = g->ids + g->id_mask + 1;
+  const struct hd_id_cell *cells = id_cells(g);
   HD_IMAGE_PUT(m, g->id_day);
   HD_IMAGE_PUT(m, g->id_count);
   for (uint32_t i = 0; i <= g->id_mask; i++)

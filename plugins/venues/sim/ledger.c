@@ -62,9 +62,14 @@ struct sim_order *sim_ledger_find(const struct sim *s, const struct hadron_clien
   return slot == SIM_NONE ? NULL : &s->orders[slot];
 }
 
-// What the next order will write; by then it has long left the cache.
+void sim_ledger_expect(const struct sim *s, const struct hadron_client_order_id *id) { __builtin_prefetch(&s->ids[id_hash(id) & s->id_mask], 1); }
+
+// What the order after the next will write; by then it has long left the cache. The next one's slot, asked for when the last was taken,
+// is here: its old id leaves the table then.
 static void prefetch_next(const struct sim *s, uint32_t slot) {
-  const char *order = (const char *)&s->orders[slot], *fill = (const char *)&s->fills[(s->fill_count + 1) & s->fill_mask];
+  sim_ledger_expect(s, &s->orders[slot].id);
+  if (s->orders[slot].next == SIM_NONE) return;
+  const char *order = (const char *)&s->orders[s->orders[slot].next], *fill = (const char *)&s->fills[(s->fill_count + 1) & s->fill_mask];
   for (size_t i = 0; i < sizeof *s->orders; i += 64) __builtin_prefetch(order + i, 1);
   for (size_t i = 0; i < sizeof *s->fills; i += 64) __builtin_prefetch(fill + i, 1);
 }

@@ -175,7 +175,11 @@ static int32_t request(struct sim *s, uint32_t kind, const struct hadron_order *
   return HADRON_OK;
 }
 
-static int32_t sim_submit(void *self, const struct hadron_order *order) { return request(self, SIM_SUBMIT, order, 0); }
+static int32_t sim_submit(void *self, const struct hadron_order *order) {
+  struct sim *s = self;
+  if (s->active) sim_ledger_expect(s, &order->client_order_id);
+  return request(s, SIM_SUBMIT, order, 0);
+}
 static int32_t sim_cancel(void *self, const struct hadron_order *order) { return request(self, SIM_CANCEL, order, 0); }
 static int32_t sim_replace(void *self, const struct hadron_order *order) { return request(self, SIM_REPLACE, order, 0); }
 static int32_t sim_query(void *self, const struct hadron_order *order) { return request(self, SIM_QUERY, order, 0); }

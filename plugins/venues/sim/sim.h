@@ -301,6 +301,7 @@ double sim_decay(double x); // e^-x, x >= 0
 int32_t sim_ledger_open(struct sim *s);
 void sim_ledger_close(struct sim *s);
 struct sim_order *sim_ledger_find(const struct sim *s, const struct hadron_client_order_id *id);
+void sim_ledger_expect(const struct sim *s, const struct hadron_client_order_id *id); // it will be asked for soon
 // A slot for a new id; NULL if all slots are open orders.
 struct sim_order *sim_ledger_add(struct sim *s, const struct hadron_client_order_id *id);
 void sim_ledger_swap(struct sim *s, struct sim_order *a, struct sim_order *b); // exchanges their ids
