@@ -71,7 +71,7 @@ void hd_engine_bar_close(struct hd_engine *e, struct hd_engine_row *row, uint32_
   }
 }
 
-__attribute__((noinline)) __attribute__((noinline)) void hd_engine_bars_tick(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick) {
+__attribute__((noinline)) void hd_engine_bars_tick(struct hd_engine *e, struct hd_engine_row *row, const struct hadron_tick *tick) {
   int64_t nanos = 0, e8 = 0;
   if (tick->kind == HADRON_TICK_TRADE) {
     nanos = tick->value.trade.price.nanos;

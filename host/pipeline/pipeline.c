@@ -183,9 +183,9 @@ __attribute__((noinline)) void hd_desk_mark_books(struct hd_pipeline *p, int64_t
   p->next_mark_ns = align_up(now_ns, 1000000000);
 }
 
-// One thread: what the trading side makes of a tick. Without an order there is no stop.
-static void trade_tick(struct hd_pipeline *p, const struct hadron_tick *tick) {
-  if (hd_pipeline_working(p)) {
+// One thread: what the trading side makes of a tick. Without an order there is no stop. orders: false: surely none is open.
+static inline void trade_tick(struct hd_pipeline *p, const struct hadron_tick *tick, bool orders) {
+  if (orders && hd_pipeline_working(p)) {
     stops(&p->desk, tick->instrument, tick->recv_ns);
     if (p->shadow.gateway) stops(&p->shadow, tick->instrument, tick->recv_ns);
   }
@@ -194,22 +194,23 @@ static void trade_tick(struct hd_pipeline *p, const struct hadron_tick *tick) {
     p->next_equity_ns = align_up(tick->recv_ns, p->options.equity_every_ns);
 }
 
-// What an engine call left behind goes to the trading side.
-static void decided(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {
+// What an engine call left behind goes to the trading side. False: nothing.
+static inline bool decided(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {
   uint32_t count;
   const struct hadron_decision *decisions = hd_engine_decisions(p->engines[shard], &count);
-  if (count == 0) return;
+  if (__builtin_expect(count == 0, 1)) return false;
   if (p->listener.decided) p->listener.decided(p->listener.self, shard, decisions, count);
   else hd_pipeline_decisions(p, decisions, count, now_ns);
+  return true;
 }
 
-static void engine_tick(struct hd_pipeline *p, uint32_t shard, const struct hadron_tick *tick) {
+static inline bool engine_tick(struct hd_pipeline *p, uint32_t shard, const struct hadron_tick *tick) {
   if (__builtin_expect(p->costs == HD_COSTS_ALL, 0)) p->stamps.routed = p->stamps.called = hd_cycles();
   if (p->options.record_ticks) hd_pipeline_record(p, HADRON_MSG_TICK, tick, sizeof *tick, tick->recv_ns, 0);
   uint64_t start = stage_begin(p);
   hd_engine_tick(p->engines[shard], tick);
   hd_stage_end(p, HD_STAGE_ENGINE, start);
-  decided(p, shard, tick->recv_ns);
+  return decided(p, shard, tick->recv_ns);
 }
 
 bool hd_pipeline_step(struct hd_pipeline *p, uint32_t shard) {
@@ -217,13 +218,13 @@ bool hd_pipeline_step(struct hd_pipeline *p, uint32_t shard) {
   struct hadron_tick *tick = hd_lanes_peek(&p->router.lanes[shard], &ring);
   if (!tick) return false;
   engine_tick(p, shard, tick);
-  if (!p->listener.decided) trade_tick(p, tick);
+  if (!p->listener.decided) trade_tick(p, tick, true);
   hd_ring_release(ring); // last: the lane is left only when the tick is done with
   return true;
 }
 
 int32_t hd_pipeline_handle(struct hd_pipeline *p, const struct hadron_tick *raw, int64_t now_ns) {
-  HD_DASSERT(!p->listener.decided);
+  HD_DASSERT(!p->listener.decided && !hd_pipeline_working(p));
   struct hadron_tick tick;
   if (accept(p, raw, now_ns, &tick)) return HADRON_ERR_RANGE;
   uint32_t lane = hd_router_pass(&p->router, &tick);
@@ -231,14 +232,13 @@ int32_t hd_pipeline_handle(struct hd_pipeline *p, const struct hadron_tick *raw,
   if (lane == HADRON_LANE_DROP) return HADRON_OK;
   uint32_t shard = p->options.shards == 1 ? 0 : p->instruments.rows[tick.instrument].shard;
   HD_DASSERT(hd_ring_size(&p->router.lanes[shard].rings[lane - HADRON_LANE_FAST]) == 0);
-  engine_tick(p, shard, &tick);
-  trade_tick(p, &tick);
+  trade_tick(p, &tick, engine_tick(p, shard, &tick));
   return HADRON_OK;
 }
 
 void hd_pipeline_accepted(struct hd_pipeline *p, const struct hadron_tick *tick) {
   engine_tick(p, p->options.shards == 1 ? 0 : p->instruments.rows[tick->instrument].shard, tick);
-  if (!p->listener.decided) trade_tick(p, tick);
+  if (!p->listener.decided) trade_tick(p, tick, true);
 }
 
 bool hd_pipeline_fire(struct hd_pipeline *p, uint32_t shard, int64_t now_ns) {
