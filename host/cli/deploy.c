@@ -375,8 +375,8 @@ static void print_change(const json_t *a) {
 }
 
 static void print_history(const json_t *answer) {
-  static const struct hd_table_column columns[] = {{"deployment", false}, {"revision", true}, {"state", false}, {"time", false}, {"who", false},
-                                                   {"command", false}, {"what", false}, {"why", false}};
+  static const struct hd_table_column columns[] = {{"deployment", false}, {"revision", true}, {"state", false}, {"what", false}, {"time", false},
+                                                   {"command", false}, {"who", false}, {"why", false}}; // a narrow terminal has the first ones
   const json_t *row, *line;
   size_t i, k;
   struct hd_table t;
@@ -392,11 +392,11 @@ static void print_history(const json_t *answer) {
     hd_table_cell(&t, "%s", text_of(row, "name"));
     hd_table_cell(&t, "%lld", whole_of(row, "revision"));
     hd_table_cell(&t, "%s", text_of(row, "state"));
+    hd_table_cell(&t, "%s", what);
     hd_table_cell(&t, "%.19s", text_of(row, "time"));
-    hd_table_cell(&t, "%s", text_of(row, "who"));
     if (whole_of(row, "equals")) hd_table_cell(&t, "%s to %lld", text_of(row, "command"), whole_of(row, "equals"));
     else hd_table_cell(&t, "%s", text_of(row, "command"));
-    hd_table_cell(&t, "%s", what);
+    hd_table_cell(&t, "%s", text_of(row, "who"));
     hd_table_cell(&t, "%s", *text_of(row, "error") ? text_of(row, "error") : text_of(row, "why"));
   }
   if (t.row_count == 0) printf("No deployments yet.\n");

@@ -61,7 +61,7 @@ static int32_t add_card(struct hd_registry_call *c, struct hd_registry_add *opti
   struct hd_signatures signatures = {0};
   int32_t code = card_of(c, &text, fault);
   if (!code && options->signature) code = hd_signatures_read(options->signature, &signatures, fault);
-  snprintf(source, sizeof source, "%.1000s.lua", c->words[0]);
+  snprintf(source, sizeof source, "%.1000s: card.lua", c->words[0]); // what is registered is not the file
   options->source = source;
   const struct hd_source bytes = {(unsigned char *)text, text ? strlen(text) : 0};
   if (!code) code = hd_registry_add_bytes(c->r, &bytes, &signatures, options, v, added, fault);

@@ -7,6 +7,8 @@
 #include "base/banned.h"
 #include "base/text.h"
 
+#define WORD_MIN 12 // columns that are worth showing a part of a text in
+
 void hd_table_init(struct hd_table *t, const struct hd_table_column *columns, uint32_t count) {
   HD_ASSERT(count > 0 && count <= HD_TABLE_COLUMNS);
   *t = (struct hd_table){.columns = columns, .column_count = count};
@@ -35,7 +37,7 @@ void hd_table_cell(struct hd_table *t, const char *format, ...) {
   char *cell = t->cells[(size_t)(t->row_count - 1) * t->column_count + t->at++];
   va_list arguments;
   va_start(arguments, format);
-  vsnprintf(cell, HD_TABLE_CELL, format, arguments);
+  if (vsnprintf(cell, HD_TABLE_CELL, format, arguments) >= HD_TABLE_CELL) memcpy(cell + HD_TABLE_CELL - 4, "...", 4);
   va_end(arguments);
   hd_text_printable(cell);
 }
@@ -76,19 +78,30 @@ static uint32_t width_of(const struct hd_table *t, uint32_t column, uint32_t row
   return (uint32_t)width;
 }
 
+// No blanks behind the last one of a line.
+static void print_cell(const struct hd_table *t, FILE *to, uint32_t column, uint32_t width, const char *text, bool last, bool dim) {
+  bool right = t->columns[column].right, cut = strlen(text) > width;
+  fprintf(to, "%s%s", column ? "  " : "", dim ? "\033[2m" : "");
+  if (cut) fprintf(to, "%.*s...", (int)width - 3, text);
+  else fprintf(to, "%*s", last && !right ? 0 : (int)width * (right ? 1 : -1), text);
+  if (dim) fputs("\033[0m", to);
+}
+
 void hd_table_print(const struct hd_table *t, FILE *to, uint32_t columns, uint32_t rows, bool colours, const char *end) {
   uint32_t shown = t->row_count < rows ? t->row_count : rows, widths[HD_TABLE_COLUMNS], fit = 0, used = 0;
   for (; fit < t->column_count; fit++) {
     widths[fit] = width_of(t, fit, shown);
     used += widths[fit] + (fit ? 2 : 0);
-    if (fit > 0 && used > columns) break;
+    if (fit > 0 && used > columns) {
+      uint32_t room = columns + widths[fit] - used; // may be below zero, and so very large
+      if (used - widths[fit] <= columns && room >= WORD_MIN && room >= strlen(t->columns[fit].title) && !t->columns[fit].right) widths[fit++] = room;
+      break;
+    }
   }
-  for (uint32_t c = 0; c < fit; c++)
-    fprintf(to, "%s%s%*s%s", c ? "  " : "", colours ? "\033[2m" : "", (int)widths[c] * (t->columns[c].right ? 1 : -1), t->columns[c].title, colours ? "\033[0m" : "");
+  for (uint32_t c = 0; c < fit; c++) print_cell(t, to, c, widths[c], t->columns[c].title, c + 1 == fit, colours);
   fputs(end, to);
   for (uint32_t r = 0; r < shown; r++) {
-    for (uint32_t c = 0; c < fit; c++)
-      fprintf(to, "%s%*s", c ? "  " : "", (int)widths[c] * (t->columns[c].right ? 1 : -1), t->cells[(size_t)r * t->column_count + c]);
+    for (uint32_t c = 0; c < fit; c++) print_cell(t, to, c, widths[c], t->cells[(size_t)r * t->column_count + c], c + 1 == fit, false);
     fputs(end, to);
   }
   if (t->row_count > shown) fprintf(to, "... and %u more%s", t->row_count - shown, end);

@@ -1,4 +1,5 @@
-// A table of text for a terminal: columns as wide as their cells, the last ones left out where the terminal is too narrow.
+// A table of text for a terminal: columns as wide as their cells, the last ones left out where the terminal is too narrow. Of a text column that
+// does not fit, the beginning is shown, if there is room for a word.
 #ifndef HD_CLI_TABLE_H
 #define HD_CLI_TABLE_H
 
@@ -7,7 +8,7 @@
 #include <stdio.h>
 
 #define HD_TABLE_COLUMNS 16
-#define HD_TABLE_CELL 48 // bytes of a cell with its NUL; longer ones are cut
+#define HD_TABLE_CELL 160 // bytes of a cell with its NUL; longer ones are cut
 
 struct hd_table_column {
   const char *title; // static
