@@ -4,11 +4,13 @@
 #include <unistd.h>
 
 #include "base/banned.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/compare_print.h"
+#include "cli/progress.h"
 #include "journal/journal.h"
 #include "pipeline/portfolio.h"
 
@@ -16,6 +18,7 @@
 #define ALPHA 0.05
 #define RESAMPLES 9999
 #define SHOWN 10
+#define TELL_EVERY 65536 // records between two looks at the progress
 
 const char hd_ab_report_help[] =
     "NAME is the deployment: the strategy's section in the configuration. Several names are compared as if they were versions of one.\n"
@@ -107,15 +110,23 @@ static int parse(struct ab *a, int argc, char **argv) {
 static int32_t read_journal(const struct ab *a, struct hd_compare_arms *c, uint64_t until, uint64_t *end, struct hd_fault *fault) {
   struct hd_journal_cursor *cursor;
   struct hadron_record record;
+  struct hd_progress bar;
+  uint64_t records = 0;
   int32_t code = hd_journal_cursor_open(a->journal, &cursor, fault);
   if (code) return code;
+  const int64_t start_ns = hd_clock_monotonic_ns();
+  const uint64_t first = hd_journal_cursor_position(cursor);
+  hd_progress_init(&bar, until ? "comparing" : "reading", !a->json);
+  bar.noun = "records";
   while ((until == 0 || hd_journal_cursor_position(cursor) < until) && !(code = hd_journal_cursor_next(cursor, &record, fault))) {
     code = hd_compare_arms_add(c, record.template_id, record.bytes, record.block_length);
+    if (++records % TELL_EVERY == 0) hd_progress_show(&bar, record.position - first, until ? until - first : 0, records, record.time_ns, hd_clock_monotonic_ns() - start_ns);
     if (code) {
       hd_fault_set(fault, code, "%s: more than %d versions in the journal; narrow it by --from and --to, or give fewer names", a->journal, HD_COMPARE_VERSIONS_MAX);
       break;
     }
   }
+  hd_progress_end(&bar);
   if (end) *end = hd_journal_cursor_position(cursor);
   hd_journal_cursor_close(cursor);
   return code == HADRON_ERR_AGAIN ? HADRON_OK : code;

@@ -4,12 +4,13 @@
 #include <getopt.h>
 #include <jansson.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/banned.h"
+#include "base/clock.h"
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/progress.h"
 #include "cli/setup.h"
 #include "runtime/simulate/simulate.h"
 
@@ -29,6 +30,9 @@ const char hd_simulate_help[] =
 struct simulate {
   struct hd_simulate_options options;
   bool json, list;
+  struct hd_progress bar;
+  char title[48];
+  int64_t start_ns;
 };
 
 static bool add_fault(uint64_t *bits, const char *name, size_t length) {
@@ -147,8 +151,9 @@ static void print(const struct simulate *s, const struct hd_simulate_result *r) 
 }
 
 static void on_progress(void *user, uint64_t done, uint64_t failed) {
-  const struct simulate *s = user;
-  fprintf(stderr, "\r%llu of %llu seeds, %llu failed ", (unsigned long long)done, (unsigned long long)s->options.seeds, (unsigned long long)failed);
+  struct simulate *s = user;
+  if (failed) snprintf(s->title, sizeof s->title, "simulate, %llu failed", (unsigned long long)failed);
+  hd_progress_show(&s->bar, done, s->options.seeds, done, 0, hd_clock_monotonic_ns() - s->start_ns);
 }
 
 int hd_simulate_command(int argc, char **argv) {
@@ -162,10 +167,13 @@ int hd_simulate_command(int argc, char **argv) {
   if (s.list) return HD_EXIT_OK;
   hd_setup_plugins(&places);
   s.options.plugin_path = places.plugin_path;
-  bool shows = isatty(STDERR_FILENO) && !s.options.verbose && !s.json;
-  if (shows) s.options.progress = on_progress, s.options.user = &s;
+  hd_text_copy(s.title, sizeof s.title, "simulate");
+  hd_progress_init(&s.bar, s.title, !s.options.verbose && !s.json);
+  s.bar.noun = "seeds";
+  s.start_ns = hd_clock_monotonic_ns();
+  if (s.bar.on) s.options.progress = on_progress, s.options.user = &s;
   int32_t failed = hd_simulate(&s.options, &result, &fault);
-  if (shows) fprintf(stderr, "\n");
+  hd_progress_end(&s.bar);
   if (failed) return hd_cli_fail("simulate", hd_cli_exit(failed), &fault);
   if (s.json) print_json(&s, &result);
   else print(&s, &result);
