@@ -108,6 +108,7 @@ static int run(struct backtest *b) {
   code = b->journal || b->external.count ? hd_setup_directory(&b->setup.config, &fault) : HADRON_OK;
   if (!code) code = hd_external_start(&b->external, &b->setup.config, &session, &fault);
   if (!code) code = hd_session_open(&session, &b->setup.config, &options, &fault);
+  if (!code) code = hd_external_alone(&b->external, &session, &fault);
   int64_t start_ns = hd_clock_monotonic_ns();
   struct hd_progress progress;
   hd_progress_init(&progress, "backtest", !b->quiet && !b->setup.json);
@@ -145,6 +146,8 @@ int hd_backtest_command(int argc, char **argv) {
   if (!config_sets(&b)) return hd_cli_usage("backtest", "more than %d settings", HD_SETS_MAX);
   hd_log_level(HADRON_LOG_WARN);
   code = hd_setup_load(&b.setup, "backtest");
+  hd_setup_alone(&b.setup);
+  hd_external_leave_out(&b.external, &b.setup.config);
   if (!code) code = hd_sample_if_needed(&b.setup, "backtest");
   if (!code) code = hd_setup_registry(&b.setup, "backtest");
   if (!code) code = run(&b);

@@ -158,6 +158,31 @@ int32_t hd_external_start(struct hd_external *e, const struct hd_config *config,
   return HADRON_OK;
 }
 
+static bool is_given(const struct hd_external *e, const char *name) {
+  for (uint32_t i = 0; e && i < e->count; i++)
+    if (strcmp(e->rows[i].name, name) == 0) return true;
+  return false;
+}
+
+void hd_external_leave_out(const struct hd_external *e, struct hd_config *config) {
+  for (uint32_t i = 0; i < config->strategy_count; i++) {
+    struct hd_config_strategy *c = &config->strategies[i];
+    if (!c->external || !c->base.enabled || is_given(e, c->base.name)) continue;
+    c->base.enabled = false;
+    fprintf(stderr, "Strategy %s is left out: its program runs elsewhere; `hadron backtest --strategy FILE.py` runs one in Python\n", c->base.name);
+  }
+}
+
+int32_t hd_external_alone(const struct hd_external *e, const struct hd_session *s, struct hd_fault *fault) {
+  for (uint32_t i = 0; i < atomic_load(&s->placed_count); i++) {
+    const struct hd_placed *p = atomic_load(&s->placed[i]);
+    if (p && p->external && !is_given(e, p->name))
+      return hd_fault_set(fault, HADRON_ERR_CONFIG, "strategies.%s: %s %s is a card of a program that runs elsewhere, and nobody would decide for it here: expected its program by `hadron backtest --strategy FILE.py`, found none; "
+                          "leave it out with --set strategies.%s.enabled=false", p->name, p->plugin->manifest.name, p->plugin->manifest.version, p->name);
+  }
+  return HADRON_OK;
+}
+
 int32_t hd_external_end(struct hd_external *e, struct hd_fault *fault) {
   int32_t code = HADRON_OK;
   bool was = atomic_exchange(&e->ending, true);

@@ -32,6 +32,10 @@ bool hd_external_add(struct hd_external *e, const char *file); // false: too man
 int hd_external_describe(struct hd_external *e, const char *command);
 // What Python says of a strategy's file, as the card that registers it (runtime/card.h): a text from malloc. It runs the file in a child.
 int32_t hd_external_card(const char *file, char **out, struct hd_fault *fault);
+// Before the session opens: sections with external = true whose program is not given are left out, and it is said. e: NULL: none is given.
+void hd_external_leave_out(const struct hd_external *e, struct hd_config *config);
+// Once it is open: nobody would answer for a card that a section names by its version, and the run would wait for ever. HADRON_ERR_CONFIG
+int32_t hd_external_alone(const struct hd_external *e, const struct hd_session *session, struct hd_fault *fault);
 // Before the session opens: they try until its address is there.
 int32_t hd_external_start(struct hd_external *e, const struct hd_config *config, struct hd_session *session, struct hd_fault *fault);
 // Asks them to end and waits. HADRON_ERR_PLUGIN: one had ended by itself. fault: may be NULL.

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "cli/cli.h"
 #include "cli/commands.h"
+#include "cli/external.h"
 #include "cli/progress.h"
 #include "cli/report.h"
 #include "cli/sample.h"
@@ -17,6 +18,8 @@
 #include "cli/verify.h"
 #include "journal/journal.h"
 #include "control/control.h"
+
+#define SPEED_MAX 1e9
 
 const char hd_replay_help[] =
     "  --data FILE        recorded data for the `replay` venue; may be given several times\n"
@@ -45,6 +48,7 @@ const char hd_replay_help[] =
 
 struct replay_command {
   struct hd_setup setup;
+  bool quiet;
   const char *data[64];
   uint32_t data_count;
   const char *from, *to, *seek; // seek: a record's number in a journal
@@ -55,27 +59,30 @@ struct replay_command {
   int64_t back_to_ns; // start anew and run to here; 0: no
 };
 
-static int parse_option(struct replay_command *r, int option) {
-  bool good = true;
+// NULL: taken; else what the option takes.
+static const char *parse_option(struct replay_command *r, int option) {
   char *end;
   switch (option) {
   case 'd':
-    if ((good = r->data_count < sizeof r->data / sizeof *r->data)) r->data[r->data_count++] = optarg;
-    break;
-  case 's': r->options.speed = strtod(optarg, &end); good = end != optarg && !*end && r->options.speed >= 0; break;
+    if (r->data_count == sizeof r->data / sizeof *r->data) return "at most 64 files";
+    r->data[r->data_count++] = optarg;
+    return NULL;
+  case 's':
+    r->options.speed = strtod(optarg, &end);
+    return end != optarg && !*end && r->options.speed >= 0 && r->options.speed <= SPEED_MAX ? NULL : "virtual seconds per second, or 0 for as fast as it goes";
   case 'k':
     if (strspn(optarg, "0123456789") == strlen(optarg) && *optarg) r->seek = optarg;
-    else good = hd_time_parse(optarg, &r->options.seek_ns) == 0;
-    break;
-  case 'p': r->options.paused = true; break;
-  case 'f': r->from = optarg; break;
-  case 't': r->to = optarg; break;
-  case 'u': good = hd_duration_parse(optarg, &r->options.duration_ns) == 0; break;
-  case 'S': good = hd_setup_set(&r->setup, optarg); break;
-  case 'j': r->setup.json = true; break;
-  default: return HD_EXIT_USAGE;
+    else if (hd_time_parse(optarg, &r->options.seek_ns)) return "a time like 2024-01-02T14:30:00Z or, of a journal, a record's number";
+    return NULL;
+  case 'p': r->options.paused = true; return NULL;
+  case 'f': r->from = optarg; return NULL;
+  case 't': r->to = optarg; return NULL;
+  case 'u': return hd_duration_parse(optarg, &r->options.duration_ns) ? "a duration like 30s or 5d" : NULL;
+  case 'S': return hd_setup_set(&r->setup, optarg) ? NULL : "fewer --set";
+  case 'j': r->setup.json = true; return NULL;
+  case 'q': r->quiet = true; return NULL;
+  default: return "";
   }
-  return good ? HD_EXIT_OK : HD_EXIT_USAGE;
 }
 
 static int parse(struct replay_command *r, int argc, char **argv) {
@@ -83,11 +90,14 @@ static int parse(struct replay_command *r, int argc, char **argv) {
                                           {"seek", required_argument, NULL, 'k'}, {"pause", no_argument, NULL, 'p'},
                                           {"from", required_argument, NULL, 'f'}, {"to", required_argument, NULL, 't'},
                                           {"duration", required_argument, NULL, 'u'}, {"set", required_argument, NULL, 'S'},
-                                          {"json", no_argument, NULL, 'j'}, {0}};
+                                          {"json", no_argument, NULL, 'j'}, {"no-progress", no_argument, NULL, 'q'}, {0}};
   optind = 0;
   opterr = 0;
-  for (int c; (c = getopt_long(argc, argv, "", options, NULL)) != -1;)
-    if (parse_option(r, c)) return hd_cli_usage("replay", "wrong or incomplete option \"%s\"", argv[optind - 1]);
+  for (int c, at; (c = getopt_long(argc, argv, "", options, &at)) != -1;) {
+    const char *takes = parse_option(r, c);
+    if (takes && *takes) return hd_cli_usage("replay", "--%s: expected %s, found \"%s\"", options[at].name, takes, optarg);
+    if (takes) return hd_cli_usage("replay", "unknown or incomplete option \"%s\"", argv[optind - 1]);
+  }
   if (optind >= argc) return hd_cli_usage("replay", "expected a configuration");
   r->setup.path = argv[optind++];
   for (; optind < argc && r->data_count < sizeof r->data / sizeof *r->data; optind++) r->data[r->data_count++] = argv[optind];
@@ -194,7 +204,8 @@ static int run(struct replay_command *r) {
   const struct hd_session_options options = {.digest = true, .is_virtual = true, .registry = r->setup.registry, .observer = report, .observe = hd_report_observe};
   int64_t start_ns = hd_clock_monotonic_ns();
   code = hd_session_open(&session, &r->setup.config, &options, &fault);
-  hd_progress_init(&r->progress, "replay", !r->setup.json);
+  if (!code) code = hd_external_alone(NULL, &session, &fault);
+  hd_progress_init(&r->progress, "replay", !r->setup.json && !r->quiet);
   if (!code) code = play(r, &session, &loop, &fault);
   hd_progress_end(&r->progress);
   if (!code && !r->back_to_ns) {
@@ -240,6 +251,8 @@ int hd_replay_command(int argc, char **argv) {
   if (!good) return hd_cli_usage("replay", "more than %d settings", HD_SETS_MAX);
   hd_log_level(HADRON_LOG_WARN);
   code = hd_setup_load(&r.setup, "replay");
+  hd_setup_alone(&r.setup);
+  hd_external_leave_out(NULL, &r.setup.config);
   if (!code) code = hd_sample_if_needed(&r.setup, "replay");
   if (!code) code = hd_setup_registry(&r.setup, "replay");
   if (!code) code = run(&r);

@@ -112,6 +112,8 @@ static int32_t journal_cursor(const char *path, struct hd_journal_cursor **curso
   return hd_journal_cursor_open(inside, cursor, &second) == HADRON_OK ? HADRON_OK : code;
 }
 
+void hd_setup_alone(struct hd_setup *s) { s->config.bus.session_count = s->config.bus.feed_count = 0; }
+
 bool hd_setup_is_journal(const char *path) {
   struct stat st;
   struct hd_journal_cursor *cursor;

@@ -29,6 +29,8 @@ bool hd_setup_data(struct hd_setup *s, const char *const *files, uint32_t count)
 bool hd_setup_is_journal(const char *path);
 // Loads; a journal stands for the configuration that it was made with. Prints every error with file and line; an exit code.
 int hd_setup_load(struct hd_setup *s, const char *command);
+// A run over recorded data opens no address for others: the host that made the data may be at work, and nobody who joins could keep step.
+void hd_setup_alone(struct hd_setup *s);
 // Opens the registry where a section names a version of it ("sma@1.2.0"); else plugins are files. An exit code.
 int hd_setup_registry(struct hd_setup *s, const char *command);
 // The default plugin path, for commands that work without a configuration.

@@ -1,5 +1,6 @@
 """Promise: `hadron backtest --strategy` runs a strategy in Python in step with the host: the starter in Python decides what the starter in Lua decides, bit for
-bit in the journal, twice; its bars are the host's; a file that is wrong, or a strategy that fails in the middle, ends the run with words and without a report to trust."""
+bit in the journal, twice; its bars are the host's; a file that is wrong, or a strategy that fails in the middle, ends the run with words and without a report to trust.
+Without its program nobody is waited for: a section that is `external = true` is left out and named, in a backtest and in the replay of a journal, and a card is refused."""
 import json
 import os
 import subprocess
@@ -91,6 +92,15 @@ def main():
         assert done.returncode != 0 and "five hundred are enough" in done.stderr and "fails.py: it has failed" in done.stderr, (done.returncode, done.stderr)
         done = backtest(host, "python.lua", "--strategy", "broken.py")
         assert done.returncode != 0 and "nothing_of_this_name" in done.stderr and "Python has refused it" in done.stderr, done.stderr
+
+        alone = backtest(host, "python.lua", "--duration", "10m")
+        assert alone.returncode == 0 and json.loads(alone.stdout)["decisions"] == 0 and "my_strategy is left out" in alone.stderr, alone
+        played = host.command("replay", "in_python0", "--speed", "0", "--duration", "10m", "--no-progress", "--json")
+        assert played.returncode == 0 and "my_strategy is left out" in played.stderr, played
+        host.write("card.lua", "-- hadron: strategy my_strategy 2.0.0\n-- requires: hadron.strategy/1 hadron.external/1\nreturn hadron.strategy {}\n")
+        host.write("carded.lua", CONFIG % (shown, 'plugin = here("card.lua")'))
+        done = backtest(host, "carded.lua", "--duration", "10m")
+        assert done.returncode == 3 and "expected its program" in done.stderr, done
     print(f"in step: {lua['decisions']} decisions, digest {lua['digest'][:8]}")
 
 
