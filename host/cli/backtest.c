@@ -146,9 +146,9 @@ int hd_backtest_command(int argc, char **argv) {
   if (!config_sets(&b)) return hd_cli_usage("backtest", "more than %d settings", HD_SETS_MAX);
   hd_log_level(HADRON_LOG_WARN);
   code = hd_setup_load(&b.setup, "backtest");
-  hd_setup_alone(&b.setup);
-  hd_external_leave_out(&b.external, &b.setup.config);
   if (!code) code = hd_sample_if_needed(&b.setup, "backtest");
+  hd_setup_alone(&b.setup); // behind what loads it
+  if (!code) hd_external_leave_out(&b.external, &b.setup.config);
   if (!code) code = hd_setup_registry(&b.setup, "backtest");
   if (!code) code = run(&b);
   hd_setup_fini(&b.setup);

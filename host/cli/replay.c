@@ -251,9 +251,9 @@ int hd_replay_command(int argc, char **argv) {
   if (!good) return hd_cli_usage("replay", "more than %d settings", HD_SETS_MAX);
   hd_log_level(HADRON_LOG_WARN);
   code = hd_setup_load(&r.setup, "replay");
-  hd_setup_alone(&r.setup);
-  hd_external_leave_out(NULL, &r.setup.config);
   if (!code) code = hd_sample_if_needed(&r.setup, "replay");
+  hd_setup_alone(&r.setup); // behind what loads it
+  if (!code) hd_external_leave_out(NULL, &r.setup.config);
   if (!code) code = hd_setup_registry(&r.setup, "replay");
   if (!code) code = run(&r);
   while (!code && r.back_to_ns) { // back is forward from the beginning: the same ticks give the same state
