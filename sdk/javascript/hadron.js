@@ -5,19 +5,23 @@
 //     tick: (t) => { if (t.kind === Kind.TRADE && t.price > price("100")) session.target(t.instrument, quantity("0.5")); } } });
 //   session.open();
 //
+// Of docs/wire.md it has what a strategy needs that joins over ws://: HELLO, NEXT, DECIDE, ANSWER (to PARAMS) and BYE go out; WELCOME, REFUSED, DATA, HEARTBEAT,
+// ACK and BUSY come in. Not here: REPAIR, SNAPSHOT and TOO_OLD (feeds), ADMIN, PACKED (it does not ask for it), the signed HELLO of section 8, and a worker's
+// messages but PARAMS. A message that it does not know is counted and passed over.
+//
 // Prices are BigInts of 1e-9, quantities of 1e-8, times of nanoseconds: 64 bits do not fit into a Number.
 "use strict";
 (function (exports) {
 
 const FRAME = 40, SBE = 8;
-// What a host says no to for now: another of this name that is not given up yet, a version that is not deployed, a host that is full or just starting.
+// What a host says no to for now: another of this name whose connection has not ended yet, a version that is not deployed, a host that is full or just starting.
 const MAY_PASS = new Set(["FULL", "STATE", "AGAIN", "EXISTS", "TIMEOUT", "DUPLICATE"].map((name) => "HADRON_ERR_" + name));
-const Frame = { DATA: 1, HEARTBEAT: 2, HELLO: 16, NEXT: 17, DECIDE: 18, BYE: 23, WELCOME: 32, REFUSED: 33, ACK: 34 };
-const Message = { TICK: 1, BAR: 2, DECISION: 3, ORDER_EVENT: 7, ALLOCATION: 9, INSTRUMENT: 11, POSITION: 27, LOST: 28 };
+const Frame = { DATA: 1, HEARTBEAT: 2, HELLO: 16, NEXT: 17, DECIDE: 18, ANSWER: 21, BYE: 23, WELCOME: 32, REFUSED: 33, ACK: 34, BUSY: 36 };
+const Message = { TICK: 1, BAR: 2, DECISION: 3, ORDER_EVENT: 7, ALLOCATION: 9, INSTRUMENT: 11, MARK: 26, POSITION: 27, LOST: 28, ASK: 29 };
 const Kind = { TRADE: 1, QUOTE: 2, BOOK: 3, STATUS: 4 };
 const Side = { BUY: 1, SELL: 2 };
 const Decision = { SIDE: 1, TARGET: 2, WORK: 3 };
-const REWIND = 1;
+const REWIND = 1, PARAMS = 2; // of NEXT; verb of ASK
 
 // ---- exact numbers ---------------------------------------------------------------------------------------------------------------------
 
@@ -100,6 +104,17 @@ const readers = {
   [Message.ALLOCATION]: (v, at) => ({ id: v.getBigUint64(at, true), execution: v.getBigUint64(at + 8, true), time_ns: v.getBigInt64(at + 24, true), price: v.getBigInt64(at + 32, true),
                                       quantity: v.getBigInt64(at + 40, true), fee: v.getBigInt64(at + 48, true), realized: v.getBigInt64(at + 56, true), position: v.getBigInt64(at + 64, true),
                                       instrument: v.getUint32(at + 80, true), arm: v.getUint32(at + 84, true), side: v.getUint8(at + 88) }),
+  [Message.BAR]: (v, at) => ({ open_ns: v.getBigInt64(at, true), close_ns: v.getBigInt64(at + 8, true), sequence: v.getBigUint64(at + 16, true), instrument: v.getUint32(at + 24, true),
+                               kind: v.getUint8(at + 30), open: v.getBigInt64(at + 32, true), high: v.getBigInt64(at + 40, true), low: v.getBigInt64(at + 48, true),
+                               close: v.getBigInt64(at + 56, true), volume: v.getBigInt64(at + 64, true), vwap: v.getBigInt64(at + 72, true), interval: v.getBigInt64(at + 80, true),
+                               ticks: v.getUint32(at + 88, true) }),
+  [Message.ORDER_EVENT]: (v, at) => ({ id: v.getBigUint64(at + 24, true), time_ns: v.getBigInt64(at + 40, true), client_order_id: string(v, at + 56, 24), limit: v.getBigInt64(at + 120, true),
+                                       average: v.getBigInt64(at + 136, true), quantity: v.getBigInt64(at + 144, true), filled: v.getBigInt64(at + 152, true), instrument: v.getUint32(at + 176, true),
+                                       arm: v.getUint32(at + 180, true), reason: v.getUint16(at + 186, true), from: v.getUint8(at + 188), to: v.getUint8(at + 189), change: v.getUint8(at + 190),
+                                       side: v.getUint8(at + 191), slot: v.getUint8(at + 195), text: string(v, at + 200, 64) }),
+  [Message.MARK]: (v, at) => ({ last: v.getBigInt64(at, true), bid: v.getBigInt64(at + 8, true), ask: v.getBigInt64(at + 16, true), instrument: v.getUint32(at + 56, true) }),
+  [Message.ASK]: (v, at) => ({ number: v.getBigUint64(at, true), verb: v.getUint32(at + 16, true), offset: v.getUint32(at + 24, true), total: v.getUint32(at + 28, true),
+                               text: words.decode(new Uint8Array(v.buffer, v.byteOffset + at + 36, v.getUint32(at + 32, true))) }),
   [Message.LOST]: (v, at) => ({ first: v.getBigUint64(at, true), last: v.getBigUint64(at + 8, true), count: v.getBigUint64(at + 16, true) }),
 };
 
@@ -130,7 +145,7 @@ function decision(d) {
 // ---- a session ---------------------------------------------------------------------------------------------------------------------------
 
 // Requests go out as REQ does: four bytes, the top bit set, that the answer brings back. What is not answered is asked again.
-const RESEND_MS = 200, RECONNECT_MS = 250;
+const RESEND_MS = 200, RECONNECT_MS = 250, DECISIONS_MAX = 64; // of one frame
 
 class Session {
   constructor(options) {
@@ -138,6 +153,8 @@ class Session {
     this.WebSocket = options.WebSocket || globalThis.WebSocket;
     this.instruments = new Map(); // number -> definition
     this.positions = new Map();
+    this.marks = new Map(); // the markets as they were when the stream began
+    this.unknown = 0;     // messages of templates that are not known here
     this.stale = true;
     this.session = 0;
     this.epoch = 0n;
@@ -148,7 +165,7 @@ class Session {
     this.id = 0;
     this.refusals = 0;    // one after the other
     this.cause = 0n;
-    this.on = { start() {}, tick() {}, bar() {}, execution() {}, order() {}, position() {}, lost() {}, stale() {}, live() {}, refused() {}, log() {}, closed() {} };
+    this.on = { start() {}, tick() {}, bar() {}, execution() {}, order() {}, position() {}, lost() {}, params() {}, stale() {}, live() {}, refused() {}, log() {}, closed() {} };
     Object.assign(this.on, options.on || {});
   }
 
@@ -178,7 +195,7 @@ class Session {
     if (this.stale) throw new Error("the host was not heard of: nothing is decided on what may be old");
     const number = this.number++, bytes = decision({ cause: this.cause, ...d });
     this.unacknowledged.push({ number, bytes });
-    this.sendDecisions(number);
+    this.sendDecisions();
     return number;
   }
   buy(instrument, amount = 0n, view = {}) { return this.decide({ instrument, kind: Decision.SIDE, side: Side.BUY, quantity: amount, ...view }); }
@@ -207,9 +224,10 @@ class Session {
 
   pull(rewind = false) { this.request(Frame.NEXT, { sequence: this.next, count: rewind ? REWIND : 0 }); }
 
-  sendDecisions(from) {
-    const those = this.unacknowledged.filter((d) => d.number >= from);
-    if (!those.length) return;
+  // One frame at a time: a frame behind one that was not handled would leave a gap, and is not handled either.
+  sendDecisions() {
+    const those = this.unacknowledged.slice(0, DECISIONS_MAX);
+    if (!those.length || !this.session || this.socket.readyState !== 1 || [...this.requests.values()].some((r) => r.kind === Frame.DECIDE)) return;
     const payload = new Uint8Array(SBE + 128 * those.length), view = new DataView(payload.buffer);
     view.setUint16(0, 128, true);
     view.setUint16(2, Message.DECISION, true);
@@ -246,6 +264,7 @@ class Session {
     case Frame.WELCOME: this.welcome(JSON.parse(words.decode(frame.payload))); return false;
     case Frame.REFUSED: this.refused(JSON.parse(words.decode(frame.payload))); return false;
     case Frame.ACK: this.acknowledge(frame); return false;
+    case Frame.BUSY: setTimeout(() => this.sendDecisions(), Number(new DataView(frame.payload.buffer, frame.payload.byteOffset).getBigInt64(0, true) / 1000000n) + 1); return false;
     case Frame.HEARTBEAT: return frame.epoch === this.epoch && frame.sequence > this.next;
     case Frame.DATA: return frame.epoch === this.epoch && this.data(frame);
     default: return false;
@@ -258,6 +277,7 @@ class Session {
     for (let i = Number(this.next - frame.sequence); i < frame.count; i++) {
       this.next++;
       if (readers[template]) this.message(template, readers[template](view, SBE + i * size));
+      else this.unknown++;
     }
     return false;
   }
@@ -265,6 +285,8 @@ class Session {
   message(template, m) {
     if (template === Message.INSTRUMENT) { this.instruments.set(m.instrument, m); return; }
     if (template === Message.POSITION) { this.positions.set(m.instrument, m); this.on.position(m); return; }
+    if (template === Message.MARK) { this.marks.set(m.instrument, m); return; }
+    if (template === Message.ASK) { this.answer(m); return; }
     if (!this.started) {
       this.started = true;
       this.on.start(this);
@@ -272,8 +294,20 @@ class Session {
     if (template === Message.TICK) {
       this.cause = m.sequence;
       this.on.tick(m);
-    } else if (template === Message.ALLOCATION) this.on.execution(m);
+    } else if (template === Message.BAR) this.on.bar(m);
+    else if (template === Message.ORDER_EVENT) this.on.order(m);
+    else if (template === Message.ALLOCATION) this.on.execution(m);
     else if (template === Message.LOST) this.on.lost(m);
+  }
+
+  // An operator has changed parameters: the host takes no decision before it is told that they are known.
+  answer(ask) {
+    this.asked = ask.offset ? this.asked + ask.text : ask.text;
+    if (this.asked.length < ask.total && ask.total > ask.text.length) return; // the rest is behind it
+    const payload = new Uint8Array(24), view = new DataView(payload.buffer);
+    view.setBigUint64(0, ask.number, true);
+    if (ask.verb === PARAMS) this.on.params(JSON.parse(this.asked));
+    this.request(Frame.ANSWER, { sequence: ask.number, payload });
   }
 
   welcome(w) {
@@ -289,7 +323,7 @@ class Session {
     }
     this.revive();
     for (let i = 0; i < (w.window || 2); i++) this.pull();
-    if (this.unacknowledged.length) this.sendDecisions(this.unacknowledged[0].number);
+    this.sendDecisions();
   }
 
   refused(r) {
@@ -308,6 +342,7 @@ class Session {
     const view = new DataView(frame.payload.buffer, frame.payload.byteOffset);
     for (let i = 0; i < frame.count; i++) this.on.refused({ number: view.getBigUint64(16 * i, true), code: view.getInt32(16 * i + 8, true) });
     this.unacknowledged = this.unacknowledged.filter((d) => d.number > frame.sequence);
+    this.sendDecisions();
   }
 
   // ---- time

@@ -1,5 +1,6 @@
 """Promise: the starter in plain JavaScript, as the guide has it, joins a running host over ws://, trades on paper in order, and goes on where it was when the
-connection is cut under it (its socket is destroyed) without a tick missed or a decision doubled."""
+connection is cut under it (its socket is destroyed) without a tick missed or a decision doubled.
+Three hundred decisions at a stretch are all taken, in order; bars, order events and changed parameters come to their callbacks."""
 import json
 import os
 import shutil
@@ -15,7 +16,8 @@ CONFIG = """return {
   mode = "paper", data_dir = "data", plugin_path = "%s", seed = 7,
   account = { cash = "1000000" },
   venues = { sim = { params = { flow = "random", symbols = { "ALDR", "BEXA" }, rate = 200, size = "100" } } },
-  strategies = { my_strategy = { external = true }, cut = { external = true } },
+  strategies = { my_strategy = { external = true }, cut = { external = true },
+    whole = { plugin = here("whole.lua"), universe = { "ALDR" } } },
   bus = { sessions = { { url = "ws://127.0.0.1:%d/bus" } }, stale_after = "30s" },
 }
 """
@@ -36,6 +38,39 @@ const s = new Session({ url: process.argv[3], name: "cut", version: "1.0.0", Web
 s.open();
 """
 
+CARD = """-- hadron: strategy whole 1.0.0
+-- requires: hadron.strategy/1 hadron.external/1
+return hadron.strategy { params = { length = { type = "integer", default = 20, min = 2, live = true } }, bars = { { kind = "time", interval = "1s" } } }
+"""
+# Everything that a stream brings, and more decisions at once than a frame holds and the host has patience for.
+ALL = """const { Session, quantity } = require(process.argv[2]);
+const got = { bars: 0, orders: 0, refused: 0, params: null, burst: 0 };
+const s = new Session({ url: process.argv[3], name: "whole", version: "1.0.0", params: { length: "20" }, WebSocket: globalThis.WebSocket || require("ws"), on: {
+  tick(t) {
+    if (!got.burst) for (; got.burst < 300; got.burst++) s.target(t.instrument, BigInt(got.burst % 2 + 1) * quantity("1"));
+    if (!s.unacknowledged.length && !got.taken) { got.taken = true; console.error("taken"); }
+    if (got.taken && got.bars && got.orders && got.params && !got.told) { got.told = true; console.log(JSON.stringify({ ...got, unknown: s.unknown })); s.close(); }
+  },
+  bar(b) { got.bars += b.high >= b.low && b.interval === 1000000000n; },
+  order(o) { got.orders += o.client_order_id.length === 24 && o.quantity > 0n; },
+  params(p) { got.params = p; },
+  refused() { got.refused++; },
+  log(text) { console.error(text); } } });
+s.open();
+"""
+
+
+def everything(host, node, url, environment):
+    done = subprocess.Popen([node, host.path("whole.js"), f"{ROOT}/sdk/javascript/hadron.js", url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    first = done.stderr.readline()
+    assert first == "taken\n", first
+    host.ask("set", "strategies.whole.params.length=30")
+    out, errors = done.communicate(timeout=200)
+    assert done.returncode == 0, errors
+    told = json.loads(out)
+    assert told["params"] == {"length": "30"} and told["refused"] == 0 and told["unknown"] == 0, told
+    assert host.strategies("whole")[0]["placed"]["decisions"] == 300, host.strategies("whole")
+
 
 def free_port():
     import socket
@@ -55,6 +90,8 @@ def main():
         url = f"ws://127.0.0.1:{port}/bus"
         host.write("host.lua", CONFIG % (f"{BUILD}/plugins", port))
         host.write("cut.js", CUT)
+        host.write("whole.js", ALL)
+        host.write("whole.lua", CARD)
         # NNG 1.5 loses the frame of an answer over ws:// whose peer hangs up meanwhile: 216 bytes, its own.
         host.write("leaks", "leak:libnng.so\n")
         host.start(environment={"LSAN_OPTIONS": "print_suppressions=0:suppressions=" + host.path("leaks")})
@@ -77,6 +114,7 @@ def main():
         told = json.loads(out)
         assert told["wrong"] == 0 and told["cuts"] >= 5 and told["made"] == 20, told
         until("ticks", lambda: host.ask("status")["ticks"] >= before + 2000)
+        everything(host, node, url, environment)
         host.stop()
         rows = [json.loads(line) for line in host.command("journal", "dump", "data/journal", "--kind", "decision", "--json").stdout.splitlines()]
         own = [r for r in rows if int(r["arm"]) == 1]
