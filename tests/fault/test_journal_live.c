@@ -13,6 +13,7 @@
 
 static const char config_text[] =
     "return { mode = 'paper', universe = { max = 64 }, account = { cash = '10000000' }, journal = { fsync = true, segment = '64KiB' },\n"
+    "  gateway = { ids_max = 16384 },\n" // strategies that trade at every tick come to an end
     "  venues = { sim = { params = { flow = 'random', instruments = 12, rate = 2000, size = 100, entry_latency = '0ms' } } },\n"
     "  strategies = { cross = { plugin = 'zero_cross', params = { length = 2, band = 0, size = 5 } }, maker = { plugin = 'market_maker' } } }\n";
 

@@ -104,7 +104,7 @@ static void image_of(struct hd_session *s, struct image *m) {
 // ---- a life --------------------------------------------------------------------------------------------------------------------------
 
 static const char config_text[] =
-    "return { mode = 'paper', universe = { max = 64 }, account = { cash = '10000000' }, journal = { segment = '1MiB' }, gateway = { orders_max = 4096, unknown_after = '40ms', query_every = '20ms' },\n"
+    "return { mode = 'paper', universe = { max = 64 }, account = { cash = '10000000' }, journal = { segment = '1MiB' }, gateway = { orders_max = 4096, ids_max = 16384, unknown_after = '40ms', query_every = '20ms' },\n"
     "  venues = { sim = { params = { flow = 'random', instruments = 4, rate = 400, size = 100 } } },\n"
     "  strategies = {\n"
     "    cross = { plugin = 'zero_cross', params = { length = 3, band = 0, size = 5 } },\n"

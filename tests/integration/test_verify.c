@@ -20,7 +20,7 @@ static const char backtest_text[] =
     "    sma = { params = { fast = 2, slow = 3, size = 3 }, risk = { position_max = '6' } }, twin = { plugin = 'sma', role = 'shadow', params = { fast = 2, slow = 5 } } } }\n";
 
 static const char live_text[] =
-    "return { mode = 'paper', universe = { max = 64 }, account = { cash = '10000000' }, risk = { position_max = '40' }, gateway = { unknown_after = '2ms', query_every = '1ms' },\n"
+    "return { mode = 'paper', universe = { max = 64 }, account = { cash = '10000000' }, risk = { position_max = '40' }, gateway = { ids_max = 16384, unknown_after = '2ms', query_every = '1ms' },\n"
     "  report = { equity_every = '50ms' },\n"
     "  venues = { sim = { params = { flow = 'random', instruments = 12, rate = 2000, size = 100, entry_latency = '1ms', reject_rate = 0.02 } } },\n"
     "  strategies = { cross = { plugin = 'zero_cross', params = { length = 2, band = 0, size = 5 } }, maker = { plugin = 'market_maker', universe = { 'SIM0*' } },\n"
