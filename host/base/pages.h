@@ -9,7 +9,7 @@
 #define HD_PAGE_HUGE ((size_t)1 << 21)
 
 // touched: so many of the bytes are there at once, instead of by a fault where they are first used; what is never used of the rest takes
-// no memory. Owned; NULL: there is none.
+// no memory. The first of them, up to a border of HD_PAGE_HUGE, are on small pages. At a multiple of 64. Owned; NULL: there is none.
 void *hd_pages_alloc(size_t bytes, size_t touched);
 void hd_pages_free(void *at, size_t bytes); // NULL: nothing
 

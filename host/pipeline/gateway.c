@@ -24,10 +24,13 @@ static void *table_next(char *room, size_t *used, size_t count, size_t size) {
   return room ? room + at : NULL;
 }
 
-// All tables lie in one room, those of the day's ids last: most of them are never touched. Returns how long it is.
+// All tables lie in one room, those of the day's ids last: most of them are never touched. What is reached into least comes first, where the pages
+// are small. Returns how long it is.
 static size_t lay_tables(struct hd_gateway *g, char *room) {
   const struct hd_gateway_options *o = &g->options;
   size_t instruments = (size_t)g->instrument_max + 1, used = 0;
+  g->parts = table_next(room, &used, g->part_size, sizeof *g->parts);
+  g->executions = table_next(room, &used, o->executions_max, sizeof *g->executions);
   g->instrument_head = table_next(room, &used, instruments, sizeof *g->instrument_head);
   g->instrument_tail = table_next(room, &used, instruments, sizeof *g->instrument_tail);
   g->instrument_unknown = table_next(room, &used, instruments, sizeof *g->instrument_unknown);
@@ -36,8 +39,6 @@ static size_t lay_tables(struct hd_gateway *g, char *room) {
   hd_index_init_in(&g->by_id, o->orders_max, table_next(room, &used, hd_index_cells(o->orders_max), sizeof *g->by_id.cells));
   hd_index_init_in(&g->by_execution, o->executions_max, table_next(room, &used, hd_index_cells(o->executions_max), sizeof *g->by_execution.cells));
   g->orders = table_next(room, &used, (size_t)o->orders_max + 1, sizeof *g->orders);
-  g->executions = table_next(room, &used, o->executions_max, sizeof *g->executions);
-  g->parts = table_next(room, &used, g->part_size, sizeof *g->parts);
   g->ids = table_next(room, &used, hd_ids_cells(g), sizeof *g->ids);
   return used;
 }

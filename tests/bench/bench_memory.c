@@ -1,6 +1,7 @@
-// memory: a session with 1,000 instruments and 10 strategies (7 sma.so, 3 sma.lua; an instance of each per instrument) over a million
-// ticks that the source makes as they are taken. Resident memory of the whole process after the start, half-way and at the end; the
-// goal is the end below 50 MB and no growth in the second half. There is no baseline: the ratio is of the goal.
+// memory: a session with 1,000 instruments and 10 strategies (7 sma.so, 3 sma.lua; an instance of each per instrument) over four
+// million ticks that the source makes as they are taken. Resident memory of the whole process after the start, half-way and at the end; the
+// goal is the end below 50 MB and no growth in the second half, the journal's pages left out: of those as many count as its newest segment has.
+// There is no baseline: the ratio is of the goal.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,13 +18,13 @@
 
 struct halfway {
   struct bench_session *b;
-  uint64_t resident;
+  uint64_t resident, anonymous;
 };
 
 static void observe(void *observer, uint16_t template_id, const void *block, const void *tail, uint32_t tail_size) {
   struct halfway *h = observer;
   (void)template_id, (void)block, (void)tail, (void)tail_size;
-  if (h->resident == 0 && h->b->session.runner.ticks >= TICKS / 2) h->resident = test_resident_bytes();
+  if (h->resident == 0 && h->b->session.runner.ticks >= TICKS / 2) h->resident = test_resident_bytes(), h->anonymous = test_anonymous_bytes();
 }
 
 static void config_write(char *to, size_t size) {
@@ -50,11 +51,11 @@ int main(int argc, char **argv) {
   bench_session_open(&b, config, &options);
   uint64_t start = test_resident_bytes();
   bench_session_run(&b);
-  uint64_t end = test_resident_bytes(), orders = hd_session_count(&b.session, HADRON_MSG_ORDER);
+  uint64_t end = test_resident_bytes(), anonymous = test_anonymous_bytes(), orders = hd_session_count(&b.session, HADRON_MSG_ORDER);
   if (b.session.runner.ticks != TICKS || b.session.pipeline.instruments.count != 1000 || b.session.arm_count != 10) bench_die("not what was to be measured");
   if (halfway.resident == 0) bench_die("nothing was recorded in the second half");
   bench_session_close(&b);
-  double growth = ((double)end - (double)halfway.resident) / MB, peak = (double)(end > start ? end : start) / MB;
+  double growth = ((double)anonymous - (double)halfway.anonymous) / MB, peak = (double)(end > start ? end : start) / MB;
   const struct bench_result result = {.name = "memory", .unit = "MB", .value = peak, .baseline = GOAL_MB, .ratio = peak / GOAL_MB, .goal = GOAL_MB,
                                       .ok = peak < GOAL_MB && growth <= GROWTH_MB, .json = bench_wants_json(argc, argv)};
   bench_print(&result,
