@@ -195,11 +195,11 @@ static int32_t segment_adopt(struct hd_journal *j, uint64_t sequence, struct hd_
   return HADRON_OK;
 }
 
-// May a host that wrote this segment have lost what it had not flushed?
+// May a host that wrote this segment have lost what it had not flushed? One whose state is not there has lost that: it is filled in before the header.
 static bool state_lossy(const struct hd_journal *j, const struct hd_segment_header *h, const struct hd_segment_state *state) {
   static const uint8_t none[16];
   uint64_t clean;
-  if (!h->minor || (!state->crc && memcmp(state->boot, none, sizeof none) == 0)) return false;
+  if (!h->minor) return false;
   if (state->flags & HD_SEGMENT_FSYNC && hd_offset_mark_read(state->clean, &clean)) return false;
   return state->crc != hd_segment_state_crc(state) || memcmp(state->boot, j->boot, sizeof none) != 0 || memcmp(state->boot, none, sizeof none) == 0;
 }
