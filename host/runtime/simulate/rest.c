@@ -56,6 +56,8 @@ static void judge_order(struct hd_world *w, const struct hd_gateway *g, const st
     return;
   }
   bool open = !hd_order_final(o->state);
+  // The host of an earlier memory has sent a stop that it held, the power took the record of that, and it never arrived: it is held again.
+  if (o->held == HD_HOLD_WAITING && t->state == HD_TRUTH_UNSEEN && t->memory != w->memory) return;
   if (open != truth_open(t))
     hd_world_finding(w, "order %.24s is %s at the venue, and %s in the host", id, truth_names[t->state], hd_order_state_name(o->state));
   if (o->held == HD_HOLD_WAITING && truth_open(t)) hd_world_finding(w, "order %.24s is %s at the venue, and the host holds it as never sent", id, truth_names[t->state]);
