@@ -412,10 +412,13 @@ void fake_host_start(struct fake_host *h, const struct fake_options *options) {
     h->pub = pub.id;
   }
   HD_ASSERT(pthread_create(&h->thread, NULL, run, h) == 0);
+  h->runs = true;
 }
 
 // As the host itself ends: connections are broken from below, contexts given up, and nng_close is not waited for longer than it is worth (bus/hangup.h).
 void fake_host_stop(struct fake_host *h) {
+  if (!h->runs) return;
+  h->runs = false;
   atomic_store(&h->stop, true);
   pthread_join(h->thread, NULL);
   for (int64_t until = hd_clock_monotonic_ns() + 300 * MS; atomic_load(&h->pipes) > 0 && hd_clock_monotonic_ns() < until;) hd_bell_wait(&h->bell, MS);

@@ -49,6 +49,7 @@ struct fake_call { // a context of the REP socket
 struct fake_host {
   struct fake_options options;
   pthread_t thread;
+  bool runs; // there is a thread
   _Atomic bool stop;
   _Atomic int64_t freeze_until; // nothing is answered or published before
   struct hd_random random;
