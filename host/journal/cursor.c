@@ -295,7 +295,7 @@ static int32_t cursor_corrupt(const struct hd_journal_cursor *c, uint64_t commit
                       "; restore the file", c->path, c->name, c->offset, c->sequence, r->sequence);
 }
 
-// Nothing is here. That is the end, or a record that a writer has not committed yet; but a segment that was hashed was whole.
+// Nothing is here. That is the end, or a record that a writer has not committed yet; but a segment that was hashed was whole. OK: look again.
 static int32_t cursor_wait(struct hd_journal_cursor *c, struct hd_fault *fault) {
   uint64_t *list = NULL, count = 0, i = 0;
   struct hd_segment_header h = {.chained = 0};
@@ -309,6 +309,10 @@ static int32_t cursor_wait(struct hd_journal_cursor *c, struct hd_fault *fault) 
   bool hashed = i < count && hd_segment_read_header(c->disk, c->dir, name, &h, &ignored) == HADRON_OK && h.chained == 1;
   free(list);
   if (!hashed) return HADRON_ERR_AGAIN;
+  if (c->offset + sizeof(struct hd_record_head) <= c->size && hd_commit_load(c->base + c->offset)) { // committed while this looked
+    c->looked = false;
+    return HADRON_OK;
+  }
   return hd_fault_set(fault, HADRON_ERR_CORRUPT, "journal: %s/%s at offset %" PRIu64 ": expected record %" PRIu64 ", found nothing, and %s has the hash of the whole segment; restore the file", c->path, c->name, c->offset,
                       c->sequence, name);
 }
@@ -317,10 +321,14 @@ int32_t hd_journal_cursor_next(struct hd_journal_cursor *c, struct hadron_record
   struct hd_fault own;
   if (!fault) fault = &own;
   for (;;) {
-    if (c->offset + sizeof(struct hd_record_head) > c->size) return cursor_wait(c, fault);
+    if (c->offset + sizeof(struct hd_record_head) > c->size) return cursor_wait(c, fault); // never OK: there is no place for a record
     const struct hd_record_head *r = (const void *)(c->base + c->offset);
     uint64_t commit = hd_commit_load(r), room = c->size - c->offset;
-    if (!commit) return cursor_wait(c, fault);
+    if (!commit) {
+      int32_t rc = cursor_wait(c, fault);
+      if (rc == HADRON_OK) continue;
+      return rc;
+    }
     if (!hd_record_valid(r, commit, room) || r->sequence != c->sequence) return cursor_corrupt(c, commit, fault);
     uint32_t size = hd_commit_size(commit), stride = hd_record_stride(size), mark = hd_commit_mark(commit);
     if (mark == HD_MARK_SEAL) {
